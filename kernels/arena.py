@@ -1,0 +1,89 @@
+"""Memory for results and scratch, used again instead of freed.
+
+A fresh large array costs a page fault for every 4 KiB the first time it is written; for the sweeps of a
+training step that is more than some kernels take. The arena keeps its blocks and hands one out again as
+soon as nobody holds an array on it.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
+SMALL = 1 << 16  # bytes: below this malloc reuses memory by itself
+
+
+class Arena:
+    """A pool of memory blocks.
+
+    Parameters
+    ----------
+    limit : int, default 4 GiB
+        Bytes of unused blocks to keep at most.
+    """
+
+    def __init__(self, limit: int = 4 << 30) -> None:
+        self.limit = limit
+        self._blocks: list[NDArray[np.uint8]] = []
+
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Return an array of any contents, aligned to a cache line.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Its shape.
+        dtype : dtype
+            Its data type.
+
+        Returns
+        -------
+        ndarray
+            C-contiguous. Its memory is handed out again when no view of it is left.
+        """
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if size < SMALL:
+            return np.empty(shape, dtype)
+        block = self._take(size)
+        start = -block.ctypes.data % ALIGNMENT
+        return block[start : start + size].view(dtype).reshape(shape)
+
+    def _take(self, size: int) -> NDArray[np.uint8]:
+        best: int | None = None
+        unused = 0
+        for k in range(len(self._blocks)):
+            # the list itself and getrefcount's argument: nobody else holds the block or a view of it
+            if sys.getrefcount(self._blocks[k]) > _UNHELD:
+                continue
+            n = self._blocks[k].nbytes - ALIGNMENT
+            unused += n
+            fits = size <= n <= 2 * size
+            if fits and (best is None or n < self._blocks[best].nbytes - ALIGNMENT):
+                best = k
+        if best is not None:
+            return self._blocks[best]
+        if unused > self.limit:
+            self.clear()
+        # zeros, not empty: lanes beyond the end of a diagonal read what lies there, and must not meet NaN
+        self._blocks.append(np.zeros(size + ALIGNMENT, np.uint8))
+        return self._blocks[-1]
+
+    def clear(self) -> None:
+        """Free the blocks that nobody holds."""
+        self._blocks = [b for b in self._blocks if sys.getrefcount(b) > _UNHELD + 1]
+
+
+def _count_unheld() -> int:
+    blocks = [np.zeros(1, np.uint8)]
+    return min(sys.getrefcount(blocks[k]) for k in range(1))
+
+
+_UNHELD = _count_unheld()
+_arena = Arena()
+empty = _arena.empty
+clear = _arena.clear

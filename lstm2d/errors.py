@@ -1,0 +1,77 @@
+"""Errors the library raises, each with the exit code of the command that meets it."""
+
+from __future__ import annotations
+
+
+class Lstm2dError(Exception):
+    """An error that says what happened, where, what was expected and what to do.
+
+    Parameters
+    ----------
+    what : str
+        What happened.
+    where : object, optional
+        The file, key or input it happened to.
+    expected : str, optional
+        What would have been right.
+    hint : str, optional
+        What to do now.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: object = None,
+        expected: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.what, self.where, self.expected, self.hint = what, where, expected, hint
+        lines = [what if where is None else f"{what}: {where}"]
+        if expected is not None:
+            lines.append(f"  expected: {expected}")
+        if hint is not None:
+            lines.append(f"  do: {hint}")
+        super().__init__("\n".join(lines))
+
+
+class ShapeError(Lstm2dError, ValueError):
+    """An array has the wrong number of axes or the wrong size."""
+
+
+class ConfigError(Lstm2dError):
+    """A configuration, or what was asked for on the command line, cannot be used."""
+
+    exit_code = 2
+
+
+class DataError(Lstm2dError):
+    """An input file or folder is missing, broken or contradicts itself."""
+
+    exit_code = 3
+
+
+class SomeFailedError(Lstm2dError):
+    """Some inputs failed, the others were done."""
+
+    exit_code = 4
+
+
+class OutputError(Lstm2dError):
+    """A result could not be written."""
+
+    exit_code = 5
+
+
+class DivergedError(Lstm2dError):
+    """Training met a loss or a gradient that is not finite."""
+
+    exit_code = 6
+
+
+class InterruptedRun(Lstm2dError):
+    """The user stopped a run; a checkpoint was saved."""
+
+    exit_code = 130

@@ -1,0 +1,62 @@
+"""Map kernels/ and cli/ into the package, and compile the Cython kernels.
+
+``LSTM2D_DEBUG=1`` builds the kernels with bounds checks and without optimisation.
+"""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, find_packages, setup
+
+DEBUG = os.environ.get("LSTM2D_DEBUG") == "1"
+OPENMP = ["-fopenmp"]
+FLAGS = ["-O0", "-DLSTM2D_DEBUG"] if DEBUG else ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+# import name -> folder
+FOLDERS = {"lstm2d": "lstm2d", "lstm2d.kernels": "kernels", "lstm2d.cli": "cli"}
+
+
+def packages() -> list[str]:
+    """Return the import names of all packages, each once."""
+    found = set(FOLDERS)
+    for name, folder in FOLDERS.items():
+        found.update(f"{name}.{sub}" for sub in find_packages(folder))
+    return sorted(found)
+
+
+def extensions() -> list[Extension]:
+    """Return one extension module for each .pyx file of kernels/_cython."""
+    return [
+        Extension(
+            f"lstm2d.kernels._cython.{path.stem}",
+            [path.as_posix()],
+            include_dirs=["kernels/_cython"],
+            depends=sorted(header.as_posix() for header in path.parent.glob("*.h")),
+            extra_compile_args=[*FLAGS, *OPENMP],
+            extra_link_args=OPENMP,
+        )
+        for path in sorted(Path("kernels/_cython").glob("*.pyx"))
+    ]
+
+
+setup(
+    packages=packages(),
+    package_dir=FOLDERS,
+    package_data={
+        "lstm2d": ["py.typed", "presets/*.toml", "zoo/*.safetensors"],
+        "lstm2d.kernels._cython": ["*.pyx", "*.pxd", "*.pyi", "*.h"],
+    },
+    ext_modules=cythonize(
+        extensions(),
+        build_dir="build/cython",
+        force=DEBUG,
+        compiler_directives={
+            "language_level": "3",
+            "boundscheck": DEBUG,
+            "wraparound": False,
+            "initializedcheck": DEBUG,
+            "cdivision": not DEBUG,
+            "embedsignature": True,
+        },
+    ),
+)
