@@ -1,0 +1,134 @@
+"""Rules that no linter knows: nothing in a data file can run, and nothing reaches the network."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+FOLDERS = ["lstm2d", "kernels", "cli"]
+LINKS = {Path("lstm2d/kernels"): Path("../kernels"), Path("lstm2d/cli"): Path("../cli")}
+# they run what they read
+PICKLES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "yaml"}
+NETWORK = {
+    "ftplib",
+    "http",
+    "httpx",
+    "requests",
+    "smtplib",
+    "socket",
+    "socketserver",
+    "urllib",
+    "urllib3",
+    "webbrowser",
+}
+RUNS_CODE = {"eval", "exec", "compile", "__import__"}
+LARGEST_FILE = 1_500_000  # bytes
+
+
+def sources(checkout: Path, *suffixes: str) -> Iterator[Path]:
+    """Yield the source files of the package, each once: what the links show is skipped."""
+    for folder in FOLDERS:
+        for path in sorted((checkout / folder).rglob("*")):
+            inside = path.relative_to(checkout)
+            if path.suffix in suffixes and not any(inside.is_relative_to(link) for link in LINKS):
+                yield path
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Yield the top-level name of each module that a source imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+
+
+def problems(tree: ast.AST) -> Iterator[str]:
+    """Yield what a source does that could run the contents of a file or reach the network."""
+    for name in imported(tree):
+        if name in PICKLES:
+            yield f"imports {name}: it can run what it reads"
+        if name in NETWORK:
+            yield f"imports {name}: nothing is ever fetched or sent"
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name) and node.func.id in RUNS_CODE:
+            yield f"line {node.lineno}: calls {node.func.id}"
+        for keyword in node.keywords:
+            if keyword.arg == "allow_pickle" and not _is_false(keyword.value):
+                yield f"line {node.lineno}: allow_pickle"
+            if keyword.arg == "shell" and not _is_false(keyword.value):
+                yield f"line {node.lineno}: a shell"
+
+
+def _is_false(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import pickle",
+        "from pickle import loads",
+        "def f():\n    import yaml\n    yaml.load(x)",
+        "import urllib.request",
+        "eval(text)",
+        "__import__(name)",
+        "numpy.load(path, allow_pickle=True)",
+        "numpy.load(path, allow_pickle=flag)",
+        "subprocess.run(command, shell=True)",
+    ],
+)
+def test_the_lint_sees(text: str) -> None:
+    assert list(problems(ast.parse(text)))
+
+
+@pytest.mark.parametrize(
+    "text", ["import re\nre.compile('a')", "numpy.load(path, allow_pickle=False)", "import tomllib"]
+)
+def test_the_lint_lets_pass(text: str) -> None:
+    assert not list(problems(ast.parse(text)))
+
+
+def test_no_code_in_data_and_no_network(checkout: Path) -> None:
+    found = [
+        f"{path.relative_to(checkout)}: {problem}"
+        for path in sources(checkout, ".py", ".pyi")
+        for problem in problems(ast.parse(path.read_bytes()))
+    ]
+    assert found == []
+
+
+def test_no_code_in_data_in_cython(checkout: Path) -> None:
+    pattern = re.compile(
+        rf"^\s*(c?import|from)\s+({'|'.join(PICKLES | NETWORK)})\b|\b(eval|exec|__import__)\(", re.MULTILINE
+    )
+    assert [path.name for path in sources(checkout, ".pyx", ".pxd") if pattern.search(path.read_text())] == []
+
+
+def test_only_two_links(checkout: Path) -> None:
+    # a checkout or an archive may come without them; if there are links, then these
+    links = {
+        path.relative_to(checkout): path.readlink()
+        for path in (checkout / "lstm2d").rglob("*")
+        if path.is_symlink()
+    }
+    assert links in ({}, LINKS)
+
+
+def test_no_large_file(checkout: Path) -> None:
+    large = [
+        path
+        for path in sources(checkout, ".safetensors", ".png", ".jpg", ".npz")
+        if path.stat().st_size > LARGEST_FILE
+    ]
+    assert large == []
+
+
+def test_backends_are_named_by_kernels_alone(checkout: Path) -> None:
+    named = re.compile(r"\b(_reference|_cython|_numba|_cuda)\b")
+    outside = [path for path in sources(checkout, ".py") if not path.is_relative_to(checkout / "kernels")]
+    assert [path.name for path in outside if named.search(path.read_text())] == []
