@@ -1,0 +1,159 @@
+"""What README and docs tell people to type exists, and what they claim about files is so."""
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
+
+
+def pages(checkout: Path) -> list[Path]:
+    """Return every page of the documentation."""
+    return [checkout / "README.md", checkout / "CONTRIBUTING.md", *sorted((checkout / "docs").rglob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the code blocks of one language on a page."""
+    return [text for name, text in FENCE.findall(page.read_text()) if name == language]
+
+
+def shell_commands(text: str) -> Iterator[list[str]]:
+    """Yield the words of each command of a shell block; comments and continued lines are understood."""
+    for line in text.replace("\\\n", " ").splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words: list[str] = []
+        for word in [*lexer, "&&"]:
+            if word not in {"&&", "|", ";", "||"}:
+                words.append(word)
+            elif words:
+                yield words
+                words = []
+
+
+def lstm2d_commands(checkout: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield page and arguments of each `lstm2d ...` that the pages tell people to type."""
+    for page in pages(checkout):
+        for block in blocks(page, "sh"):
+            for words in shell_commands(block):
+                if words[0].rpartition("/")[2] == "lstm2d":
+                    yield f"{page.name}: {shlex.join(words)}", words[1:]
+
+
+def complaint(args: list[str]) -> str | None:
+    """Return what the command line would say against these arguments, None if it would take them."""
+    command: click.Command = import_module("lstm2d.cli").main
+    context = click.Context(command, info_name="lstm2d")
+    while isinstance(command, click.Group):
+        if not args or args[0].startswith("-"):
+            break
+        name, args = args[0], args[1:]
+        found = command.get_command(context, name)
+        if found is None:
+            return f"no command {name}"
+        command, context = found, click.Context(found, info_name=name, parent=context)
+    try:
+        values, rest, _ = command.make_parser(context).parse_args(list(args))
+        if rest:
+            return f"unexpected {rest}"
+        if "--help" not in args:
+            _convert(command, context, values)
+    except click.UsageError as error:
+        return error.format_message()
+    return None
+
+
+def _convert(command: click.Command, context: click.Context, values: dict[str, object]) -> None:
+    """Convert each value as its option would; that a file exists is not asked for."""
+    for param in command.params:
+        if param.name in values and not isinstance(param.type, click.Path | click.File):
+            param.process_value(context, values[param.name])
+        elif param.required and values.get(str(param.name)) in (None, ()):
+            raise click.MissingParameter(ctx=context, param=param)
+
+
+def test_every_command_of_the_docs_exists(checkout: Path) -> None:
+    commands = list(lstm2d_commands(checkout))
+    assert len(commands) > 10
+    wrong = {text: why for text, args in commands if (why := complaint(args)) is not None}
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        "teach lstm2d-5x5",
+        "predict",
+        "predict outdoor a.jpg -o out --overlays",
+        "train lstm2d-5x5 --data a -o b --epochs x",
+    ],
+)
+def test_a_wrong_command_is_seen(args: str) -> None:
+    assert complaint(args.split()) is not None
+
+
+def test_commands_are_cut_as_a_shell_cuts_them() -> None:
+    text = """\
+# nothing
+python3 -m venv v && v/bin/lstm2d demo  # about a minute
+lstm2d train a \\
+    --set 'b="c d"' | tee log
+"""
+    assert list(shell_commands(text)) == [
+        ["python3", "-m", "venv", "v"],
+        ["v/bin/lstm2d", "demo"],
+        ["lstm2d", "train", "a", "--set", 'b="c d"'],
+        ["tee", "log"],
+    ]
+
+
+def test_every_command_is_in_the_readme(checkout: Path) -> None:
+    main = import_module("lstm2d.cli").main
+    context = click.Context(main)
+    names = []
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        names += [f"{name} {sub}" for sub in command.commands] if isinstance(command, click.Group) else [name]
+    listed = re.findall(r"^\| `lstm2d ([a-z ]+)`", (checkout / "README.md").read_text(), flags=re.MULTILINE)
+    assert sorted(listed) == sorted(names)
+
+
+def test_every_link_leads_somewhere(checkout: Path) -> None:
+    dead = [
+        f"{page.name}: {target}"
+        for page in pages(checkout)
+        for target in LINK.findall(page.read_text())
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert dead == []
+
+
+def test_every_toml_block_is_toml(checkout: Path) -> None:
+    texts = [text for page in pages(checkout) for text in blocks(page, "toml")]
+    assert texts
+    for text in texts:
+        tomllib.loads(text)
+
+
+def test_keys_of_the_docs_are_keys_of_the_presets(checkout: Path) -> None:
+    config = import_module("lstm2d.config").load_preset("lstm2d-5x5").model_dump()
+    for page in pages(checkout):
+        for section, key in re.findall(r"(?:--set |\| `)(model|train|data)\.([a-z_]+)", page.read_text()):
+            assert key in config[section], f"{page.name}: {section}.{key}"
+
+
+@pytest.mark.slow
+def test_the_python_of_the_docs_runs(checkout: Path, tmp_path: Path) -> None:
+    for page in pages(checkout):
+        for block in blocks(page, "python"):
+            run = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True)
+            assert run.returncode == 0, f"{page.name}:\n{block}\n{run.stderr}"
