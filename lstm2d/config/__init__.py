@@ -1,0 +1,27 @@
+"""Configuration of a run: presets, TOML files and ``--set``, checked before any image is read."""
+
+from lstm2d.config.load import (
+    apply_overrides,
+    dump_toml,
+    from_dict,
+    load_preset,
+    load_toml,
+    preset_names,
+    resolve,
+)
+from lstm2d.config.schema import DataSection, LSTM2DSection, RunConfig, TrainSection, parse_duration
+
+__all__ = [
+    "DataSection",
+    "LSTM2DSection",
+    "RunConfig",
+    "TrainSection",
+    "apply_overrides",
+    "dump_toml",
+    "from_dict",
+    "load_preset",
+    "load_toml",
+    "parse_duration",
+    "preset_names",
+    "resolve",
+]

@@ -1,0 +1,284 @@
+"""Read presets, TOML files and ``--set``, and put them together."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lstm2d.config.problems import place, raise_for, section_problems, shown, unknown_key
+from lstm2d.config.schema import MODEL_SECTIONS, DataSection, RunConfig, Section, TrainSection
+from lstm2d.errors import ConfigError
+
+Table = dict[str, Any]
+
+HEADER = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+\s*(?:#.*)?$")
+ASSIGNMENT = re.compile(r"""\s*([A-Za-z0-9_."' -]+?)\s*=""")
+
+
+def preset_names() -> list[str]:
+    """Return the names of the presets in the package, sorted."""
+    folder = resources.files("lstm2d") / "presets"
+    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_preset(name: str) -> RunConfig:
+    """Return the configuration of a preset.
+
+    Parameters
+    ----------
+    name : str
+        Such as "lstm2d-5x5".
+
+    Returns
+    -------
+    RunConfig
+        Complete and checked.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such preset; the message names the nearest one.
+    """
+    table, places = _read_preset(name)
+    return check(table, places)
+
+
+def load_toml(path: str | Path) -> RunConfig:
+    """Return the configuration in a TOML file.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its key `preset`, if it has one, says where values come from that the file does not hold.
+
+    Returns
+    -------
+    RunConfig
+        Complete and checked.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or is wrong: all wrong keys at once.
+    """
+    table, places = _read_file(Path(path))
+    return check(table, places)
+
+
+def resolve(preset_or_toml: str, overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:
+    """Return the configuration that a command line asks for.
+
+    Parameters
+    ----------
+    preset_or_toml : str
+        Name of a preset, or a path that ends in ".toml".
+    overrides : iterable of (str, str)
+        "a.b=c" and the option it came from ("--set", "--epochs"), applied in order.
+
+    Returns
+    -------
+    RunConfig
+        Complete and checked.
+
+    Raises
+    ------
+    ConfigError
+        If anything is wrong, in the file or on the command line: all of it at once.
+    """
+    is_file = preset_or_toml.endswith(".toml") or "/" in preset_or_toml
+    table, places = _read_file(Path(preset_or_toml)) if is_file else _read_preset(preset_or_toml)
+    return check(table, places, _override(table, places, overrides))
+
+
+def apply_overrides(config: RunConfig, overrides: Iterable[str | tuple[str, str]]) -> RunConfig:
+    """Return `config` with some values replaced.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Stays as it is.
+    overrides : iterable of str or (str, str)
+        "a.b=c" with c as TOML writes it (a text needs no quotes), alone or with the option it came from.
+
+    Returns
+    -------
+    RunConfig
+        Checked again.
+
+    Raises
+    ------
+    ConfigError
+        If a key does not exist or a value is out of range: all of them at once.
+    """
+    table, places = config.model_dump(), dict[str, str]()
+    pairs = [(item, "--set") if isinstance(item, str) else item for item in overrides]
+    return check(table, places, _override(table, places, pairs))
+
+
+def from_dict(table: Mapping[str, Any], source: str) -> RunConfig:
+    """Return the configuration in a table, for example one out of a model file.
+
+    Parameters
+    ----------
+    table : mapping
+        As `RunConfig.model_dump` gives it.
+    source : str
+        Where it comes from, for messages.
+
+    Returns
+    -------
+    RunConfig
+        Checked.
+    """
+    return check(dict(table), dict.fromkeys(table, source))
+
+
+def dump_toml(config: RunConfig) -> str:
+    """Return a configuration as TOML text with every value in it; `load_toml` gives the same configuration back."""
+    import tomli_w
+
+    return tomli_w.dumps(config.model_dump())
+
+
+def check(table: Table, places: Mapping[str, str], problems: Iterable[str] = ()) -> RunConfig:
+    """Return the checked configuration of a raw table.
+
+    Parameters
+    ----------
+    table : dict
+        Sections and their values.
+    places : mapping
+        Dotted key -> where it was written.
+    problems : iterable of str
+        What is known to be wrong already; reported together with the rest.
+
+    Returns
+    -------
+    RunConfig
+        Complete: every value is there.
+
+    Raises
+    ------
+    ConfigError
+        With all problems.
+    """
+    found = list(problems)
+    model = table.get("model", {})
+    kind = model.get("kind") if isinstance(model, dict) else None
+    model_section = MODEL_SECTIONS.get(kind) if isinstance(kind, str) else None
+    valid = valid_keys(model_section)
+    found += [unknown_key(key, valid, places) for key in table if key not in RunConfig.model_fields]
+    sections: dict[str, Any] = {}
+    if model_section is None:
+        known = " or ".join(f'"{name}"' for name in MODEL_SECTIONS)
+        found.append(f"{shown('model.kind', kind)}{place('model.kind', places)}: expected {known}")
+    else:
+        sections["model"] = _section(model_section, "model", table, valid, places, found)
+    sections["train"] = _section(TrainSection, "train", table, valid, places, found)
+    sections["data"] = _section(DataSection, "data", table, valid, places, found)
+    preset = table.get("preset", "")
+    if not isinstance(preset, str):
+        found.append(f"{shown('preset', preset)}{place('preset', places)}: expected the name of a preset")
+    raise_for(found)
+    return RunConfig(preset=preset, **sections | {"model": sections["model"].model_dump()})
+
+
+def valid_keys(model_section: type[Section] | None) -> list[str]:
+    """Return all dotted keys; without a known model kind, those of every kind."""
+    models = [model_section] if model_section else list(MODEL_SECTIONS.values())
+    keys = ["preset", *(f"model.{name}" for section in models for name in section.model_fields)]
+    keys += [f"train.{name}" for name in TrainSection.model_fields]
+    return keys + [f"data.{name}" for name in DataSection.model_fields]
+
+
+def _section(
+    section: type[Section], name: str, table: Table, valid: list[str], places: Mapping[str, str], found: list[str]
+) -> Section | None:
+    """Check one section; what is wrong goes to `found`."""
+    try:
+        return section.model_validate(table.get(name, {}))
+    except ValidationError as error:
+        found += section_problems(error, section, f"{name}.", valid, places)
+        return None
+
+
+def _read_preset(name: str) -> tuple[Table, dict[str, str]]:
+    names = preset_names()
+    if name not in names:
+        close = get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]}?" if close else "a file is recognised by its .toml"
+        raise ConfigError("no such preset", where=name, expected=", ".join(names), hint=hint)
+    text = (resources.files("lstm2d") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+    table = tomllib.loads(text)
+    return table | {"preset": name}, _line_numbers(text, f"preset {name}")
+
+
+def _read_file(path: Path) -> tuple[Table, dict[str, str]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the configuration ({error.strerror})", where=path, expected="a TOML file or a preset's name"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not valid TOML ({error})", where=path) from error
+    places = _line_numbers(text, str(path))
+    preset = table.get("preset", "")
+    if not isinstance(preset, str) or not preset:
+        return table, places
+    base, base_places = _read_preset(preset)
+    for key, value in table.items():
+        under = base.get(key)
+        base[key] = {**under, **value} if isinstance(under, dict) and isinstance(value, dict) else value
+    return base, base_places | places
+
+
+def _override(table: Table, places: dict[str, str], overrides: Iterable[tuple[str, str]]) -> list[str]:
+    """Write overrides into `table`; return what is wrong with them."""
+    problems = []
+    for item, source in overrides:
+        key, equals, text = item.partition("=")
+        key, text = key.strip(), text.strip()
+        parts = key.split(".")
+        if not equals or not all(parts):
+            problems.append(f'"{item}" ({source}): expected key=value, for example train.epochs=20')
+            continue
+        target: Any = table
+        for part in parts[:-1]:
+            target = target.setdefault(part, {}) if isinstance(target, dict) else None
+        if not isinstance(target, dict):
+            problems.append(f"{key} ({source}): {'.'.join(parts[:-1])} is a value, not a table")
+            continue
+        target[parts[-1]] = _value(text)
+        places[key] = source
+    return problems
+
+
+def _value(text: str) -> Any:
+    """Return the TOML value of a text; what is no TOML is the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _line_numbers(text: str, name: str) -> dict[str, str]:
+    """Return where each key of a TOML text stands; the parser of the standard library does not tell."""
+    places: dict[str, str] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := HEADER.match(line):
+            table = header[1] + "."
+            places.setdefault(header[1], f"{name}, line {number}")
+        elif assignment := ASSIGNMENT.match(line):
+            key = assignment[1].replace('"', "").replace("'", "").replace(" ", "")
+            places.setdefault(table + key, f"{name}, line {number}")
+    return places

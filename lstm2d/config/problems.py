@@ -1,0 +1,150 @@
+"""Say what is wrong with a configuration: every key at once, each with its place, its range and the nearest valid key."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Literal, Union, get_args, get_origin
+
+import annotated_types
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from lstm2d.errors import ConfigError
+
+NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "a text", dict: "a table"}
+
+
+def allowed(field: FieldInfo) -> str:
+    """Return the values a field may have, in words."""
+    return _with_bounds(_describe(field.annotation), field.metadata)
+
+
+def _with_bounds(text: str, metadata: Iterable[Any]) -> str:
+    """Add bounds, which a union's parts and a field's own metadata carry alike."""
+    bounds: list[str] = []
+    for item in metadata:
+        for piece in item if isinstance(item, annotated_types.GroupedMetadata) else (item,):
+            bounds += _bound(piece)
+    return f"{text} {' and '.join(bounds)}" if bounds else text
+
+
+def _bound(piece: Any) -> list[str]:
+    if isinstance(piece, FieldInfo):
+        return [bound for inner in piece.metadata for bound in _bound(inner)]
+    for kind, attribute, symbol in (
+        (annotated_types.Ge, "ge", ">="),
+        (annotated_types.Gt, "gt", ">"),
+        (annotated_types.Le, "le", "<="),
+        (annotated_types.Lt, "lt", "<"),
+    ):
+        if isinstance(piece, kind):
+            return [f"{symbol} {getattr(piece, attribute)}"]
+    if isinstance(piece, annotated_types.MinLen):
+        return [f"of at least {piece.min_length} values"]
+    if isinstance(piece, annotated_types.MaxLen):
+        return [f"of at most {piece.max_length} values"]
+    return []
+
+
+def _describe(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " or ".join(f'"{value}"' for value in arguments)
+    if origin in (Union, types.UnionType):
+        return ", or ".join(_describe(part) for part in arguments)
+    if origin is list:
+        return f"a list, each {_describe(arguments[0])}"
+    if hasattr(annotation, "__metadata__"):  # Annotated
+        return _with_bounds(_describe(arguments[0]), annotation.__metadata__)
+    return NAMES.get(origin or annotation, "a table")
+
+
+def section_problems(
+    error: ValidationError, section: type[BaseModel], prefix: str, valid: list[str], places: Mapping[str, str]
+) -> list[str]:
+    """Return one line for each key of `section` that is wrong.
+
+    Parameters
+    ----------
+    error : pydantic.ValidationError
+        What the check of the section raised.
+    section : type of pydantic.BaseModel
+        The section's schema.
+    prefix : str
+        Name of the section with a dot behind it, or "".
+    valid : list of str
+        All valid dotted keys of the configuration.
+    places : mapping
+        Dotted key -> "run.toml, line 3", "--set" and so on.
+
+    Returns
+    -------
+    list of str
+        One line a key, in the order of the schema.
+    """
+    lines: dict[str, str] = {}
+    for item in error.errors(include_url=False):
+        name = str(item["loc"][0]) if item["loc"] else ""
+        key = f"{prefix}{name}".rstrip(".")
+        if key in lines:  # a union reports each of its parts
+            continue
+        where = place(key, places)
+        if item["type"] == "extra_forbidden":
+            lines[key] = unknown_key(key, valid, places)
+        elif item["type"] == "missing":
+            lines[key] = f"{key} is missing{where}: expected {allowed(section.model_fields[name])}"
+        elif item["type"] == "value_error":
+            lines[key] = f"{shown(key, item['input'])}{where}: expected {item['ctx']['error']}"
+        else:
+            field = section.model_fields.get(name)
+            expected = allowed(field) if field else "a table"
+            value = item["input"]
+            if len(item["loc"]) > 1 and isinstance(item["loc"][1], int):
+                key = f"{key}[{item['loc'][1]}]"
+            lines[key] = f"{shown(key, value)}{where}: expected {expected}"
+    return list(lines.values())
+
+
+def shown(key: str, value: Any) -> str:
+    """Return "key = value", without the value of a whole table."""
+    return key if isinstance(value, dict) else f"{key} = {value!r}"
+
+
+def place(key: str, places: Mapping[str, str]) -> str:
+    """Return " (file, line)" of a key or of the section it stands in, or "" when it came from nowhere."""
+    while key:
+        if key in places:
+            return f" ({places[key]})"
+        key = key.rpartition(".")[0]
+    return ""
+
+
+def unknown_key(key: str, valid: list[str], places: Mapping[str, str]) -> str:
+    """Return the line about a key that does not exist."""
+    last = {name.rpartition(".")[2]: name for name in valid}
+    close = get_close_matches(key, valid, n=1) or [
+        last[name] for name in get_close_matches(key.rpartition(".")[2], list(last), n=1)
+    ]
+    meant = f"did you mean {close[0]}?" if close else "expected one of " + ", ".join(valid)
+    return f"{key}: unknown key{place(key, places)}; {meant}"
+
+
+def raise_for(problems: list[str]) -> None:
+    """Raise one ConfigError with all problems, if there are any.
+
+    Parameters
+    ----------
+    problems : list of str
+        One line each.
+
+    Raises
+    ------
+    ConfigError
+        If the list is not empty.
+    """
+    if len(problems) == 1:
+        raise ConfigError(problems[0])
+    if problems:
+        raise ConfigError("\n  ".join([f"{len(problems)} values of the configuration are wrong:", *problems]))

@@ -1,0 +1,139 @@
+"""Every key a configuration may have, with its type and range."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from lstm2d.random import MAX_SEED
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Units = Annotated[int, Field(ge=1, le=4096)]
+
+DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of a duration such as "90m", "2h", "1h30m" or "45s".
+
+    Parameters
+    ----------
+    text : str
+        Hours, minutes and seconds in this order, each optional, each with its unit.
+
+    Returns
+    -------
+    float
+        Seconds; infinity for the empty text, which means no limit.
+
+    Raises
+    ------
+    ValueError
+        If the text is no duration, or none that is longer than zero.
+    """
+    if not text:
+        return float("inf")
+    match = DURATION.fullmatch(text.replace(" ", ""))
+    seconds = 0.0
+    if match:
+        seconds = sum(float(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True))
+    if seconds <= 0:
+        raise ValueError('a duration such as "90m", "2h", "1h30m" or "45s"')
+    return seconds
+
+
+class Section(BaseModel):
+    """Base of all sections: no unknown keys, no silent conversion, no change after the check."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class LSTM2DSection(Section):
+    """``[model]`` of the 2D-LSTM network."""
+
+    kind: Literal["lstm2d"]
+    window: Annotated[int, Field(ge=1, le=64)]
+    units: Annotated[list[Units], Field(min_length=1, max_length=8)]
+    features: Annotated[list[Units], Field(max_length=7)]
+    feedforward: Literal["shared", "separate"] = "shared"
+    peepholes: bool = True
+    cell_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+    leaky: bool = False
+    error_clip: NonNegative = 0.0
+
+    @model_validator(mode="after")
+    def _one_feature_layer_between_two_lstm_layers(self) -> LSTM2DSection:
+        if len(self.features) != len(self.units) - 1:
+            raise ValueError(
+                f"{len(self.units) - 1} values in features for {len(self.units)} in units (the last layer gives the scores)"
+            )
+        return self
+
+
+class TrainSection(Section):
+    """``[train]``: how the weights are found."""
+
+    optimizer: Literal["sgd"] = "sgd"
+    learning_rate: Positive = 6e-6
+    momentum: Fraction = 0.9
+    weight_decay: NonNegative = 0.0
+    clip_norm: NonNegative = 3000.0
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    epochs: Annotated[int, Field(ge=1)] = 100
+    steps: Annotated[int, Field(ge=0)] = 0
+    max_time: str = ""
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    flip: bool = True
+    scale_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    brightness_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    class_weights: Literal["none", "median_frequency", "inverse"] | list[NonNegative] = "none"
+    average: Fraction = 0.0
+    validate_every: Annotated[int, Field(ge=1)] = 1
+    patience: Annotated[int, Field(ge=0)] = 0
+    select: Literal["pixel_accuracy", "class_accuracy", "mean_iou"] = "pixel_accuracy"
+    checkpoint_minutes: NonNegative = 5.0
+
+    @field_validator("max_time")
+    @classmethod
+    def _is_duration(cls, text: str) -> str:
+        parse_duration(text)
+        return text
+
+
+class DataSection(Section):
+    """``[data]``: which images are used for what."""
+
+    train_split: str = "train"
+    val_split: str = "val"
+    val: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    cache_gib: NonNegative = 2.0
+
+
+class RunConfig(Section):
+    """Everything that decides what a training run computes.
+
+    Parameters
+    ----------
+    preset : str
+        Name of the preset the values started from.
+    model : dict
+        Section ``[model]``, complete and checked against the model kind.
+    train : TrainSection
+        Section ``[train]``.
+    data : DataSection
+        Section ``[data]``.
+    """
+
+    preset: str = ""
+    model: dict[str, Any]
+    train: TrainSection = TrainSection()
+    data: DataSection = DataSection()
+
+
+# the value of model.kind -> the section it asks for
+MODEL_SECTIONS: dict[str, type[Section]] = {"lstm2d": LSTM2DSection}

@@ -1,0 +1,200 @@
+"""Checkpoints: one safetensors file each, with a digest of itself, written atomically; the newest valid one wins."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.errors import DataError, OutputError
+from lstm2d.io.atomic import write_bytes
+
+Array = NDArray[Any]
+KEPT = 2
+DAMAGED = ".damaged"
+NAME = re.compile(r"step-(\d{8,})\.safetensors")
+NO_DIGEST = b"0" * 64
+MARK = b'"sha256":"'  # quotes inside a JSON text are escaped, so only the key itself can match
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """All that a run needs to go on.
+
+    Parameters
+    ----------
+    tensors : dict of str to ndarray
+        Weights, velocity, running mean.
+    state : dict
+        Numbers and texts that JSON can hold.
+    """
+
+    tensors: dict[str, Array]
+    state: dict[str, Any]
+
+
+def pack(checkpoint: Checkpoint) -> bytes:
+    """Return a checkpoint as the bytes of a safetensors file.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        What to store.
+
+    Returns
+    -------
+    bytes
+        Metadata key "sha256" holds the digest of the whole file with 64 zeros in its place, "state" the state.
+    """
+    from safetensors.numpy import save
+
+    metadata = {"sha256": NO_DIGEST.decode(), "state": json.dumps(checkpoint.state)}
+    # safetensors writes a transposed array wrong without an error
+    data = save({name: np.ascontiguousarray(a) for name, a in checkpoint.tensors.items()}, metadata)
+    start = _digest_place(data)
+    digest = hashlib.sha256(data).hexdigest().encode()
+    return b"".join((data[:start], digest, data[start + len(digest) :]))
+
+
+def unpack(data: bytes) -> Checkpoint:
+    """Return the checkpoint in the bytes of a file.
+
+    Parameters
+    ----------
+    data : bytes
+        What `pack` returned.
+
+    Returns
+    -------
+    Checkpoint
+        Equal to the one that was packed.
+
+    Raises
+    ------
+    DataError
+        If a single bit differs, or the file was never a checkpoint.
+    """
+    from safetensors.numpy import load
+
+    start = _digest_place(data)
+    stop = start + len(NO_DIGEST)
+    digest = hashlib.sha256(b"".join((data[:start], NO_DIGEST, data[stop:]))).hexdigest()
+    if data[start:stop] != digest.encode():
+        raise DataError("damaged checkpoint: its SHA-256 does not match")
+    # everything below was written by `pack`: the digest says so
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return Checkpoint(load(data), json.loads(header["__metadata__"]["state"]))
+
+
+def _digest_place(data: bytes) -> int:
+    """Return where the digest stands in the header."""
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > len(data) - 8:
+        raise DataError("damaged checkpoint: its header is cut")
+    header = data[8 : 8 + length]
+    place = header.find(MARK)
+    if place < 0 or header.find(MARK, place + 1) >= 0 or place + len(MARK) + len(NO_DIGEST) > length:
+        raise DataError("damaged checkpoint: it has no SHA-256")
+    return 8 + place + len(MARK)
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the checkpoints in `folder`, newest first; other files are ignored."""
+    if not folder.is_dir():
+        return []
+    found = [(int(match[1]), path) for path in folder.iterdir() if (match := NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint and delete all but the newest ones.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it does not exist.
+    step : int
+        Steps done; names the file.
+    checkpoint : Checkpoint
+        What to store.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    OutputError
+        If it could not be written; the message names the last good one, which is untouched.
+    """
+    path = folder / f"step-{step:08d}.safetensors"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, pack(checkpoint))
+        for old in files(folder)[KEPT:]:
+            old.unlink(missing_ok=True)
+    except (OSError, OutputError) as error:
+        good = newest_file(folder)
+        reason = error.what if isinstance(error, OutputError) else error.strerror or str(error)
+        raise OutputError(
+            f"checkpoint not saved ({reason})",
+            where=path,
+            hint=f"make room, then go on with --resume from the last good one, {good}" if good else "make room and start again",
+        ) from error
+    return path
+
+
+def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
+    """Return the newest valid checkpoint of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        As `save_checkpoint` wrote to.
+    warn : callable
+        Told about each damaged file. It gets the suffix ".damaged", so that it never takes a good one's place.
+
+    Returns
+    -------
+    Checkpoint or None
+        None if there never was one.
+
+    Raises
+    ------
+    DataError
+        If there are only damaged ones.
+    """
+    for path in files(folder):
+        try:
+            return unpack(path.read_bytes())
+        except (OSError, DataError) as error:
+            reason = error.what if isinstance(error, DataError) else str(error)
+            warn(f"{path}: {reason}; it is set aside as {path.name}{DAMAGED} and an older one is used")
+            with suppress(OSError):  # a folder that cannot be written: the next save will say so
+                path.rename(path.with_name(path.name + DAMAGED))
+    damaged = sorted(folder.glob("*" + DAMAGED)) if folder.is_dir() else []
+    if damaged:
+        raise DataError("no valid checkpoint is left", where=folder, hint="start a new run in another folder")
+    return None
+
+
+def newest_file(folder: Path) -> Path | None:
+    """Return the newest valid checkpoint's file, or None if there is none."""
+    return next((path for path in files(folder) if _is_valid(path)), None)
+
+
+def _is_valid(path: Path) -> bool:
+    try:
+        unpack(path.read_bytes())
+    except (OSError, DataError):
+        return False
+    return True

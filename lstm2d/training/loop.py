@@ -1,0 +1,246 @@
+"""The training loop: one image a step, validation, checkpoints, clean stops."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.data.batches import epoch_order
+from lstm2d.errors import DivergedError, InterruptedRun
+from lstm2d.tape import backward
+from lstm2d.tensor import Tensor
+from lstm2d.training.checkpoint import Checkpoint, newest_file, save_checkpoint
+from lstm2d.training.diagnose import first_not_finite
+from lstm2d.training.events import Event, Report
+from lstm2d.training.prepare import Prepared
+from lstm2d.training.recorder import Recorder
+from lstm2d.training.schedule import learning_rate
+from lstm2d.training.state import TrainResult
+from lstm2d.training.stop import StopSignal
+from lstm2d.training.validate import METRICS, save_model, validate
+
+
+class Trainer:
+    """Carries out a prepared run.
+
+    Parameters
+    ----------
+    run : Prepared
+        Configuration, network, data and where the run stands.
+    report : callable
+        Told about everything that happens.
+    """
+
+    def __init__(self, run: Prepared, report: Report) -> None:
+        self.run, self.train, self.data = run, run.config.train, run.data
+        self.progress, self.optimizer = run.progress, run.optimizer
+        self.recorder = Recorder(run.folder.path)
+        self.report = report
+        self.samples = len(run.data.training)
+        every = self.train.epochs * self.samples
+        self.total = min(every, self.train.steps) if self.train.steps else every
+        self.seconds_before = run.progress.seconds
+        self.started = self.saved_at = time.monotonic()
+        self.saved: tuple[int, int] | None = None  # step and epoch of the last checkpoint
+        self.order: tuple[int, NDArray[np.intp]] | None = None  # an epoch and its order
+
+    def fit(self) -> TrainResult:
+        """Train until the end, a limit or a signal.
+
+        Returns
+        -------
+        TrainResult
+            The best model is in the run folder.
+
+        Raises
+        ------
+        InterruptedRun
+            After Ctrl-C or SIGTERM; a checkpoint is saved.
+        DivergedError
+            If a loss or gradient is not finite; nothing of that step is applied.
+        OutputError
+            If something cannot be written.
+        """
+        with StopSignal() as stop:
+            if self.progress.step == 0:
+                self.save()  # a folder that cannot be written shows before the first epoch, not behind it
+            reason = self.why_stop(stop)
+            while not reason:
+                if self.progress.position < self.samples:
+                    self.step()
+                if self.progress.position == self.samples:
+                    self.end_epoch(stop)
+                reason = self.why_stop(stop)
+                if time.monotonic() - self.saved_at > 60 * (self.train.checkpoint_minutes or math.inf):
+                    self.save()
+            self.save()
+            if reason != "signal":
+                self.validate_the_end(stop)
+            return self.result(reason)
+
+    def why_stop(self, stop: StopSignal) -> str:
+        """Return why the run ends here; "" if it goes on."""
+        progress, train = self.progress, self.train
+        between = progress.position < self.samples  # else the epoch's validation is still to come
+        if between and progress.epoch >= train.epochs:
+            return "epochs"
+        if between and progress.step >= self.total:
+            return "steps"
+        if between and train.patience and progress.stale >= train.patience:
+            return "patience"
+        if stop.asked:
+            return "signal"
+        return "time" if self.seconds() >= self.run.seconds_limit else ""
+
+    def seconds(self) -> float:
+        """Return how long the run has taken, in all its sessions."""
+        return self.seconds_before + time.monotonic() - self.started
+
+    def step(self) -> None:
+        """Train on one image."""
+        begun = time.monotonic()
+        progress, train = self.progress, self.train
+        if self.order is None or self.order[0] != progress.epoch:
+            self.order = (progress.epoch, epoch_order(self.samples, seed=train.seed, epoch=progress.epoch))
+        number = int(self.order[1][progress.position])
+        example = self.data.training_example(number, progress.epoch)
+        loss = self.run.network.loss(Tensor(example.x), example.labels, self.data.class_weights)
+        value = float(loss.data)
+        if not math.isfinite(value):
+            layer = first_not_finite(loss, self.optimizer.parameters)
+            raise self.diverged("the loss is not finite", example.name, layer)
+        self.optimizer.zero_grad()
+        backward(loss)
+        del loss  # its memory serves the next step
+        norm = self.optimizer.gradient_norm()
+        if not math.isfinite(norm):
+            layers = ", ".join(self.optimizer.not_finite()) or "all parameters together"
+            raise self.diverged("the gradient is not finite", example.name, layers)
+        self.optimizer.step(self.rate(), norm, progress.step)
+        progress.step += 1
+        progress.position += 1
+        progress.loss += value
+        progress.windows += example.windows
+        progress.norm += norm
+        progress.clipped += int(0 < train.clip_norm < norm)
+        progress.busy += time.monotonic() - begun
+        self.report(Event("step", self.numbers() | {"seconds_left": self.seconds_left()}))
+
+    def rate(self) -> float:
+        """Return the learning rate of the next step."""
+        train = self.train
+        return learning_rate(
+            self.progress.step,
+            self.total,
+            rate=train.learning_rate,
+            schedule=train.schedule,
+            warmup_steps=train.warmup_steps,
+        )
+
+    def diverged(self, what: str, image: str, layer: str) -> DivergedError:
+        """Return the error for a number that is not finite."""
+        good = newest_file(self.run.folder.checkpoints)
+        where = f"image {image}, step {self.progress.step + 1}, layer {layer}"
+        self.tell("diverged", {"what": what, "where": where})
+        return DivergedError(
+            f"training diverged, {what}",
+            where=where,
+            expected="finite numbers; the step was not applied",
+            hint=f"start a new run with a lower train.learning_rate or train.clip_norm; the last good checkpoint is {good}",
+        )
+
+    def end_epoch(self, stop: StopSignal) -> None:
+        """Validate, record and save; nothing where the user wants to stop before that is done."""
+        progress, train = self.progress, self.train
+        numbers = self.numbers() | {"learning_rate": self.rate()}
+        last = progress.epoch + 1 >= train.epochs or progress.step >= self.total
+        if last or (progress.epoch + 1) % train.validate_every == 0:
+            metrics = validate(self.run, stop)
+            if metrics is None:
+                return
+            numbers |= {name: metrics[name] for name in METRICS} | {"best": self.keep_if_best(metrics)}
+        progress.next_epoch()
+        self.tell("epoch", numbers)
+        self.save()
+
+    def keep_if_best(self, metrics: dict[str, Any]) -> bool:
+        """Save the model if no validation before was better; return whether."""
+        progress = self.progress
+        progress.validated = progress.step
+        if not self.is_better(metrics):
+            progress.stale += 1
+            return False
+        progress.stale = 0
+        progress.best = {name: metrics[name] for name in METRICS} | {"step": progress.step}
+        save_model(self.run, metrics)
+        return True
+
+    def is_better(self, metrics: dict[str, Any]) -> bool:
+        """Tell whether a validation is better than the best one."""
+        select, best = self.train.select, self.progress.best
+        return best is None or (metrics[select] or 0.0) > (best[select] or 0.0)
+
+    def validate_the_end(self, stop: StopSignal) -> None:
+        """Give the last weights of a run that ends within an epoch their chance.
+
+        This comes after the last checkpoint: a run that is resumed from it must not differ from one that never stopped.
+        """
+        if self.progress.validated == self.progress.step:
+            return
+        metrics = validate(self.run, stop)
+        if metrics is not None:
+            better = self.keep_if_best(metrics)
+            self.tell("end", self.numbers() | {name: metrics[name] for name in METRICS} | {"best": better})
+
+    def save(self) -> None:
+        """Write a checkpoint, unless the last one holds just this."""
+        progress = self.progress
+        self.saved_at = time.monotonic()
+        if self.saved == (progress.step, progress.epoch):
+            return
+        if not self.optimizer.is_finite():
+            raise self.diverged("the weights are not finite", "(any)", "(all)")
+        progress.seconds = self.seconds()
+        state = {"progress": progress.to_dict(), "data": self.data.to_dict()}
+        save_checkpoint(self.run.folder.checkpoints, progress.step, Checkpoint(self.optimizer.state_dict(), state))
+        self.saved = (progress.step, progress.epoch)
+
+    def numbers(self) -> dict[str, Any]:
+        """Return where the run stands, for people and for the records."""
+        progress = self.progress
+        return {
+            "epoch": progress.epoch + 1,
+            "step": progress.step,
+            "seconds": self.seconds(),
+            "loss": progress.loss / progress.windows if progress.windows else None,
+            "gradient_norm": progress.norm / progress.position if progress.position else None,
+            "clipped": progress.clipped / progress.position if progress.position else None,
+            "images_per_second": progress.position / progress.busy if progress.busy else None,
+        }
+
+    def seconds_left(self) -> float:
+        """Return an estimate of the time until the run ends."""
+        progress = self.progress
+        left = (self.total - progress.step) * progress.busy / progress.position
+        return min(left, self.run.seconds_limit - self.seconds())
+
+    def tell(self, kind: str, values: dict[str, Any]) -> None:
+        """Record an event and report it."""
+        event = Event(kind, {"step": self.progress.step} | values)
+        self.recorder.write(event)
+        self.report(event)
+
+    def result(self, reason: str) -> TrainResult:
+        """Return what the run has led to, or raise what says that it was interrupted."""
+        progress, folder = self.progress, self.run.folder
+        self.tell("stop", {"reason": reason, "epoch": progress.epoch, "seconds": self.seconds()})
+        if reason == "signal":
+            raise InterruptedRun(
+                f"stopped after step {progress.step} of {self.total}, checkpoint saved", where=folder.checkpoints
+            )
+        best = {name: (progress.best or {}).get(name) for name in METRICS}
+        return TrainResult(folder.path, progress.epoch, progress.step, self.seconds(), best, folder.model, reason)

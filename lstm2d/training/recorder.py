@@ -1,0 +1,116 @@
+"""The two records of a run: log.jsonl (everything that happened) and results.csv (one row an epoch)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lstm2d.errors import OutputError
+from lstm2d.io.atomic import write_text
+from lstm2d.training.events import Event
+
+COLUMNS = (
+    "epoch",
+    "step",
+    "seconds",
+    "learning_rate",
+    "loss",
+    "gradient_norm",
+    "clipped",
+    "images_per_second",
+    "pixel_accuracy",
+    "class_accuracy",
+    "mean_iou",
+)
+
+
+class Recorder:
+    """Appends events to the records of a run folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "log.jsonl"
+        self.results = folder / "results.csv"
+
+    def rewind(self, step: int, epoch: int) -> None:
+        """Drop what was recorded behind a checkpoint, so that a resumed run does not record it twice.
+
+        Parameters
+        ----------
+        step : int
+            Steps the checkpoint has done; later events go, and so does a line that was cut by a crash.
+        epoch : int
+            Epochs it has completed; later rows of results.csv go.
+        """
+        self._filter(self.log, lambda line: _log_step(line) <= step)
+        self._filter(self.results, lambda line: _row_epoch(line) <= epoch)
+
+    def write(self, event: Event) -> None:
+        """Record one event; events of kind "step" are too many and are not kept.
+
+        Parameters
+        ----------
+        event : Event
+            Those of kind "epoch" also become a row of results.csv.
+
+        Raises
+        ------
+        OutputError
+            If a file cannot be written.
+        """
+        if event.kind == "step":
+            return
+        self._append(self.log, json.dumps({"event": event.kind, **event.values}) + "\n")
+        if event.kind == "epoch":
+            header = "" if self.results.exists() else _csv_line(dict(zip(COLUMNS, COLUMNS, strict=True)))
+            self._append(self.results, header + _csv_line(event.values))
+
+    @staticmethod
+    def _append(path: Path, text: str) -> None:
+        try:
+            with path.open("a", encoding="utf-8", newline="") as file:
+                file.write(text)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write ({error.strerror})", where=path, hint="make room, then go on with --resume"
+            ) from error
+
+    @staticmethod
+    def _filter(path: Path, keep: Callable[[str], bool]) -> None:
+        if path.exists():
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+            write_text(path, "".join(line for line in lines if line.endswith("\n") and keep(line)))
+
+
+def _csv_line(values: Mapping[str, Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow([values.get(name, "") for name in COLUMNS])
+    return text.getvalue()
+
+
+def _log_step(line: str) -> float:
+    """Return the step of a line of log.jsonl; lines that are no event belong behind every checkpoint."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
+
+
+def _row_epoch(line: str) -> float:
+    """Return the epoch of a row of results.csv; the header belongs before every checkpoint."""
+    first = line.partition(",")[0]
+    if first == "epoch":
+        return 0.0
+    try:
+        return float(first)
+    except ValueError:
+        return float("inf")

@@ -1,0 +1,43 @@
+"""Values of the learning-rate schedules."""
+
+import pytest
+from lstm2d.training.schedule import learning_rate
+
+
+def rates(steps: int, **options: object) -> list[float]:
+    return [learning_rate(t, steps, rate=8.0, **options) for t in range(steps + 1)]  # type: ignore[arg-type]
+
+
+def test_constant() -> None:
+    assert rates(3, schedule="constant") == [8, 8, 8, 8]
+
+
+def test_linear() -> None:
+    assert rates(4, schedule="linear") == [8, 6, 4, 2, 0]
+
+
+def test_cosine() -> None:
+    # 4 (1 + cos(k pi / 4))
+    assert rates(4, schedule="cosine") == pytest.approx([8, 6.82842712474619, 4, 1.17157287525381, 0], abs=1e-12)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_warmup_rises_linearly_then_the_schedule_begins_at_its_top(schedule: str) -> None:
+    values = rates(8, schedule=schedule, warmup_steps=4)
+    assert values[:5] == [2, 4, 6, 8, 8]
+    without = rates(4, schedule=schedule)
+    assert values[4:] == pytest.approx(without)
+
+
+def test_warmup_longer_than_the_run() -> None:
+    assert rates(2, schedule="linear", warmup_steps=8) == [1, 2, 3]
+
+
+def test_behind_the_end_nothing_is_negative() -> None:
+    for schedule in ("linear", "cosine"):
+        assert learning_rate(11, 10, rate=1.0, schedule=schedule) == 0
+
+
+def test_unknown_schedule() -> None:
+    with pytest.raises(ValueError, match="staircase"):
+        learning_rate(0, 1, rate=1.0, schedule="staircase")
