@@ -2,25 +2,19 @@
 
    Rows of `gates`, `grad_z` and `bias`: input gate, forget gate x, forget gate y, candidate, output gate,
    `units` rows each. Rows of `cells`: the old cell of the horizontal predecessor, then of the vertical one.
-   Columns are pixels of the diagonal. All pointers point at its first column. */
+   Columns are pixels of the diagonal, `ld` is the distance of two rows. All pointers point at a first column.
+   Rows of `peepholes`: input gate from c_x, from c_y, forget gate x, forget gate y, output gate; or NULL.
 
-typedef struct {
-    ptrdiff_t units, stride; /* distance of two rows, the same in all arrays of a sweep */
-    REAL cell_scale;
-    int leaky;
-    const REAL *bias;      /* 5 * units */
-    const REAL *peepholes; /* 5 * units: input gate from c_x, from c_y, forget x, forget y, output; or NULL */
-} NAME(gate_layer);
+   The number of columns is rounded up to whole blocks. Lanes beyond the diagonal compute on what lies there;
+   the sweep stores every diagonal so that these lanes only meet columns that are written later or never read. */
 
-/* gates: products in, gate values out. The new h and c go to hidden and cell, their tanh to tanh_cell. */
-LSTM2D_INLINE void NAME(forward_rows)(const NAME(gate_layer) * layer, ptrdiff_t n, const int peep, const int leaky,
-                                      REAL *restrict gates, const REAL *restrict cells, REAL *restrict hidden,
-                                      REAL *restrict cell, REAL *restrict tanh_cell)
+/* gates: products in, gate values out. h goes to `hidden`, the new cell to `cell`, its tanh to `tanh_cell`. */
+LSTM2D_INLINE void NAME(forward_rows)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, REAL scale, const int leaky,
+                                      const REAL *bias, const int peep, const REAL *peepholes, REAL *gates,
+                                      const REAL *cells, REAL *hidden, REAL *cell, REAL *tanh_cell)
 {
-    const ptrdiff_t units = layer->units, ld = layer->stride;
-    const REAL scale = layer->cell_scale;
     for (ptrdiff_t u = 0; u < units; u++) {
-        const REAL *b = layer->bias + u, *w = peep ? layer->peepholes + u : b;
+        const REAL *b = bias + u, *w = peep ? peepholes + u : b;
         const REAL b_i = b[0], b_fx = b[units], b_fy = b[2 * units], b_g = b[3 * units], b_o = b[4 * units];
         const REAL w_ix = w[0], w_iy = w[units], w_fx = w[2 * units], w_fy = w[3 * units], w_o = w[4 * units];
         REAL *restrict z_i = gates + u * ld, *restrict z_fx = gates + (u + units) * ld,
@@ -61,40 +55,37 @@ LSTM2D_INLINE void NAME(forward_rows)(const NAME(gate_layer) * layer, ptrdiff_t 
     }
 }
 
-LSTM2D_CLONES static void NAME(gates_forward)(const NAME(gate_layer) * layer, ptrdiff_t n, REAL *gates,
-                                              const REAL *cells, REAL *hidden, REAL *cell, REAL *tanh_cell)
+LSTM2D_CLONES void NAME(gates_forward)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, REAL scale, int leaky,
+                                       const REAL *bias, const REAL *peepholes, REAL *gates, const REAL *cells,
+                                       REAL *hidden, REAL *cell, REAL *tanh_cell)
 {
-    const int peep = layer->peepholes != NULL;
-    if (layer->leaky) {
-        if (peep)
-            NAME(forward_rows)(layer, n, 1, 1, gates, cells, hidden, cell, tanh_cell);
+#define FORWARD(peep, leaky) \
+    NAME(forward_rows)(units, n, ld, scale, leaky, bias, peep, peepholes, gates, cells, hidden, cell, tanh_cell)
+    if (leaky) {
+        if (peepholes)
+            FORWARD(1, 1);
         else
-            NAME(forward_rows)(layer, n, 0, 1, gates, cells, hidden, cell, tanh_cell);
-    } else if (peep)
-        NAME(forward_rows)(layer, n, 1, 0, gates, cells, hidden, cell, tanh_cell);
+            FORWARD(0, 1);
+    } else if (peepholes)
+        FORWARD(1, 0);
     else
-        NAME(forward_rows)(layer, n, 0, 0, gates, cells, hidden, cell, tanh_cell);
+        FORWARD(0, 0);
+#undef FORWARD
 }
 
-/* Gradients that reach a diagonal from outside (y), from its right and from its lower neighbours, and those
-   that it sends to its own predecessors' cells. Rows are units, `stride` apart. */
-typedef struct {
-    ptrdiff_t stride;
-    const REAL *y, *hidden_right, *hidden_below, *cell_right, *cell_below;
-    REAL *cell_left, *cell_above;
-} NAME(gate_gradients);
-
-/* gates, cells, tanh_cell as the forward pass left them; grad_z: gradient of the gates before activation. */
-LSTM2D_INLINE void NAME(backward_rows)(const NAME(gate_layer) * layer, ptrdiff_t n, const int peep, const int leaky,
-                                       const REAL *restrict gates, const REAL *restrict cells,
-                                       const REAL *restrict tanh_cell, const NAME(gate_gradients) * grads,
-                                       REAL *restrict grad_z)
+/* gates, cells, tanh_cell as the forward pass left them; grad_z: gradient of the gates before activation.
+   Gradients that cross diagonals lie by image row, `gd` apart: in_hidden has `units` rows each from the output,
+   the right and the lower neighbour, in_cells from the right and the lower one, out_cells to the left and the
+   upper one. The lower neighbour of column p lies at p + 1. */
+LSTM2D_INLINE void NAME(backward_rows)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, ptrdiff_t gd, REAL scale,
+                                       const int leaky, const int peep, const REAL *peepholes, const REAL *gates,
+                                       const REAL *cells, const REAL *tanh_cell, const REAL *in_hidden,
+                                       const REAL *in_cells, REAL *out_cells, REAL *grad_z)
 {
-    const ptrdiff_t units = layer->units, ld = layer->stride, gd = grads->stride;
-    const REAL scale = layer->cell_scale;
     for (ptrdiff_t u = 0; u < units; u++) {
-        const REAL *w = peep ? layer->peepholes + u : layer->bias + u;
-        const REAL w_ix = w[0], w_iy = w[units], w_fx = w[2 * units], w_fy = w[3 * units], w_o = w[4 * units];
+        const REAL *w = peep ? peepholes + u : NULL;
+        const REAL w_ix = peep ? w[0] : 0, w_iy = peep ? w[units] : 0, w_fx = peep ? w[2 * units] : 0,
+                   w_fy = peep ? w[3 * units] : 0, w_o = peep ? w[4 * units] : 0;
         const REAL *restrict s_i = gates + u * ld, *restrict s_fx = gates + (u + units) * ld,
                    *restrict s_fy = gates + (u + 2 * units) * ld, *restrict s_g = gates + (u + 3 * units) * ld,
                    *restrict s_o = gates + (u + 4 * units) * ld;
@@ -103,10 +94,10 @@ LSTM2D_INLINE void NAME(backward_rows)(const NAME(gate_layer) * layer, ptrdiff_t
         REAL *restrict z_i = grad_z + u * ld, *restrict z_fx = grad_z + (u + units) * ld,
              *restrict z_fy = grad_z + (u + 2 * units) * ld, *restrict z_g = grad_z + (u + 3 * units) * ld,
              *restrict z_o = grad_z + (u + 4 * units) * ld;
-        const REAL *restrict g_y = grads->y + u * gd, *restrict g_hr = grads->hidden_right + u * gd,
-                   *restrict g_hb = grads->hidden_below + u * gd, *restrict g_cr = grads->cell_right + u * gd,
-                   *restrict g_cb = grads->cell_below + u * gd;
-        REAL *restrict g_cl = grads->cell_left + u * gd, *restrict g_ca = grads->cell_above + u * gd;
+        const REAL *restrict g_y = in_hidden + u * gd, *restrict g_hr = in_hidden + (u + units) * gd,
+                   *restrict g_hb = in_hidden + (u + 2 * units) * gd + 1, *restrict g_cr = in_cells + u * gd,
+                   *restrict g_cb = in_cells + (u + units) * gd + 1;
+        REAL *restrict g_cl = out_cells + u * gd, *restrict g_ca = out_cells + (u + units) * gd;
         for (ptrdiff_t k = 0; k < n; k += LSTM2D_LANES) {
 #pragma omp simd
             for (ptrdiff_t p = k; p < k + LSTM2D_LANES; p++) {
@@ -137,30 +128,31 @@ LSTM2D_INLINE void NAME(backward_rows)(const NAME(gate_layer) * layer, ptrdiff_t
     }
 }
 
-LSTM2D_CLONES static void NAME(gates_backward)(const NAME(gate_layer) * layer, ptrdiff_t n, const REAL *gates,
-                                               const REAL *cells, const REAL *tanh_cell,
-                                               const NAME(gate_gradients) * grads, REAL *grad_z)
+LSTM2D_CLONES void NAME(gates_backward)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, ptrdiff_t gd, REAL scale,
+                                        int leaky, const REAL *peepholes, const REAL *gates, const REAL *cells,
+                                        const REAL *tanh_cell, const REAL *in_hidden, const REAL *in_cells,
+                                        REAL *out_cells, REAL *grad_z)
 {
-    const int peep = layer->peepholes != NULL;
-    if (layer->leaky) {
-        if (peep)
-            NAME(backward_rows)(layer, n, 1, 1, gates, cells, tanh_cell, grads, grad_z);
+#define BACKWARD(peep, leaky)                                                                                    \
+    NAME(backward_rows)(units, n, ld, gd, scale, leaky, peep, peepholes, gates, cells, tanh_cell, in_hidden, in_cells, \
+                        out_cells, grad_z)
+    if (leaky) {
+        if (peepholes)
+            BACKWARD(1, 1);
         else
-            NAME(backward_rows)(layer, n, 0, 1, gates, cells, tanh_cell, grads, grad_z);
-    } else if (peep)
-        NAME(backward_rows)(layer, n, 1, 0, gates, cells, tanh_cell, grads, grad_z);
+            BACKWARD(0, 1);
+    } else if (peepholes)
+        BACKWARD(1, 0);
     else
-        NAME(backward_rows)(layer, n, 0, 0, gates, cells, tanh_cell, grads, grad_z);
+        BACKWARD(0, 0);
+#undef BACKWARD
 }
 
-/* Sum over n columns: grad_bias (5 * units) and, where the layer has them, grad_peepholes (5 * units). */
-LSTM2D_CLONES static void NAME(gates_reduce)(const NAME(gate_layer) * layer, ptrdiff_t n, const REAL *gates,
-                                             const REAL *cells, const REAL *grad_z, REAL *grad_bias,
-                                             REAL *grad_peepholes)
+/* Sum over n columns: grad_bias (5 * units) and, grad_peepholes (5 * units; or NULL). */
+LSTM2D_CLONES void NAME(gates_reduce)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, REAL scale, int leaky,
+                                      const REAL *gates, const REAL *cells, const REAL *grad_z, REAL *grad_bias,
+                                      REAL *grad_peepholes)
 {
-    const ptrdiff_t units = layer->units, ld = layer->stride;
-    const REAL scale = layer->cell_scale;
-    const int leaky = layer->leaky;
     for (ptrdiff_t row = 0; row < 5 * units; row++) {
         const REAL *restrict z = grad_z + row * ld;
         REAL sum = 0;
@@ -169,7 +161,7 @@ LSTM2D_CLONES static void NAME(gates_reduce)(const NAME(gate_layer) * layer, ptr
             sum += z[p];
         grad_bias[row] = sum;
     }
-    if (layer->peepholes == NULL)
+    if (grad_peepholes == NULL)
         return;
     for (ptrdiff_t u = 0; u < units; u++) {
         const REAL *restrict z_i = grad_z + u * ld, *restrict z_fx = grad_z + (u + units) * ld,
@@ -193,5 +185,19 @@ LSTM2D_CLONES static void NAME(gates_reduce)(const NAME(gate_layer) * layer, ptr
         grad_peepholes[u + 2 * units] = fx;
         grad_peepholes[u + 3 * units] = fy;
         grad_peepholes[u + 4 * units] = o;
+    }
+}
+
+/* The horizontal predecessors' rows are the vertical ones', a column earlier: copy `units` rows. */
+LSTM2D_CLONES void NAME(shift_rows)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, REAL *rows)
+{
+    for (ptrdiff_t u = 0; u < units; u++) {
+        REAL *restrict to = rows + u * ld;
+        const REAL *restrict from = rows + (u + units) * ld + 1;
+        for (ptrdiff_t k = 0; k < n; k += LSTM2D_LANES) {
+#pragma omp simd
+            for (ptrdiff_t p = k; p < k + LSTM2D_LANES; p++)
+                to[p] = from[p];
+        }
     }
 }

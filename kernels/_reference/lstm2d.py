@@ -1,0 +1,120 @@
+"""The 2D-LSTM layer in plain NumPy, a pixel at a time: the meaning of the other backends.
+
+Gates are stored in the order input gate, forget gate x, forget gate y, candidate, output gate; x is the
+horizontal predecessor, y the vertical one. Directions: down-right, down-left, up-right, up-left.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+STEPS = ((1, 1), (1, -1), (-1, 1), (-1, -1))  # (rows, columns) of one step of each direction
+
+
+def _sigmoid(z: Array) -> Array:
+    return 1 / (1 + np.exp(-z))
+
+
+def lstm2d_forward(
+    x: Array,
+    weight: Array,
+    recurrent: Array,
+    bias: Array,
+    peepholes: Array | None,
+    cell_scale: float,
+    leaky: bool,
+    keep: bool,
+) -> tuple[Array, Any]:
+    """Return the hidden states (N, H, W, 4 U) and, with `keep`, what the backward pass needs.
+
+    Kept for each pixel and direction: the old hidden states and cells (4 U), the gates (5 U), tanh of the
+    new cell (U).
+    """
+    n, h, w, _ = x.shape
+    units = recurrent.shape[1] // 2
+    y = np.zeros((n, h, w, 4 * units), x.dtype)
+    before = np.zeros((n, 4, h, w, 4, units), x.dtype)  # h_x, h_y, c_x, c_y
+    gates = np.zeros((n, 4, h, w, 5, units), x.dtype)
+    tanh_cell = np.zeros((n, 4, h, w, units), x.dtype)
+    for b, d in np.ndindex(n, 4):
+        flip = np.s_[:: STEPS[d][0], :: STEPS[d][1]]
+        scan, out = x[b][flip], y[b, ..., d * units : (d + 1) * units][flip]
+        hidden, cell = np.zeros((2, h + 1, w + 1, units), x.dtype)  # row 0 and column 0 lie outside the image
+        p_ix, p_iy, p_fx, p_fy, p_o = np.zeros((5, units)) if peepholes is None else peepholes[d]
+        for i, j in np.ndindex(h, w):
+            h_x, h_y, c_x, c_y = hidden[i + 1, j], hidden[i, j + 1], cell[i + 1, j], cell[i, j + 1]
+            z = (scan[i, j] @ weight[d] + np.concatenate([h_x, h_y]) @ recurrent[d] + bias[d]).reshape(5, units)
+            gate_i = _sigmoid(z[0] + p_ix * c_x + p_iy * c_y)
+            gate_fx, gate_fy = _sigmoid(z[1] + p_fx * c_x), _sigmoid(z[2] + p_fy * c_y)
+            candidate = np.tanh(z[3])
+            old = gate_fx * (gate_fy * c_y + (1 - gate_fy) * c_x) if leaky else gate_fx * c_x + gate_fy * c_y
+            cell[i + 1, j + 1] = c = cell_scale * old + gate_i * candidate
+            gate_o = _sigmoid(z[4] + p_o * c)
+            tanh_cell[b, d, i, j] = np.tanh(c)
+            hidden[i + 1, j + 1] = out[i, j] = gate_o * np.tanh(c)
+            before[b, d, i, j] = h_x, h_y, c_x, c_y
+            gates[b, d, i, j] = gate_i, gate_fx, gate_fy, candidate, gate_o
+    return y, (before, gates, tanh_cell) if keep else None
+
+
+def lstm2d_backward(
+    grad_y: Array,
+    x: Array,
+    kept: Any,
+    weight: Array,
+    recurrent: Array,
+    bias: Array,
+    peepholes: Array | None,
+    cell_scale: float,
+    leaky: bool,
+    need_x: bool,
+) -> tuple[Array | None, Array, Array, Array, Array | None]:
+    """Return the gradients of x (None unless `need_x`), weight, recurrent, bias, peepholes."""
+    before, gates, tanh_cell = kept
+    n, h, w, _ = x.shape
+    units = recurrent.shape[1] // 2
+    grad_x = np.zeros(x.shape, x.dtype)
+    grad_weight, grad_recurrent, grad_bias = np.zeros_like(weight), np.zeros_like(recurrent), np.zeros_like(bias)
+    grad_peepholes = np.zeros((4, 5, units), x.dtype)
+    for b, d in np.ndindex(n, 4):
+        flip = np.s_[:: STEPS[d][0], :: STEPS[d][1]]
+        scan, scan_grad = x[b][flip], grad_x[b][flip]
+        scan_grad_y = grad_y[b, ..., d * units : (d + 1) * units][flip]
+        grad_hidden, grad_cell = np.zeros((2, h + 1, w + 1, units), x.dtype)
+        p_ix, p_iy, p_fx, p_fy, p_o = np.zeros((5, units)) if peepholes is None else peepholes[d]
+        for i, j in list(np.ndindex(h, w))[::-1]:
+            h_x, h_y, c_x, c_y = before[b, d, i, j]
+            gate_i, f_x, f_y, candidate, gate_o = gates[b, d, i, j]
+            t = tanh_cell[b, d, i, j]
+            old = f_x * (f_y * c_y + (1 - f_y) * c_x) if leaky else f_x * c_x + f_y * c_y
+            dh = scan_grad_y[i, j] + grad_hidden[i + 1, j + 1]
+            dz_o = dh * t * gate_o * (1 - gate_o)
+            dc = dh * gate_o * (1 - t * t) + grad_cell[i + 1, j + 1] + dz_o * p_o
+            dz_i = dc * candidate * gate_i * (1 - gate_i)
+            dz_g = dc * gate_i * (1 - candidate**2)
+            df_x = cell_scale * dc * (f_y * c_y + (1 - f_y) * c_x if leaky else c_x)
+            df_y = cell_scale * dc * (f_x * (c_y - c_x) if leaky else c_y)
+            dz_x, dz_y = df_x * f_x * (1 - f_x), df_y * f_y * (1 - f_y)
+            dz = np.concatenate([dz_i, dz_x, dz_y, dz_g, dz_o])
+            grad_cell[i + 1, j] += cell_scale * dc * f_x * ((1 - f_y) if leaky else 1) + dz_i * p_ix + dz_x * p_fx
+            grad_cell[i, j + 1] += cell_scale * dc * f_y * (f_x if leaky else 1) + dz_i * p_iy + dz_y * p_fy
+            back = recurrent[d] @ dz
+            grad_hidden[i + 1, j] += back[:units]
+            grad_hidden[i, j + 1] += back[units:]
+            scan_grad[i, j] += weight[d] @ dz
+            grad_weight[d] += np.outer(scan[i, j], dz)
+            grad_recurrent[d] += np.outer(np.concatenate([h_x, h_y]), dz)
+            grad_bias[d] += dz
+            cell = cell_scale * old + gate_i * candidate
+            grad_peepholes[d] += dz_i * c_x, dz_i * c_y, dz_x * c_x, dz_y * c_y, dz_o * cell
+    return (
+        grad_x if need_x else None,
+        grad_weight,
+        grad_recurrent,
+        grad_bias,
+        None if peepholes is None else grad_peepholes,
+    )
