@@ -1,0 +1,139 @@
+"""Functions of single elements, vectorised; meaning: kernels/_reference/elementwise.py.
+
+tanh in float32 is the rational function of simd.h. An image is cut into runs of a fixed length, so that which
+elements share a vector, and with it every bit, depends on one image alone.
+"""
+
+import numpy as np
+
+from cython cimport floating
+from cython.parallel cimport prange
+
+from lstm2d.kernels import arena
+from lstm2d.kernels.checks import contiguous_floats
+from lstm2d.kernels.threads import get_num_threads
+
+cdef extern from *:
+    """
+    #include "simd.h"
+    LSTM2D_CLONES static void tanh_run_f32(const float *x, float *y, ptrdiff_t n)
+    {
+    #pragma omp simd
+        for (ptrdiff_t k = 0; k < n; k++)
+            y[k] = tanh_f32(x[k]);
+    }
+    static void tanh_run_f64(const double *x, double *y, ptrdiff_t n)
+    {
+        for (ptrdiff_t k = 0; k < n; k++)
+            y[k] = tanh_f64(x[k]);
+    }
+    #define LSTM2D_ELEMENTWISE(REAL, SUFFIX)                                                                  \
+        LSTM2D_CLONES static void tanh_grad_run_##SUFFIX(const REAL *y, const REAL *g, REAL *out, ptrdiff_t n) \
+        {                                                                                                     \
+            _Pragma("omp simd") for (ptrdiff_t k = 0; k < n; k++) out[k] = g[k] * (1 - y[k] * y[k]);          \
+        }                                                                                                     \
+        LSTM2D_CLONES static void sum_run_##SUFFIX(const REAL *x, REAL *y, ptrdiff_t n, ptrdiff_t units)       \
+        {                                                                                                     \
+            for (ptrdiff_t k = 0; k < n; k++, x += 4 * units, y += units)                                     \
+                _Pragma("omp simd") for (ptrdiff_t u = 0; u < units; u++)                                     \
+                    y[u] = x[u] + x[units + u] + x[2 * units + u] + x[3 * units + u];                         \
+        }
+    LSTM2D_ELEMENTWISE(float, f32)
+    LSTM2D_ELEMENTWISE(double, f64)
+    """
+    void tanh_run_f32(const float*, float*, Py_ssize_t) noexcept nogil
+    void tanh_run_f64(const double*, double*, Py_ssize_t) noexcept nogil
+    void tanh_grad_run_f32(const float*, const float*, float*, Py_ssize_t) noexcept nogil
+    void tanh_grad_run_f64(const double*, const double*, double*, Py_ssize_t) noexcept nogil
+    void sum_run_f32(const float*, float*, Py_ssize_t, Py_ssize_t) noexcept nogil
+    void sum_run_f64(const double*, double*, Py_ssize_t, Py_ssize_t) noexcept nogil
+
+cdef enum:
+    RUN = 16384  # elements a thread takes at a time
+    POSITIONS = 256  # positions a thread takes at a time
+
+
+def tanh_forward(x):
+    """See kernels/_reference/elementwise.py."""
+    shape = x.shape
+    x, = contiguous_floats(x)
+    y = arena.empty(shape, x.dtype)
+    if x.size:
+        if x.dtype == np.float32:
+            _tanh[float](_images(x), _images(y), get_num_threads())
+        else:
+            _tanh[double](_images(x), _images(y), get_num_threads())
+    return y
+
+
+def tanh_backward(y, grad_y):
+    """See kernels/_reference/elementwise.py."""
+    shape = y.shape
+    y, grad_y = contiguous_floats(y, grad_y)
+    grad_x = arena.empty(shape, y.dtype)
+    if y.size:
+        if y.dtype == np.float32:
+            _tanh_grad[float](_images(y), _images(grad_y), _images(grad_x), get_num_threads())
+        else:
+            _tanh_grad[double](_images(y), _images(grad_y), _images(grad_x), get_num_threads())
+    return grad_x
+
+
+def direction_sum_forward(x):
+    """See kernels/_reference/elementwise.py."""
+    x, = contiguous_floats(x)
+    *positions, channels = x.shape  # no index -1 here: the build turns wraparound off
+    units = channels // 4
+    y = arena.empty((*positions, units), x.dtype)
+    if y.size:
+        if x.dtype == np.float32:
+            _sum[float](x.reshape(-1), y.reshape(-1), units, get_num_threads())
+        else:
+            _sum[double](x.reshape(-1), y.reshape(-1), units, get_num_threads())
+    return y
+
+
+def direction_sum_backward(grad_y):
+    """See kernels/_reference/elementwise.py."""
+    grad_y, = contiguous_floats(grad_y)
+    *positions, units = grad_y.shape
+    grad_x = arena.empty((*positions, 4 * units), grad_y.dtype)
+    grad_x.reshape(*positions, 4, units)[...] = grad_y[..., None, :]
+    return grad_x
+
+
+def _images(array):
+    return array.reshape(array.shape[0] if array.ndim > 1 else 1, -1)
+
+
+cdef void _tanh(const floating[:, ::1] x, floating[:, ::1] y, int threads) noexcept:
+    cdef Py_ssize_t runs = (x.shape[1] + RUN - 1) // RUN, p, first
+    for p in prange(x.shape[0] * runs, nogil=True, schedule="static", num_threads=threads):
+        first = p % runs * RUN
+        if floating is float:
+            tanh_run_f32(&x[p // runs, first], &y[p // runs, first], min(<Py_ssize_t> RUN, x.shape[1] - first))
+        else:
+            tanh_run_f64(&x[p // runs, first], &y[p // runs, first], min(<Py_ssize_t> RUN, x.shape[1] - first))
+
+
+cdef void _tanh_grad(const floating[:, ::1] y, const floating[:, ::1] g, floating[:, ::1] out, int threads) noexcept:
+    cdef Py_ssize_t runs = (y.shape[1] + RUN - 1) // RUN, p, first, n
+    for p in prange(y.shape[0] * runs, nogil=True, schedule="static", num_threads=threads):
+        first = p % runs * RUN
+        n = min(<Py_ssize_t> RUN, y.shape[1] - first)
+        if floating is float:
+            tanh_grad_run_f32(&y[p // runs, first], &g[p // runs, first], &out[p // runs, first], n)
+        else:
+            tanh_grad_run_f64(&y[p // runs, first], &g[p // runs, first], &out[p // runs, first], n)
+
+
+cdef void _sum(const floating[::1] x, floating[::1] y, Py_ssize_t units, int threads) noexcept:
+    # every output is one sum of four: no order to keep, whatever is cut where
+    cdef Py_ssize_t positions = y.shape[0] // units, p, first, n
+    for p in prange((positions + POSITIONS - 1) // POSITIONS, nogil=True, schedule="static", num_threads=threads):
+        first = p * POSITIONS
+        n = min(<Py_ssize_t> POSITIONS, positions - first)
+        if floating is float:
+            sum_run_f32(&x[first * 4 * units], &y[first * units], n, units)
+        else:
+            sum_run_f64(&x[first * 4 * units], &y[first * units], n, units)

@@ -1,0 +1,16 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+
+def softmax_forward(x: FloatArray) -> FloatArray: ...
+def softmax_backward(y: FloatArray, grad_y: FloatArray) -> FloatArray: ...
+def soft_cross_entropy_forward(
+    scores: FloatArray, targets: FloatArray, weight: FloatArray
+) -> tuple[float, FloatArray]: ...
+def soft_cross_entropy_backward(
+    probability: FloatArray, targets: FloatArray, weight: FloatArray, factor: float
+) -> FloatArray: ...
+def clip_normalise(x: FloatArray) -> FloatArray: ...

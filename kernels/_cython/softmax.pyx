@@ -1,0 +1,191 @@
+"""Class probabilities and the loss on them, one position at a time; meaning: kernels/_reference/softmax.py.
+
+Positions are independent and sums over positions are taken in order afterwards: threads change no bit.
+"""
+
+import numpy as np
+
+from cython cimport floating
+from cython.parallel cimport prange
+from libc.math cimport INFINITY, exp, log
+
+from lstm2d.kernels import arena
+from lstm2d.kernels.checks import contiguous_floats
+from lstm2d.kernels.threads import get_num_threads
+
+
+def softmax_forward(x):
+    """See kernels/_reference/softmax.py."""
+    x, = contiguous_floats(x)
+    y = arena.empty(x.shape, x.dtype)
+    if x.size:
+        if x.dtype == np.float32:
+            _softmax[float](_rows(x), _rows(y), get_num_threads())
+        else:
+            _softmax[double](_rows(x), _rows(y), get_num_threads())
+    return y
+
+
+def softmax_backward(y, grad_y):
+    """See kernels/_reference/softmax.py."""
+    y, grad_y = contiguous_floats(y, grad_y)
+    grad_x = arena.empty(y.shape, y.dtype)
+    if y.size:
+        if y.dtype == np.float32:
+            _softmax_grad[float](_rows(y), _rows(grad_y), _rows(grad_x), get_num_threads())
+        else:
+            _softmax_grad[double](_rows(y), _rows(grad_y), _rows(grad_x), get_num_threads())
+    return grad_x
+
+
+def soft_cross_entropy_forward(scores, targets, weight):
+    """See kernels/_reference/softmax.py."""
+    scores, targets, weight = contiguous_floats(scores, targets, weight)
+    probability = arena.empty(scores.shape, scores.dtype)
+    loss = np.zeros(weight.shape, np.float64)
+    if scores.size:
+        if scores.dtype == np.float32:
+            _loss[float](_rows(scores), _rows(targets), weight.reshape(-1), _rows(probability), loss.reshape(-1),
+                         get_num_threads())
+        else:
+            _loss[double](_rows(scores), _rows(targets), weight.reshape(-1), _rows(probability), loss.reshape(-1),
+                          get_num_threads())
+    return _sum_in_order(loss), probability
+
+
+def soft_cross_entropy_backward(probability, targets, weight, double factor):
+    """See kernels/_reference/softmax.py."""
+    probability, targets, weight = contiguous_floats(probability, targets, weight)
+    grad = arena.empty(probability.shape, probability.dtype)
+    if grad.size:
+        if grad.dtype == np.float32:
+            _loss_grad[float](_rows(probability), _rows(targets), weight.reshape(-1), factor, _rows(grad),
+                              get_num_threads())
+        else:
+            _loss_grad[double](_rows(probability), _rows(targets), weight.reshape(-1), factor, _rows(grad),
+                               get_num_threads())
+    return grad
+
+
+def clip_normalise(x):
+    """See kernels/_reference/softmax.py."""
+    x, = contiguous_floats(x)
+    y = arena.empty(x.shape, x.dtype)
+    if x.size:
+        if x.dtype == np.float32:
+            _clip_normalise[float](_rows(x), _rows(y), get_num_threads())
+        else:
+            _clip_normalise[double](_rows(x), _rows(y), get_num_threads())
+    return y
+
+
+def _rows(array):
+    return array.reshape(-1, array.shape[array.ndim - 1])  # no index -1 here: the build turns wraparound off
+
+
+cdef double _sum_in_order(const double[:, ::1] loss) noexcept:
+    cdef Py_ssize_t b, p
+    cdef double total = 0, image
+    for b in range(loss.shape[0]):
+        image = 0
+        for p in range(loss.shape[1]):
+            image += loss[b, p]
+        total += image
+    return total
+
+
+cdef inline double _exponentials(const floating* x, floating* y, Py_ssize_t k, double* largest) noexcept nogil:
+    # y = exp(x - max); returns the sum. A NaN is never the larger one, but its own exponential is NaN
+    cdef double top = -INFINITY, total = 0, e
+    cdef Py_ssize_t c
+    for c in range(k):
+        if x[c] > top:
+            top = x[c]
+    for c in range(k):
+        e = exp(x[c] - top)
+        y[c] = <floating> e
+        total += e
+    largest[0] = top
+    return total
+
+
+cdef void _softmax(const floating[:, ::1] x, floating[:, ::1] y, int threads) noexcept:
+    cdef Py_ssize_t p
+    for p in prange(x.shape[0], nogil=True, schedule="static", num_threads=threads):
+        _softmax_row(&x[p, 0], &y[p, 0], x.shape[1])
+
+
+cdef inline void _softmax_row(const floating* x, floating* y, Py_ssize_t k) noexcept nogil:
+    cdef double top, total = _exponentials(x, y, k, &top)
+    cdef Py_ssize_t c
+    for c in range(k):
+        y[c] = <floating> (y[c] / total)
+
+
+cdef void _softmax_grad(const floating[:, ::1] y, const floating[:, ::1] grad_y, floating[:, ::1] grad_x,
+                        int threads) noexcept:
+    cdef Py_ssize_t p
+    for p in prange(y.shape[0], nogil=True, schedule="static", num_threads=threads):
+        _softmax_grad_row(&y[p, 0], &grad_y[p, 0], &grad_x[p, 0], y.shape[1])
+
+
+cdef inline void _softmax_grad_row(const floating* y, const floating* grad_y, floating* grad_x,
+                                   Py_ssize_t k) noexcept nogil:
+    cdef double mean = 0
+    cdef Py_ssize_t c
+    for c in range(k):
+        mean += <double> grad_y[c] * y[c]
+    for c in range(k):
+        grad_x[c] = <floating> (y[c] * (grad_y[c] - mean))
+
+
+cdef void _loss(const floating[:, ::1] scores, const floating[:, ::1] targets, const floating[::1] weight,
+                floating[:, ::1] probability, double[::1] loss, int threads) noexcept:
+    cdef Py_ssize_t p
+    for p in prange(scores.shape[0], nogil=True, schedule="static", num_threads=threads):
+        loss[p] = weight[p] * _loss_row(&scores[p, 0], &targets[p, 0], &probability[p, 0], scores.shape[1])
+
+
+cdef inline double _loss_row(const floating* scores, const floating* targets, floating* probability,
+                             Py_ssize_t k) noexcept nogil:
+    cdef double top, total = _exponentials(scores, probability, k, &top), log_sum = log(total)
+    cdef double loss = 0 * log_sum  # NaN where a score is: also if no target looks at it
+    cdef Py_ssize_t c
+    for c in range(k):
+        probability[c] = <floating> (probability[c] / total)
+        if targets[c] != 0:  # a probability of 0 that nobody asks for costs nothing
+            loss += targets[c] * (log_sum - (scores[c] - top))
+    return loss
+
+
+cdef void _loss_grad(const floating[:, ::1] probability, const floating[:, ::1] targets, const floating[::1] weight,
+                     double factor, floating[:, ::1] grad, int threads) noexcept:
+    cdef Py_ssize_t p
+    for p in prange(grad.shape[0], nogil=True, schedule="static", num_threads=threads):
+        _loss_grad_row(&probability[p, 0], &targets[p, 0], factor * weight[p], &grad[p, 0], grad.shape[1])
+
+
+cdef inline void _loss_grad_row(const floating* probability, const floating* targets, double factor, floating* grad,
+                                Py_ssize_t k) noexcept nogil:
+    cdef double mass = 0
+    cdef Py_ssize_t c
+    for c in range(k):
+        mass += targets[c]
+    for c in range(k):
+        grad[c] = <floating> (factor * (mass * probability[c] - targets[c]))
+
+
+cdef void _clip_normalise(const floating[:, ::1] x, floating[:, ::1] y, int threads) noexcept:
+    cdef Py_ssize_t p
+    for p in prange(x.shape[0], nogil=True, schedule="static", num_threads=threads):
+        _clip_normalise_row(&x[p, 0], &y[p, 0], x.shape[1])
+
+
+cdef inline void _clip_normalise_row(const floating* x, floating* y, Py_ssize_t k) noexcept nogil:
+    cdef floating total = 0
+    cdef Py_ssize_t c
+    for c in range(k):
+        y[c] = 0 if x[c] < 0 else x[c]  # a NaN is not below 0: it stays
+        total += y[c]
+    for c in range(k):
+        y[c] = <floating> 1 / k if total == 0 else y[c] / total

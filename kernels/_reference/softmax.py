@@ -1,0 +1,68 @@
+"""Class probabilities and the loss on them. Positions are rows here: scores are (N, P, K)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+def softmax_forward(x: FloatArray) -> FloatArray:
+    """Return exp(x) / sum(exp(x)) over the last axis.
+
+    A row that holds a NaN or +inf, or nothing but -inf, is all NaN.
+    """
+    with np.errstate(invalid="ignore"):
+        e = np.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def softmax_backward(y: FloatArray, grad_y: FloatArray) -> FloatArray:
+    """Return the gradient of x from the saved result: y * (grad_y - sum(grad_y * y))."""
+    return np.asarray(y * (grad_y - (grad_y * y).sum(axis=-1, keepdims=True)))
+
+
+def soft_cross_entropy_forward(
+    scores: FloatArray, targets: FloatArray, weight: FloatArray
+) -> tuple[float, FloatArray]:
+    """Return the sum of weight_p * sum_c targets_pc * -ln softmax(scores)_pc, and the probabilities.
+
+    Added in float64: positions in order, then images in order. A class whose target is 0 adds nothing even
+    where its probability is 0; a NaN makes the sum NaN, also where the weight is 0.
+    """
+    probability = softmax_forward(scores)
+    total = 0.0
+    for b in range(scores.shape[0]):
+        image = 0.0
+        for p in range(scores.shape[1]):
+            row = scores[b, p].astype(np.float64)
+            with np.errstate(invalid="ignore"):
+                shifted = row - row.max()
+                log_sum = np.log(np.exp(shifted).sum())
+                terms = np.where(targets[b, p] != 0, targets[b, p] * (log_sum - shifted), 0 * log_sum)
+            image += float(weight[b, p]) * float(terms.sum())
+        total += image
+    return total, probability
+
+
+def soft_cross_entropy_backward(
+    probability: FloatArray, targets: FloatArray, weight: FloatArray, factor: float
+) -> FloatArray:
+    """Return the gradient of scores: factor * weight_p * (sum_c targets_pc * probability_pc - targets_pc)."""
+    mass = targets.sum(axis=-1, keepdims=True)
+    grad = factor * weight[..., None] * (mass * probability - targets)
+    return np.asarray(grad.astype(probability.dtype))
+
+
+def clip_normalise(x: FloatArray) -> FloatArray:
+    """Return x with negative values set to 0, each row divided by its sum.
+
+    A row without a positive value becomes uniform.
+    """
+    positive = np.where(x < 0, 0, x)  # keeps NaN
+    total = positive.sum(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(total == 0, 1 / x.shape[-1], positive / total).astype(x.dtype))

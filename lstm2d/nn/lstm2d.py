@@ -1,0 +1,86 @@
+"""The 2D-LSTM layer with its parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from lstm2d.nn import init
+from lstm2d.nn.module import Module
+from lstm2d.ops.lstm2d import lstm2d_layer
+from lstm2d.tensor import Tensor
+
+DIRECTIONS, GATES = 4, 5
+
+
+class LSTM2D(Module):
+    """Scan images with four 2D-LSTMs of separate weights, one from each corner.
+
+    Parameters
+    ----------
+    in_channels : int
+        Channels of the input.
+    units : int
+        Hidden units of each direction.
+    peepholes : bool, default True
+        Whether the gates see the cells.
+    cell_scale : float, default 1.0
+        Factor of both old cells in the new one.
+    leaky : bool, default False
+        Whether the new cell holds a weighted mean of the old ones instead of their sum.
+    error_clip : float, optional
+        Largest absolute value of the gradient that enters the layer.
+    rng : numpy.random.Generator
+        Draws the weights, `init.glorot_uniform` for each gate; biases and peepholes start at 0.
+    dtype : dtype, default float32
+        Data type of the parameters.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        units: int,
+        *,
+        peepholes: bool = True,
+        cell_scale: float = 1.0,
+        leaky: bool = False,
+        error_clip: float | None = None,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        def weights(inputs: int) -> Tensor:
+            shape = (DIRECTIONS, inputs, GATES * units)
+            values = init.glorot_uniform(rng, shape, fan_in=inputs, fan_out=units, dtype=dtype)
+            return Tensor(values, requires_grad=True)
+
+        self.weight = weights(in_channels)
+        self.recurrent = weights(2 * units)
+        self.bias = Tensor(np.zeros((DIRECTIONS, GATES * units), dtype), requires_grad=True)
+        self.peepholes: Tensor | None = None
+        if peepholes:
+            self.peepholes = Tensor(np.zeros((DIRECTIONS, GATES, units), dtype), requires_grad=True)
+        self.cell_scale, self.leaky, self.error_clip = cell_scale, leaky, error_clip
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the hidden states.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, H, W, in_channels)
+            Features.
+
+        Returns
+        -------
+        Tensor of shape (N, H, W, 4 * units)
+            Down-right, down-left, up-right, up-left.
+        """
+        return lstm2d_layer(
+            x,
+            self.weight,
+            self.recurrent,
+            self.bias,
+            self.peepholes,
+            cell_scale=self.cell_scale,
+            leaky=self.leaky,
+            error_clip=self.error_clip,
+        )

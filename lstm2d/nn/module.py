@@ -1,0 +1,97 @@
+"""Base of everything that has parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from lstm2d.errors import DataError
+from lstm2d.tensor import FloatArray, Tensor
+
+
+class NotLoaded(NamedTuple):
+    """Names that `Module.load_state_dict` passed over: of the module only, and of the state only."""
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+
+class Module:
+    """A part of a network.
+
+    Every attribute that is a Tensor is a parameter, every one that is a Module, or a list or tuple of Modules,
+    a part of it. Parameters are named by the way to them, ``"lstm.0.weight"``, and come in the order in which
+    the attributes were set.
+    """
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield each parameter with its name.
+
+        Yields
+        ------
+        name : str
+            Attributes from the module to the parameter, joined by dots.
+        parameter : Tensor
+            The parameter itself.
+        """
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                yield name, value
+            parts = enumerate(value) if isinstance(value, list | tuple) else [("", value)]
+            for index, part in parts:
+                if isinstance(part, Module):
+                    prefix = f"{name}.{index}" if index != "" else name
+                    yield from ((f"{prefix}.{inner}", p) for inner, p in part.named_parameters())
+
+    def parameters(self) -> list[Tensor]:
+        """Return all parameters, in the order of their names in `named_parameters`."""
+        return [p for _, p in self.named_parameters()]
+
+    def state_dict(self) -> dict[str, FloatArray]:
+        """Return a copy of the values of all parameters, by name."""
+        return {name: p.data.copy() for name, p in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, FloatArray], *, strict: bool = True) -> NotLoaded:
+        """Set the values of the parameters.
+
+        Parameters
+        ----------
+        state : mapping from str to ndarray
+            Values by name, as `state_dict` gives them. Converted to the parameters' data type.
+        strict : bool, default True
+            Whether both must have the same names. If False, names that only one has are passed over.
+
+        Returns
+        -------
+        NotLoaded
+            The names passed over.
+
+        Raises
+        ------
+        DataError
+            If a name is missing or unexpected (`strict`), or a shape differs. The message has all of them,
+            and no parameter is changed.
+        """
+        own = dict(self.named_parameters())
+        skipped = NotLoaded(
+            tuple(name for name in own if name not in state), tuple(name for name in state if name not in own)
+        )
+        wrong = [
+            f"{name} has shape {np.shape(state[name])}, not {p.shape}"
+            for name, p in own.items()
+            if name in state and np.shape(state[name]) != p.shape
+        ]
+        if strict:
+            wrong += [f"{name} is missing" for name in skipped.missing]
+            wrong += [f"{name} is unknown" for name in skipped.unexpected]
+        if wrong:
+            raise DataError(
+                f"the weights do not fit this {type(self).__name__}: {'; '.join(wrong)}",
+                hint="build the model with the configuration the weights were saved with",
+            )
+        for name, p in own.items():
+            if name in state:
+                p.data[...] = state[name]  # in place: an optimizer may hold the array
+        return skipped

@@ -1,0 +1,21 @@
+"""Every differentiable operation."""
+
+from lstm2d.ops.elementwise import add, direction_sum, tanh
+from lstm2d.ops.linear import linear
+from lstm2d.ops.loss import soft_cross_entropy, softmax
+from lstm2d.ops.lstm2d import lstm2d_layer
+from lstm2d.ops.resize import bilinear_resize, cubic_resize
+from lstm2d.ops.windows import window_gather
+
+__all__ = [
+    "add",
+    "bilinear_resize",
+    "cubic_resize",
+    "direction_sum",
+    "linear",
+    "lstm2d_layer",
+    "soft_cross_entropy",
+    "softmax",
+    "tanh",
+    "window_gather",
+]

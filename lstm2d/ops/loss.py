@@ -1,0 +1,113 @@
+"""Class probabilities and the loss on them."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Literal
+
+import numpy as np
+
+from lstm2d import kernels
+from lstm2d.errors import ShapeError
+from lstm2d.tape import record
+from lstm2d.tensor import FloatArray, Tensor
+
+
+def softmax(x: Tensor) -> Tensor:
+    r"""Turn the scores of the last axis into probabilities.
+
+    Parameters
+    ----------
+    x : Tensor of shape (..., K)
+        Scores of K classes.
+
+    Returns
+    -------
+    Tensor of shape (..., K)
+        Values in [0, 1] whose sum over the last axis is 1. A NaN among the scores makes its K values NaN.
+
+    Raises
+    ------
+    ShapeError
+        If `x` is a single number.
+
+    Notes
+    -----
+    .. math:: y_c = \frac{e^{x_c}}{\sum_l e^{x_l}}
+
+    Keeps the result for the backward pass.
+    """
+    if x.data.ndim == 0:
+        raise ShapeError("softmax: a single number", expected="(..., K)")
+    k = kernels.pick("softmax", like=x.data)
+    rows = (1, prod(x.shape[:-1]), x.shape[-1])
+    y = k.softmax_forward(x.data.reshape(rows))
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        return (k.softmax_backward(y, grad_y.reshape(rows)).reshape(x.shape),)
+
+    return record("softmax", (x,), y.reshape(x.shape), backward)
+
+
+def soft_cross_entropy(
+    scores: Tensor,
+    targets: FloatArray,
+    weight: FloatArray | None = None,
+    *,
+    reduction: Literal["sum", "mean"] = "sum",
+) -> Tensor:
+    r"""Return the cross-entropy between target distributions and the softmax of scores.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (N, H, W, K)
+        Any scale; also (..., K) with other axes in front.
+    targets : ndarray of shape (N, H, W, K)
+        Share of each class. A row need not add up to 1: class weights are factors of its values.
+    weight : ndarray of shape (N, H, W), optional
+        Factor of each position, 0 for one to be ignored. All 1 if left out.
+    reduction : {"sum", "mean"}, default "sum"
+        Mean divides by the sum of `weight`, and is 0 where that is 0.
+
+    Returns
+    -------
+    Tensor of shape ()
+        The loss. NaN if any score is NaN, also at an ignored position.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit.
+    ValueError
+        If `reduction` is another word.
+
+    Notes
+    -----
+    .. math:: E = -\sum_p w_p \sum_c t_{pc} \ln \frac{e^{x_{pc}}}{\sum_l e^{x_{pl}}}
+
+    Added in float64, position by position and image by image. Keeps the probabilities for the backward pass,
+    K values a position.
+    """
+    if reduction not in ("sum", "mean"):
+        raise ValueError(f"reduction {reduction!r}, expected 'sum' or 'mean'")
+    if scores.data.ndim == 0 or targets.shape != scores.shape:
+        raise ShapeError(f"soft_cross_entropy: targets {targets.shape} do not fit scores {scores.shape}")
+    if weight is not None and weight.shape != scores.shape[:-1]:
+        raise ShapeError(f"soft_cross_entropy: weight {weight.shape} does not fit scores {scores.shape}")
+    dtype = scores.data.dtype
+    n = scores.shape[0] if scores.data.ndim > 1 else 1
+    rows = (n, prod(scores.shape[1:-1]), scores.shape[-1])
+    t = targets.astype(dtype, copy=False).reshape(rows)
+    w = np.ones(rows[:2], dtype) if weight is None else weight.astype(dtype, copy=False).reshape(rows[:2])
+    factor = 1.0
+    if reduction == "mean":
+        total = float(w.sum(dtype=np.float64))
+        factor = 1 / total if total else 0.0
+    k = kernels.pick("softmax", like=scores.data)
+    loss, probability = k.soft_cross_entropy_forward(scores.data.reshape(rows), t, w)
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        grad = k.soft_cross_entropy_backward(probability, t, w, factor * float(grad_y))
+        return (grad.reshape(scores.shape),)
+
+    return record("soft_cross_entropy", (scores,), np.asarray(loss * factor, dtype), backward)

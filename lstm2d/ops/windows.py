@@ -1,0 +1,118 @@
+"""Non-overlapping windows of pixels: their values and their targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d import kernels
+from lstm2d.errors import ShapeError
+from lstm2d.tape import record
+from lstm2d.tensor import FloatArray, Tensor
+
+
+def window_gather(x: Tensor, window: int) -> Tensor:
+    """Cut images into windows, each one vector.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, H, W, C)
+        Images; H and W in pixels.
+    window : int
+        Side of a window in pixels; H and W are multiples of it.
+
+    Returns
+    -------
+    Tensor of shape (N, H / window, W / window, window * window * C)
+        Values of a window in the order (row, column, channel).
+
+    Raises
+    ------
+    ShapeError
+        If `x` has not four axes, or H or W is no multiple of `window`.
+
+    Notes
+    -----
+    Keeps nothing for the backward pass.
+    """
+    if x.data.ndim != 4:
+        raise ShapeError(f"window_gather: {x.shape}", expected="(N, H, W, C)")
+    _check_multiple("window_gather", x.shape[1:3], window)
+    k = kernels.pick("windows", like=x.data)
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        return (k.window_gather_backward(grad_y, window).reshape(x.shape),)
+
+    return record("window_gather", (x,), k.window_gather_forward(x.data, window), backward)
+
+
+def window_targets(
+    labels: NDArray[np.integer[Any]],
+    window: int,
+    n_classes: int,
+    *,
+    ignore_index: int = 255,
+    class_weights: NDArray[np.floating[Any]] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    r"""Turn pixel labels into what a window should answer: probabilistic target coding.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (N, H, W)
+        Values in [0, n_classes) or `ignore_index`. H and W are multiples of `window`.
+    window : int
+        Side of a window in pixels.
+    n_classes : int
+        Number of classes K.
+    ignore_index : int, default 255
+        Marks pixels that count nowhere.
+    class_weights : ndarray of shape (n_classes,), optional
+        Factor of each class in the loss.
+
+    Returns
+    -------
+    targets : ndarray of float32, shape (N, H / window, W / window, n_classes)
+        f_c / m for f_c pixels of class c among the m labelled ones of the window, times the class weight;
+        zero where m is 0.
+    weight : ndarray of float32, shape (N, H / window, W / window)
+        m / window^2.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit.
+    ValueError
+        If a label is neither a class nor `ignore_index`.
+
+    Notes
+    -----
+    The paper [1]_ divides f_c by window^2 and has no ignored pixels; the product of targets and weight here
+    is the same f_c / window^2.
+
+    References
+    ----------
+    .. [1] W. Byeon, T. M. Breuel, F. Raue, M. Liwicki, "Scene Labeling with LSTM Recurrent Neural Networks",
+       CVPR 2015, section 2.3.
+    """
+    if labels.ndim != 3:
+        raise ShapeError(f"window_targets: labels {labels.shape}", expected="(N, H, W)")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise TypeError(f"window_targets: labels are {labels.dtype}, expected integers")
+    _check_multiple("window_targets", labels.shape[1:], window)
+    weights = None if class_weights is None else np.asarray(class_weights, np.float32)
+    if weights is not None and weights.shape != (n_classes,):
+        raise ShapeError(f"window_targets: {weights.shape} class weights for {n_classes} classes")
+    k = kernels.pick("windows", like=labels)
+    targets, weight = k.window_targets(labels, window, n_classes, ignore_index, weights)
+    return targets, weight
+
+
+def _check_multiple(op: str, size: tuple[int, ...], window: int) -> None:
+    if window < 1 or size[0] % window or size[1] % window:
+        raise ShapeError(
+            f"{op}: {size[0]}x{size[1]} pixels in windows of {window}x{window}",
+            expected="height and width that are multiples of the window",
+            hint="pad the image at the bottom and right",
+        )
