@@ -1,0 +1,293 @@
+"""A dataset folder: images, masks, splits, and what they mean."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.data.description import IGNORE, Description, read_description
+from lstm2d.data.guess import guess_description, guess_folders
+from lstm2d.data.layout import (
+    Sample,
+    index_images,
+    index_masks,
+    pair,
+    read_scenes,
+    read_split,
+    split_names,
+)
+from lstm2d.errors import DataError
+from lstm2d.io.classes import ClassInfo
+from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image, read_mask
+from lstm2d.random import Purpose, generator
+
+__all__ = ["DatasetFolder", "Sample", "hold_out"]
+
+
+class DatasetFolder:
+    """Images and masks in a folder.
+
+    Parameters
+    ----------
+    path : str or path
+        Folder with images/STEM.*, masks/STEM.png, splits/SPLIT.txt and dataset.toml. Without dataset.toml the
+        classes are guessed from all masks, see `guessed_toml`; without splits/ there is one set of all
+        images.
+    max_pixels : int
+        Most pixels of an image or mask.
+
+    Raises
+    ------
+    DataError
+        If the folder is missing, or its dataset.toml or its files make no sense.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+        self.root = Path(path)
+        self.max_pixels = max_pixels
+        if not self.root.is_dir():
+            what = "folder not found" if not os.path.lexists(self.root) else "this is no folder"
+            raise DataError(what, where=self.root, expected="a folder with images/ and masks/")
+        toml = self.root / "dataset.toml"
+        self.guessed = not os.path.lexists(toml)
+        self._description = self._guess() if self.guessed else read_description(toml)
+        self._labels = self._description.label_of_value()
+
+    @property
+    def name(self) -> str:
+        """Name of the dataset."""
+        return self._description.name
+
+    @property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """The classes, in the order of their numbers."""
+        return self._description.classes
+
+    @property
+    def ignore(self) -> int:
+        """Label of ignored pixels in what `load` returns: 255, whatever the mask files use."""
+        return IGNORE
+
+    @property
+    def guessed_toml(self) -> str | None:
+        """The dataset.toml that says what was guessed; None where there is one."""
+        return self._description.to_toml() if self.guessed else None
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits, sorted."""
+        return split_names(self.root)
+
+    @cached_property
+    def scenes(self) -> dict[str, str]:
+        """Scene of each stem; empty without scenes.txt."""
+        return read_scenes(self.root / "scenes.txt")
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """All images with their masks, sorted by stem."""
+        return pair(self._images, self._images, self._masks, self._masks_folder)
+
+    def split(self, name: str) -> list[Sample]:
+        """List a split.
+
+        Parameters
+        ----------
+        name : str
+            Name of the split: train, val, test, ...
+
+        Returns
+        -------
+        list of Sample
+            Its images, in the order of the split's file.
+
+        Raises
+        ------
+        DataError
+            If there is no such split, if it is empty, or if it names an image that is missing or has no mask.
+        """
+        stems = read_split(self.root, name, self._images)
+        return pair(stems, self._images, self._masks, self._masks_folder)
+
+    def training_splits(
+        self, train: str = "train", val: str = "val", *, fraction: float = 0.1, seed: int = 0
+    ) -> tuple[list[Sample], list[Sample]]:
+        """List the images to train on and those to validate on.
+
+        Parameters
+        ----------
+        train, val : str
+            Names of the splits. Without any split all images are the training split.
+        fraction : float
+            Share of the training split to hold out for validation where the folder has no split `val`, or
+            where both names are the same; 0 to validate on nothing.
+        seed : int
+            Decides which ones.
+
+        Returns
+        -------
+        train, val : list of Sample
+            No image is in both.
+
+        Raises
+        ------
+        DataError
+            If a split is missing, empty or wrong, if the two share images, or if there is nothing to hold out
+            from.
+        """
+        samples = self.split(train) if self.splits else self.samples
+        if val == train or val not in self.splits:
+            return hold_out(samples, fraction, seed)
+        validation = self.split(val)
+        shared = {s.stem for s in samples} & {s.stem for s in validation}
+        if shared:
+            what = f"{len(shared)} images are in {train} and in {val} ({min(shared)}, for one)"
+            hint = "take them out of one of the two files"
+            raise DataError(
+                what, where=self.root / "splits", expected="splits that share no image", hint=hint
+            )
+        return samples, validation
+
+    def load(self, sample: Sample) -> tuple[NDArray[np.uint8] | NDArray[np.float32], NDArray[np.uint8]]:
+        """Read an image and its mask.
+
+        Parameters
+        ----------
+        sample : Sample
+            Which one.
+
+        Returns
+        -------
+        image : array of shape (H, W, 3), uint8 or float32
+            Red, green, blue in 0..255, see `lstm2d.io.images.read_image`.
+        labels : array of shape (H, W), uint8
+            Class numbers; 255 where ignored.
+
+        Raises
+        ------
+        DataError
+            If a file cannot be read, if the sizes differ, or if the mask holds a value that means nothing.
+        """
+        image = read_image(sample.image_path, max_pixels=self.max_pixels)
+        mask = read_mask(sample.mask_path, max_pixels=self.max_pixels)
+        if image.shape[:2] != mask.shape:
+            raise _other_size(sample, image, mask)
+        labels = self._labels[mask]
+        if labels.min() < 0:
+            raise self._unknown_value(sample, mask, labels < 0)
+        return image, labels.astype(np.uint8)
+
+    def load_labels(self, sample: Sample) -> NDArray[np.uint8]:
+        """Read a mask alone.
+
+        Parameters
+        ----------
+        sample : Sample
+            Which one.
+
+        Returns
+        -------
+        array of shape (H, W), uint8
+            Class numbers; 255 where ignored.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be read or holds a value that means nothing.
+        """
+        mask = read_mask(sample.mask_path, max_pixels=self.max_pixels)
+        labels = self._labels[mask]
+        if labels.min() < 0:
+            raise self._unknown_value(sample, mask, labels < 0)
+        return labels.astype(np.uint8)
+
+    @cached_property
+    def _images(self) -> dict[str, Path]:
+        return index_images(self.root / self._description.images, self.root)
+
+    @cached_property
+    def _masks(self) -> dict[str, Path]:
+        return index_masks(self._masks_folder, self.root)
+
+    @property
+    def _masks_folder(self) -> Path:
+        return self.root / self._description.masks
+
+    def _guess(self) -> Description:
+        folders = guess_folders(self.root)
+        images = index_images(self.root / folders[0], self.root)
+        masks = index_masks(self.root / folders[1], self.root)
+        used = [m for stem, m in masks.items() if stem in images]
+        if not used:
+            pair(images, images, masks, self.root / folders[1])  # says which masks are missing
+        return guess_description(self.root, folders, used, max_pixels=self.max_pixels)
+
+    def _unknown_value(self, sample: Sample, mask: NDArray[np.uint8], wrong: NDArray[np.bool_]) -> DataError:
+        row, column = divmod(int(np.argmax(wrong)), mask.shape[1])
+        values = [*self._description.values, self._description.ignore]
+        n_classes = len(self.classes)
+        if values[:-1] == list(range(n_classes)):
+            expected = f"0 to {n_classes - 1}, or {values[-1]} to ignore"
+        else:
+            expected = "one of " + ", ".join(map(str, sorted(values)))
+        return DataError(
+            f"mask value {mask[row, column]} at row {row}, column {column} ({int(wrong.sum())} such pixels)",
+            where=sample.mask_path,
+            expected=expected,
+            hint="correct the mask, or describe the value in dataset.toml",
+        )
+
+
+def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """Part images into those to train on and those to validate on.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        The images.
+    fraction : float
+        Share to hold out, 0 to 1; at least one image, and never all, unless the share is 0.
+    seed : int
+        Decides which ones; the order of `samples` does not.
+
+    Returns
+    -------
+    train, held_out : list of Sample
+        Both in the order of `samples`.
+
+    Raises
+    ------
+    DataError
+        If there are not two images, or the share makes no sense.
+    """
+    if not 0 <= fraction < 1:
+        raise DataError(f"cannot hold out a share of {fraction:g}", expected="0 to 1, for example 0.1")
+    if fraction == 0:
+        return list(samples), []
+    if len(samples) < 2:
+        what = "one image alone cannot be parted into training and validation"
+        raise DataError(what, expected="two images or more", hint="hold out nothing: --val 0")
+    stems = sorted(s.stem for s in samples)
+    count = min(max(round(fraction * len(stems)), 1), len(stems) - 1)
+    order = generator(seed, 0, 0, Purpose.HOLD_OUT).permutation(len(stems))
+    held = {stems[i] for i in order[:count]}
+    return [s for s in samples if s.stem not in held], [s for s in samples if s.stem in held]
+
+
+def _other_size(sample: Sample, image: NDArray[Any], mask: NDArray[Any]) -> DataError:
+    (height, width), (rows, columns) = image.shape[:2], mask.shape
+    hint = "save the mask in the size of its image"
+    if (rows, columns) == (width, height):
+        hint = "turn the mask: the image is turned by its EXIF orientation, or the mask was saved transposed"
+    return DataError(
+        f"the mask is {columns}x{rows} pixels, its image {width}x{height} (width x height)",
+        where=sample.mask_path,
+        expected=f"{width}x{height}, as {sample.image_path.name}",
+        hint=hint,
+    )

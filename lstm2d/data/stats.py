@@ -1,0 +1,178 @@
+"""Figures of a dataset: channel mean and deviation, class frequencies, class weights, scenes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.data.folder import DatasetFolder, Sample
+from lstm2d.errors import DataError
+
+MIN_STD = 1e-3  # of images of one colour; dividing by zero helps nobody
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a set of images and masks looks like.
+
+    Parameters
+    ----------
+    images : int
+        Number of images.
+    mean, std : tuple of float
+        Mean and deviation of each channel over all pixels, 0..255.
+    pixels : tuple of int
+        Pixels of each class.
+    pixels_where_present : tuple of int
+        Labelled pixels of the images that contain the class.
+    ignored : int
+        Pixels that no class has.
+    sizes : dict of tuple to int
+        Number of images of each size (rows, columns), most frequent first.
+    scenes : dict of str to int
+        Number of images of each scene, most frequent first.
+    """
+
+    images: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    pixels: tuple[int, ...]
+    pixels_where_present: tuple[int, ...]
+    ignored: int
+    sizes: dict[tuple[int, int], int]
+    scenes: dict[str, int]
+
+    @property
+    def frequencies(self) -> tuple[float, ...]:
+        """Share of the labelled pixels of each class; 0 where nothing is labelled."""
+        total = sum(self.pixels)
+        return tuple(p / total if total else 0.0 for p in self.pixels)
+
+
+def statistics(dataset: DatasetFolder, samples: Sequence[Sample]) -> Statistics:
+    """Look at all images and masks once.
+
+    Parameters
+    ----------
+    dataset : DatasetFolder
+        Where they are.
+    samples : sequence of Sample
+        Which ones.
+
+    Returns
+    -------
+    Statistics
+        Sums are exact for 8-bit images, so the order of the images changes nothing.
+
+    Raises
+    ------
+    DataError
+        If there is no image, or a file cannot be used.
+    """
+    if not samples:
+        raise DataError("no images to take statistics of", where=dataset.root)
+    n_classes = len(dataset.classes)
+    total, squares, count, ignored = np.zeros(3), np.zeros(3), 0, 0
+    pixels = np.zeros(n_classes, dtype=np.int64)
+    where_present = np.zeros(n_classes, dtype=np.int64)
+    sizes: Counter[tuple[int, int]] = Counter()
+    for sample in samples:
+        image, labels = dataset.load(sample)
+        image_sum, image_squares = _channel_sums(image)
+        total += image_sum
+        squares += image_squares
+        count += labels.size
+        counts = np.bincount(labels.ravel(), minlength=256)[:n_classes]
+        pixels += counts
+        labelled = int(counts.sum())
+        where_present[counts > 0] += labelled
+        ignored += labels.size - labelled
+        sizes[labels.shape[0], labels.shape[1]] += 1
+    mean = total / count
+    std = np.sqrt(np.maximum(squares / count - mean**2, MIN_STD**2))
+    scenes = Counter(dataset.scenes[s.stem] for s in samples if s.stem in dataset.scenes)
+    return Statistics(
+        images=len(samples),
+        mean=tuple(mean.tolist()),
+        std=tuple(std.tolist()),
+        pixels=tuple(pixels.tolist()),
+        pixels_where_present=tuple(where_present.tolist()),
+        ignored=ignored,
+        sizes=dict(sizes.most_common()),
+        scenes=dict(scenes.most_common()),
+    )
+
+
+def median_frequency_weights(stats: Statistics) -> NDArray[np.float64]:
+    r"""Weigh classes by the median of all frequencies over their own.
+
+    Parameters
+    ----------
+    stats : Statistics
+        Figures of the training images.
+
+    Returns
+    -------
+    array of shape (K,), float64
+        Weights; 0 for a class that never occurs.
+
+    Notes
+    -----
+    .. math:: w_c = \operatorname{median}(f) / f_c
+
+    with :math:`f_c` the pixels of class c over the labelled pixels of the images that contain c, and the
+    median over the classes that occur; after [1]_.
+
+    References
+    ----------
+    .. [1] D. Eigen and R. Fergus, "Predicting Depth, Surface Normals and Semantic Labels with a Common
+       Multi-Scale Convolutional Architecture", ICCV 2015.
+    """
+    weights = np.zeros(len(stats.pixels))
+    here = np.array(stats.pixels) > 0
+    frequency = np.array(stats.pixels)[here] / np.array(stats.pixels_where_present)[here]
+    weights[here] = np.median(frequency) / frequency if here.any() else 0
+    return weights
+
+
+def inverse_frequency_weights(stats: Statistics) -> NDArray[np.float64]:
+    r"""Weigh classes by one over their share of all pixels.
+
+    Parameters
+    ----------
+    stats : Statistics
+        Figures of the training images.
+
+    Returns
+    -------
+    array of shape (K,), float64
+        Weights; 0 for a class that never occurs.
+
+    Notes
+    -----
+    .. math:: w_c = \frac{1}{n f_c}
+
+    with :math:`f_c` the share of class c of all labelled pixels and n the number of classes that occur: all
+    classes together then count the same, and the mean weight of a pixel is 1.
+    """
+    weights = np.zeros(len(stats.pixels))
+    here = np.array(stats.pixels) > 0
+    weights[here] = 1 / (here.sum() * np.array(stats.frequencies)[here]) if here.any() else 0
+    return weights
+
+
+def _channel_sums(
+    image: NDArray[np.uint8] | NDArray[np.float32],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the sums of each channel's values and of their squares."""
+    flat = image.reshape(-1, 3)
+    if image.dtype == np.uint8:  # a histogram is exact and three times as fast as squares of floats
+        values = np.arange(256.0)
+        counts = np.stack([np.bincount(flat[:, c], minlength=256) for c in range(3)])
+        return counts @ values, counts @ values**2
+    wide = flat.astype(np.float64)
+    return wide.sum(axis=0), (wide**2).sum(axis=0)

@@ -1,0 +1,207 @@
+"""What happens to an image and its labels before a network sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.data.description import IGNORE
+from lstm2d.errors import ShapeError
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def normalise(image: NDArray[Any], mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
+    """Bring each channel to mean 0 and deviation 1.
+
+    Parameters
+    ----------
+    image : array of shape (H, W, C)
+        Image, 0..255.
+    mean, std : sequence of float
+        Mean and deviation of each channel over the training images.
+
+    Returns
+    -------
+    array of shape (H, W, C), float32
+        ``(image - mean) / std``.
+
+    Raises
+    ------
+    ShapeError
+        If there are other than C figures.
+    """
+    if image.ndim != 3 or image.shape[2] != len(mean) or len(mean) != len(std):
+        expected = f"(H, W, {len(mean)})"
+        raise ShapeError(
+            "image with other channels than the statistics", where=image.shape, expected=expected
+        )
+    # One product and one sum a value, in place: the subtraction of the mean is folded into the sum.
+    scale = 1 / np.asarray(std, dtype=np.float64)
+    result = image.astype(np.float32)
+    result *= scale.astype(np.float32)
+    result -= (np.asarray(mean, dtype=np.float64) * scale).astype(np.float32)
+    return result
+
+
+def pad_to_multiple(image: NDArray[Scalar], multiple: int) -> NDArray[Scalar]:
+    """Repeat the last row and column until both sides are multiples.
+
+    Parameters
+    ----------
+    image : array of shape (H, W, C)
+        Image, not empty.
+    multiple : int
+        Total stride of the network, 1 or more.
+
+    Returns
+    -------
+    array of shape (H', W', C)
+        The same array where nothing is missing.
+    """
+    missing = _missing(image, multiple)
+    return image if missing == (0, 0) else np.pad(image, _bottom_right(missing, image.ndim), mode="edge")
+
+
+def pad_labels_to_multiple(
+    labels: NDArray[np.uint8], multiple: int, *, ignore: int = IGNORE
+) -> NDArray[np.uint8]:
+    """Add ignored pixels at the bottom and the right until both sides are multiples.
+
+    Parameters
+    ----------
+    labels : array of shape (H, W), uint8
+        Class numbers.
+    multiple : int
+        Total stride of the network, 1 or more.
+    ignore : int
+        Label of the new pixels.
+
+    Returns
+    -------
+    array of shape (H', W'), uint8
+        The same array where nothing is missing.
+    """
+    missing = _missing(labels, multiple)
+    if missing == (0, 0):
+        return labels
+    return np.pad(labels, _bottom_right(missing, labels.ndim), constant_values=ignore)
+
+
+def flip(image: NDArray[Scalar], labels: NDArray[np.uint8]) -> tuple[NDArray[Scalar], NDArray[np.uint8]]:
+    """Mirror left and right.
+
+    Parameters
+    ----------
+    image : array of shape (H, W, C)
+        Image.
+    labels : array of shape (H, W), uint8
+        Its labels.
+
+    Returns
+    -------
+    image, labels : array
+        Mirrored, contiguous.
+    """
+    return np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(labels[:, ::-1])
+
+
+def random_flip(
+    image: NDArray[Scalar], labels: NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[NDArray[Scalar], NDArray[np.uint8]]:
+    """Mirror every second image, on average.
+
+    Parameters
+    ----------
+    image : array of shape (H, W, C)
+        Image.
+    labels : array of shape (H, W), uint8
+        Its labels.
+    rng : numpy.random.Generator
+        Decides.
+
+    Returns
+    -------
+    image, labels : array
+        Mirrored, or the same arrays.
+    """
+    return flip(image, labels) if rng.random() < 0.5 else (image, labels)
+
+
+def random_scale(
+    image: NDArray[Any], labels: NDArray[np.uint8], rng: np.random.Generator, *, amount: float
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Resize by a random factor.
+
+    Parameters
+    ----------
+    image : array of shape (H, W, C)
+        Image, 0..255.
+    labels : array of shape (H, W), uint8
+        Its labels.
+    rng : numpy.random.Generator
+        Draws the factor.
+    amount : float
+        The factor lies between ``1 / (1 + amount)`` and ``1 + amount``, its logarithm evenly.
+
+    Returns
+    -------
+    image : array of shape (H', W', C), float32
+        Bilinear; where it shrinks, averaged over the pixels that meet in one.
+    labels : array of shape (H', W'), uint8
+        The label of the nearest pixel.
+    """
+    from PIL import Image
+
+    factor = (1 + amount) ** rng.uniform(-1, 1)
+    rows, columns = labels.shape
+    size = (max(round(columns * factor), 1), max(round(rows * factor), 1))  # Pillow's order: width, height
+    channels = [
+        np.array(
+            Image.fromarray(np.ascontiguousarray(c, dtype=np.float32)).resize(size, Image.Resampling.BILINEAR)
+        )
+        for c in np.moveaxis(image, 2, 0)
+    ]
+    resized = Image.fromarray(np.ascontiguousarray(labels)).resize(size, Image.Resampling.NEAREST)
+    return np.stack(channels, axis=2), np.array(resized)
+
+
+def random_color(image: NDArray[Any], rng: np.random.Generator, *, amount: float) -> NDArray[np.float32]:
+    """Change brightness, contrast and the balance of the channels at random.
+
+    Parameters
+    ----------
+    image : array of shape (H, W, C)
+        Image, 0..255.
+    rng : numpy.random.Generator
+        Draws 2 + C numbers.
+    amount : float
+        Strength, 0 to 1: brightness moves by up to ``amount * 128``, contrast and, half as much, each
+        channel's gain by up to a factor of ``1 + amount``.
+
+    Returns
+    -------
+    array of shape (H, W, C), float32
+        Clipped to 0..255.
+    """
+    shift = amount * 128 * rng.uniform(-1, 1)
+    contrast = (1 + amount) ** rng.uniform(-1, 1)
+    gains = (1 + amount / 2) ** rng.uniform(-1, 1, size=image.shape[2])
+    middle = image.mean(dtype=np.float64)
+    scale = contrast * gains
+    offset = middle * (1 - contrast) * gains + shift  # contrast turns about the image's own mean
+    result = image.astype(np.float32)
+    result *= scale.astype(np.float32)
+    result += offset.astype(np.float32)
+    return np.clip(result, 0, 255, out=result)
+
+
+def _missing(array: NDArray[Any], multiple: int) -> tuple[int, int]:
+    return -array.shape[0] % multiple, -array.shape[1] % multiple
+
+
+def _bottom_right(missing: tuple[int, int], axes: int) -> list[tuple[int, int]]:
+    return [(0, missing[0]), (0, missing[1]), *[(0, 0)] * (axes - 2)]

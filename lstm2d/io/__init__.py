@@ -1,0 +1,1 @@
+"""Files: images, masks, model files, and writing that is never half done."""

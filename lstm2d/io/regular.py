@@ -1,0 +1,119 @@
+"""Open input files: regular files only, every failure a DataError."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from lstm2d.errors import DataError
+
+MAX_TEXT_BYTES = 64 * 2**20  # a split file of a million long names is smaller
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file for reading, if it is a regular file.
+
+    Parameters
+    ----------
+    path : str or path
+        File to open. Symbolic links are followed.
+
+    Returns
+    -------
+    BinaryIO
+        The open file, at its beginning.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, if it is a folder, FIFO or device, or if it may not be read.
+    """
+    try:
+        # Opening a FIFO for reading waits for a writer, for ever: O_NONBLOCK returns at once, and the look at
+        # the open descriptor cannot be overtaken by somebody who swaps the file.
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError as e:
+        raise DataError("file not found", where=path, expected="an existing file") from e
+    except PermissionError as e:
+        what, hint = "file may not be read", "give yourself read permission"
+        raise DataError(what, where=path, expected="a readable file", hint=hint) from e
+    except (OSError, ValueError) as e:  # ValueError: a NUL in the name
+        raise DataError(f"cannot open the file ({_reason(e)})", where=_printable(path)) from e
+    try:
+        mode = os.fstat(fd).st_mode
+        if not stat.S_ISREG(mode):
+            raise DataError(f"this is {_kind(mode)}", where=path, expected="a regular file")
+        return os.fdopen(fd, "rb")
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read a UTF-8 text file.
+
+    Parameters
+    ----------
+    path : str or path
+        File to read, 64 MiB at the most.
+
+    Returns
+    -------
+    str
+        The text, without a byte order mark. Bytes that are not UTF-8 become surrogates, as in file names.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or is too large for a list of names.
+    """
+    with open_regular(path) as file:
+        try:
+            data = file.read(MAX_TEXT_BYTES + 1)
+        except OSError as e:
+            raise DataError(f"cannot read the file ({_reason(e)})", where=path) from e
+    if len(data) > MAX_TEXT_BYTES:
+        raise DataError("text file too large", where=path, expected=f"{MAX_TEXT_BYTES} bytes at the most")
+    return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+
+
+def inside(root: Path, path: Path) -> bool:
+    """Say whether a path, its links followed, lies inside a folder.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    path : Path
+        What should lie in it.
+
+    Returns
+    -------
+    bool
+        False too where the path cannot be followed (a loop of links, a NUL in the name).
+    """
+    try:
+        return Path(os.path.realpath(path, strict=True)).is_relative_to(os.path.realpath(root))
+    except (OSError, ValueError):
+        return False
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+        stat.S_IFSOCK: "a socket",
+    }
+    return kinds.get(stat.S_IFMT(mode), "no file")
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _printable(path: str | os.PathLike[str]) -> str:
+    return os.fspath(path).replace("\0", "\\0")

@@ -1,0 +1,193 @@
+"""Pixel accuracy, class accuracy and mean IoU, all from one table of counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.errors import DataError, ShapeError
+
+
+class Confusion:
+    r"""Count how often each class was taken for each other, over any number of images.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of classes K.
+    ignore : int
+        Label of the pixels that count nowhere: neither as truth nor as prediction.
+
+    Notes
+    -----
+    With :math:`n_{ij}` pixels of class i labelled j, :math:`t_i = \sum_j n_{ij}` and :math:`p_i = \sum_j
+    n_{ji}`:
+
+    .. math:: \text{pixel accuracy} = \frac{\sum_i n_{ii}}{\sum_i t_i}, \quad
+              \text{class accuracy} = \text{mean}_i \frac{n_{ii}}{t_i}, \quad
+              \text{mean IoU} = \text{mean}_i \frac{n_{ii}}{t_i + p_i - n_{ii}}
+
+    Means run over the classes that occur in the truth; the figures of another class are None, not 0.
+    """
+
+    def __init__(self, n_classes: int, ignore: int = 255) -> None:
+        self.n_classes = n_classes
+        self.ignore = ignore
+        self.images = 0
+        self.matrix: NDArray[np.int64] = np.zeros((n_classes, n_classes), dtype=np.int64)
+        self._foreground: list[float] = []
+
+    def add(self, truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]]) -> None:
+        """Count one image.
+
+        Parameters
+        ----------
+        truth : array of shape (H, W), integer
+            True classes, 0 to K - 1, or the ignored label.
+        predicted : array of shape (H, W), integer
+            Predicted classes, 0 to K - 1 wherever the truth is not ignored.
+
+        Raises
+        ------
+        ShapeError
+            If the two differ in shape.
+        DataError
+            If a label is neither a class nor the ignored one.
+        """
+        if truth.shape != predicted.shape:
+            raise ShapeError(
+                "truth and prediction differ in shape", where=predicted.shape, expected=str(truth.shape)
+            )
+        k = self.n_classes
+        labelled = truth != self.ignore
+        if labelled.all():
+            true, guess = truth.ravel(), predicted.ravel()
+        else:
+            true, guess = truth[labelled], predicted[labelled]
+        for name, labels in (("truth", true), ("prediction", guess)):
+            if labels.size and (labels.max() >= k or labels.min() < 0):
+                worst = int(labels.max() if labels.max() >= k else labels.min())
+                raise DataError(
+                    f"class {worst} in the {name}", expected=f"0 to {k - 1}, or {self.ignore} to ignore"
+                )
+        pairs = true.astype(np.int32) * k + guess
+        counts = np.bincount(pairs, minlength=k * k).reshape(k, k)
+        self.matrix += counts
+        self.images += 1
+        if k == 2:
+            union = int(counts.sum() - counts[0, 0])
+            if union:
+                self._foreground.append(int(counts[1, 1]) / union)
+
+    def merge(self, other: Confusion) -> None:
+        """Add the counts of another table.
+
+        Parameters
+        ----------
+        other : Confusion
+            Counts of other images, same classes.
+
+        Raises
+        ------
+        ShapeError
+            If the classes differ in number.
+        """
+        if other.n_classes != self.n_classes:
+            raise ShapeError(
+                "tables of different classes", where=other.n_classes, expected=str(self.n_classes)
+            )
+        self.matrix += other.matrix
+        self.images += other.images
+        self._foreground += other._foreground
+
+    @property
+    def pixel_accuracy(self) -> float | None:
+        """Share of the labelled pixels that are right; None where no pixel is labelled."""
+        total = int(self.matrix.sum())
+        return int(self.matrix.trace()) / total if total else None
+
+    @property
+    def class_accuracies(self) -> list[float | None]:
+        """Share of each class's pixels that are right; None for an absent class."""
+        return _shares(self.matrix.diagonal(), self.matrix.sum(axis=1), self._present)
+
+    @property
+    def ious(self) -> list[float | None]:
+        """Intersection over union of each class; None for a class absent from the truth."""
+        right = self.matrix.diagonal()
+        return _shares(right, self.matrix.sum(axis=1) + self.matrix.sum(axis=0) - right, self._present)
+
+    @property
+    def class_accuracy(self) -> float | None:
+        """Mean of the class accuracies."""
+        return _mean(self.class_accuracies)
+
+    @property
+    def mean_iou(self) -> float | None:
+        """Mean of the intersections over union."""
+        return _mean(self.ious)
+
+    @property
+    def foreground_iou(self) -> float | None:
+        """Intersection over union of class 1, an image at a time, then averaged.
+
+        None for other than two classes, or where no image has or is given foreground: an image without any,
+        and with none predicted, has no such figure and is left out.
+        """
+        return _mean(list(self._foreground))
+
+    @property
+    def _present(self) -> NDArray[np.bool_]:
+        return np.asarray(self.matrix.sum(axis=1) > 0)
+
+    def report(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return all figures in the form of ``evaluate --json``.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Names of the K classes.
+
+        Returns
+        -------
+        dict
+            ``images``, ``pixel_accuracy``, ``class_accuracy``, ``mean_iou``, ``per_class`` (name to
+            ``accuracy``, ``iou`` and ``pixels``), ``confusion`` (row: truth, column: prediction, in pixels),
+            and for two classes ``foreground_iou``. Fractions, not percent; None where there is nothing to
+            count.
+
+        Raises
+        ------
+        ShapeError
+            If there are not K names.
+        """
+        if len(names) != self.n_classes:
+            raise ShapeError(
+                "names for another number of classes", where=len(names), expected=str(self.n_classes)
+            )
+        figures = zip(names, self.class_accuracies, self.ious, self.matrix.sum(axis=1).tolist(), strict=True)
+        report: dict[str, Any] = {
+            "images": self.images,
+            "pixel_accuracy": self.pixel_accuracy,
+            "class_accuracy": self.class_accuracy,
+            "mean_iou": self.mean_iou,
+            "per_class": {n: {"accuracy": a, "iou": i, "pixels": t} for n, a, i, t in figures},
+            "confusion": self.matrix.tolist(),
+        }
+        if self.n_classes == 2:
+            report["foreground_iou"] = self.foreground_iou
+        return report
+
+
+def _shares(
+    part: NDArray[np.int64], whole: NDArray[np.int64], present: NDArray[np.bool_]
+) -> list[float | None]:
+    return [int(p) / int(w) if here else None for p, w, here in zip(part, whole, present, strict=True)]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    there = [v for v in values if v is not None]
+    return sum(there) / len(there) if there else None
