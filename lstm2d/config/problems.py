@@ -13,52 +13,48 @@ from pydantic.fields import FieldInfo
 
 from lstm2d.errors import ConfigError
 
+BOUNDS: tuple[tuple[type, str, str], ...] = (
+    (annotated_types.Ge, "ge", ">="),
+    (annotated_types.Gt, "gt", ">"),
+    (annotated_types.Le, "le", "<="),
+    (annotated_types.Lt, "lt", "<"),
+)
 NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "a text", dict: "a table"}
 
 
 def allowed(field: FieldInfo) -> str:
     """Return the values a field may have, in words."""
-    return _with_bounds(_describe(field.annotation), field.metadata)
+    return field.description or _describe(field.annotation, field.metadata)
 
 
-def _with_bounds(text: str, metadata: Iterable[Any]) -> str:
-    """Add bounds, which a union's parts and a field's own metadata carry alike."""
-    bounds: list[str] = []
-    for item in metadata:
-        for piece in item if isinstance(item, annotated_types.GroupedMetadata) else (item,):
-            bounds += _bound(piece)
-    return f"{text} {' and '.join(bounds)}" if bounds else text
-
-
-def _bound(piece: Any) -> list[str]:
-    if isinstance(piece, FieldInfo):
-        return [bound for inner in piece.metadata for bound in _bound(inner)]
-    for kind, attribute, symbol in (
-        (annotated_types.Ge, "ge", ">="),
-        (annotated_types.Gt, "gt", ">"),
-        (annotated_types.Le, "le", "<="),
-        (annotated_types.Lt, "lt", "<"),
-    ):
-        if isinstance(piece, kind):
-            return [f"{symbol} {getattr(piece, attribute)}"]
-    if isinstance(piece, annotated_types.MinLen):
-        return [f"of at least {piece.min_length} values"]
-    if isinstance(piece, annotated_types.MaxLen):
-        return [f"of at most {piece.max_length} values"]
-    return []
-
-
-def _describe(annotation: Any) -> str:
+def _describe(annotation: Any, metadata: Iterable[Any] = ()) -> str:
+    """Return a type and its bounds, which stand beside it or, in a list or a union, inside."""
+    if hasattr(annotation, "__metadata__"):  # Annotated
+        return _describe(get_args(annotation)[0], annotation.__metadata__)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return " or ".join(f'"{value}"' for value in arguments)
     if origin in (Union, types.UnionType):
         return ", or ".join(_describe(part) for part in arguments)
+    pieces = [piece for item in metadata for piece in (item.metadata if isinstance(item, FieldInfo) else (item,))]
     if origin is list:
-        return f"a list, each {_describe(arguments[0])}"
-    if hasattr(annotation, "__metadata__"):  # Annotated
-        return _with_bounds(_describe(arguments[0]), annotation.__metadata__)
-    return NAMES.get(origin or annotation, "a table")
+        return f"a list of {_length(pieces)}, each {_describe(arguments[0])}"
+    bounds = [
+        f"{symbol} {getattr(piece, attribute)}"
+        for piece in pieces
+        for kind, attribute, symbol in BOUNDS
+        if isinstance(piece, kind)
+    ]
+    return " ".join([NAMES.get(origin or annotation, "a table"), " and ".join(bounds)]).rstrip()
+
+
+def _length(pieces: Iterable[Any]) -> str:
+    """Return how many values a list may have."""
+    least = [piece.min_length for piece in pieces if isinstance(piece, annotated_types.MinLen)]
+    most = [piece.max_length for piece in pieces if isinstance(piece, annotated_types.MaxLen)]
+    if most:
+        return f"{least[0] if least else 0} to {most[0]} values"
+    return f"at least {least[0]} values" if least else "values"
 
 
 def section_problems(
@@ -113,20 +109,21 @@ def shown(key: str, value: Any) -> str:
 
 
 def place(key: str, places: Mapping[str, str]) -> str:
-    """Return " (file, line)" of a key or of the section it stands in, or "" when it came from nowhere."""
-    while key:
-        if key in places:
-            return f" ({places[key]})"
-        key = key.rpartition(".")[0]
+    """Return " (file, line)" of a key, of what is below it or of the section it stands in; "" if it came from nowhere."""
+    below = (name for name in places if name.startswith(f"{key}."))
+    parts = key.split(".")
+    for name in (key, *below, *(".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1))):
+        if name in places:
+            return f" ({places[name]})"
     return ""
 
 
 def unknown_key(key: str, valid: list[str], places: Mapping[str, str]) -> str:
-    """Return the line about a key that does not exist."""
-    last = {name.rpartition(".")[2]: name for name in valid}
-    close = get_close_matches(key, valid, n=1) or [
-        last[name] for name in get_close_matches(key.rpartition(".")[2], list(last), n=1)
-    ]
+    """Return the line about a key that does not exist, with the nearest one that does."""
+    whole = valid + sorted({name.partition(".")[0] for name in valid if "." in name})
+    by_last = {name.rpartition(".")[2]: name for name in valid}
+    last = get_close_matches(key.rpartition(".")[2], by_last, n=1)
+    close = get_close_matches(key, whole, n=1) or [by_last[name] for name in last]
     meant = f"did you mean {close[0]}?" if close else "expected one of " + ", ".join(valid)
     return f"{key}: unknown key{place(key, places)}; {meant}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from lstm2d.random import MAX_SEED
 
@@ -14,6 +14,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Units = Annotated[int, Field(ge=1, le=4096)]
 
+DURATIONS = 'a duration such as "90m", "2h", "1h30m" or "45s"'
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
@@ -42,7 +43,7 @@ def parse_duration(text: str) -> float:
     if match:
         seconds = sum(float(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True))
     if seconds <= 0:
-        raise ValueError('a duration such as "90m", "2h", "1h30m" or "45s"')
+        raise ValueError(DURATIONS)
     return seconds
 
 
@@ -65,13 +66,13 @@ class LSTM2DSection(Section):
     leaky: bool = False
     error_clip: NonNegative = 0.0
 
-    @model_validator(mode="after")
-    def _one_feature_layer_between_two_lstm_layers(self) -> LSTM2DSection:
-        if len(self.features) != len(self.units) - 1:
-            raise ValueError(
-                f"{len(self.units) - 1} values in features for {len(self.units)} in units (the last layer gives the scores)"
-            )
-        return self
+    @field_validator("features")
+    @classmethod
+    def _one_between_two_lstm_layers(cls, features: list[int], info: ValidationInfo) -> list[int]:
+        layers = len(info.data.get("units", (*features, 0)))
+        if len(features) != layers - 1:
+            raise ValueError(f"{layers - 1} values: one behind each of the {layers} layers in units but the last")
+        return features
 
 
 class TrainSection(Section):
@@ -86,7 +87,7 @@ class TrainSection(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     epochs: Annotated[int, Field(ge=1)] = 100
     steps: Annotated[int, Field(ge=0)] = 0
-    max_time: str = ""
+    max_time: Annotated[str, Field(description=f'"" or {DURATIONS}')] = ""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     flip: bool = True
     scale_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0

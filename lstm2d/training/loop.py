@@ -4,24 +4,85 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.config import RunConfig
 from lstm2d.data.batches import epoch_order
+from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import DivergedError, InterruptedRun
 from lstm2d.tape import backward
 from lstm2d.tensor import Tensor
 from lstm2d.training.checkpoint import Checkpoint, newest_file, save_checkpoint
 from lstm2d.training.diagnose import first_not_finite
-from lstm2d.training.events import Event, Report
-from lstm2d.training.prepare import Prepared
+from lstm2d.training.events import Event, Report, silent
+from lstm2d.training.prepare import Prepared, prepare
 from lstm2d.training.recorder import Recorder
+from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.schedule import learning_rate
 from lstm2d.training.state import TrainResult
 from lstm2d.training.stop import StopSignal
 from lstm2d.training.validate import METRICS, save_model, validate
+
+
+def train(
+    config: RunConfig,
+    dataset: DatasetFolder | Path | str,
+    out: Path | str,
+    *,
+    resume: bool = False,
+    init_from: Path | str | None = None,
+    report: Report = silent,
+) -> TrainResult:
+    """Train a network, or go on training it.
+
+    Parameters
+    ----------
+    config : RunConfig
+        All values; of a run to resume, those that `RunFolder.reopen` returns.
+    dataset : DatasetFolder or path
+        Images and masks.
+    out : path
+        The run folder: new or empty, or that of the run to resume.
+    resume : bool, default False
+        Go on behind the newest valid checkpoint, to the bits that an uninterrupted run would have given.
+    init_from : path, optional
+        Model file or run folder whose weights a new run starts from.
+    report : callable, optional
+        Told about everything that happens.
+
+    Returns
+    -------
+    TrainResult
+        Where the best model is, and how good.
+
+    Raises
+    ------
+    ConfigError
+        If `out` is in use, or `init_from` does not fit.
+    DataError
+        If the data cannot be used.
+    OutputError
+        If something cannot be written.
+    DivergedError
+        If a loss or gradient is not finite.
+    InterruptedRun
+        After Ctrl-C or SIGTERM.
+    """
+    folder = RunFolder(Path(out))
+    if not resume:
+        folder.check_free()
+    data = dataset if isinstance(dataset, DatasetFolder) else DatasetFolder(dataset)
+    start = None if init_from is None else Path(init_from)
+    run = prepare(config, data, folder, init_from=start, report=report)
+    if not resume:
+        folder.create(config)
+    trainer = Trainer(run, report)
+    trainer.begin()
+    return trainer.fit()
 
 
 class Trainer:
@@ -48,6 +109,30 @@ class Trainer:
         self.saved: tuple[int, int] | None = None  # step and epoch of the last checkpoint
         self.order: tuple[int, NDArray[np.intp]] | None = None  # an epoch and its order
 
+    def begin(self) -> None:
+        """Bring the records to where the run stands, and say what it is."""
+        progress, data = self.progress, self.data
+        self.recorder.rewind(progress.step, progress.epoch)
+        if progress.step:
+            self.saved = (progress.step, progress.epoch)
+        else:
+            self.save()  # a folder that cannot be written shows before the first epoch, not behind it
+        parameters = sum(p.data.size for p in self.optimizer.parameters.values())
+        self.tell(
+            "resume" if progress.step else "start",
+            {
+                "epoch": progress.epoch,
+                "seconds": progress.seconds,
+                "parameters": parameters,
+                "steps": self.total,
+                "images": self.samples,
+                "validation_images": len(data.validation),
+                "mean": list(data.mean),
+                "std": list(data.std),
+                "class_weights": None if data.class_weights is None else [float(w) for w in data.class_weights],
+            },
+        )
+
     def fit(self) -> TrainResult:
         """Train until the end, a limit or a signal.
 
@@ -66,8 +151,6 @@ class Trainer:
             If something cannot be written.
         """
         with StopSignal() as stop:
-            if self.progress.step == 0:
-                self.save()  # a folder that cannot be written shows before the first epoch, not behind it
             reason = self.why_stop(stop)
             while not reason:
                 if self.progress.position < self.samples:

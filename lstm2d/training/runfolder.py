@@ -28,13 +28,29 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.model = path / "model.safetensors"
 
+    def check_free(self) -> None:
+        """Make sure that nothing is overwritten.
+
+        Raises
+        ------
+        ConfigError
+            If something is in the folder already.
+        """
+        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+            return
+        hint = "choose another folder"
+        if self.config.is_file():
+            hint = "add --resume to go on with the run in it, or choose another folder"
+        what = "the run folder is not empty" if self.path.is_dir() else "the run folder is a file"
+        raise ConfigError(what, where=self.path, expected="a new or empty folder", hint=hint)
+
     def create(self, config: RunConfig) -> None:
-        """Begin a run.
+        """Make the folder and write config.toml with every value.
 
         Parameters
         ----------
         config : RunConfig
-            Written to config.toml with every value.
+            Configuration of the run.
 
         Raises
         ------
@@ -43,14 +59,7 @@ class RunFolder:
         OutputError
             If it cannot be written.
         """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            known = self.config.is_file()
-            raise ConfigError(
-                "the run folder is not empty" if self.path.is_dir() else "the run folder is a file",
-                where=self.path,
-                expected="a new or empty folder",
-                hint="add --resume to continue the run in it, or choose another folder" if known else "choose another folder",
-            )
+        self.check_free()
         make_folder(self.path)
         write_text(self.config, dump_toml(config))
 

@@ -1,0 +1,190 @@
+"""`lstm2d train`: train a network on a folder of images and masks."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lstm2d.cli.output import Console, output_options
+from lstm2d.errors import ConfigError, InterruptedRun
+
+if TYPE_CHECKING:
+    from lstm2d.training.events import Event
+    from lstm2d.training.state import TrainResult
+
+# option -> key of the configuration it sets
+KEYS = {
+    "--train-split": "data.train_split",
+    "--val-split": "data.val_split",
+    "--val": "data.val",
+    "--max-time": "train.max_time",
+    "--epochs": "train.epochs",
+    "--seed": "train.seed",
+}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  lstm2d train lstm2d-5x5 --data photos -o run
+  lstm2d train lstm2d-3x3 --data photos -o quick --max-time 30m --set train.class_weights=median_frequency
+  lstm2d train lstm2d-5x5 --data photos -o run --resume
+
+\b
+The paper's own training:
+  lstm2d train lstm2d-5x5 --data photos -o paper --set train.learning_rate=1e-6 \\
+      --set train.clip_norm=0 --set train.schedule=constant"""
+)
+@click.argument("preset", metavar="PRESET_OR_TOML")
+@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of images and masks.")
+@click.option("--out", "-o", required=True, type=click.Path(path_type=Path), metavar="RUN", help="Folder to make.")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Replace a value, such as train.epochs=20.")
+@click.option("--train-split", metavar="SPLIT", help="Images to train on: splits/SPLIT.txt.  [default: train]")
+@click.option("--val-split", metavar="SPLIT", help="Images to validate on.  [default: val]")
+@click.option("--val", metavar="FRACTION", help="Part held out where there is no val split.  [default: 0.1]")
+@click.option("--max-time", metavar="TIME", help="Stop cleanly after this training time, such as 90m or 2h.")
+@click.option("--epochs", metavar="N", help="Times to see every image.")
+@click.option("--resume", is_flag=True, help="Go on with the run in RUN, with its own configuration.")
+@click.option("--init-from", type=click.Path(path_type=Path), metavar="MODEL", help="Start from these weights.")
+@click.option("--seed", metavar="N", help="Rules weights, order and augmentation.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; changes no result.")
+@click.option("--device", default="auto", metavar="DEVICE", help="auto or cpu.", show_default=True)
+@output_options
+def train(
+    console: Console,
+    *,
+    preset: str,
+    data: Path,
+    out: Path,
+    sets: tuple[str, ...],
+    resume: bool,
+    init_from: Path | None,
+    threads: int | None,
+    device: str,
+    **keys: str | None,
+) -> None:
+    """Train a network on a folder of images and masks.
+
+    PRESET_OR_TOML is a preset (lstm2d-1x1, lstm2d-3x3, lstm2d-5x5) or a TOML file. RUN gets the configuration,
+    the log, results.csv, checkpoints, plots, and the best model as model.safetensors.
+    """
+    from lstm2d.config import resolve
+    from lstm2d.training.loop import train as run_training
+    from lstm2d.training.runfolder import RunFolder
+
+    check_device(device)
+    overrides = [(item, "--set") for item in sets]
+    for option, key in KEYS.items():
+        value = keys[option[2:].replace("-", "_")]
+        if value is not None:
+            overrides.append((f"{key}={value}", option))
+    config = RunFolder(out).reopen(preset, overrides) if resume else resolve(preset, overrides)
+    if threads is not None:
+        from lstm2d.kernels.threads import set_num_threads
+
+        set_num_threads(threads)
+    again = ["lstm2d", "train", preset, "--data", str(data), "-o", str(out), "--resume"]
+    if threads is not None:
+        again += ["--threads", str(threads)]
+    narrator = Narrator(console, config.train.epochs, config.train.select)
+    try:
+        result = run_training(config, data, out, resume=resume, init_from=init_from, report=narrator)
+    except InterruptedRun as error:
+        raise InterruptedRun(error.what, where=error.where, hint=f"continue with: {shlex.join(again)}") from None
+    finish(console, result)
+
+
+def check_device(device: str) -> None:
+    """Accept what this build can compute on.
+
+    Parameters
+    ----------
+    device : str
+        What the user asked for.
+
+    Raises
+    ------
+    ConfigError
+        If it is not the CPU.
+    """
+    kind, _, number = device.partition(":")
+    if kind == "cuda" and (not number or number.isdigit()):
+        raise ConfigError("this build has no GPU kernels", where=f"--device {device}", expected="auto or cpu", hint="leave it out")
+    if device not in ("auto", "cpu"):
+        raise ConfigError("unknown device", where=f"--device {device}", expected="auto or cpu")
+
+
+class Narrator:
+    """Tells people and programs what a run reports.
+
+    Parameters
+    ----------
+    console : Console
+        Where to tell it.
+    epochs : int
+        Epochs of the run.
+    select : str
+        The metric to show.
+    """
+
+    def __init__(self, console: Console, epochs: int, select: str) -> None:
+        self.console, self.epochs, self.select = console, epochs, select
+        self.metric = ""
+
+    def __call__(self, event: Event) -> None:
+        """Tell one event."""
+        values = event.values
+        if event.kind == "step":
+            self.console.progress(self.line(values) + f"{self.metric}  {duration(values['seconds_left'])} left")
+            return
+        if event.kind == "warning":
+            self.console.warn(values["text"])
+        elif event.kind == "note":
+            self.console.say(values["text"])
+        elif event.kind in ("epoch", "end"):
+            if values.get(self.select) is not None:
+                star = " (best)" if values["best"] else ""
+                self.metric = f"  {self.select.replace('_', ' ')} {values[self.select]:.4f}{star}"
+            self.console.say(self.line(values) + self.metric)
+        self.console.event({"event": event.kind, **values})
+
+    def line(self, values: Any) -> str:
+        """Return the numbers that every line about a run has."""
+        loss = "-" if values["loss"] is None else f"{values['loss']:.4f}"
+        rate = values["images_per_second"] or 0.0
+        return f"epoch {values['epoch']}/{self.epochs}  loss {loss}  {rate:.1f} images/s"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in words, "2 h 05 min" or "3 min" or "12 s"."""
+    if seconds >= 3600:
+        return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
+    return f"{int(seconds // 60)} min" if seconds >= 60 else f"{max(0, int(seconds))} s"
+
+
+REASONS = {
+    "epochs": "all epochs done",
+    "steps": "train.steps reached",
+    "time": "--max-time reached",
+    "patience": "no better validation for train.patience validations",
+}
+
+
+def finish(console: Console, result: TrainResult) -> None:
+    """Tell how a run ended."""
+    figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result.best.items() if value is not None)
+    console.say(f"{REASONS[result.reason]} after {duration(result.seconds)}; best model: {figures}")
+    console.say(str(result.model))
+    console.result(
+        {
+            "run": str(result.run),
+            "epochs": result.epochs,
+            "steps": result.steps,
+            "seconds": result.seconds,
+            "best": result.best,
+            "model": str(result.model),
+        }
+    )

@@ -1,0 +1,216 @@
+"""Presets, TOML files, --set, and what is said when they are wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lstm2d.config import (
+    RunConfig,
+    apply_overrides,
+    dump_toml,
+    from_dict,
+    load_preset,
+    load_toml,
+    parse_duration,
+    preset_names,
+    resolve,
+)
+from lstm2d.errors import ConfigError
+
+
+def message(*overrides: str, base: str = "lstm2d-5x5") -> str:
+    with pytest.raises(ConfigError) as caught:
+        resolve(base, [(item, "--set") for item in overrides])
+    return str(caught.value)
+
+
+def test_presets() -> None:
+    assert preset_names() == ["lstm2d-1x1", "lstm2d-3x3", "lstm2d-5x5"]
+    sizes = {name: load_preset(name).model for name in preset_names()}
+    assert [sizes[name]["window"] for name in preset_names()] == [1, 3, 5]
+    # systems.md section 1, from the paper
+    assert (sizes["lstm2d-5x5"]["units"], sizes["lstm2d-5x5"]["features"]) == ([10, 20, 50], [12, 30])
+    assert (sizes["lstm2d-3x3"]["units"], sizes["lstm2d-3x3"]["features"]) == ([4, 20, 50], [10, 30])
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_value_of_a_preset_is_in_its_file_with_a_comment(name: str) -> None:
+    import lstm2d.config.load as load
+
+    text = (Path(load.__file__).parents[1] / "presets" / f"{name}.toml").read_text()
+    config = load_preset(name).model_dump()
+    for section in ("model", "train", "data"):
+        for key in config[section]:
+            if key == "kind":
+                continue
+            lines = [line for line in text.splitlines() if line.startswith(f"{key} = ")]
+            assert len(lines) == 1, key
+            assert "#" in lines[0], key
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_dumped_and_loaded_is_the_same(name: str, tmp_path: Path) -> None:
+    config = load_preset(name)
+    (tmp_path / "c.toml").write_text(dump_toml(config))
+    assert load_toml(tmp_path / "c.toml") == config
+    assert from_dict(config.model_dump(), "model file") == config
+
+
+def test_the_papers_own_values_can_be_asked_for() -> None:
+    config = resolve(
+        "lstm2d-5x5",
+        [("train.learning_rate=1e-6", "--set"), ("train.clip_norm=0", "--set"), ("train.schedule=constant", "--set")],
+    )
+    assert config.train.learning_rate == 1e-6
+    assert config.train.momentum == 0.9
+    assert config.train.clip_norm == 0
+    assert config.train.schedule == "constant"
+
+
+def test_a_file_is_laid_over_its_preset(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('preset = "lstm2d-3x3"\n[train]\nepochs = 7\n')
+    config = load_toml(path)
+    assert config.train.epochs == 7
+    assert config.model == load_preset("lstm2d-3x3").model
+    assert resolve(str(path), [("train.epochs=8", "--epochs")]).train.epochs == 8
+
+
+def test_a_file_without_preset_needs_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[model]\nkind = "lstm2d"\nwindow = 2\nunits = [3]\nfeatures = []\n')
+    assert load_toml(path).model["cell_scale"] == 1.0
+    path.write_text("[train]\nepochs = 1\n")
+    with pytest.raises(ConfigError, match='model.kind = None: expected "lstm2d"'):
+        load_toml(path)
+
+
+def test_values_of_set_are_toml_and_texts_need_no_quotes() -> None:
+    config = apply_overrides(
+        load_preset("lstm2d-5x5"),
+        ["train.flip=false", "train.class_weights=[1, 2.5]", "train.schedule=linear", 'data.val_split="x y"', "train.seed=3"],
+    )
+    assert config.train.flip is False
+    assert config.train.class_weights == [1, 2.5]
+    assert config.train.schedule == "linear"
+    assert config.data.val_split == "x y"
+    assert config.train.seed == 3
+
+
+def test_the_last_of_two_overrides_wins() -> None:
+    assert apply_overrides(load_preset("lstm2d-5x5"), ["train.seed=3", "train.seed=4"]).train.seed == 4
+
+
+def test_all_errors_at_once_each_with_key_place_range_and_nearest_key(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'preset = "lstm2d-5x5"\n\n[train]  # how\nmomentum = 1.5\nlearnig_rate = 1\n\n[data]\nval = 0\n[tran]\nepochs = 3\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        resolve(str(path), [("train.epochs=0", "--epochs"), ("model.window=a", "--set"), ("epochs=3", "--set")])
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "7 values of the configuration are wrong:"
+    assert sorted(lines[1:]) == sorted(
+        [
+            f"  train.momentum = 1.5 ({path}, line 4): expected a number >= 0 and < 1",
+            f"  train.learnig_rate: unknown key ({path}, line 5); did you mean train.learning_rate?",
+            f"  data.val = 0 ({path}, line 8): expected a number > 0 and < 1",
+            f"  tran: unknown key ({path}, line 9); did you mean train?",
+            "  train.epochs = 0 (--epochs): expected an integer >= 1",
+            "  model.window = 'a' (--set): expected an integer >= 1 and <= 64",
+            "  epochs: unknown key (--set); did you mean train.epochs?",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("train.flip=1", "train.flip = 1 (--set): expected true or false"),
+        ("train.epochs=2.5", "train.epochs = 2.5 (--set): expected an integer >= 1"),
+        ("train.learning_rate=nan", "train.learning_rate = nan (--set): expected a number > 0"),
+        ("train.learning_rate=inf", "train.learning_rate = inf (--set): expected a number > 0"),
+        ("train.learning_rate=0", "train.learning_rate = 0 (--set): expected a number > 0"),
+        ("train.schedule=3", 'train.schedule = 3 (--set): expected "constant" or "linear" or "cosine"'),
+        ("train.max_time=90", 'train.max_time = 90 (--set): expected "" or a duration such as "90m"'),
+        ("train.max_time=90 parsecs", "train.max_time = '90 parsecs' (--set): expected a duration such as"),
+        ("train.class_weights=[1, -2]", "a list of values, each a number >= 0"),
+        ("model.units=[1, 2, x]", "expected a list of 1 to 8 values, each an integer >= 1 and <= 4096"),
+        ("model.units=[1, 2, 0]", "model.units[2] = 0 (--set): expected a list of 1 to 8 values"),
+        ("model.features=[1]", "model.features = [1] (--set): expected 2 values: one behind each of the 3 layers"),
+        ("model.kind=cnn", "model.kind = 'cnn' (--set): expected \"lstm2d\""),
+        ("train=4", "train = 4 (--set): expected a table"),
+        ("model=4", "model.kind"),
+        ("preset=4", "preset = 4 (--set): expected the name of a preset"),
+        ("train.epochs", '"train.epochs" (--set): expected key=value'),
+        ("=3", '"=3" (--set): expected key=value'),
+        ("train.epochs.x=3", "train.epochs.x (--set): train.epochs is a value, not a table"),
+        (f"train.seed={2**63}", "train.seed = 9223372036854775808 (--set): expected an integer >= 0"),
+    ],
+)
+def test_one_wrong_value(override: str, said: str) -> None:
+    assert said in message(override)
+
+
+def test_no_such_preset() -> None:
+    text = message(base="lstm2d-5x6")
+    assert "no such preset: lstm2d-5x6" in text
+    assert "lstm2d-1x1, lstm2d-3x3, lstm2d-5x5" in text
+    assert "did you mean lstm2d-5x5?" in text
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_toml(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("[train\nepochs = 1\n")
+    with pytest.raises(ConfigError, match=r"not valid TOML .*line 1"):
+        load_toml(tmp_path / "bad.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        load_toml(tmp_path / "bytes.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("", float("inf")), ("90m", 5400), ("2h", 7200), ("1h30m", 5400), ("45s", 45), ("0.5h 1s", 1801)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["90", "m", "0s", "-3m", "3m2h", "1d", " "])
+def test_no_durations(text: str) -> None:
+    with pytest.raises(ValueError, match="a duration such as"):
+        parse_duration(text)
+
+
+@given(
+    st.floats(min_value=1e-30, max_value=1e30),
+    st.integers(1, 10**9),
+    st.text(max_size=20),
+    st.lists(st.floats(0, 1e9), min_size=1, max_size=5),
+)
+def test_any_values_survive_dump_and_load(
+    tmp_path_factory: pytest.TempPathFactory, rate: float, epochs: int, split: str, weights: list[float]
+) -> None:
+    table = load_preset("lstm2d-1x1").model_dump()
+    table["train"] |= {"learning_rate": rate, "epochs": epochs, "class_weights": weights}
+    table["data"]["train_split"] = split
+    config = from_dict(table, "test")
+    path = tmp_path_factory.mktemp("dump") / "c.toml"
+    path.write_text(dump_toml(config), encoding="utf-8", newline="")
+    assert load_toml(path) == config
+
+
+def test_a_configuration_does_not_change() -> None:
+    config: RunConfig = load_preset("lstm2d-5x5")
+    with pytest.raises(ValueError, match="frozen"):
+        config.train.epochs = 3  # type: ignore[misc]
+
+
+def test_pydantic_is_loaded_only_with_the_configuration() -> None:
+    code = "import sys, lstm2d, lstm2d.cli.train, lstm2d.random; print('pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
