@@ -146,7 +146,7 @@ class Narrator:
             self.console.say(values["text"])
         elif event.kind in ("epoch", "end"):
             if values.get(self.select) is not None:
-                star = " (best)" if values["best"] else ""
+                star = " (best)" if values.get("best") else ""
                 self.metric = f"  {self.select.replace('_', ' ')} {values[self.select]:.4f}{star}"
             self.console.say(self.line(values) + self.metric)
         self.console.event({"event": event.kind, **values})

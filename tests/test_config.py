@@ -107,7 +107,7 @@ def test_the_last_of_two_overrides_wins() -> None:
 def test_all_errors_at_once_each_with_key_place_range_and_nearest_key(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(
-        'preset = "lstm2d-5x5"\n\n[train]  # how\nmomentum = 1.5\nlearnig_rate = 1\n\n[data]\nval = 0\n[tran]\nepochs = 3\n'
+        'preset = "lstm2d-5x5"\n\n[train]  # how\nmomentum = 1.5\nlearnig_rate = 1\n\n[data]\nval = -1\n[tran]\nepochs = 3\n'
     )
     with pytest.raises(ConfigError) as caught:
         resolve(str(path), [("train.epochs=0", "--epochs"), ("model.window=a", "--set"), ("epochs=3", "--set")])
@@ -117,7 +117,7 @@ def test_all_errors_at_once_each_with_key_place_range_and_nearest_key(tmp_path: 
         [
             f"  train.momentum = 1.5 ({path}, line 4): expected a number >= 0 and < 1",
             f"  train.learnig_rate: unknown key ({path}, line 5); did you mean train.learning_rate?",
-            f"  data.val = 0 ({path}, line 8): expected a number > 0 and < 1",
+            f"  data.val = -1 ({path}, line 8): expected a number >= 0 and < 1",
             f"  tran: unknown key ({path}, line 9); did you mean train?",
             "  train.epochs = 0 (--epochs): expected an integer >= 1",
             "  model.window = 'a' (--set): expected an integer >= 1 and <= 64",

@@ -111,7 +111,7 @@ class DataSection(Section):
 
     train_split: str = "train"
     val_split: str = "val"
-    val: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    val: Fraction = 0.1
     cache_gib: NonNegative = 2.0
 
 

@@ -190,8 +190,10 @@ class Trainer:
         if self.order is None or self.order[0] != progress.epoch:
             self.order = (progress.epoch, epoch_order(self.samples, seed=train.seed, epoch=progress.epoch))
         number = int(self.order[1][progress.position])
-        example = self.data.training_example(number, progress.epoch)
-        loss = self.run.network.loss(Tensor(example.x), example.labels, self.data.class_weights)
+        example = self.data.example(number, progress.epoch)
+        loss = self.run.network.loss(
+            Tensor(example.x), example.labels, self.data.class_weights, ignore_index=self.data.ignore
+        )
         value = float(loss.data)
         if not math.isfinite(value):
             layer = first_not_finite(loss, self.optimizer.parameters)
@@ -242,25 +244,42 @@ class Trainer:
         numbers = self.numbers() | {"learning_rate": self.rate()}
         last = progress.epoch + 1 >= train.epochs or progress.step >= self.total
         if last or (progress.epoch + 1) % train.validate_every == 0:
-            metrics = validate(self.run, stop)
-            if metrics is None:
+            found = self.measure(stop)
+            if found is None:
                 return
-            numbers |= {name: metrics[name] for name in METRICS} | {"best": self.keep_if_best(metrics)}
+            numbers |= found
         progress.next_epoch()
         self.tell("epoch", numbers)
         self.save()
 
-    def keep_if_best(self, metrics: dict[str, Any]) -> bool:
-        """Save the model if no validation before was better; return whether."""
+    def measure(self, stop: StopSignal) -> dict[str, Any] | None:
+        """Validate and keep the model if it is the best; without validation images the last one is.
+
+        Parameters
+        ----------
+        stop : StopSignal
+            Ends a validation early.
+
+        Returns
+        -------
+        dict or None
+            The metrics, and whether they are the best. None if the validation did not come to its end.
+        """
         progress = self.progress
+        if not self.data.validation:
+            save_model(self.run, {})
+            progress.validated = progress.step
+            return {}
+        metrics = validate(self.run, stop)
+        if metrics is None:
+            return None
         progress.validated = progress.step
-        if not self.is_better(metrics):
-            progress.stale += 1
-            return False
-        progress.stale = 0
-        progress.best = {name: metrics[name] for name in METRICS} | {"step": progress.step}
-        save_model(self.run, metrics)
-        return True
+        best = self.is_better(metrics)
+        progress.stale = 0 if best else progress.stale + 1
+        if best:
+            progress.best = {name: metrics[name] for name in METRICS} | {"step": progress.step}
+            save_model(self.run, metrics)
+        return {name: metrics[name] for name in METRICS} | {"best": best}
 
     def is_better(self, metrics: dict[str, Any]) -> bool:
         """Tell whether a validation is better than the best one."""
@@ -272,12 +291,10 @@ class Trainer:
 
         This comes after the last checkpoint: a run that is resumed from it must not differ from one that never stopped.
         """
-        if self.progress.validated == self.progress.step:
-            return
-        metrics = validate(self.run, stop)
-        if metrics is not None:
-            better = self.keep_if_best(metrics)
-            self.tell("end", self.numbers() | {name: metrics[name] for name in METRICS} | {"best": better})
+        if self.progress.validated != self.progress.step:
+            found = self.measure(stop)
+            if found is not None:
+                self.tell("end", self.numbers() | found)
 
     def save(self) -> None:
         """Write a checkpoint, unless the last one holds just this."""

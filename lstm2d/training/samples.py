@@ -2,45 +2,214 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.config import RunConfig
 from lstm2d.data.folder import DatasetFolder, Sample
+from lstm2d.data.stats import Statistics, inverse_frequency_weights, median_frequency_weights, statistics
+from lstm2d.data.transforms import (
+    normalise,
+    pad_labels_to_multiple,
+    pad_to_multiple,
+    random_color,
+    random_flip,
+    random_scale,
+)
+from lstm2d.errors import ConfigError, DataError
+from lstm2d.random import Purpose, generator
 
-Image = NDArray[Any]
-Mask = NDArray[np.uint8]
+Image = NDArray[np.uint8] | NDArray[np.float32]
+Labels = NDArray[np.uint8]
 
 
-class ImageStore:
-    """Images and masks by number; read from the disk once, as long as `limit` is not reached.
+class CachedFolder(DatasetFolder):
+    """A dataset folder that keeps what it has decoded, as long as it fits.
 
     Parameters
     ----------
     folder : DatasetFolder
-        Where they lie.
-    samples : sequence of Sample
-        Which ones.
+        Where the images are.
     limit : int
-        Bytes of decoded images and masks to keep. Those that do not fit any more are read each time.
+        Bytes of images and labels to keep. Those that do not fit any more are read each time.
     """
 
-    def __init__(self, folder: DatasetFolder, samples: Sequence[Sample], limit: int) -> None:
-        self.folder, self.samples, self.limit = folder, list(samples), limit
-        self.kept: dict[int, tuple[Image, Mask]] = {}
+    def __init__(self, folder: DatasetFolder, limit: int) -> None:
+        vars(self).update(vars(folder))  # what the folder has found out, which may have been a look at all masks
+        self.limit = limit
         self.size = 0
+        self._kept: dict[str, tuple[Image, Labels]] = {}
 
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, number: int) -> tuple[Image, Mask]:
-        if number in self.kept:
-            return self.kept[number]
-        image, mask = self.folder.load(self.samples[number])
-        size = image.nbytes + mask.nbytes
+    def load(self, sample: Sample) -> tuple[Image, Labels]:
+        """Return an image and its labels, from memory if they are there; as `DatasetFolder.load` does."""
+        if sample.stem in self._kept:
+            return self._kept[sample.stem]
+        image, labels = super().load(sample)
+        size = image.nbytes + labels.nbytes
         if self.size + size <= self.limit:
             self.size += size
-            self.kept[number] = (image, mask)
-        return image, mask
+            self._kept[sample.stem] = (image, labels)
+        return image, labels
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What a training step reads.
+
+    Parameters
+    ----------
+    x : ndarray of shape (1, H, W, 3), float32
+        Normalised image.
+    labels : ndarray of shape (1, H, W), uint8
+        Classes.
+    windows : float
+        Labelled windows.
+    name : str
+        The image's file, for messages.
+    """
+
+    x: NDArray[np.float32]
+    labels: Labels
+    windows: float
+    name: str
+
+
+class TrainingData:
+    """The images of a run, and what was measured on those it trains on.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Splits, augmentation, class weights, seed.
+    dataset : DatasetFolder
+        Where the images are. Every one is looked at once now, so that a broken one shows before the first step.
+    stride : int
+        Sides are padded to multiples of it, in pixels.
+
+    Attributes
+    ----------
+    training, validation : list of Sample
+        The images.
+    mean, std : tuple of float
+        Of the channels.
+    class_weights : ndarray of shape (K,) or None
+        None where all count the same.
+    """
+
+    def __init__(self, config: RunConfig, dataset: DatasetFolder, stride: int) -> None:
+        self.train, self.stride = config.train, stride
+        self.dataset = CachedFolder(dataset, int(config.data.cache_gib * 2**30))
+        self.classes, self.ignore = dataset.classes, dataset.ignore
+        self.training, self.validation = _choose(config, dataset)
+        measured = statistics(self.dataset, self.training)
+        for sample in self.validation:
+            self.dataset.load(sample)
+        if not any(measured.pixels):
+            raise DataError("no pixel of the training images is labelled", where=dataset.root)
+        # as precise as prediction has them, so that a validation gives the saved model's figures to the last bit
+        self.mean = tuple(float(np.float32(value)) for value in measured.mean)
+        self.std = tuple(float(np.float32(value)) for value in measured.std)
+        self.class_weights = _class_weights(config, measured)
+
+    def example(self, number: int, epoch: int) -> Example:
+        """Return one training image as an epoch sees it.
+
+        Parameters
+        ----------
+        number : int
+            Which image.
+        epoch : int
+            Epoch, from 0. Decides, with the seed and the number, how the image is changed.
+
+        Returns
+        -------
+        Example
+            Flipped, resized, recoloured as configured; normalised and padded.
+        """
+        train, sample = self.train, self.training[number]
+        image, labels = self.dataset.load(sample)
+        if train.flip:
+            image, labels = random_flip(image, labels, generator(train.seed, epoch, number, Purpose.FLIP))
+        if train.scale_jitter or train.brightness_jitter:
+            rng = generator(train.seed, epoch, number, Purpose.JITTER)
+            if train.scale_jitter:
+                image, labels = random_scale(image, labels, rng, amount=train.scale_jitter)
+            if train.brightness_jitter:
+                image = random_color(image, rng, amount=train.brightness_jitter)
+        windows = int(np.count_nonzero(labels != self.ignore)) / self.stride**2
+        labels = pad_labels_to_multiple(labels, self.stride, ignore=self.ignore)
+        return Example(self.prepared(image), labels[np.newaxis], windows, str(sample.image_path))
+
+    def prepared(self, image: Image) -> NDArray[np.float32]:
+        """Return an image as the network wants it, shape (1, H, W, 3)."""
+        return pad_to_multiple(normalise(image, self.mean, self.std), self.stride)[np.newaxis]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a resumed run must find again, and what it takes over."""
+        return {
+            "training": _digest(self.training),
+            "validation": _digest(self.validation),
+            "classes": [item.name for item in self.classes],
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "class_weights": None if self.class_weights is None else self.class_weights.tolist(),
+        }
+
+    def load_dict(self, values: Mapping[str, Any]) -> None:
+        """Take over what `to_dict` returned.
+
+        Parameters
+        ----------
+        values : mapping
+            From a checkpoint.
+
+        Raises
+        ------
+        DataError
+            If the images or classes are not those the run began with.
+        """
+        now = self.to_dict()
+        changed = [name for name in ("training", "validation", "classes") if values[name] != now[name]]
+        if changed:
+            raise DataError(
+                f"the dataset has changed since the run began: other {' and '.join(changed)}"
+                + ("" if changed == ["classes"] else " images"),
+                where=self.dataset.root,
+                hint="restore it, or start a new run, perhaps with --init-from",
+            )
+        self.mean, self.std = tuple(values["mean"]), tuple(values["std"])
+        weights = values["class_weights"]
+        self.class_weights = None if weights is None else np.array(weights)
+
+
+def _choose(config: RunConfig, dataset: DatasetFolder) -> tuple[list[Sample], list[Sample]]:
+    """Return the images to train on and to validate on."""
+    data = config.data
+    if data.val_split not in ("", "val", data.train_split, *dataset.splits):
+        raise DataError("no such split", where=data.val_split, expected=", ".join(dataset.splits) or "no --val-split")
+    return dataset.training_splits(data.train_split, data.val_split, fraction=data.val, seed=config.train.seed)
+
+
+def _class_weights(config: RunConfig, measured: Statistics) -> NDArray[np.float64] | None:
+    asked = config.train.class_weights
+    if isinstance(asked, str):
+        if asked == "none":
+            return None
+        rule = median_frequency_weights if asked == "median_frequency" else inverse_frequency_weights
+        return rule(measured)
+    if len(asked) != len(measured.pixels):
+        raise ConfigError(
+            f"train.class_weights has {len(asked)} values, the data has {len(measured.pixels)} classes",
+            expected="one value a class",
+        )
+    return np.array(asked, dtype=np.float64)
+
+
+def _digest(samples: Sequence[Sample]) -> str:
+    """Return a short name of a list of images in their order."""
+    return hashlib.sha256("\n".join(sample.stem for sample in samples).encode("utf-8", "surrogateescape")).hexdigest()

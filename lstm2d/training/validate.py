@@ -2,44 +2,92 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import version
+from typing import Any
 
-from lstm2d.io.model_file import ModelFile, save_model as write_model
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.io.model_file import ModelFile
+from lstm2d.io.model_file import save_model as write_model
 from lstm2d.metrics.confusion import Confusion
-from lstm2d.tape import no_grad
-
-if TYPE_CHECKING:
-    from lstm2d.training.prepare import Prepared
-    from lstm2d.training.stop import StopSignal
+from lstm2d.tensor import Tensor
+from lstm2d.training.prepare import Prepared
+from lstm2d.training.stop import StopSignal
 
 METRICS = ("pixel_accuracy", "class_accuracy", "mean_iou")
 
 
 def validate(run: Prepared, stop: StopSignal) -> dict[str, Any] | None:
-    """Return the metrics of the network (of the running mean of its weights, where one is kept).
+    """Return the metrics of the network (with the running mean of its weights, where one is kept).
 
     Parameters
     ----------
     run : Prepared
         The run.
     stop : StopSignal
-        Looked at after each image.
+        Looked at before each image.
 
     Returns
     -------
     dict or None
-        What `Confusion.report` gives; None if the user wants to stop.
+        What `Confusion.report` gives; None if the user wants to stop before it is complete.
     """
     data = run.data
     confusion = Confusion(len(data.classes), data.ignore)
     run.optimizer.swap_average()
     try:
-        with no_grad():
-            for number in range(len(data.validation)):
-                if stop.asked:
-                    return None
-                image, mask = data.validation[number]
-                confusion.add(mask, predict_labels(run.network, data.normalised(image)))
+        for sample in data.validation:
+            if stop.asked:
+                return None
+            image, labels = data.dataset.load(sample)
+            confusion.add(labels, predicted(run, image))
     finally:
         run.optimizer.swap_average()
-    return confusion.report()
+    return confusion.report([item.name for item in data.classes])
+
+
+def predicted(run: Prepared, image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the most likely class of every pixel of an image, as prediction with the saved model will."""
+    height, width = image.shape[:2]
+    probabilities = run.network.probabilities(Tensor(run.data.prepared(image)))
+    return probabilities[0, :height, :width].argmax(axis=2).astype(np.uint8)
+
+
+def save_model(run: Prepared, metrics: dict[str, Any]) -> None:
+    """Write the network (with the running mean of its weights, where one is kept) as the run's model.
+
+    Parameters
+    ----------
+    run : Prepared
+        The run.
+    metrics : dict
+        Figures to store with it.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; the model that was there stays.
+    """
+    data, config = run.data, run.config
+    run.optimizer.swap_average()
+    try:
+        state = run.network.state_dict()
+    finally:
+        run.optimizer.swap_average()
+    split = "all images" if not data.dataset.splits else f"split {config.data.train_split}"
+    model = ModelFile(
+        state=state,
+        preset=config.preset,
+        config=config.model_dump(),
+        classes=data.classes,
+        mean=data.mean,
+        std=data.std,
+        ignore=data.ignore,
+        library_version=version("lstm2d"),
+        seed=config.train.seed,
+        metrics={"validation": metrics, "step": run.progress.step},
+        trained_on=f"{data.dataset.name}, {split}: {len(data.training)} images",
+        terms="",
+    )
+    write_model(run.folder.model, model)

@@ -1,0 +1,157 @@
+"""Bring together all that a run needs, new or resumed, before its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lstm2d.config import RunConfig, parse_duration
+from lstm2d.data.folder import DatasetFolder
+from lstm2d.errors import ConfigError, DataError
+from lstm2d.io.model_file import load_model
+from lstm2d.models import LSTM2DNetwork, build
+from lstm2d.random import Purpose, generator
+from lstm2d.training.checkpoint import load_newest
+from lstm2d.training.events import Event, Report
+from lstm2d.training.runfolder import RunFolder
+from lstm2d.training.samples import TrainingData
+from lstm2d.training.sgd import SGD
+from lstm2d.training.state import Progress
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A run that can begin or go on.
+
+    Parameters
+    ----------
+    config : RunConfig
+        All values.
+    folder : RunFolder
+        Where everything is written.
+    data : TrainingData
+        Images and what was measured on them.
+    network : LSTM2DNetwork
+        The network.
+    optimizer : SGD
+        Owns the network's weights.
+    progress : Progress
+        Where the run stands.
+    seconds_limit : float
+        Time after which it stops; infinity for none.
+    """
+
+    config: RunConfig
+    folder: RunFolder
+    data: TrainingData
+    network: LSTM2DNetwork
+    optimizer: SGD
+    progress: Progress
+    seconds_limit: float
+
+
+def prepare(
+    config: RunConfig, dataset: DatasetFolder, folder: RunFolder, *, init_from: Path | None, report: Report
+) -> Prepared:
+    """Read the data, build the network, and take up the newest checkpoint if there is one.
+
+    Parameters
+    ----------
+    config : RunConfig
+        All values.
+    dataset : DatasetFolder
+        Images and masks.
+    folder : RunFolder
+        A run folder; it may hold checkpoints.
+    init_from : Path or None
+        Model whose weights, channel mean and deviation a new run starts from.
+    report : callable
+        Told about notes and warnings.
+
+    Returns
+    -------
+    Prepared
+        Ready for `Trainer`.
+
+    Raises
+    ------
+    ConfigError
+        If `init_from` has other classes or another architecture.
+    DataError
+        If the data cannot be used, or is not what the run began with.
+    """
+    checkpoint = load_newest(folder.checkpoints, lambda text: report(Event("warning", {"text": text})))
+    rng = generator(config.train.seed, 0, 0, Purpose.INIT)
+    network = build(config.model, len(dataset.classes), rng)
+    data = TrainingData(config, dataset, network.stride)
+    if checkpoint is None and init_from is not None:
+        start_from(init_from, network, data)
+    train = config.train
+    optimizer = SGD(
+        dict(network.named_parameters()),
+        momentum=train.momentum,
+        weight_decay=train.weight_decay,
+        clip_norm=train.clip_norm,
+        average=train.average,
+    )
+    progress = Progress()
+    if checkpoint is not None:
+        data.load_dict(checkpoint.state["data"])
+        try:
+            optimizer.load_state_dict(checkpoint.tensors)
+        except (KeyError, ValueError) as error:
+            raise DataError(f"the checkpoint does not fit the network ({error})", where=folder.checkpoints) from error
+        progress = Progress.from_dict(checkpoint.state["progress"])
+    return Prepared(config, folder, data, network, optimizer, progress, parse_duration(train.max_time))
+
+
+def start_from(path: Path, network: LSTM2DNetwork, data: TrainingData) -> None:
+    """Take weights by name, channel mean and deviation from a model file.
+
+    Parameters
+    ----------
+    path : Path
+        A model file, or a run folder that holds one.
+    network : LSTM2DNetwork
+        Its weights are replaced.
+    data : TrainingData
+        Its channel statistics are replaced: the weights expect those they were trained with.
+
+    Raises
+    ------
+    ConfigError
+        If the model has another number of classes or other parameters.
+    DataError
+        If the file is no model.
+    """
+    model = load_model(path / "model.safetensors" if path.is_dir() else path)
+    if len(model.classes) != len(data.classes):
+        raise ConfigError(
+            f"--init-from has {len(model.classes)} classes, the data has {len(data.classes)}",
+            where=path,
+            expected=", ".join(item.name for item in data.classes),
+            hint="take a model with the same classes, or train without --init-from",
+        )
+    wrong = differences(model.state, {name: p.shape for name, p in network.named_parameters()})
+    if wrong:
+        raise ConfigError(
+            "--init-from has another architecture",
+            where=path,
+            expected="; ".join(wrong[:4]) + ("; ..." if len(wrong) > 4 else ""),
+            hint="set [model] as in the file: `lstm2d inspect` shows it",
+        )
+    network.load_state_dict(model.state)
+    data.mean, data.std = model.mean, model.std
+
+
+def differences(state: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Return in which names and shapes two sets of parameters differ, one line each."""
+    found = [f"no {name}" for name in state if name not in expected]
+    for name, shape in expected.items():
+        if name not in state:
+            found.append(f"{name} of shape {shape}")
+        elif state[name].shape != shape:
+            found.append(f"{name} of shape {shape} instead of {state[name].shape}")
+    return found
