@@ -22,6 +22,7 @@ from lstm2d.io.regular import open_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 DEFAULT_MAX_PIXELS = 100_000_000
 
@@ -47,10 +48,12 @@ _FORMATS = (
 )
 _READABLE = "a complete PNG, JPEG, TIFF, BMP, GIF, WebP, PPM or JPEG 2000 file"
 _ORIENTATION = 274  # number of the tag, in EXIF and TIFF alike
+_BITS_PER_SAMPLE = 258
 _PLANAR_CONFIGURATION = 284
 _LOSSY = ("JPEG", "WEBP", "JPEG2000")
 _SIXTEEN_BIT = re.compile("(RGB|RGBA|RGBX|RGBa|LA);16[BLN]")
 _TIFFFILE_COMPRESSIONS = (1, 8, 32946, 34925)  # none, Deflate twice, LZMA: what tifffile reads on its own
+_nowhere = logging.NullHandler()
 _pillow_state = threading.Lock()
 
 
@@ -81,6 +84,16 @@ class Decoded:
     format: str
 
 
+@dataclass(frozen=True)
+class _Source:
+    """An open file on its way through the decoders."""
+
+    file: BinaryIO
+    format: str
+    path: object
+    max_pixels: int
+
+
 def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded:
     """Read an image file completely.
 
@@ -102,50 +115,26 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
         If the file is missing, is not an image, is damaged or cut short, or is too large.
     """
     with open_regular(path) as file, _as_data_error(path):
+        _quiet_loggers()
         name = _identify(file, path)
+        source = _Source(file, name, path, max_pixels)
         try:
-            image = _open(file, name, path, max_pixels)
+            image = _open(source)
         except OSError:
             if name != "TIFF":
                 raise
-            return _decode_with_tifffile(file, path, max_pixels)  # Pillow knows no float colour, for example
+            return _decode_with_tifffile(source)  # Pillow knows no float colour, for example
         raw = _raw_mode(image)
+        if name == "TIFF" and _is_deep_planar(image):
+            return _decode_with_tifffile(source)  # Pillow would take the bytes apart wrongly
         if _SIXTEEN_BIT.fullmatch(raw):
-            if name == "TIFF" and image.tag_v2.get(_PLANAR_CONFIGURATION) == 2:  # type: ignore[attr-defined]
-                return _decode_with_tifffile(file, path, max_pixels)
-            return _decode_sixteen_bit(file, name, path, raw)
+            return _decode_sixteen_bit(source, raw)
         lossy = name in _LOSSY or "jpeg" in str(image.info.get("compression", ""))
         size = image.size
         image.load()
         if image.size != size:
             raise DataError("the image is not of the size its header says", where=path, expected=str(size))
         return _from_pillow(image, raw, lossy, name)
-
-
-def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Read how large an image is, from its header alone.
-
-    Parameters
-    ----------
-    path : str or path
-        The file.
-
-    Returns
-    -------
-    tuple of int
-        Rows and columns of the upright image.
-
-    Raises
-    ------
-    DataError
-        If the file is missing or no image.
-    """
-    with open_regular(path) as file, _as_data_error(path):
-        name = _identify(file, path)
-        image = _open(file, name, path, None)
-        width, height = image.size
-        turned = name != "TIFF" and _orientation(image) >= 5  # Pillow turns a TIFF's size itself
-        return (width, height) if turned else (height, width)
 
 
 def first_pixel(wrong: NDArray[np.bool_]) -> tuple[int, int]:
@@ -187,6 +176,12 @@ def _quiet_pillow() -> Iterator[None]:
         yield
 
 
+def _quiet_loggers() -> None:
+    """Keep the same off the terminal where it comes through logging and the program has set up no handler."""
+    for name in ("PIL", "tifffile"):
+        logging.getLogger(name).addHandler(_nowhere)  # once, however often it is called
+
+
 def _identify(file: BinaryIO, path: object) -> str:
     head = file.read(16)
     file.seek(0)
@@ -199,30 +194,28 @@ def _identify(file: BinaryIO, path: object) -> str:
     raise DataError("this is no image, or of a kind that is not read", where=path, expected=_READABLE)
 
 
-def _open(file: BinaryIO, name: str, path: object, max_pixels: int | None) -> Image:
+def _open(source: _Source) -> ImageFile:
     from PIL import Image as pillow
 
-    file.seek(0)
-    with (
-        _quiet_pillow()
-    ):  # our limit is checked below, on the same header; Pillow's is one for the whole process
+    source.file.seek(0)
+    with _quiet_pillow():  # our limit is checked below, on the same header; Pillow's is for the whole process
         limit, pillow.MAX_IMAGE_PIXELS = pillow.MAX_IMAGE_PIXELS, None
         try:
-            image = pillow.open(file, formats=[name])
+            image = pillow.open(source.file, formats=[source.format])
         finally:
             pillow.MAX_IMAGE_PIXELS = limit
-    _check_pixels(*image.size, path, max_pixels)
+    _check_pixels(*image.size, source)
     return image
 
 
-def _check_pixels(width: int, height: int, path: object, max_pixels: int | None) -> None:
+def _check_pixels(width: int, height: int, source: _Source) -> None:
     if width < 1 or height < 1:
-        raise DataError(f"an image of {width}x{height} pixels", where=path, expected="at least 1x1")
-    if max_pixels is not None and width * height > max_pixels:
+        raise DataError(f"an image of {width}x{height} pixels", where=source.path, expected="at least 1x1")
+    if width * height > source.max_pixels:
         raise DataError(
             f"image too large ({width}x{height} = {width * height} pixels)",
-            where=path,
-            expected=f"{max_pixels} pixels at the most",
+            where=source.path,
+            expected=f"{source.max_pixels} pixels at the most",
             hint="raise the limit (--max-pixels) if the file is what it should be",
         )
 
@@ -235,6 +228,12 @@ def _raw_mode(image: Image) -> str:
     arguments = tile[0][3]
     raw = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return raw if isinstance(raw, str) else str(image.mode)
+
+
+def _is_deep_planar(image: ImageFile) -> bool:
+    """Say whether a TIFF holds one channel after the other, with more than 8 bits a sample."""
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(_PLANAR_CONFIGURATION) == 2 and max(tags.get(_BITS_PER_SAMPLE, (8,))) > 8
 
 
 def _orientation(image: Image) -> int:
@@ -295,7 +294,7 @@ def _lab_to_rgb(image: Image) -> Image:
     return converted
 
 
-def _decode_sixteen_bit(file: BinaryIO, name: str, path: object, raw: str) -> Decoded:
+def _decode_sixteen_bit(source: _Source, raw: str) -> Decoded:
     """Get all 16 bits of a colour file, of which Pillow keeps the upper 8 without a word.
 
     Pillow unpacks the decompressed samples by a name. Asked for big-endian samples it keeps the first byte of
@@ -304,49 +303,45 @@ def _decode_sixteen_bit(file: BinaryIO, name: str, path: object, raw: str) -> De
     """
     bands = raw.partition(";")[0]
     if bands == "LA":
-        parts = _reload(file, name, path, "RGBA", "RGBA").astype(np.uint16)
+        parts = _reload(source, "RGBA", "RGBA").astype(np.uint16)
         first, second = parts[..., 0], parts[..., 1]
     else:
         mode = "RGB" if bands == "RGB" else "RGBA"
-        first = _reload(file, name, path, mode, f"{mode};16B")[..., :3].astype(np.uint16)
-        second = _reload(file, name, path, mode, f"{mode};16L")[..., :3].astype(np.uint16)
+        first = _reload(source, mode, f"{mode};16B")[..., :3].astype(np.uint16)
+        second = _reload(source, mode, f"{mode};16L")[..., :3].astype(np.uint16)
     little = raw.endswith("L") or (raw.endswith("N") and sys.byteorder == "little")
     values = second << 8 | first if little else first << 8 | second
-    image = _open(file, name, path, None)
-    orientation = 1 if name == "TIFF" else _orientation(image)  # Pillow has turned a TIFF
-    return Decoded(_upright(values, orientation), None, 65535, False, name)
+    image = _open(source)
+    orientation = 1 if source.format == "TIFF" else _orientation(image)  # Pillow has turned a TIFF
+    return Decoded(_upright(values, orientation), None, 65535, False, source.format)
 
 
-def _reload(file: BinaryIO, name: str, path: object, mode: str, raw: str) -> NDArray[np.uint8]:
-    image = _open(file, name, path, None)  # the caller has checked the size
+def _reload(source: _Source, mode: str, raw: str) -> NDArray[np.uint8]:
+    image = _open(source)
     image._mode = mode
-    image.tile = [  # type: ignore[attr-defined]
-        tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw)
-        for tile in image.tile  # type: ignore[attr-defined]
-    ]
+    for index, tile in enumerate(image.tile):
+        arguments = (raw, *tile[3][1:]) if isinstance(tile[3], tuple) else raw
+        make: Any = getattr(type(tile), "_make", tuple)  # a plain tuple before Pillow 11
+        image.tile[index] = make((*tile[:3], arguments))
     image.load()
     return np.array(image)
 
 
-def _decode_with_tifffile(file: BinaryIO, path: object, max_pixels: int | None) -> Decoded:
+def _decode_with_tifffile(source: _Source) -> Decoded:
     import tifffile
 
-    logging.getLogger("tifffile").addHandler(
-        logging.NullHandler()
-    )  # its remarks on a broken file are not for users
-    file.seek(0)
-    with tifffile.TiffFile(file) as tiff:
+    path = source.path
+    source.file.seek(0)
+    with tifffile.TiffFile(source.file) as tiff:
         page = tiff.pages.first
-        _check_pixels(page.imagewidth, page.imagelength, path, max_pixels)
+        _check_pixels(page.imagewidth, page.imagelength, source)
         if page.compression not in _TIFFFILE_COMPRESSIONS:
-            what = f"this TIFF combines {tifffile.COMPRESSION(page.compression).name} compression with an unusual kind of pixel"
+            name = tifffile.COMPRESSION(page.compression).name
+            what = f"a TIFF of {name} compression with an unusual kind of pixel"
             raise DataError(what, where=path, hint="save it uncompressed, or with Deflate compression")
         if page.photometric not in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB):
-            raise DataError(
-                f"a TIFF of kind {tifffile.PHOTOMETRIC(page.photometric).name}",
-                where=path,
-                expected="gray or RGB",
-            )
+            name = tifffile.PHOTOMETRIC(page.photometric).name
+            raise DataError(f"a TIFF of kind {name}", where=path, expected="gray or RGB")
         values = np.asarray(page.asarray())
         axes = page.axes
         tag = page.tags.get(_ORIENTATION)
@@ -358,6 +353,8 @@ def _decode_with_tifffile(file: BinaryIO, path: object, max_pixels: int | None) 
         if values.shape[2] not in (1, 2, 3, 4):
             raise DataError(f"an image of {values.shape[2]} channels", where=path, expected="gray or RGB")
         values = values[..., 0] if values.shape[2] < 3 else values[..., :3]
+    if values.shape[:2] != (page.imagelength, page.imagewidth):
+        raise DataError("the image is not of the size its header says", where=path)
     if values.dtype.kind not in "uif":
         raise DataError(f"an image of {values.dtype} values", where=path, expected="integers or floats")
     white = {"uint8": 255, "uint16": 65535}.get(values.dtype.name, 0)

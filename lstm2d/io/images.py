@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import DataError, ShapeError
 from lstm2d.io.atomic import write_bytes
-from lstm2d.io.decoding import DEFAULT_MAX_PIXELS, Decoded, decode, first_pixel, read_size
+from lstm2d.io.decoding import DEFAULT_MAX_PIXELS, Decoded, decode, first_pixel
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -20,7 +20,6 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_mask_palette",
-    "read_size",
     "write_image",
     "write_labels",
     "write_overlay",
@@ -260,9 +259,12 @@ def _to_byte_range(values: NDArray[Any], path: object) -> NDArray[np.float32]:
         expected = "0..1, 0..255 or 0..65535" if fractions else "0..255 or 0..65535"
         raise DataError(f"image values from {low:g} to {high:g}", where=path, expected=expected)
     if fractions and high <= 1 + slack:
-        return np.asarray(np.clip(values, 0, 1) * 255, dtype=np.float32)
-    scale = 1.0 if high <= 255 else 1 / 257
-    return np.asarray(np.maximum(values, 0) * scale, dtype=np.float32)
+        values, scale = np.clip(values, 0, 1), 255.0
+    else:
+        scale = 1.0 if high <= 255 else 1 / 257
+    result: NDArray[np.float32] = np.maximum(values, 0).astype(np.float32)
+    result *= np.float32(scale)
+    return result
 
 
 def _refuse_pictures(image: Decoded, path: object) -> None:

@@ -31,9 +31,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
         If there is no such file, if it is a folder, FIFO or device, or if it may not be read.
     """
     try:
-        # Opening a FIFO for reading waits for a writer, for ever: O_NONBLOCK returns at once, and the look at
-        # the open descriptor cannot be overtaken by somebody who swaps the file.
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        file = open(path, "rb", opener=_open_regular)  # noqa: SIM115 the caller closes it
     except FileNotFoundError as e:
         raise DataError("file not found", where=path, expected="an existing file") from e
     except PermissionError as e:
@@ -41,14 +39,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
         raise DataError(what, where=path, expected="a readable file", hint=hint) from e
     except (OSError, ValueError) as e:  # ValueError: a NUL in the name
         raise DataError(f"cannot open the file ({_reason(e)})", where=_printable(path)) from e
-    try:
-        mode = os.fstat(fd).st_mode
-        if not stat.S_ISREG(mode):
-            raise DataError(f"this is {_kind(mode)}", where=path, expected="a regular file")
-        return os.fdopen(fd, "rb")
-    except BaseException:
-        os.close(fd)
-        raise
+    return file
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -98,6 +89,17 @@ def inside(root: Path, path: Path) -> bool:
         return Path(os.path.realpath(path, strict=True)).is_relative_to(os.path.realpath(root))
     except (OSError, ValueError):
         return False
+
+
+def _open_regular(path: str, flags: int) -> int:
+    # Opening a FIFO waits for a writer, for ever: O_NONBLOCK returns at once. And nobody can swap the file
+    # between this look and the reading, as the look is at the open descriptor.
+    fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(fd)
+        raise DataError(f"this is {_kind(mode)}", where=path, expected="a regular file")
+    return fd
 
 
 def _kind(mode: int) -> str:
