@@ -11,7 +11,7 @@ from lstm2d.errors import DataError
 from lstm2d.io.images import IMAGE_SUFFIXES, MASK_SUFFIXES
 from lstm2d.io.regular import inside, read_text
 
-_LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
+_REFUSED_SUFFIXES = (".jpg", ".jpeg", ".webp", ".gif")
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def index_masks(folder: Path, root: Path) -> dict[str, Path]:
     DataError
         If the folder is missing, if two files share a stem or a link leads outside.
     """
-    lossy = _by_stem(folder, root, _LOSSY_SUFFIXES, "masks")
-    return dict(sorted({**lossy, **_by_stem(folder, root, MASK_SUFFIXES, "masks")}.items()))
+    refused = _by_stem(folder, root, _REFUSED_SUFFIXES, "masks")
+    return dict(sorted({**refused, **_by_stem(folder, root, MASK_SUFFIXES, "masks")}.items()))
 
 
 def pair(stems: Iterable[str], images: dict[str, Path], masks: dict[str, Path], folder: Path) -> list[Sample]:

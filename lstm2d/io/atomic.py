@@ -48,7 +48,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
                 os.unlink(temporary)
             raise
         _sync_folder(target.parent)
-    except OSError as e:
+    except (OSError, ValueError) as e:  # ValueError: a NUL in the name
         raise _output_error(e, target) from e
 
 

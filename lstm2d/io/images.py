@@ -28,7 +28,7 @@ __all__ = [
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".pbm", ".jp2",
 )  # fmt: skip
-MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
+MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 
 _MASK = "an index or palette PNG or TIFF, one class number a pixel"
 
@@ -86,7 +86,7 @@ def read_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIX
     Parameters
     ----------
     path : str or path
-        PNG, TIFF, BMP or GIF file with indices: gray of any depth, or palette.
+        PNG, TIFF or BMP file with indices: gray of any depth, or palette.
     max_pixels : int
         Most pixels to decode.
 
@@ -268,14 +268,10 @@ def _to_byte_range(values: NDArray[Any], path: object) -> NDArray[np.float32]:
 
 
 def _refuse_pictures(image: Decoded, path: object) -> None:
-    if image.lossy or image.format not in ("PNG", "TIFF", "BMP", "GIF"):
-        what = (
-            "a mask whose compression changes class numbers"
-            if image.lossy
-            else "a mask in a format for photographs"
-        )
+    if image.lossy or image.format not in ("PNG", "TIFF", "BMP"):
+        what = f"a mask in a format that does not keep class numbers ({image.format})"
         hint = "export it again from the program that drew it, as PNG"
-        raise DataError(f"{what} ({image.format})", where=path, expected=_MASK, hint=hint)
+        raise DataError(what, where=path, expected=_MASK, hint=hint)
     if image.values.ndim == 3:
         hint = "export it with indices, or replace each colour by the number of its class"
         raise DataError("a mask of colours, not of class numbers", where=path, expected=_MASK, hint=hint)

@@ -28,8 +28,9 @@ def _png(values: NDArray[np.uint16], *, bits: int, kind: int, size: tuple[int, i
         lines.append(b"\0" + packed)
     width, height = size or (columns, rows)
     header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)
-    body = _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(b"".join(lines))) + _chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
+    palette = _chunk(b"PLTE", bytes(range(3 * 2**bits))) if kind == 3 else b""
+    pixels = _chunk(b"IDAT", zlib.compress(b"".join(lines)))
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + palette + pixels + _chunk(b"IEND", b"")
 
 
 @pytest.fixture

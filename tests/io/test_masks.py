@@ -1,0 +1,158 @@
+"""Masks keep their numbers; colours, fractions and lossy files are refused with the reason."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from lstm2d.errors import DataError, OutputError, ShapeError
+from lstm2d.io.images import (
+    read_image,
+    read_mask,
+    read_mask_palette,
+    write_image,
+    write_labels,
+    write_overlay,
+)
+
+Png = Callable[..., bytes]
+LABELS = np.array([[0, 1, 2], [7, 255, 3]], np.uint8)
+PALETTE = np.array([[10 * i, 255 - i, i] for i in range(8)], np.uint8)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
+def test_index_and_palette_files_keep_their_numbers(tmp_path: Path, suffix: str) -> None:
+    gray, palette = tmp_path / f"gray.{suffix}", tmp_path / f"palette.{suffix}"
+    Image.fromarray(LABELS).save(gray)
+    image = Image.fromarray(LABELS, "P")
+    image.putpalette(np.random.default_rng(0).permutation(768).astype(np.uint8).tobytes())
+    image.save(palette)
+    for path in (gray, palette):
+        mask = read_mask(path)
+        assert mask.dtype == np.uint8
+        np.testing.assert_array_equal(mask, LABELS)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("kind", [0, 3])
+def test_samples_of_few_bits_are_not_spread(tmp_path: Path, png: Png, bits: int, kind: int) -> None:
+    values = np.arange(2**bits, dtype=np.uint16).reshape(2, -1)
+    (tmp_path / "a.png").write_bytes(png(values, bits=bits, kind=kind))
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), values)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "int32"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_wide_integers_that_fit(tmp_path: Path, dtype: str, compression: str | None) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", LABELS.astype(dtype), compression=compression)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.tif"), LABELS)
+
+
+@pytest.mark.parametrize("value", [-1, 256, 30000])
+def test_number_that_does_not_fit(tmp_path: Path, value: int) -> None:
+    wide = LABELS.astype(np.int32)
+    wide[1, 2] = value
+    tifffile.imwrite(tmp_path / "wide.tif", wide)
+    with pytest.raises(DataError, match=rf"mask value {value} at row 1, column 2: .*wide\.tif"):
+        read_mask(tmp_path / "wide.tif")
+
+
+def test_exif_turns_a_mask_as_it_turns_a_photograph(tmp_path: Path) -> None:
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[274] = orientation
+        Image.fromarray(LABELS).save(tmp_path / "a.png", exif=exif)
+        np.testing.assert_array_equal(
+            read_mask(tmp_path / "a.png"), read_image(tmp_path / "a.png")[..., 0], strict=True
+        )
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "CMYK"])
+def test_colours_are_not_indices(tmp_path: Path, mode: str) -> None:
+    suffix = "tif" if mode == "CMYK" else "png"
+    path = tmp_path / f"colours.{suffix}"
+    Image.new(mode, (4, 4)).save(path)
+    with pytest.raises(DataError, match="a mask of colours, not of class numbers") as e:
+        read_mask(path)
+    assert "colours." in str(e.value)
+    assert "number of its class" in str(e.value)
+
+
+@pytest.mark.parametrize("name", ["mask.jpg", "jpeg_called.png", "mask.webp", "mask.tif", "mask.gif"])
+def test_formats_that_change_numbers_are_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    kind = {"mask.webp": "WEBP", "mask.tif": "TIFF", "mask.gif": "GIF"}.get(name, "JPEG")
+    Image.fromarray(LABELS).save(path, kind, **({"compression": "jpeg"} if kind == "TIFF" else {}))
+    with pytest.raises(DataError, match="does not keep class numbers") as e:
+        read_mask(path)
+    assert name in str(e.value)
+    assert "as PNG" in str(e.value)
+
+
+def test_fractions_are_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", LABELS.astype(np.float32))
+    with pytest.raises(DataError, match="fractions"):
+        read_mask(tmp_path / "a.tif")
+
+
+def test_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    write_labels(path, np.random.default_rng(0).integers(0, 8, (50, 50)), PALETTE)
+    path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(DataError, match=r"a\.png"):
+        read_mask(path)
+
+
+def test_labels_are_right_as_picture_and_as_data(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    write_labels(path, LABELS, PALETTE)
+    np.testing.assert_array_equal(read_mask(path), LABELS)
+    expected = np.zeros((2, 3, 3), np.uint8)
+    expected[LABELS < 8] = PALETTE[LABELS[LABELS < 8]]
+    np.testing.assert_array_equal(read_image(path), expected)
+    with Image.open(path) as image:
+        assert image.mode == "P"
+    palette = read_mask_palette(path)
+    assert palette is not None
+    np.testing.assert_array_equal(palette[:8], PALETTE)
+
+
+def test_palette_of_a_gray_mask(tmp_path: Path) -> None:
+    Image.fromarray(LABELS).save(tmp_path / "a.png")
+    assert read_mask_palette(tmp_path / "a.png") is None
+
+
+def test_labels_of_wider_type_and_any_layout(tmp_path: Path) -> None:
+    write_labels(tmp_path / "a.png", LABELS.T.astype(np.int64), PALETTE)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), LABELS.T)
+
+
+def test_overlay_mixes_colours(tmp_path: Path) -> None:
+    image = np.full((1, 2, 3), 100, np.uint8)
+    labels = np.array([[1, 255]], np.uint8)
+    palette = np.array([[0, 0, 0], [200, 0, 100]], np.uint8)
+    write_overlay(tmp_path / "a.png", image, labels, palette, opacity=0.25)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), [[[125, 75, 100], [100, 100, 100]]])
+
+
+def test_image_is_rounded_and_clipped(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.array([[[-3.0, 99.6, 300.0]]]))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), [[[0, 100, 255]]])
+
+
+def test_wrong_shapes(tmp_path: Path) -> None:
+    with pytest.raises(ShapeError, match=r"\(2, 3, 1\)"):
+        write_labels(tmp_path / "a.png", LABELS[:, :, None], PALETTE)
+    with pytest.raises(ShapeError, match=r"\(2, 3\)"):
+        write_image(tmp_path / "a.png", LABELS)
+    with pytest.raises(ShapeError, match="another size"):
+        write_overlay(tmp_path / "a.png", np.zeros((3, 2, 3)), LABELS, PALETTE)
+    assert not any(tmp_path.iterdir())
+
+
+def test_output_folder_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"missing/a\.png"):
+        write_labels(tmp_path / "missing" / "a.png", LABELS, PALETTE)
