@@ -1,0 +1,6 @@
+"""Label images with a trained model."""
+
+from lstm2d.predict.predictor import Predictor, load
+from lstm2d.predict.zoo import bundled_models, find_model
+
+__all__ = ["Predictor", "bundled_models", "find_model", "load"]

@@ -1,0 +1,231 @@
+"""A trained model that labels images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.data.transforms import normalise, pad_to_multiple
+from lstm2d.errors import ConfigError, DataError, ShapeError
+from lstm2d.io.classes import ClassInfo
+from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image
+from lstm2d.io.model_file import ModelFile, load_model
+from lstm2d.models import LSTM2DNetwork, build
+from lstm2d.predict.zoo import find_model
+from lstm2d.tensor import Tensor
+
+FloatArray = NDArray[np.float32]
+LabelArray = NDArray[np.uint8]
+ImageLike = NDArray[Any] | str | os.PathLike[str]
+CHANNELS = 3
+
+
+class Predictor:
+    """Labels images with a trained model.
+
+    Parameters
+    ----------
+    model : ModelFile
+        What a model file holds.
+    source : str or path, optional
+        Where it comes from, for messages.
+
+    Attributes
+    ----------
+    model : ModelFile
+        As given.
+    classes : tuple of ClassInfo
+        Names and colours of the K classes; labels are numbers 0 to K - 1 in this order.
+
+    Raises
+    ------
+    DataError
+        If the model's configuration and its parameters do not fit each other.
+
+    Notes
+    -----
+    The labels of an image depend on that image and the model alone: not on other images, nor on the number
+    of threads.
+    """
+
+    def __init__(self, model: ModelFile, *, source: object = None) -> None:
+        self.model = model
+        self.classes: tuple[ClassInfo, ...] = model.classes
+        self._network = _network(model, source)
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained values."""
+        return sum(p.data.size for p in self._network.parameters())
+
+    def predict(self, image: ImageLike) -> LabelArray:
+        """Return the most likely class of every pixel.
+
+        Parameters
+        ----------
+        image : array of shape (H, W, 3) or (H, W), or path
+            uint8; uint16; booleans, true is white; other integers up to 255 or, if one is above, up to
+            65535; floats in 0..1 or, if one is above, in 0..255.
+
+        Returns
+        -------
+        array of shape (H, W), uint8
+            Class numbers.
+
+        Raises
+        ------
+        ShapeError
+            If the array has another shape.
+        DataError
+            If the file cannot be read, or the values are no image's.
+        """
+        return self.most_likely(self.predict_proba(image))
+
+    def predict_proba(self, image: ImageLike) -> FloatArray:
+        """Return the probability of every class at every pixel.
+
+        Parameters
+        ----------
+        image : array of shape (H, W, 3) or (H, W), or path
+            As for `predict`.
+
+        Returns
+        -------
+        array of shape (H, W, K), float32
+            In 0..1, with the sum 1 at every pixel.
+
+        Raises
+        ------
+        ShapeError
+            If the array has another shape.
+        DataError
+            If the file cannot be read, or the values are no image's.
+        """
+        if isinstance(image, str | os.PathLike):
+            return self.probabilities_of(read_image(image, max_pixels=DEFAULT_MAX_PIXELS))
+        return self.probabilities_of(_to_bytes_range(np.asarray(image)))
+
+    def probabilities_of(self, image: NDArray[Any]) -> FloatArray:
+        """Return class probabilities for what `lstm2d.io.images.read_image` gave.
+
+        Parameters
+        ----------
+        image : array of shape (H, W, 3)
+            Red, green, blue in 0..255.
+
+        Returns
+        -------
+        array of shape (H, W, K), float32
+            In 0..1, with the sum 1 at every pixel.
+        """
+        height, width = image.shape[:2]
+        x = pad_to_multiple(normalise(image, self.model.mean, self.model.std), self._network.stride)
+        pixels = self._network.probabilities(Tensor(x[np.newaxis]))  # (1, padded H, padded W, K)
+        result: FloatArray = pixels[0, :height, :width].astype(
+            np.float32
+        )  # a copy: without the padding behind it
+        return result
+
+    def most_likely(self, probabilities: FloatArray) -> LabelArray:
+        """Return the class with the highest probability; of equal ones the first.
+
+        Parameters
+        ----------
+        probabilities : array of shape (H, W, K)
+            From `predict_proba`.
+
+        Returns
+        -------
+        array of shape (H, W), uint8
+            Class numbers.
+        """
+        labels: LabelArray = probabilities.argmax(axis=2).astype(np.uint8)
+        return labels
+
+
+def load(path_or_name: str | os.PathLike[str]) -> Predictor:
+    """Load a trained model.
+
+    Parameters
+    ----------
+    path_or_name : str or path
+        A model file, the folder of a run, or the name of a bundled model such as "outdoor".
+
+    Returns
+    -------
+    Predictor
+        Ready to label images.
+
+    Raises
+    ------
+    DataError
+        If there is no such model, or its file is damaged.
+    """
+    path = find_model(path_or_name)
+    return Predictor(load_model(path), source=path)
+
+
+def _network(model: ModelFile, source: object) -> LSTM2DNetwork:
+    """Build the network of a model file; what the file says is not believed."""
+    try:
+        section = model.config["model"]
+        _refuse_other_size(section, model)
+        network = build(section, len(model.classes), np.random.default_rng(0), channels=CHANNELS)
+        network.load_state_dict(model.state)
+    except DataError as e:
+        raise DataError(f"the model file is damaged ({e.what})", where=source) from e
+    except (ConfigError, KeyError, TypeError, ValueError, OverflowError) as e:
+        what = e.what if isinstance(e, ConfigError) else f"{type(e).__name__}: {e}"
+        raise DataError(
+            f"the model file has a configuration that cannot be built ({what})", where=source
+        ) from e
+    if len(model.mean) != CHANNELS:
+        raise DataError(f"the model is for images of {len(model.mean)} channels", where=source, expected="3")
+    return network
+
+
+def _refuse_other_size(section: Mapping[str, Any], model: ModelFile) -> None:
+    """Compare the number of parameters before building: a wrong size in the file must not take all memory."""
+    stored = sum(values.size for values in model.state.values())
+    sizes = [section["window"], *section["units"], *section["features"]]
+    if any(type(size) is not int or not 0 < size <= stored for size in sizes):
+        raise ValueError(f"sizes {sizes}")
+    inputs, expected = CHANNELS * section["window"] ** 2, 0
+    for units, outputs in zip(section["units"], (*section["features"], len(model.classes)), strict=True):
+        peepholes = 1 if section.get("peepholes", True) else 0
+        expected += 20 * units * (inputs + 2 * units + 1 + peepholes)
+        directions = 4 if section.get("feedforward") == "separate" else 1
+        expected += directions * units * outputs + outputs
+        inputs = outputs
+    if expected != stored:
+        raise ValueError(f"{expected} parameters, the file has {stored}")
+
+
+def _to_bytes_range(image: NDArray[Any]) -> NDArray[Any]:
+    """Return an image of a caller as `read_image` would: (H, W, 3), uint8 or float32 in 0..255."""
+    if image.ndim == 2:
+        image = image[:, :, np.newaxis]
+    if image.ndim != 3 or image.shape[2] not in (1, CHANNELS) or 0 in image.shape:
+        raise ShapeError("image to label", where=image.shape, expected="(H, W, 3) or (H, W), not empty")
+    image = np.broadcast_to(image, (*image.shape[:2], CHANNELS))
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == np.bool_:
+        return image.astype(np.uint8) * np.uint8(255)
+    if image.dtype.kind in "iu":
+        if image.min() < 0:
+            raise DataError(f"image with the value {image.min()}", expected="integers from 0")
+        if image.max() > 65535:
+            raise DataError(f"image with the value {image.max()}", expected="integers up to 255 or 65535")
+        sixteen_bits = image.dtype == np.uint16 or image.max() > 255
+        return (image * (1 / 257 if sixteen_bits else 1.0)).astype(np.float32)
+    if image.dtype.kind != "f":
+        raise DataError(f"image of type {image.dtype}", expected="integers, floats or booleans")
+    low, high = float(image.min()), float(image.max())  # NaN if there is one
+    if not (low >= 0 and high <= 255):
+        raise DataError(f"image with values from {low:g} to {high:g}", expected="floats in 0..1 or 0..255")
+    return image.astype(np.float32) * np.float32(1 if high > 1 else 255)

@@ -1,0 +1,58 @@
+"""Find models: files, run folders, and those that come with the package."""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from pathlib import Path
+
+from lstm2d.errors import DataError
+
+MODEL_IN_RUN = "model.safetensors"
+ZOO = Path(__file__).parents[1] / "zoo"
+
+
+def bundled_models() -> dict[str, Path]:
+    """Return the models that come with the package.
+
+    Returns
+    -------
+    dict of str to Path
+        Name and file, sorted by name.
+    """
+    return {path.stem: path for path in sorted(ZOO.glob("*.safetensors"))}
+
+
+def find_model(path_or_name: str | os.PathLike[str]) -> Path:
+    """Return the model file that is meant.
+
+    Parameters
+    ----------
+    path_or_name : str or path
+        A model file, the folder of a run, or the name of a bundled model. A bundled model comes before a file
+        or folder of the same name; write ``./outdoor`` for that.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    DataError
+        If there is no such model.
+    """
+    bundled = bundled_models()
+    if isinstance(path_or_name, str) and path_or_name in bundled:
+        return bundled[path_or_name]
+    path = Path(path_or_name)
+    expected = f"a model file, the folder of a run, or one of: {', '.join(bundled) or 'no model is bundled'}"
+    if os.path.isdir(path):
+        if (path / MODEL_IN_RUN).is_file():
+            return path / MODEL_IN_RUN
+        raise DataError(f"no {MODEL_IN_RUN} in this folder", where=path, expected=expected)
+    if not os.path.exists(path):
+        close = get_close_matches(str(path_or_name), bundled, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "`lstm2d models` lists what comes with the package"
+        raise DataError("no such model", where=path_or_name, expected=expected, hint=hint)
+    return path

@@ -1,0 +1,198 @@
+"""Which images are found, and what their results are called."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lstm2d.errors import ConfigError, DataError
+from lstm2d.predict.inputs import Task, plan, shard
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def names(tasks: list[Task], root: Path) -> dict[str, str]:
+    """Return image -> label image, both relative."""
+    return {task.source.relative_to(root).as_posix(): task.labels.as_posix() for task in tasks}
+
+
+def test_a_folder_keeps_its_sub_folders(tmp_path: Path) -> None:
+    touch(
+        tmp_path, "in/b.JPG", "in/a.png", "in/x/y/c.tif", "in/notes.txt", "in/.hidden.png", "in/.cache/d.png"
+    )
+    found = names(plan([tmp_path / "in"], tmp_path / "out"), tmp_path)
+    assert found == {"in/a.png": "a.png", "in/b.JPG": "b.png", "in/x/y/c.tif": "x/y/c.png"}
+    assert list(found) == ["in/a.png", "in/b.JPG", "in/x/y/c.tif"]
+
+
+def test_several_folders_become_sub_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "one/a.png", "two/deep/a.png", "b.png")
+    found = names(
+        plan([tmp_path / "one", f"{tmp_path}/two/", tmp_path / "b.png"], tmp_path / "out"), tmp_path
+    )
+    assert found == {"one/a.png": "one/a.png", "two/deep/a.png": "two/deep/a.png", "b.png": "b.png"}
+
+
+def test_the_current_folder_has_a_name_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "here/a.png", "there/a.png")
+    monkeypatch.chdir(tmp_path / "here")
+    assert [t.labels.as_posix() for t in plan([".", "../there"], "../out")] == ["here/a.png", "there/a.png"]
+
+
+def test_a_file_needs_no_ending(tmp_path: Path) -> None:
+    touch(tmp_path, "photo", "b.c.png")
+    found = names(plan([tmp_path / "photo", tmp_path / "b.c.png"], tmp_path / "out"), tmp_path)
+    assert found == {"photo": "photo.png", "b.c.png": "b.c.png"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("in/*.png", {"in/a.png": "a.png"}),
+        ("in/**/*.png", {"in/a.png": "a.png", "in/x/b.png": "x/b.png", "in/x/y/c.png": "x/y/c.png"}),
+        ("in/?", {"in/x/b.png": "x/b.png", "in/x/y/c.png": "x/y/c.png"}),
+        ("*/[x]/b*", {"in/x/b.png": "in/x/b.png"}),
+    ],
+)
+def test_patterns(tmp_path: Path, pattern: str, expected: dict[str, str]) -> None:
+    touch(tmp_path, "in/a.png", "in/x/b.png", "in/x/b.txt", "in/x/y/c.png")
+    assert names(plan([f"{tmp_path}/{pattern}"], tmp_path / "out"), tmp_path) == expected
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> None:
+    touch(tmp_path, "a[1].png", "a1.png")
+    assert names(plan([tmp_path / "a[1].png"], tmp_path / "out"), tmp_path) == {"a[1].png": "a[1].png"}
+
+
+def test_each_file_once(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "in/a.png")
+    inputs = [tmp_path / "in", tmp_path / "in/a.png", f"{tmp_path}/in/*", tmp_path / "link.png"]
+    assert names(plan(inputs, tmp_path / "out"), tmp_path) == {"in/a.png": "a.png"}
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["a.jpg", "a.png"], {"a.jpg": "a.jpg.png", "a.png": "a.png.png"}),
+        (["A.jpg", "a.jpg"], {"A.jpg": "A.jpg.png", "a.jpg": "a.jpg-2.png"}),
+        (["a.jpg", "a.jpg.png"], {"a.jpg": "a.png", "a.jpg.png": "a.jpg.png"}),
+        (
+            ["a.bmp", "a.jpg", "a.jpg.png"],
+            {"a.bmp": "a.bmp.png", "a.jpg": "a.jpg.png", "a.jpg.png": "a.jpg.png.png"},
+        ),
+        (["a.jpg", "a_overlay.jpg"], {"a.jpg": "a.png", "a_overlay.jpg": "a_overlay.jpg.png"}),
+    ],
+)
+def test_no_two_results_share_a_name(tmp_path: Path, files: list[str], expected: dict[str, str]) -> None:
+    touch(tmp_path, *(f"in/{name}" for name in files))
+    if len(list((tmp_path / "in").iterdir())) < len(files):
+        pytest.skip("this file system ignores case")
+    assert names(plan([tmp_path / "in"], tmp_path / "out"), tmp_path / "in") == expected
+
+
+def test_files_of_one_name_from_two_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "one/a.png", "two/a.png")
+    found = names(plan([tmp_path / "one/a.png", tmp_path / "two/a.png"], tmp_path / "out"), tmp_path)
+    assert found == {"one/a.png": "a.png.png", "two/a.png": "a.png-2.png"}
+
+
+@given(
+    st.lists(
+        st.from_regex(r"[aA]{1,2}(_overlay)?(\.jpg)?(-2)?\.(png|jpg|JPG)", fullmatch=True),
+        min_size=1,
+        unique=True,
+    )
+)
+def test_results_never_clash(files: list[str]) -> None:
+    from lstm2d.predict.inputs import _name
+
+    tasks = _name((Path(name), Path(name)) for name in files)
+    results = [str(p).casefold() for t in tasks for p in (t.labels, t.overlay, t.probabilities)]
+    assert len(set(results)) == 3 * len(files)
+    assert [str(t.source) for t in tasks] == files
+
+
+def test_links_do_not_go_in_circles(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.png", "in/x/b.png", "elsewhere/c.png")
+    (tmp_path / "in/x/up").symlink_to("..")
+    (tmp_path / "in/self").symlink_to("self")
+    (tmp_path / "in/again").symlink_to("x")
+    (tmp_path / "in/root").symlink_to(tmp_path.parent)
+    (tmp_path / "in/outside").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in/twice").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "in")
+    (tmp_path / "elsewhere/round").symlink_to(tmp_path / "elsewhere")
+    found = names(plan([tmp_path / "in"], tmp_path / "out"), tmp_path / "in")
+    assert found == {"a.png": "a.png", "outside/c.png": "outside/c.png", "x/b.png": "x/b.png"}
+
+
+def test_what_is_no_regular_file_is_left_to_the_reader(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    os.mkfifo(tmp_path / "in/pipe.png")
+    (tmp_path / "in/broken.png").symlink_to("nowhere")
+    (tmp_path / "in/folder.png").mkdir()
+    touch(tmp_path, "in/folder.png/a.png")
+    found = names(plan([tmp_path / "in"], tmp_path / "out"), tmp_path / "in")
+    assert list(found) == ["broken.png", "pipe.png", "folder.png/a.png"]
+
+
+def test_the_output_folder_is_not_searched(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.png", "in/out/b.png", "in/out/deep/c.png")
+    assert names(plan([tmp_path / "in"], tmp_path / "in/out"), tmp_path / "in") == {"a.png": "a.png"}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "out"),
+    [
+        (["in"], "in"),
+        (["in"], "link"),
+        (["in/a.jpg"], "in"),
+        (["in/x", "in/y"], "in"),
+        (["in/*.jpg"], "in/./x/.."),
+    ],
+)
+def test_results_never_lie_among_the_images(tmp_path: Path, inputs: list[str], out: str) -> None:
+    touch(tmp_path, "in/a.jpg", "in/x/b.png", "in/y/b.png")
+    (tmp_path / "link").symlink_to("in")
+    with pytest.raises(ConfigError, match="among the images"):
+        plan([tmp_path / name for name in inputs], tmp_path / out)
+
+
+@pytest.mark.parametrize("text", ["nowhere", "nowhere.png", "empty", "empty/*.png", "empty/**"])
+def test_nothing_found(tmp_path: Path, text: str) -> None:
+    (tmp_path / "empty").mkdir()
+    touch(tmp_path, "empty/notes.txt", "a.png")
+    with pytest.raises(DataError, match=text.partition("*")[0]):
+        plan(
+            [tmp_path / "a.png", tmp_path / text] if "nowhere" in text else [tmp_path / text],
+            tmp_path / "out",
+        )
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    touch(tmp_path, f"in/{name}")
+    assert [t.labels.name for t in plan([tmp_path / "in"], tmp_path / "out")] == [name]
+
+
+@given(st.integers(1, 12), st.integers(0, 40))
+def test_shards_hold_every_task_exactly_once(count: int, total: int) -> None:
+    tasks = [Task(Path(f"{k}.jpg"), Path(f"{k}.png")) for k in range(total)]
+    parts = [shard(tasks, index, count) for index in range(1, count + 1)]
+    assert sorted((t for part in parts for t in part), key=lambda t: int(t.source.stem)) == tasks
+    sizes = [len(part) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize(("index", "count"), [(0, 3), (4, 3), (1, 0)])
+def test_no_such_shard(index: int, count: int) -> None:
+    with pytest.raises(ConfigError, match="no part"):
+        shard([], index, count)

@@ -1,0 +1,61 @@
+"""Finding models by path, run folder and name."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lstm2d.errors import DataError
+from lstm2d.predict import bundled_models, find_model, zoo
+
+
+@pytest.fixture
+def small_zoo(tmp_path: Path, brightness_model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Replace the bundled models by one called "mini"."""
+    folder = tmp_path / "zoo"
+    folder.mkdir()
+    shutil.copy(brightness_model, folder / "mini.safetensors")
+    monkeypatch.setattr(zoo, "ZOO", folder)
+    return folder / "mini.safetensors"
+
+
+def test_a_bundled_name(small_zoo: Path) -> None:
+    assert bundled_models() == {"mini": small_zoo}
+    assert find_model("mini") == small_zoo
+
+
+def test_a_bundled_name_comes_before_a_folder(
+    small_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mini").mkdir()
+    assert find_model("mini") == small_zoo
+    with pytest.raises(DataError, match=r"no model\.safetensors"):
+        find_model("./mini")
+
+
+def test_a_file_and_a_run_folder(tmp_path: Path, brightness_model: Path) -> None:
+    shutil.copy(brightness_model, tmp_path / "model.safetensors")
+    assert find_model(brightness_model) == brightness_model
+    assert find_model(tmp_path) == tmp_path / "model.safetensors"
+    assert find_model(str(tmp_path)) == tmp_path / "model.safetensors"
+
+
+@pytest.mark.usefixtures("small_zoo")
+def test_a_mistyped_name() -> None:
+    with pytest.raises(DataError, match="did you mean 'mini'") as caught:
+        find_model("minni")
+    assert "mini" in str(caught.value.expected)
+    with pytest.raises(DataError, match="lstm2d models"):
+        find_model("runs/nowhere")
+
+
+def test_every_bundled_model_can_be_loaded_and_says_where_it_comes_from() -> None:
+    from lstm2d.predict import load
+
+    for name, path in bundled_models().items():
+        model = load(name).model
+        assert model.trained_on, name
+        assert model.terms, name
+        assert model.metrics["test"]["pixel_accuracy"] > 0, name
+        assert path.stat().st_size < 1_500_000
