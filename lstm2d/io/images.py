@@ -99,8 +99,8 @@ def read_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIX
     Raises
     ------
     DataError
-        If the file cannot be read, holds colours, fractions or numbers over 255, or was saved with a
-        compression that changes values (JPEG).
+        If the file cannot be read, holds colours, fractions or numbers over 255, or is of a format that does
+        not keep numbers (JPEG changes them, GIF renumbers them).
     """
     image = decode(path, max_pixels=max_pixels)
     _refuse_pictures(image, path)

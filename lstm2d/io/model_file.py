@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -29,6 +30,7 @@ from lstm2d.io.safetensors_header import (
 __all__ = ["ClassInfo", "ModelFile", "ModelHeader", "load_model", "read_header", "save_model"]
 
 FORMAT_VERSION = 1
+_NAMES = {v: k for k, v in DTYPES.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,15 +121,20 @@ def save_model(path: str | os.PathLike[str], model: ModelFile) -> None:
     from safetensors.numpy import save
 
     # safetensors writes the memory of a transposed array without looking at its strides.
-    state = {k: np.array(v, order="C", copy=None) for k, v in model.state.items()}
+    state = {
+        k: np.array(v, dtype=v.dtype.newbyteorder("<"), order="C", copy=None) for k, v in model.state.items()
+    }
+    for name, values in state.items():
+        if values.dtype.str not in _NAMES:
+            raise Lstm2dError(f"the model cannot be stored ({values.dtype} values)", where=name)
+    description = _to_json(model)
     try:
-        text = json.dumps(_to_json(model), allow_nan=False, ensure_ascii=True)
+        text = _canonical(description)
     except (TypeError, ValueError) as e:
         raise Lstm2dError(f"the model cannot be stored ({e})", where=path) from e
-    digest = _digest(
-        text, {k: (v.dtype.newbyteorder("<").str, v.shape, v.tobytes()) for k, v in state.items()}
-    )
-    data = save(state, metadata={"lstm2d": text, "sha256": digest})
+    digest = _digest(text, {k: (v.dtype.str, v.shape, v.tobytes()) for k, v in state.items()})
+    # One text alone: safetensors writes several in an order that differs from run to run.
+    data = save(state, metadata={"lstm2d": _canonical({**description, "sha256": digest})})
     try:
         again = _parse(data, path)
     except DataError as e:
@@ -188,7 +195,7 @@ def read_header(path: str | os.PathLike[str]) -> ModelHeader:
         size = _size(file)
         head = read_header_bytes(file, size, path)
     tensors, metadata = parse_tensors(head, size, path)
-    model, _ = _from_metadata(metadata, {}, path)
+    model, _, _ = _from_metadata(metadata, {}, path)
     return ModelHeader(model, tensors, size)
 
 
@@ -205,9 +212,9 @@ def _parse(data: bytes, path: object) -> ModelFile:
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise broken(f"parameter {name!r} is not finite", path)
         state[name] = values.astype(values.dtype.newbyteorder("="), copy=True)
-    model, text = _from_metadata(metadata, state, path)
+    model, text, digest = _from_metadata(metadata, state, path)
     stored = {k: (t.dtype, t.shape, data[t.begin : t.end]) for k, t in tensors.items()}
-    if _digest(text, stored) != metadata["sha256"]:
+    if _digest(text, stored) != digest:
         raise broken("its checksum does not fit its contents", path)
     return model
 
@@ -218,14 +225,16 @@ def _digest(text: str, tensors: dict[str, tuple[str, tuple[int, ...], bytes]]) -
     parts: list[bytes] = [text.encode()]
     for name in sorted(tensors):
         dtype, shape, data = tensors[name]
-        parts += [name.encode(), f"{DTYPES_BY_STR[dtype]}{list(shape)}".encode(), data]
+        parts += [name.encode("utf-8", "surrogatepass"), f"{_NAMES[dtype]}{list(shape)}".encode(), data]
     for part in parts:
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     return digest.hexdigest()
 
 
-DTYPES_BY_STR = {v: k for k, v in DTYPES.items()}
+def _canonical(description: Mapping[str, Any]) -> str:
+    """Write JSON so that reading and writing it again gives the same text."""
+    return json.dumps(description, allow_nan=False, ensure_ascii=True)
 
 
 def _to_json(model: ModelFile) -> dict[str, Any]:
@@ -247,15 +256,17 @@ def _to_json(model: ModelFile) -> dict[str, Any]:
 
 def _from_metadata(
     metadata: dict[str, str], state: dict[str, NDArray[Any]], path: object
-) -> tuple[ModelFile, str]:
+) -> tuple[ModelFile, str, Json]:
+    """Return the model, the text that the checksum covers, and the checksum."""
     text = metadata.get("lstm2d")
-    if text is None or "sha256" not in metadata:
+    if text is None:
         raise DataError(
             "this safetensors file is no lstm2d model", where=path, expected="a file written by lstm2d train"
         )
     value = parse_json(text, path)
     if not isinstance(value, dict):
         raise broken("its description is no JSON object", path)
+    digest = value.pop("sha256", None)
     version = value.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         what = f"model file of version {version}"
@@ -281,7 +292,7 @@ def _from_metadata(
     )
     if len(model.mean) != len(model.std):
         raise broken("it has a mean and a deviation of different lengths", path)
-    return model, text
+    return model, _canonical(value), digest
 
 
 class _Fields:
