@@ -47,7 +47,9 @@ def lstm2d_forward(
         p_ix, p_iy, p_fx, p_fy, p_o = np.zeros((5, units)) if peepholes is None else peepholes[d]
         for i, j in np.ndindex(h, w):
             h_x, h_y, c_x, c_y = hidden[i + 1, j], hidden[i, j + 1], cell[i + 1, j], cell[i, j + 1]
-            z = (scan[i, j] @ weight[d] + np.concatenate([h_x, h_y]) @ recurrent[d] + bias[d]).reshape(5, units)
+            z = (scan[i, j] @ weight[d] + np.concatenate([h_x, h_y]) @ recurrent[d] + bias[d]).reshape(
+                5, units
+            )
             gate_i = _sigmoid(z[0] + p_ix * c_x + p_iy * c_y)
             gate_fx, gate_fy = _sigmoid(z[1] + p_fx * c_x), _sigmoid(z[2] + p_fy * c_y)
             candidate = np.tanh(z[3])
@@ -78,7 +80,11 @@ def lstm2d_backward(
     n, h, w, _ = x.shape
     units = recurrent.shape[1] // 2
     grad_x = np.zeros(x.shape, x.dtype)
-    grad_weight, grad_recurrent, grad_bias = np.zeros_like(weight), np.zeros_like(recurrent), np.zeros_like(bias)
+    grad_weight, grad_recurrent, grad_bias = (
+        np.zeros_like(weight),
+        np.zeros_like(recurrent),
+        np.zeros_like(bias),
+    )
     grad_peepholes = np.zeros((4, 5, units), x.dtype)
     for b, d in np.ndindex(n, 4):
         flip = np.s_[:: STEPS[d][0], :: STEPS[d][1]]
@@ -100,7 +106,9 @@ def lstm2d_backward(
             df_y = cell_scale * dc * (f_x * (c_y - c_x) if leaky else c_y)
             dz_x, dz_y = df_x * f_x * (1 - f_x), df_y * f_y * (1 - f_y)
             dz = np.concatenate([dz_i, dz_x, dz_y, dz_g, dz_o])
-            grad_cell[i + 1, j] += cell_scale * dc * f_x * ((1 - f_y) if leaky else 1) + dz_i * p_ix + dz_x * p_fx
+            grad_cell[i + 1, j] += (
+                cell_scale * dc * f_x * ((1 - f_y) if leaky else 1) + dz_i * p_ix + dz_x * p_fx
+            )
             grad_cell[i, j + 1] += cell_scale * dc * f_y * (f_x if leaky else 1) + dz_i * p_iy + dz_y * p_fy
             back = recurrent[d] @ dz
             grad_hidden[i + 1, j] += back[:units]

@@ -108,7 +108,9 @@ def lstm2d_layer(
     return record("lstm2d_layer", inputs, y, backward)
 
 
-def _check(x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, peepholes: Tensor | None = None) -> None:
+def _check(
+    x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, peepholes: Tensor | None = None
+) -> None:
     if x.data.ndim != 4:
         raise ShapeError(f"lstm2d_layer: expected x (N, H, W, C), got {x.data.shape}")
     channels, units = x.data.shape[3], recurrent.data.shape[-1] // 5
