@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from lstm2d.random import MAX_SEED
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Units = Annotated[int, Field(ge=1, le=4096)]
@@ -65,6 +66,7 @@ class LSTM2DSection(Section):
     cell_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
     leaky: bool = False
     error_clip: NonNegative = 0.0
+    forget_bias: Annotated[list[Finite], Field(min_length=2, max_length=2)] = [0.0, 0.0]
 
     @field_validator("features")
     @classmethod

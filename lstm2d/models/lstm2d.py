@@ -39,6 +39,8 @@ class LSTM2DConfig:
         Whether the new cell holds a weighted mean of the old ones instead of their sum.
     error_clip : float, default 0.0
         Largest absolute value of the gradient that enters a 2D-LSTM layer; 0 for no limit.
+    forget_bias : tuple of float, default (0.0, 0.0)
+        First bias of the forget gates x and y.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class LSTM2DConfig:
     cell_scale: float = 1.0
     leaky: bool = False
     error_clip: float = 0.0
+    forget_bias: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         wrong = []
@@ -69,6 +72,8 @@ class LSTM2DConfig:
             wrong.append(f"cell_scale = {self.cell_scale}, expected above 0 and at most 1")
         if not 0 <= self.error_clip < np.inf:
             wrong.append(f"error_clip = {self.error_clip}, expected 0 (off) or more")
+        if len(self.forget_bias) != 2 or not np.isfinite(self.forget_bias).all():
+            wrong.append(f"forget_bias = {self.forget_bias}, expected two finite numbers")
         if wrong:
             raise ConfigError("; ".join(wrong), where="2D-LSTM network")
 
@@ -117,6 +122,7 @@ class LSTM2DNetwork(Module):
                 cell_scale=config.cell_scale,
                 leaky=config.leaky,
                 error_clip=config.error_clip or None,
+                forget_bias=config.forget_bias,
                 rng=rng,
                 dtype=dtype,
             )

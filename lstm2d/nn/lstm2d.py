@@ -11,6 +11,7 @@ from lstm2d.ops.lstm2d import lstm2d_layer
 from lstm2d.tensor import Tensor
 
 DIRECTIONS, GATES = 4, 5
+FORGET = slice(1, 3)  # the gates x and y
 
 
 class LSTM2D(Module):
@@ -30,8 +31,12 @@ class LSTM2D(Module):
         Whether the new cell holds a weighted mean of the old ones instead of their sum.
     error_clip : float, optional
         Largest absolute value of the gradient that enters the layer.
+    forget_bias : tuple of float, default (0.0, 0.0)
+        First bias of the forget gates x and y; all other biases and the peepholes start at 0. 0 lets both
+        gates start half open, so that without `leaky` a cell is as large as the mean of its old ones. With
+        `leaky`, x is what is kept of the old cells and y the vertical one's share: (1.0, 0.0) keeps 73 %.
     rng : numpy.random.Generator
-        Draws the weights, `init.glorot_uniform` for each gate; biases and peepholes start at 0.
+        Draws the weights, `init.glorot_uniform` for each gate.
     dtype : dtype, default float32
         Data type of the parameters.
     """
@@ -45,6 +50,7 @@ class LSTM2D(Module):
         cell_scale: float = 1.0,
         leaky: bool = False,
         error_clip: float | None = None,
+        forget_bias: tuple[float, float] = (0.0, 0.0),
         rng: np.random.Generator,
         dtype: DTypeLike = np.float32,
     ) -> None:
@@ -55,7 +61,9 @@ class LSTM2D(Module):
 
         self.weight = weights(in_channels)
         self.recurrent = weights(2 * units)
-        self.bias = Tensor(np.zeros((DIRECTIONS, GATES * units), dtype), requires_grad=True)
+        bias = np.zeros((DIRECTIONS, GATES, units), dtype)
+        bias[:, FORGET] = np.array(forget_bias, dtype)[:, None]
+        self.bias = Tensor(bias.reshape(DIRECTIONS, GATES * units), requires_grad=True)
         self.peepholes: Tensor | None = None
         if peepholes:
             self.peepholes = Tensor(np.zeros((DIRECTIONS, GATES, units), dtype), requires_grad=True)
