@@ -94,7 +94,7 @@ def test_every_command_of_the_docs_exists(checkout: Path) -> None:
         "teach lstm2d-5x5",
         "predict",
         "predict outdoor a.jpg -o out --overlays",
-        "train lstm2d-5x5 --data a -o b --epochs x",
+        "train lstm2d-5x5 --data a -o b --threads none",
     ],
 )
 def test_a_wrong_command_is_seen(args: str) -> None:
