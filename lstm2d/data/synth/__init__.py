@@ -1,0 +1,6 @@
+"""Synthetic outdoor scenes with exact labels, in which colour and texture alone cannot tell the classes."""
+
+from lstm2d.data.synth._dataset import split_sizes, write_dataset
+from lstm2d.data.synth._scene import CLASSES, draw_scene
+
+__all__ = ["CLASSES", "draw_scene", "split_sizes", "write_dataset"]
