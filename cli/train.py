@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
     from lstm2d.training.events import Event
     from lstm2d.training.state import TrainResult
 
-# option -> key of the configuration it sets
+# option -> key of the configuration it sets, and whether its value is a text
 KEYS = {
-    "--train-split": "data.train_split",
-    "--val-split": "data.val_split",
-    "--val": "data.val",
-    "--max-time": "train.max_time",
-    "--epochs": "train.epochs",
-    "--seed": "train.seed",
+    "--train-split": ("data.train_split", True),
+    "--val-split": ("data.val_split", True),
+    "--val": ("data.val", False),
+    "--max-time": ("train.max_time", True),
+    "--epochs": ("train.epochs", False),
+    "--seed": ("train.seed", False),
 }
 
 
@@ -39,16 +40,30 @@ The paper's own training:
       --set train.clip_norm=0 --set train.schedule=constant"""
 )
 @click.argument("preset", metavar="PRESET_OR_TOML")
-@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of images and masks.")
-@click.option("--out", "-o", required=True, type=click.Path(path_type=Path), metavar="RUN", help="Folder to make.")
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Replace a value, such as train.epochs=20.")
-@click.option("--train-split", metavar="SPLIT", help="Images to train on: splits/SPLIT.txt.  [default: train]")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of images and masks.",
+)
+@click.option(
+    "--out", "-o", required=True, type=click.Path(path_type=Path), metavar="RUN", help="Folder to make."
+)
+@click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Replace a value, such as train.epochs=20."
+)
+@click.option(
+    "--train-split", metavar="SPLIT", help="Images to train on: splits/SPLIT.txt.  [default: train]"
+)
 @click.option("--val-split", metavar="SPLIT", help="Images to validate on.  [default: val]")
 @click.option("--val", metavar="FRACTION", help="Part held out where there is no val split.  [default: 0.1]")
 @click.option("--max-time", metavar="TIME", help="Stop cleanly after this training time, such as 90m or 2h.")
 @click.option("--epochs", metavar="N", help="Times to see every image.")
 @click.option("--resume", is_flag=True, help="Go on with the run in RUN, with its own configuration.")
-@click.option("--init-from", type=click.Path(path_type=Path), metavar="MODEL", help="Start from these weights.")
+@click.option(
+    "--init-from", type=click.Path(path_type=Path), metavar="MODEL", help="Start from these weights."
+)
 @click.option("--seed", metavar="N", help="Rules weights, order and augmentation.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; changes no result.")
 @click.option("--device", default="auto", metavar="DEVICE", help="auto or cpu.", show_default=True)
@@ -68,8 +83,9 @@ def train(
 ) -> None:
     """Train a network on a folder of images and masks.
 
-    PRESET_OR_TOML is a preset (lstm2d-1x1, lstm2d-3x3, lstm2d-5x5) or a TOML file. RUN gets the configuration,
-    the log, results.csv, checkpoints, plots, and the best model as model.safetensors.
+    PRESET_OR_TOML is a preset (lstm2d-1x1, lstm2d-3x3, lstm2d-5x5) or a TOML file.
+    RUN gets the configuration, the log, results.csv, checkpoints, plots, and the
+    best model as model.safetensors.
     """
     from lstm2d.config import resolve
     from lstm2d.training.loop import train as run_training
@@ -77,10 +93,10 @@ def train(
 
     check_device(device)
     overrides = [(item, "--set") for item in sets]
-    for option, key in KEYS.items():
+    for option, (key, is_text) in KEYS.items():
         value = keys[option[2:].replace("-", "_")]
-        if value is not None:
-            overrides.append((f"{key}={value}", option))
+        if value is not None:  # a text in quotes: a split may be named like a number or a date
+            overrides.append((f"{key}={json.dumps(value) if is_text else value}", option))
     config = RunFolder(out).reopen(preset, overrides) if resume else resolve(preset, overrides)
     if threads is not None:
         from lstm2d.kernels.threads import set_num_threads
@@ -93,7 +109,9 @@ def train(
     try:
         result = run_training(config, data, out, resume=resume, init_from=init_from, report=narrator)
     except InterruptedRun as error:
-        raise InterruptedRun(error.what, where=error.where, hint=f"continue with: {shlex.join(again)}") from None
+        raise InterruptedRun(
+            error.what, where=error.where, hint=f"continue with: {shlex.join(again)}"
+        ) from None
     finish(console, result)
 
 
@@ -112,7 +130,12 @@ def check_device(device: str) -> None:
     """
     kind, _, number = device.partition(":")
     if kind == "cuda" and (not number or number.isdigit()):
-        raise ConfigError("this build has no GPU kernels", where=f"--device {device}", expected="auto or cpu", hint="leave it out")
+        raise ConfigError(
+            "this build has no GPU kernels",
+            where=f"--device {device}",
+            expected="auto or cpu",
+            hint="leave it out",
+        )
     if device not in ("auto", "cpu"):
         raise ConfigError("unknown device", where=f"--device {device}", expected="auto or cpu")
 
@@ -138,7 +161,9 @@ class Narrator:
         """Tell one event."""
         values = event.values
         if event.kind == "step":
-            self.console.progress(self.line(values) + f"{self.metric}  {duration(values['seconds_left'])} left")
+            self.console.progress(
+                self.line(values) + f"{self.metric}  {duration(values['seconds_left'])} left"
+            )
             return
         if event.kind == "warning":
             self.console.warn(values["text"])
@@ -175,7 +200,9 @@ REASONS = {
 
 def finish(console: Console, result: TrainResult) -> None:
     """Tell how a run ended."""
-    figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result.best.items() if value is not None)
+    figures = ", ".join(
+        f"{name.replace('_', ' ')} {value:.4f}" for name, value in result.best.items() if value is not None
+    )
     console.say(f"{REASONS[result.reason]} after {duration(result.seconds)}; best model: {figures}")
     console.say(str(result.model))
     console.result(

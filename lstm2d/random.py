@@ -41,8 +41,8 @@ def generator(seed: int, epoch: int, sample: int, purpose: Purpose) -> np.random
     Returns
     -------
     numpy.random.Generator
-        Philox with the seed and the purpose as key and the sample and the epoch in the upper half of the counter: no two
-        streams share a number before 2**128 draws, and workers, order of work and restarts change nothing.
+        Philox with the seed and the purpose as key, and the sample and the epoch in the upper half of the
+        counter: no two streams meet before 2**128 draws. Workers, order of work and restarts change nothing.
 
     Raises
     ------

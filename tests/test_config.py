@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lstm2d.config import (
     RunConfig,
     apply_overrides,
@@ -62,7 +63,11 @@ def test_dumped_and_loaded_is_the_same(name: str, tmp_path: Path) -> None:
 def test_the_papers_own_values_can_be_asked_for() -> None:
     config = resolve(
         "lstm2d-5x5",
-        [("train.learning_rate=1e-6", "--set"), ("train.clip_norm=0", "--set"), ("train.schedule=constant", "--set")],
+        [
+            ("train.learning_rate=1e-6", "--set"),
+            ("train.clip_norm=0", "--set"),
+            ("train.schedule=constant", "--set"),
+        ],
     )
     assert config.train.learning_rate == 1e-6
     assert config.train.momentum == 0.9
@@ -84,14 +89,20 @@ def test_a_file_without_preset_needs_a_model(tmp_path: Path) -> None:
     path.write_text('[model]\nkind = "lstm2d"\nwindow = 2\nunits = [3]\nfeatures = []\n')
     assert load_toml(path).model["cell_scale"] == 1.0
     path.write_text("[train]\nepochs = 1\n")
-    with pytest.raises(ConfigError, match='model.kind = None: expected "lstm2d"'):
+    with pytest.raises(ConfigError, match=r'model\.kind = None: expected "lstm2d"'):
         load_toml(path)
 
 
 def test_values_of_set_are_toml_and_texts_need_no_quotes() -> None:
     config = apply_overrides(
         load_preset("lstm2d-5x5"),
-        ["train.flip=false", "train.class_weights=[1, 2.5]", "train.schedule=linear", 'data.val_split="x y"', "train.seed=3"],
+        [
+            "train.flip=false",
+            "train.class_weights=[1, 2.5]",
+            "train.schedule=linear",
+            'data.val_split="x y"',
+            "train.seed=3",
+        ],
     )
     assert config.train.flip is False
     assert config.train.class_weights == [1, 2.5]
@@ -107,10 +118,13 @@ def test_the_last_of_two_overrides_wins() -> None:
 def test_all_errors_at_once_each_with_key_place_range_and_nearest_key(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(
-        'preset = "lstm2d-5x5"\n\n[train]  # how\nmomentum = 1.5\nlearnig_rate = 1\n\n[data]\nval = -1\n[tran]\nepochs = 3\n'
+        'preset = "lstm2d-5x5"\n\n[train]  # how\nmomentum = 1.5\nlearnig_rate = 1\n\n'
+        "[data]\nval = -1\n[tran]\nepochs = 3\n"
     )
     with pytest.raises(ConfigError) as caught:
-        resolve(str(path), [("train.epochs=0", "--epochs"), ("model.window=a", "--set"), ("epochs=3", "--set")])
+        resolve(
+            str(path), [("train.epochs=0", "--epochs"), ("model.window=a", "--set"), ("epochs=3", "--set")]
+        )
     lines = str(caught.value).splitlines()
     assert lines[0] == "7 values of the configuration are wrong:"
     assert sorted(lines[1:]) == sorted(
@@ -140,7 +154,10 @@ def test_all_errors_at_once_each_with_key_place_range_and_nearest_key(tmp_path: 
         ("train.class_weights=[1, -2]", "a list of values, each a number >= 0"),
         ("model.units=[1, 2, x]", "expected a list of 1 to 8 values, each an integer >= 1 and <= 4096"),
         ("model.units=[1, 2, 0]", "model.units[2] = 0 (--set): expected a list of 1 to 8 values"),
-        ("model.features=[1]", "model.features = [1] (--set): expected 2 values: one behind each of the 3 layers"),
+        (
+            "model.features=[1]",
+            "model.features = [1] (--set): expected 2 values: one behind each of the 3 layers",
+        ),
         ("model.kind=cnn", "model.kind = 'cnn' (--set): expected \"lstm2d\""),
         ("train=4", "train = 4 (--set): expected a table"),
         ("model=4", "model.kind"),
@@ -174,7 +191,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("", float("inf")), ("90m", 5400), ("2h", 7200), ("1h30m", 5400), ("45s", 45), ("0.5h 1s", 1801)]
+    ("text", "seconds"),
+    [("", float("inf")), ("90m", 5400), ("2h", 7200), ("1h30m", 5400), ("45s", 45), ("0.5h 1s", 1801)],
 )
 def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lstm2d.errors import ConfigError
 from lstm2d.random import MAX_SEED, Purpose, generator
 
@@ -17,14 +18,22 @@ def draw(key: tuple[int, int, int, Purpose]) -> bytes:
 
 
 @given(KEYS, KEYS)
-def test_equal_exactly_where_all_four_are_equal(a: tuple[int, int, int, Purpose], b: tuple[int, int, int, Purpose]) -> None:
+def test_equal_exactly_where_all_four_are_equal(
+    a: tuple[int, int, int, Purpose], b: tuple[int, int, int, Purpose]
+) -> None:
     assert (draw(a) == draw(b)) == (a == b)
 
 
 def test_neighbours_share_no_number() -> None:
     """Streams that differ by one in one place lie 2**128 draws apart, not one."""
     base = [5, 6, 7, Purpose.FLIP]
-    streams = [base, [6, *base[1:]], [5, 7, 7, Purpose.FLIP], [5, 6, 8, Purpose.FLIP], [5, 6, 7, Purpose.JITTER]]
+    streams = [
+        base,
+        [6, *base[1:]],
+        [5, 7, 7, Purpose.FLIP],
+        [5, 6, 8, Purpose.FLIP],
+        [5, 6, 7, Purpose.JITTER],
+    ]
     seen: set[int] = set()
     for seed, epoch, sample, purpose in streams:
         numbers = generator(seed, epoch, sample, Purpose(purpose)).integers(0, 2**63, size=1000)

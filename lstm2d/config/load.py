@@ -141,7 +141,7 @@ def from_dict(table: Mapping[str, Any], source: str) -> RunConfig:
 
 
 def dump_toml(config: RunConfig) -> str:
-    """Return a configuration as TOML text with every value in it; `load_toml` gives the same configuration back."""
+    """Return a configuration as TOML text with every value in it; `load_toml` gives it back."""
     import tomli_w
 
     return tomli_w.dumps(config.model_dump())
@@ -199,7 +199,12 @@ def valid_keys(model_section: type[Section] | None) -> list[str]:
 
 
 def _section(
-    section: type[Section], name: str, table: Table, valid: list[str], places: Mapping[str, str], found: list[str]
+    section: type[Section],
+    name: str,
+    table: Table,
+    valid: list[str],
+    places: Mapping[str, str],
+    found: list[str],
 ) -> Section | None:
     """Check one section; what is wrong goes to `found`."""
     try:
@@ -226,7 +231,9 @@ def _read_file(path: Path) -> tuple[Table, dict[str, str]]:
         table = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(
-            f"cannot read the configuration ({error.strerror})", where=path, expected="a TOML file or a preset's name"
+            f"cannot read the configuration ({error.strerror})",
+            where=path,
+            expected="a TOML file or a preset's name",
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"not valid TOML ({error})", where=path) from error

@@ -1,4 +1,4 @@
-"""Say what is wrong with a configuration: every key at once, each with its place, its range and the nearest valid key."""
+"""Say what is wrong with a configuration: all keys at once, each with place, range and nearest valid key."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def _describe(annotation: Any, metadata: Iterable[Any] = ()) -> str:
         return " or ".join(f'"{value}"' for value in arguments)
     if origin in (Union, types.UnionType):
         return ", or ".join(_describe(part) for part in arguments)
-    pieces = [piece for item in metadata for piece in (item.metadata if isinstance(item, FieldInfo) else (item,))]
+    pieces = [
+        piece for item in metadata for piece in (item.metadata if isinstance(item, FieldInfo) else (item,))
+    ]
     if origin is list:
         return f"a list of {_length(pieces)}, each {_describe(arguments[0])}"
     bounds = [
@@ -109,7 +111,7 @@ def shown(key: str, value: Any) -> str:
 
 
 def place(key: str, places: Mapping[str, str]) -> str:
-    """Return " (file, line)" of a key, of what is below it or of the section it stands in; "" if it came from nowhere."""
+    """Return " (file, line)" of a key, else of what is below it, else of its section; "" if it has none."""
     below = (name for name in places if name.startswith(f"{key}."))
     parts = key.split(".")
     for name in (key, *below, *(".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1))):

@@ -42,7 +42,9 @@ def parse_duration(text: str) -> float:
     match = DURATION.fullmatch(text.replace(" ", ""))
     seconds = 0.0
     if match:
-        seconds = sum(float(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True))
+        seconds = sum(
+            float(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True)
+        )
     if seconds <= 0:
         raise ValueError(DURATIONS)
     return seconds
@@ -73,7 +75,9 @@ class LSTM2DSection(Section):
     def _one_between_two_lstm_layers(cls, features: list[int], info: ValidationInfo) -> list[int]:
         layers = len(info.data.get("units", (*features, 0)))
         if len(features) != layers - 1:
-            raise ValueError(f"{layers - 1} values: one behind each of the {layers} layers in units but the last")
+            raise ValueError(
+                f"{layers - 1} values: one behind each of the {layers} layers in units but the last"
+            )
         return features
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file each, with a digest of itself, written atomically; the newest valid one wins."""
+"""Checkpoints: safetensors files with their own digest, written atomically; the newest valid one wins."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def pack(checkpoint: Checkpoint) -> bytes:
     Returns
     -------
     bytes
-        Metadata key "sha256" holds the digest of the whole file with 64 zeros in its place, "state" the state.
+        Metadata key "sha256" holds the digest of the file with 64 zeros in its place, "state" the state.
     """
     from safetensors.numpy import save
 
@@ -148,7 +148,9 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
         raise OutputError(
             f"checkpoint not saved ({reason})",
             where=path,
-            hint=f"make room, then go on with --resume from the last good one, {good}" if good else "make room and start again",
+            hint=f"make room, then go on with --resume from the last good one, {good}"
+            if good
+            else "make room and start again",
         ) from error
     return path
 
@@ -161,7 +163,7 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     folder : Path
         As `save_checkpoint` wrote to.
     warn : callable
-        Told about each damaged file. It gets the suffix ".damaged", so that it never takes a good one's place.
+        Told about each damaged file. It gets the suffix ".damaged", so as never to take a good one's place.
 
     Returns
     -------

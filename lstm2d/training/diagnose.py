@@ -28,7 +28,9 @@ def first_not_finite(loss: Tensor, parameters: Mapping[str, Tensor]) -> str:
     for tensor in _inputs_first(loss):
         if tensor.node is None or np.isfinite(tensor.data).all():
             continue
-        inputs = [names[id(x)].rpartition(".")[0] or names[id(x)] for x in tensor.node.inputs if id(x) in names]
+        inputs = [
+            names[id(x)].rpartition(".")[0] or names[id(x)] for x in tensor.node.inputs if id(x) in names
+        ]
         return f"{inputs[0]} ({tensor.node.op})" if inputs else tensor.node.op
     return "the loss"
 

@@ -80,6 +80,7 @@ def train(
     run = prepare(config, data, folder, init_from=start, report=report)
     if not resume:
         folder.create(config)
+    folder.sweep()
     trainer = Trainer(run, report)
     trainer.begin()
     return trainer.fit()
@@ -129,7 +130,9 @@ class Trainer:
                 "validation_images": len(data.validation),
                 "mean": list(data.mean),
                 "std": list(data.std),
-                "class_weights": None if data.class_weights is None else [float(w) for w in data.class_weights],
+                "class_weights": None
+                if data.class_weights is None
+                else [float(w) for w in data.class_weights],
             },
         )
 
@@ -154,7 +157,8 @@ class Trainer:
             reason = self.why_stop(stop)
             while not reason:
                 if self.progress.position < self.samples:
-                    self.step()
+                    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite has its own error
+                        self.step()
                 if self.progress.position == self.samples:
                     self.end_epoch(stop)
                 reason = self.why_stop(stop)
@@ -235,7 +239,8 @@ class Trainer:
             f"training diverged, {what}",
             where=where,
             expected="finite numbers; the step was not applied",
-            hint=f"start a new run with a lower train.learning_rate or train.clip_norm; the last good checkpoint is {good}",
+            hint="start a new run with a lower train.learning_rate or train.clip_norm; "
+            f"the last good checkpoint is {good}",
         )
 
     def end_epoch(self, stop: StopSignal) -> None:
@@ -289,7 +294,7 @@ class Trainer:
     def validate_the_end(self, stop: StopSignal) -> None:
         """Give the last weights of a run that ends within an epoch their chance.
 
-        This comes after the last checkpoint: a run that is resumed from it must not differ from one that never stopped.
+        This comes after the last checkpoint: a run resumed from it must not differ from one never stopped.
         """
         if self.progress.validated != self.progress.step:
             found = self.measure(stop)
@@ -306,7 +311,9 @@ class Trainer:
             raise self.diverged("the weights are not finite", "(any)", "(all)")
         progress.seconds = self.seconds()
         state = {"progress": progress.to_dict(), "data": self.data.to_dict()}
-        save_checkpoint(self.run.folder.checkpoints, progress.step, Checkpoint(self.optimizer.state_dict(), state))
+        save_checkpoint(
+            self.run.folder.checkpoints, progress.step, Checkpoint(self.optimizer.state_dict(), state)
+        )
         self.saved = (progress.step, progress.epoch)
 
     def numbers(self) -> dict[str, Any]:
@@ -340,7 +347,10 @@ class Trainer:
         self.tell("stop", {"reason": reason, "epoch": progress.epoch, "seconds": self.seconds()})
         if reason == "signal":
             raise InterruptedRun(
-                f"stopped after step {progress.step} of {self.total}, checkpoint saved", where=folder.checkpoints
+                f"stopped after step {progress.step} of {self.total}, checkpoint saved",
+                where=folder.checkpoints,
             )
         best = {name: (progress.best or {}).get(name) for name in METRICS}
-        return TrainResult(folder.path, progress.epoch, progress.step, self.seconds(), best, folder.model, reason)
+        return TrainResult(
+            folder.path, progress.epoch, progress.step, self.seconds(), best, folder.model, reason
+        )

@@ -102,7 +102,9 @@ def prepare(
         try:
             optimizer.load_state_dict(checkpoint.tensors)
         except (KeyError, ValueError) as error:
-            raise DataError(f"the checkpoint does not fit the network ({error})", where=folder.checkpoints) from error
+            raise DataError(
+                f"the checkpoint does not fit the network ({error})", where=folder.checkpoints
+            ) from error
         progress = Progress.from_dict(checkpoint.state["progress"])
     return Prepared(config, folder, data, network, optimizer, progress, parse_duration(train.max_time))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from lstm2d.config import RunConfig, apply_overrides, dump_toml, from_dict
@@ -28,6 +29,16 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.model = path / "model.safetensors"
 
+    def leftovers(self) -> list[Path]:
+        """Return files that a killed process was writing; none of them ever got its name."""
+        return [path for folder in (self.path, self.checkpoints) for path in folder.glob(".lstm2d-*.tmp")]
+
+    def sweep(self) -> None:
+        """Delete what a killed process was writing."""
+        for path in self.leftovers():
+            with suppress(OSError):  # it costs only room
+                path.unlink()
+
     def check_free(self) -> None:
         """Make sure that nothing is overwritten.
 
@@ -36,7 +47,9 @@ class RunFolder:
         ConfigError
             If something is in the folder already.
         """
-        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+        if not self.path.exists() or (
+            self.path.is_dir() and not set(self.path.iterdir()) - set(self.leftovers())
+        ):
             return
         hint = "choose another folder"
         if self.config.is_file():
@@ -88,20 +101,24 @@ class RunFolder:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(
-                f"no run to resume ({reason})", where=self.config, expected="a folder that `lstm2d train` wrote",
+                f"no run to resume ({reason})",
+                where=self.config,
+                expected="a folder that `lstm2d train` wrote",
                 hint="leave out --resume to start one",
             ) from error
         before = from_dict(table, str(self.config))
         if not preset.endswith(".toml") and preset != before.preset:
             raise ConfigError(
-                f"this run was started from {before.preset or 'a file without preset'}, not from {preset}", where=self.path,
+                f"this run was started from {before.preset or 'a file without preset'}, not from {preset}",
+                where=self.path,
                 hint="give the preset it was started with, or another folder",
             )
         after = apply_overrides(before, overrides)
         wrong = [name for name in changes(before, after) if name.startswith(FIXED)]
         if wrong:
             raise ConfigError(
-                f"cannot change {', '.join(wrong)} of a run that has begun", where=self.path,
+                f"cannot change {', '.join(wrong)} of a run that has begun",
+                where=self.path,
                 hint="leave it out, or start a new run, perhaps with --init-from",
             )
         if after != before:

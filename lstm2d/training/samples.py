@@ -40,7 +40,9 @@ class CachedFolder(DatasetFolder):
     """
 
     def __init__(self, folder: DatasetFolder, limit: int) -> None:
-        vars(self).update(vars(folder))  # what the folder has found out, which may have been a look at all masks
+        vars(self).update(
+            vars(folder)
+        )  # what the folder has found out, which may have been a look at all masks
         self.limit = limit
         self.size = 0
         self._kept: dict[str, tuple[Image, Labels]] = {}
@@ -87,7 +89,7 @@ class TrainingData:
     config : RunConfig
         Splits, augmentation, class weights, seed.
     dataset : DatasetFolder
-        Where the images are. Every one is looked at once now, so that a broken one shows before the first step.
+        Where the images are. Each is looked at once now, so that a broken one shows before the first step.
     stride : int
         Sides are padded to multiples of it, in pixels.
 
@@ -111,7 +113,7 @@ class TrainingData:
             self.dataset.load(sample)
         if not any(measured.pixels):
             raise DataError("no pixel of the training images is labelled", where=dataset.root)
-        # as precise as prediction has them, so that a validation gives the saved model's figures to the last bit
+        # as precise as prediction has them: a validation gives the saved model's figures to the last bit
         self.mean = tuple(float(np.float32(value)) for value in measured.mean)
         self.std = tuple(float(np.float32(value)) for value in measured.std)
         self.class_weights = _class_weights(config, measured)
@@ -132,6 +134,7 @@ class TrainingData:
             Flipped, resized, recoloured as configured; normalised and padded.
         """
         train, sample = self.train, self.training[number]
+        image: NDArray[Any]
         image, labels = self.dataset.load(sample)
         if train.flip:
             image, labels = random_flip(image, labels, generator(train.seed, epoch, number, Purpose.FLIP))
@@ -145,7 +148,7 @@ class TrainingData:
         labels = pad_labels_to_multiple(labels, self.stride, ignore=self.ignore)
         return Example(self.prepared(image), labels[np.newaxis], windows, str(sample.image_path))
 
-    def prepared(self, image: Image) -> NDArray[np.float32]:
+    def prepared(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Return an image as the network wants it, shape (1, H, W, 3)."""
         return pad_to_multiple(normalise(image, self.mean, self.std), self.stride)[np.newaxis]
 
@@ -191,8 +194,12 @@ def _choose(config: RunConfig, dataset: DatasetFolder) -> tuple[list[Sample], li
     """Return the images to train on and to validate on."""
     data = config.data
     if data.val_split not in ("", "val", data.train_split, *dataset.splits):
-        raise DataError("no such split", where=data.val_split, expected=", ".join(dataset.splits) or "no --val-split")
-    return dataset.training_splits(data.train_split, data.val_split, fraction=data.val, seed=config.train.seed)
+        raise DataError(
+            "no such split", where=data.val_split, expected=", ".join(dataset.splits) or "no --val-split"
+        )
+    return dataset.training_splits(
+        data.train_split, data.val_split, fraction=data.val, seed=config.train.seed
+    )
 
 
 def _class_weights(config: RunConfig, measured: Statistics) -> NDArray[np.float64] | None:
@@ -212,4 +219,6 @@ def _class_weights(config: RunConfig, measured: Statistics) -> NDArray[np.float6
 
 def _digest(samples: Sequence[Sample]) -> str:
     """Return a short name of a list of images in their order."""
-    return hashlib.sha256("\n".join(sample.stem for sample in samples).encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(
+        "\n".join(sample.stem for sample in samples).encode("utf-8", "surrogateescape")
+    ).hexdigest()

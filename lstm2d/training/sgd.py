@@ -51,7 +51,12 @@ class SGD:
         average: float = 0.0,
     ) -> None:
         self.parameters = dict(parameters)
-        self.momentum, self.weight_decay, self.clip_norm, self.average = momentum, weight_decay, clip_norm, average
+        self.momentum, self.weight_decay, self.clip_norm, self.average = (
+            momentum,
+            weight_decay,
+            clip_norm,
+            average,
+        )
         self._places: dict[str, tuple[int, int]] = {}
         size = 0
         for name, parameter in self.parameters.items():

@@ -51,7 +51,8 @@ def predicted(run: Prepared, image: NDArray[Any]) -> NDArray[np.uint8]:
     """Return the most likely class of every pixel of an image, as prediction with the saved model will."""
     height, width = image.shape[:2]
     probabilities = run.network.probabilities(Tensor(run.data.prepared(image)))
-    return probabilities[0, :height, :width].argmax(axis=2).astype(np.uint8)
+    labels: NDArray[np.uint8] = probabilities[0, :height, :width].argmax(axis=2).astype(np.uint8)
+    return labels
 
 
 def save_model(run: Prepared, metrics: dict[str, Any]) -> None:

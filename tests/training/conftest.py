@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lstm2d.config import RunConfig, apply_overrides, from_dict
 from PIL import Image
+
+from lstm2d.config import RunConfig, apply_overrides, from_dict
+from lstm2d.errors import OutputError
 
 SIZES = [(9, 12), (12, 9), (10, 10), (7, 11), (6, 6), (13, 8), (3, 5)]
 CLASSES = ("dark", "bright", "red")
@@ -42,7 +44,27 @@ def configure() -> Callable[..., RunConfig]:
 
     def make(*overrides: str) -> RunConfig:
         model = {"kind": "lstm2d", "window": 3, "units": [2, 3], "features": [3], "peepholes": True}
-        train = {"learning_rate": 0.01, "clip_norm": 20.0, "epochs": 3, "average": 0.9, "checkpoint_minutes": 0.0}
+        train = {
+            "learning_rate": 0.01,
+            "clip_norm": 20.0,
+            "epochs": 3,
+            "average": 0.9,
+            "checkpoint_minutes": 0.0,
+        }
         return apply_overrides(from_dict({"model": model, "train": train}, "test"), overrides)
 
     return make
+
+
+@pytest.fixture
+def output_error() -> Callable[[Callable[[], object]], OutputError | None]:
+    """Return a function that does something and returns its OutputError, or None if it ends well."""
+
+    def attempt(action: Callable[[], object]) -> OutputError | None:
+        try:
+            action()
+        except OutputError as error:
+            return error
+        return None
+
+    return attempt

@@ -1,6 +1,7 @@
 """Values of the learning-rate schedules."""
 
 import pytest
+
 from lstm2d.training.schedule import learning_rate
 
 
@@ -18,7 +19,9 @@ def test_linear() -> None:
 
 def test_cosine() -> None:
     # 4 (1 + cos(k pi / 4))
-    assert rates(4, schedule="cosine") == pytest.approx([8, 6.82842712474619, 4, 1.17157287525381, 0], abs=1e-12)
+    assert rates(4, schedule="cosine") == pytest.approx(
+        [8, 6.82842712474619, 4, 1.17157287525381, 0], abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from lstm2d.tensor import Tensor
 from lstm2d.training.sgd import SGD
 

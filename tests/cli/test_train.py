@@ -1,0 +1,276 @@
+"""`lstm2d train` from the shell's point of view."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from lstm2d.cli.train import train
+from lstm2d.config import load_toml
+from lstm2d.io.model_file import load_model
+from lstm2d.training.checkpoint import newest_file, unpack
+
+SMALL = [
+    "--set",
+    "model.units=[2,3,2]",
+    "--set",
+    "model.features=[2,2]",
+    "--set",
+    "train.checkpoint_minutes=0",
+]
+
+
+@pytest.fixture
+def data(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """Return a folder of six noisy images of two classes."""
+    root = tmp_path / "data"
+    for name in ("images", "masks"):
+        (root / name).mkdir(parents=True)
+    for number in range(6):
+        labels = (np.arange(12)[:, None] + rng.integers(0, 6, (1, 10)) > 8).astype(np.uint8)
+        image = np.clip(labels[..., None] * 90 + rng.normal(80, 20, (12, 10, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(image).save(root / "images" / f"i{number}.png")
+        Image.fromarray(labels).save(root / "masks" / f"i{number}.png")
+    (root / "dataset.toml").write_text(
+        'name = "two"\nignore = 255\n[[classes]]\nname = "a"\ncolor = [0, 0, 0]\n'
+        '[[classes]]\nname = "b"\ncolor = [1, 1, 1]\n'
+    )
+    return root
+
+
+def run(*args: object) -> Result:
+    return CliRunner().invoke(train, [str(arg) for arg in args])
+
+
+def test_json(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = run("lstm2d-3x3", "--data", data, "-o", out, "--epochs", 2, "--json", *SMALL)
+    assert result.exit_code == 0, result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line.get("event") for line in lines] == ["start", "epoch", "epoch", "stop", None]
+    last = lines[-1]
+    assert sorted(last) == ["best", "epochs", "model", "run", "seconds", "steps"]
+    assert (last["epochs"], last["steps"]) == (2, 10)  # one of six images is held out
+    assert last["best"]["pixel_accuracy"] == max(line["pixel_accuracy"] for line in lines[1:3])
+    assert Path(last["model"]) == out / "model.safetensors"
+    assert load_model(out / "model.safetensors").preset == "lstm2d-3x3"
+    assert "epoch 2/2" in result.stderr
+
+
+def test_quiet(data: Path, tmp_path: Path) -> None:
+    result = run("lstm2d-3x3", "--data", data, "-o", tmp_path / "run", "--epochs", 1, "--quiet", *SMALL)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_options_are_in_the_configuration(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    options = [
+        "--seed",
+        4,
+        "--val",
+        0.4,
+        "--max-time",
+        "1h",
+        "--val-split",
+        "val",
+        "--train-split",
+        "2024-01-01",
+        "--epochs",
+        1,
+    ]
+    result = run("lstm2d-5x5", "--data", data, "-o", out, *options, *SMALL, "--threads", 1, "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    config = load_toml(out / "config.toml")
+    assert (config.train.seed, config.train.epochs, config.train.max_time) == (4, 1, "1h")
+    assert (config.data.val, config.data.val_split, config.data.train_split) == (0.4, "val", "2024-01-01")
+    assert config.model["units"] == [2, 3, 2]
+
+
+def test_all_config_errors_before_any_image_is_read(tmp_path: Path) -> None:
+    result = run(
+        "lstm2d-3x3",
+        "--data",
+        tmp_path / "none",
+        "-o",
+        tmp_path / "run",
+        "--set",
+        "train.epoch=3",
+        "--seed",
+        "x",
+    )
+    assert result.exit_code == 2
+    assert "train.epoch: unknown key (--set); did you mean train.epochs?" in result.stderr
+    assert "train.seed = 'x' (--seed): expected an integer >= 0" in result.stderr
+    assert "none" not in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_errors_and_their_codes(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    missing = run("lstm2d-3x3", "--data", tmp_path / "none", "-o", out)
+    assert (missing.exit_code, "folder not found" in missing.stderr) == (3, True)
+    preset = run("lstm2d-3x4", "--data", data, "-o", out)
+    assert (preset.exit_code, "did you mean lstm2d-3x3?" in preset.stderr) == (2, True)
+    (data / "masks" / "i3.png").write_bytes((data / "masks" / "i4.png").read_bytes()[:40])
+    broken = run("lstm2d-3x3", "--data", data, "-o", out, *SMALL)
+    assert (broken.exit_code, "i3.png" in broken.stderr) == (3, True)
+    Image.fromarray(np.full((12, 10), 7, np.uint8)).save(data / "masks" / "i3.png")
+    value = run("lstm2d-3x3", "--data", data, "-o", out, *SMALL)
+    assert (value.exit_code, "mask value 7 at row 0, column 0" in value.stderr) == (3, True)
+    Image.fromarray(np.zeros((10, 12), np.uint8)).save(data / "masks" / "i3.png")
+    size = run("lstm2d-3x3", "--data", data, "-o", out, *SMALL)
+    assert (size.exit_code, "the mask is 12x10 pixels, its image 10x12" in size.stderr) == (3, True)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("cuda", "no GPU kernels"),
+        ("cuda:1", "no GPU kernels"),
+        ("tpu", "unknown device"),
+        ("cuda:x", "unknown device"),
+    ],
+)
+def test_device(data: Path, tmp_path: Path, device: str, said: str) -> None:
+    result = run("lstm2d-3x3", "--data", data, "-o", tmp_path / "run", "--device", device)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.count("\n") <= 3
+
+
+def test_a_used_folder(data: Path, tmp_path: Path) -> None:
+    args = ["lstm2d-3x3", "--data", data, "-o", tmp_path / "run", "--epochs", 1, *SMALL]
+    assert run(*args).exit_code == 0
+    again = run(*args)
+    assert again.exit_code == 2
+    assert "add --resume to go on" in again.stderr
+    resumed = run(*args, "--resume")
+    assert resumed.exit_code == 0
+    assert "all epochs done" in resumed.stderr
+
+
+def test_unwritable_output(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("lstm2d-3x3", "--data", data, "-o", tmp_path / "file" / "run", "--epochs", 1, *SMALL)
+    assert result.exit_code == 5
+    assert "cannot write" in result.stderr
+
+
+def test_diverged(data: Path, tmp_path: Path) -> None:
+    sets = ["--set", "train.learning_rate=1e38", "--set", "train.clip_norm=0", "--json"]
+    result = run("lstm2d-3x3", "--data", data, "-o", tmp_path / "run", "--epochs", 1, *SMALL, *sets)
+    assert result.exit_code == 6
+    last = json.loads(result.stdout.splitlines()[-1])
+    assert last["error"]["kind"] == "DivergedError"
+    assert "step-00000000.safetensors" in last["error"]["hint"]
+
+
+def command(data: Path, out: Path, *more: str) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "lstm2d.cli",
+        "train",
+        "lstm2d-3x3",
+        "--data",
+        str(data),
+        "-o",
+        str(out),
+        *SMALL,
+        *more,
+    ]
+
+
+def wait_for(path: Path, lines: int) -> None:
+    """Wait until a text file has that many lines."""
+    for _ in range(3000):
+        if path.exists() and len(path.read_text().splitlines()) >= lines:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{path} did not come to {lines} lines")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_process_says_how_to_go_on(data: Path, tmp_path: Path, number: int) -> None:
+    out = tmp_path / "a run"
+    process = subprocess.Popen(
+        command(data, out, "--epochs", "100000"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(out / "log.jsonl", 4)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert f"continue with: lstm2d train lstm2d-3x3 --data {data} -o '{out}' --resume" in told
+    newest = newest_file(out / "checkpoints")
+    assert newest is not None
+    step = unpack(newest.read_bytes()).state["progress"]["step"]
+    assert f"stopped after step {step} of" in told
+    limit = str(step // 5 + 3)
+    resumed = run("lstm2d-3x3", "--data", data, "-o", out, "--resume", "--epochs", limit)
+    assert resumed.exit_code == 0, resumed.stderr
+
+
+def numbers(run_folder: Path) -> dict[str, bytes]:
+    """Return the bytes of all numbers of the last checkpoint."""
+    newest = newest_file(run_folder / "checkpoints")
+    assert newest is not None
+    return {name: a.tobytes() for name, a in unpack(newest.read_bytes()).tensors.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_processes_always_go_on_to_the_same_bits(data: Path, tmp_path: Path, seed: int) -> None:
+    more = ["--epochs", "60", "--set", "train.average=0.9"]
+    subprocess.run(command(data, tmp_path / "straight", *more, "--quiet"), check=True, timeout=120)
+    out = tmp_path / "killed"
+    delays = np.random.default_rng(seed).uniform(0.4, 1.6, 20)
+    kills = 0
+    for delay in delays:
+        resume = ["--resume"] if (out / "config.toml").exists() else []
+        process = subprocess.Popen(
+            command(data, out, *more, "--quiet", *resume), stderr=subprocess.PIPE, text=True
+        )
+        try:
+            _, told = process.communicate(timeout=delay + (8 if kills >= 5 else 0))
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.communicate()
+            kills += 1
+            continue
+        assert process.returncode == 0, told
+        break
+    else:
+        pytest.fail("never came to its end")
+    assert kills
+    assert numbers(out) == numbers(tmp_path / "straight")
+    last = [(tmp_path / name / "results.csv").read_text().splitlines() for name in ("straight", "killed")]
+    assert len(last[0]) == len(last[1]) == 61
+    assert last[0][-1].split(",")[4:6] == last[1][-1].split(",")[4:6]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["lstm2d-3x3", "lstm2d-5x5"])
+def test_the_papers_own_hyper_parameters(data: Path, tmp_path: Path, preset: str) -> None:
+    sets = ["train.learning_rate=1e-6", "train.clip_norm=0", "train.schedule=constant", "train.flip=false"]
+    out = tmp_path / "run"
+    result = run(
+        preset, "--data", data, "-o", out, "--epochs", 1, "--json", *(a for s in sets for a in ("--set", s))
+    )
+    assert result.exit_code == 0, result.stderr
+    config = load_toml(out / "config.toml").train
+    assert (config.learning_rate, config.momentum, config.clip_norm) == (1e-6, 0.9, 0)
+    epoch = json.loads(result.stdout.splitlines()[1])
+    assert epoch["learning_rate"] == 1e-6
+    assert epoch["clipped"] == 0
+    assert 0 < epoch["loss"] < 1.2  # ln 2 = 0.69 by chance
