@@ -11,7 +11,7 @@ from cython.parallel cimport prange
 
 from lstm2d.kernels import arena
 from lstm2d.kernels.checks import contiguous_floats
-from lstm2d.kernels.threads import get_num_threads
+from lstm2d.kernels.grain import threads_for
 
 cdef extern from *:
     """
@@ -60,9 +60,9 @@ def tanh_forward(x):
     y = arena.empty(shape, x.dtype)
     if x.size:
         if x.dtype == np.float32:
-            _tanh[float](_images(x), _images(y), get_num_threads())
+            _tanh[float](_images(x), _images(y), threads_for(x.size))
         else:
-            _tanh[double](_images(x), _images(y), get_num_threads())
+            _tanh[double](_images(x), _images(y), threads_for(x.size))
     return y
 
 
@@ -73,9 +73,9 @@ def tanh_backward(y, grad_y):
     grad_x = arena.empty(shape, y.dtype)
     if y.size:
         if y.dtype == np.float32:
-            _tanh_grad[float](_images(y), _images(grad_y), _images(grad_x), get_num_threads())
+            _tanh_grad[float](_images(y), _images(grad_y), _images(grad_x), threads_for(y.size))
         else:
-            _tanh_grad[double](_images(y), _images(grad_y), _images(grad_x), get_num_threads())
+            _tanh_grad[double](_images(y), _images(grad_y), _images(grad_x), threads_for(y.size))
     return grad_x
 
 
@@ -87,9 +87,9 @@ def direction_sum_forward(x):
     y = arena.empty((*positions, units), x.dtype)
     if y.size:
         if x.dtype == np.float32:
-            _sum[float](x.reshape(-1), y.reshape(-1), units, get_num_threads())
+            _sum[float](x.reshape(-1), y.reshape(-1), units, threads_for(x.size))
         else:
-            _sum[double](x.reshape(-1), y.reshape(-1), units, get_num_threads())
+            _sum[double](x.reshape(-1), y.reshape(-1), units, threads_for(x.size))
     return y
 
 

@@ -12,10 +12,12 @@ from cython.parallel cimport prange
 from lstm2d.kernels import arena
 from lstm2d.kernels._cython.blas cimport matmul
 from lstm2d.kernels.checks import contiguous_floats
-from lstm2d.kernels.threads import get_num_threads, single_blas
+from lstm2d.kernels.grain import threads_for
+from lstm2d.kernels.threads import single_blas
 
 cdef enum:
     BLOCK = 512  # positions a product: results and operands of usual widths stay in the L2 cache
+    PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
 
 
 def linear_forward(x, weight, bias):
@@ -33,11 +35,12 @@ def linear_forward(x, weight, bias):
     if x.shape[2] == 0:  # nothing to multiply
         y[...] = bias if y_is_bias else 0
         return y
+    threads = threads_for(y.size * x.shape[2] // PRODUCTS)
     with single_blas():
         if x.dtype == np.float32:
-            _forward[float](x, weight, bias, y, y_is_bias, get_num_threads())
+            _forward[float](x, weight, bias, y, y_is_bias, threads)
         else:
-            _forward[double](x, weight, bias, y, y_is_bias, get_num_threads())
+            _forward[double](x, weight, bias, y, y_is_bias, threads)
     return y
 
 
@@ -50,11 +53,12 @@ def linear_grad_x(grad_y, weight):
     if grad_y.shape[2] == 0:
         grad_x[...] = 0
         return grad_x
+    threads = threads_for(grad_x.size * grad_y.shape[2] // PRODUCTS)
     with single_blas():
         if grad_y.dtype == np.float32:
-            _grad_x[float](grad_y, weight, grad_x, get_num_threads())
+            _grad_x[float](grad_y, weight, grad_x, threads)
         else:
-            _grad_x[double](grad_y, weight, grad_x, get_num_threads())
+            _grad_x[double](grad_y, weight, grad_x, threads)
     return grad_x
 
 

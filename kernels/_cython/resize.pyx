@@ -7,7 +7,7 @@ from cython.parallel cimport prange
 
 from lstm2d.kernels import arena
 from lstm2d.kernels.checks import contiguous_floats
-from lstm2d.kernels.threads import get_num_threads
+from lstm2d.kernels.grain import threads_for
 
 cdef extern from *:
     """
@@ -56,9 +56,9 @@ def _rows(x, taps, y):
     row = x.shape[2] * x.shape[3]
     flat_x, flat_y = x.reshape(x.shape[0], x.shape[1], row), y.reshape(y.shape[0], y.shape[1], row)
     if x.dtype == np.float32:
-        _across_rows[float](flat_x, taps[0], taps[1], taps[2], flat_y, get_num_threads())
+        _across_rows[float](flat_x, taps[0], taps[1], taps[2], flat_y, threads_for(y.size))
     else:
-        _across_rows[double](flat_x, taps[0], taps[1], taps[2], flat_y, get_num_threads())
+        _across_rows[double](flat_x, taps[0], taps[1], taps[2], flat_y, threads_for(y.size))
 
 
 def _columns(x, taps, width):
@@ -66,10 +66,10 @@ def _columns(x, taps, width):
     y = arena.empty((n, h, width, c), x.dtype)
     if x.dtype == np.float32:
         _along_rows[float](x.reshape(n * h, w * c), taps[0], taps[1], taps[2], c, y.reshape(n * h, width * c),
-                           get_num_threads())
+                           threads_for(y.size))
     else:
         _along_rows[double](x.reshape(n * h, w * c), taps[0], taps[1], taps[2], c, y.reshape(n * h, width * c),
-                            get_num_threads())
+                            threads_for(y.size))
     return y
 
 

@@ -11,7 +11,7 @@ from libc.math cimport INFINITY, exp, log
 
 from lstm2d.kernels import arena
 from lstm2d.kernels.checks import contiguous_floats
-from lstm2d.kernels.threads import get_num_threads
+from lstm2d.kernels.grain import threads_for
 
 
 def softmax_forward(x):
@@ -20,9 +20,9 @@ def softmax_forward(x):
     y = arena.empty(x.shape, x.dtype)
     if x.size:
         if x.dtype == np.float32:
-            _softmax[float](_rows(x), _rows(y), get_num_threads())
+            _softmax[float](_rows(x), _rows(y), threads_for(x.size))
         else:
-            _softmax[double](_rows(x), _rows(y), get_num_threads())
+            _softmax[double](_rows(x), _rows(y), threads_for(x.size))
     return y
 
 
@@ -32,9 +32,9 @@ def softmax_backward(y, grad_y):
     grad_x = arena.empty(y.shape, y.dtype)
     if y.size:
         if y.dtype == np.float32:
-            _softmax_grad[float](_rows(y), _rows(grad_y), _rows(grad_x), get_num_threads())
+            _softmax_grad[float](_rows(y), _rows(grad_y), _rows(grad_x), threads_for(y.size))
         else:
-            _softmax_grad[double](_rows(y), _rows(grad_y), _rows(grad_x), get_num_threads())
+            _softmax_grad[double](_rows(y), _rows(grad_y), _rows(grad_x), threads_for(y.size))
     return grad_x
 
 
@@ -46,10 +46,10 @@ def soft_cross_entropy_forward(scores, targets, weight):
     if scores.size:
         if scores.dtype == np.float32:
             _loss[float](_rows(scores), _rows(targets), weight.reshape(-1), _rows(probability), loss.reshape(-1),
-                         get_num_threads())
+                         threads_for(scores.size))
         else:
             _loss[double](_rows(scores), _rows(targets), weight.reshape(-1), _rows(probability), loss.reshape(-1),
-                          get_num_threads())
+                          threads_for(scores.size))
     return _sum_in_order(loss), probability
 
 
@@ -60,10 +60,10 @@ def soft_cross_entropy_backward(probability, targets, weight, double factor):
     if grad.size:
         if grad.dtype == np.float32:
             _loss_grad[float](_rows(probability), _rows(targets), weight.reshape(-1), factor, _rows(grad),
-                              get_num_threads())
+                              threads_for(grad.size))
         else:
             _loss_grad[double](_rows(probability), _rows(targets), weight.reshape(-1), factor, _rows(grad),
-                               get_num_threads())
+                               threads_for(grad.size))
     return grad
 
 
@@ -73,9 +73,9 @@ def clip_normalise(x):
     y = arena.empty(x.shape, x.dtype)
     if x.size:
         if x.dtype == np.float32:
-            _clip_normalise[float](_rows(x), _rows(y), get_num_threads())
+            _clip_normalise[float](_rows(x), _rows(y), threads_for(x.size))
         else:
-            _clip_normalise[double](_rows(x), _rows(y), get_num_threads())
+            _clip_normalise[double](_rows(x), _rows(y), threads_for(x.size))
     return y
 
 

@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 
 from lstm2d.kernels import arena
 from lstm2d.kernels.checks import contiguous_floats
-from lstm2d.kernels.threads import get_num_threads
+from lstm2d.kernels.grain import threads_for
 
 ctypedef long long wide
 ctypedef unsigned char uchar
@@ -24,7 +24,7 @@ def window_gather_forward(x, Py_ssize_t window):
     y = arena.empty((n, h // window, w // window, window * window * c), x.dtype)
     if y.size:
         _move(_bytes(x), _bytes(y), n * (h // window), w // window, window, window * c * x.itemsize, True,
-              get_num_threads())
+              threads_for(x.size))
     return y
 
 
@@ -36,7 +36,7 @@ def window_gather_backward(grad_y, Py_ssize_t window):
     grad_x = arena.empty((n, rows * window, columns * window, c), grad_y.dtype)
     if grad_x.size:
         _move(_bytes(grad_y), _bytes(grad_x), n * rows, columns, window, window * c * grad_y.itemsize, False,
-              get_num_threads())
+              threads_for(grad_x.size))
     return grad_x
 
 
@@ -50,10 +50,10 @@ def window_targets(labels, Py_ssize_t window, Py_ssize_t n_classes, long long ig
     outside = np.zeros(targets.shape[:2], np.uint8)  # one flag a row of windows: threads share none
     if labels.dtype == np.uint8:
         _targets[uchar](labels, window, ignore_index, np.ascontiguousarray(scale, np.float32), targets, weight,
-                        outside, get_num_threads())
+                        outside, threads_for(labels.size))
     else:
         _targets[wide](labels, window, ignore_index, np.ascontiguousarray(scale, np.float32), targets, weight,
-                       outside, get_num_threads())
+                       outside, threads_for(labels.size))
     if outside.any():
         raise ValueError(f"labels hold a value outside [0, {n_classes})")
     return targets, weight

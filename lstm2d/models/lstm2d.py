@@ -224,8 +224,8 @@ class LSTM2DNetwork(Module):
         Returns
         -------
         dict from str to ndarray of shape (N, H / stride, W / stride, channels of the layer)
-            In this order ``"lstm1"`` (the four directions, 4 * units channels), ``"feedforward1"``, ``"lstm2"``
-            and so on, last ``"scores"``. The paper's figure 2 shows the feedforward layers.
+            In this order ``"lstm1"`` (the four directions, 4 * units channels), ``"feedforward1"``, then
+            ``"lstm2"`` and so on, last ``"scores"``. The paper's figure 2 shows the feedforward layers.
 
         Raises
         ------

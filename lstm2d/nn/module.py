@@ -21,9 +21,9 @@ class NotLoaded(NamedTuple):
 class Module:
     """A part of a network.
 
-    Every attribute that is a Tensor is a parameter, every one that is a Module, or a list or tuple of Modules,
-    a part of it. Parameters are named by the way to them, ``"lstm.0.weight"``, and come in the order in which
-    the attributes were set.
+    Every attribute that is a Tensor is a parameter; every one that is a Module, or a list or tuple of
+    Modules, is a part. Parameters are named by the way to them, ``"lstm.0.weight"``, and come in the order in
+    which the attributes were set.
     """
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:

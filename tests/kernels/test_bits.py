@@ -1,0 +1,104 @@
+"""Results do not depend, in any bit, on the number of threads or on the other images of a batch."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from lstm2d import Tensor, backward, ops
+from lstm2d.kernels.threads import get_num_threads, set_num_threads
+from lstm2d.tensor import FloatArray
+
+IMAGES, HEIGHT, WIDTH, CHANNELS = 3, 33, 21, 12  # 693 positions: two blocks of linear, the second one short
+
+
+def cross_entropy(x: Tensor) -> Tensor:
+    rng = np.random.default_rng(5)
+    targets = rng.dirichlet(np.ones(CHANNELS), (HEIGHT, WIDTH))
+    weight = rng.random((HEIGHT, WIDTH))
+    n = len(x.data)
+    return ops.soft_cross_entropy(x, np.stack([targets] * n), np.stack([weight] * n))
+
+
+def linear(x: Tensor) -> Tensor:
+    rng = np.random.default_rng(6)
+    weight, bias = rng.standard_normal((CHANNELS, 7)), rng.standard_normal(7)
+    return ops.linear(x, Tensor(weight.astype(x.data.dtype)), Tensor(bias.astype(x.data.dtype)))
+
+
+OPS: dict[str, Callable[[Tensor], Tensor]] = {
+    "linear": linear,
+    "tanh": ops.tanh,
+    "direction_sum": ops.direction_sum,
+    "window_gather": lambda x: ops.window_gather(x, 3),
+    "softmax": ops.softmax,
+    "soft_cross_entropy": cross_entropy,
+    "bilinear_resize": lambda x: ops.bilinear_resize(x, 50, 40),
+    "cubic_resize": lambda x: ops.cubic_resize(x, 50, 40),
+}
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    before = get_num_threads()
+    yield
+    set_num_threads(before)
+
+
+def run(op: Callable[[Tensor], Tensor], x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    leaf = Tensor(x, requires_grad=True)
+    y = op(leaf)
+    images = len(y.data) if y.data.ndim else 1
+    grad = np.random.default_rng(7).standard_normal((1, *y.shape[1:])).astype(x.dtype)
+    backward(y, np.repeat(grad, images, 0).reshape(y.shape))
+    assert leaf.grad is not None
+    return y.data, leaf.grad
+
+
+@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_threads_change_no_bit(name: str, dtype: type, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((IMAGES, HEIGHT, WIDTH, CHANNELS)).astype(dtype)
+    set_num_threads(1)
+    expected = run(OPS[name], x)
+    for threads in (2, 3):
+        set_num_threads(threads)
+        for got, wanted in zip(run(OPS[name], x), expected, strict=True):
+            assert got.tobytes() == wanted.tobytes()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in OPS if name != "soft_cross_entropy"]
+)  # one sum of the batch
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_batch_changes_no_bit(name: str, dtype: type, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((IMAGES, HEIGHT, WIDTH, CHANNELS)).astype(dtype)
+    batch = run(OPS[name], x)
+    for k in range(IMAGES):
+        for got, together in zip(run(OPS[name], x[k : k + 1]), batch, strict=True):
+            assert got.tobytes() == together[k : k + 1].tobytes()
+
+
+def test_loss_of_a_batch_adds_images(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((IMAGES, HEIGHT, WIDTH, CHANNELS))
+    total, grad = run(cross_entropy, x)
+    alone = [run(cross_entropy, x[k : k + 1]) for k in range(IMAGES)]
+    assert float(total) == sum(float(loss) for loss, _ in alone)
+    assert grad.tobytes() == np.concatenate([g for _, g in alone]).tobytes()
+
+
+def test_weight_gradient_adds_images_in_order(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((2, HEIGHT, WIDTH, CHANNELS)).astype(np.float32)
+    grad_y = rng.standard_normal((2, HEIGHT, WIDTH, 7)).astype(np.float32)
+
+    def grads(images: slice) -> tuple[FloatArray, FloatArray]:
+        weight = Tensor(np.ones((CHANNELS, 7), np.float32), requires_grad=True)
+        backward(ops.linear(Tensor(x[images]), weight), grad_y[images])
+        assert weight.grad is not None
+        return weight.grad
+
+    both = grads(slice(0, 2))
+    np.testing.assert_allclose(both, grads(slice(0, 1)) + grads(slice(1, 2)), rtol=2e-6, atol=1e-4)
+    for threads in (1, 2, 3):
+        set_num_threads(threads)
+        assert grads(slice(0, 2)).tobytes() == both.tobytes()

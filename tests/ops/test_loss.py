@@ -1,0 +1,163 @@
+"""softmax and soft_cross_entropy against hand values, SciPy, finite differences and every backend."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.special
+
+from lstm2d import Tensor, backward, kernels
+from lstm2d.errors import ShapeError
+from lstm2d.gradcheck import gradcheck
+from lstm2d.ops import soft_cross_entropy, softmax
+
+BACKENDS = kernels.available("softmax")
+SHAPES = [(1,), (5,), (3, 1), (2, 3, 5, 4), (1, 7, 1, 33), (0, 2, 2, 3), (2, 0, 2, 3)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_softmax_by_hand(backend: str) -> None:
+    x = Tensor(np.array([[0.0, math.log(3)], [700.0, 700.0], [-2000.0, 2000.0]]), requires_grad=True)
+    with kernels.use(backend):
+        y = softmax(x)
+        backward(y, np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]]))
+    np.testing.assert_allclose(y.data, [[0.25, 0.75], [0.5, 0.5], [0.0, 1.0]], rtol=1e-15)
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad, [[0.1875, -0.1875], [-0.5, 0.5], [0.0, 0.0]], rtol=1e-14)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_softmax_gradient(backend: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    with kernels.use(backend):
+        gradcheck(softmax, rng.standard_normal(shape), rng=rng)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nothing_is_hidden(backend: str) -> None:
+    inf, nan = np.inf, np.nan
+    bad = np.array([[nan, 0, 0], [0, nan, 0], [0, 0, nan], [inf, 0, 0], [-inf, -inf, -inf]])
+    with kernels.use(backend):
+        assert np.isnan(softmax(Tensor(bad)).data).all()
+        np.testing.assert_array_equal(softmax(Tensor(np.array([-inf, 0, -inf]))).data, [0, 1, 0])
+        for row in bad:  # also where no target and no weight looks at it
+            scores = np.stack([np.zeros(3), row])[None]
+            for targets in (np.zeros((1, 2, 3)), np.full((1, 2, 3), 1 / 3)):
+                for weight in (np.ones((1, 2)), np.zeros((1, 2))):
+                    assert np.isnan(soft_cross_entropy(Tensor(scores), targets, weight).data)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_loss_by_hand(backend: str) -> None:
+    # ln 2 for the first; ln 4 / 4 + 3 / 4 ln(4/3) for the second; the third is ignored
+    scores = Tensor(np.array([[[0.0, 0.0], [0.0, math.log(3)], [5.0, 7.0]]]), requires_grad=True)
+    targets = np.array([[[1.0, 0.0], [0.25, 0.75], [1.0, 0.0]]])
+    weight = np.array([[1.0, 0.5, 0.0]])
+    expected = math.log(2) + 0.5 * (math.log(4) / 4 + 0.75 * math.log(4 / 3))
+    with kernels.use(backend):
+        loss = soft_cross_entropy(scores, targets, weight)
+        backward(loss, np.array(10.0))
+        mean = soft_cross_entropy(scores, targets, weight, reduction="mean")
+    assert loss.shape == ()
+    assert float(loss.data) == pytest.approx(expected, rel=1e-14)
+    assert float(mean.data) == pytest.approx(expected / 1.5, rel=1e-14)
+    assert scores.grad is not None
+    np.testing.assert_allclose(scores.grad, [[[-5.0, 5.0], [0.0, 0.0], [0.0, 0.0]]], atol=1e-15)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_loss_gradient(
+    backend: str, shape: tuple[int, ...], reduction: str, weighted: bool, rng: np.random.Generator
+) -> None:
+    targets = rng.random(shape)  # class weights: rows need not add up to 1
+    weight = rng.random(shape[:-1]) if weighted else None
+    with kernels.use(backend):
+        gradcheck(
+            lambda x: soft_cross_entropy(x, targets, weight, reduction=reduction),  # type: ignore[arg-type]
+            rng.standard_normal(shape),
+            rng=rng,
+        )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 2e-6), (np.float64, 1e-13)])
+def test_equals_scipy(backend: str, dtype: type, rtol: float, rng: np.random.Generator) -> None:
+    scores = (20 * rng.standard_normal((2, 5, 6, 8))).astype(dtype)
+    targets = rng.dirichlet(np.ones(8), (2, 5, 6))
+    weight = rng.random((2, 5, 6))
+    log_p = scipy.special.log_softmax(scores.astype(np.float64), axis=-1)
+    with kernels.use(backend):
+        loss = soft_cross_entropy(Tensor(scores), targets, weight).data
+        p = softmax(Tensor(scores)).data
+    assert loss.dtype == p.dtype == dtype
+    np.testing.assert_allclose(loss, -(weight[..., None] * targets * log_p).sum(), rtol=rtol)
+    np.testing.assert_allclose(p, np.exp(log_p), rtol=10 * rtol, atol=1e-30)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_huge_scores_keep_a_finite_loss(backend: str, dtype: type) -> None:
+    scores = Tensor(np.array([[1e6, -1e6], [-1e6, 1e6]], dtype), requires_grad=True)
+    with kernels.use(backend):
+        loss = soft_cross_entropy(scores, np.array([[1.0, 0.0], [1.0, 0.0]]))
+        backward(loss)
+    assert float(loss.data) == pytest.approx(2e6)
+    assert scores.grad is not None
+    np.testing.assert_allclose(scores.grad, [[0, 0], [-1, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_impossible_class_without_target_costs_nothing(backend: str) -> None:
+    with kernels.use(backend):
+        loss = soft_cross_entropy(Tensor(np.array([[0.0, -np.inf, 0.0]])), np.array([[0.5, 0.0, 0.5]]))
+        lost = soft_cross_entropy(Tensor(np.array([[0.0, -np.inf, 0.0]])), np.array([[0.5, 0.5, 0.0]]))
+    assert float(loss.data) == pytest.approx(math.log(2))
+    assert float(lost.data) == np.inf
+
+
+def test_mean_of_nothing_is_zero() -> None:
+    scores = Tensor(np.ones((1, 2, 2, 3)), requires_grad=True)
+    loss = soft_cross_entropy(scores, np.zeros((1, 2, 2, 3)), np.zeros((1, 2, 2)), reduction="mean")
+    backward(loss)
+    assert float(loss.data) == 0
+    assert scores.grad is not None
+    assert not scores.grad.any()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 2e-6), (np.float64, 1e-13)])
+def test_backends_agree(backend: str, dtype: type, rtol: float, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((3, 8, 12, 5)).astype(dtype)[:, ::-1, ::2]
+    targets = rng.random((5, 6, 8, 3)).astype(dtype).T
+    weight = rng.random((3, 8, 12)).astype(dtype)[..., ::2]
+    for a in (x, targets, weight):
+        a.setflags(write=False)
+    results = []
+    for name in ("_reference", backend):
+        leaf, scores = Tensor(x, requires_grad=True), Tensor(x, requires_grad=True)
+        with kernels.use(name):
+            y, loss = softmax(leaf), soft_cross_entropy(scores, targets, weight)
+            backward(y, targets)
+            backward(loss)
+        results.append((y.data, leaf.grad, loss.data, scores.grad))
+    for expected, got in zip(*results, strict=True):
+        assert got is not None
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, expected, rtol=rtol, atol=rtol)
+
+
+def test_wrong() -> None:
+    scores, targets = Tensor(np.zeros((1, 2, 3))), np.zeros((1, 2, 3))
+    with pytest.raises(ShapeError, match=r"targets \(1, 2, 2\) do not fit scores \(1, 2, 3\)"):
+        soft_cross_entropy(scores, targets[..., :2])
+    with pytest.raises(ShapeError, match=r"weight \(1, 3\) does not fit"):
+        soft_cross_entropy(scores, targets, np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="'median'"):
+        soft_cross_entropy(scores, targets, reduction="median")  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="single number"):
+        softmax(Tensor(np.array(1.0)))
+    with pytest.raises(TypeError, match="float16"):
+        softmax(Tensor(np.zeros((1, 2), np.float16)))
