@@ -22,7 +22,7 @@ from lstm2d.data.layout import (
     read_split,
     split_names,
 )
-from lstm2d.errors import DataError
+from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image, read_mask
 from lstm2d.random import Purpose, generator
@@ -141,7 +141,7 @@ class DatasetFolder:
             If a split is missing, empty or wrong, if the two share images, or if there is nothing to hold out
             from.
         """
-        samples = self.split(train) if self.splits else self.samples
+        samples = self.split(train) if self.splits or train != "train" else self.samples
         if val == train or val not in self.splits:
             return hold_out(samples, fraction, seed)
         validation = self.split(val)
@@ -182,30 +182,6 @@ class DatasetFolder:
         if labels.min() < 0:
             raise self._unknown_value(sample, mask, labels < 0)
         return image, labels.astype(np.uint8)
-
-    def load_labels(self, sample: Sample) -> NDArray[np.uint8]:
-        """Read a mask alone.
-
-        Parameters
-        ----------
-        sample : Sample
-            Which one.
-
-        Returns
-        -------
-        array of shape (H, W), uint8
-            Class numbers; 255 where ignored.
-
-        Raises
-        ------
-        DataError
-            If the file cannot be read or holds a value that means nothing.
-        """
-        mask = read_mask(sample.mask_path, max_pixels=self.max_pixels)
-        labels = self._labels[mask]
-        if labels.min() < 0:
-            raise self._unknown_value(sample, mask, labels < 0)
-        return labels.astype(np.uint8)
 
     @cached_property
     def _images(self) -> dict[str, Path]:
@@ -263,11 +239,14 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
 
     Raises
     ------
+    ConfigError
+        If the share is not from 0 to below 1.
     DataError
-        If there are not two images, or the share makes no sense.
+        If there are not two images.
     """
     if not 0 <= fraction < 1:
-        raise DataError(f"cannot hold out a share of {fraction:g}", expected="0 to 1, for example 0.1")
+        expected = "0 to below 1, for example 0.1"
+        raise ConfigError("cannot hold out this share", where=f"{fraction:g}", expected=expected)
     if fraction == 0:
         return list(samples), []
     if len(samples) < 2:

@@ -111,7 +111,12 @@ def pair(stems: Iterable[str], images: dict[str, Path], masks: dict[str, Path], 
         raise DataError(
             f"{len(missing)} of {len(stems)} images have no mask ({_some(missing)})",
             where=folder,
-            expected=f"a mask {missing[0]}.png",
+            expected=f"a mask {missing[0]}.png"
+            + (
+                f" (there is {min(masks.values()).name}, for one)"
+                if masks and len(missing) == len(stems)
+                else ""
+            ),
             hint="add the masks, or list only images that have one in splits/",
         )
     return [Sample(s, images[s], masks[s]) for s in stems]
@@ -173,8 +178,8 @@ def read_split(root: Path, name: str, images: dict[str, Path]) -> list[str]:
     if not inside(root, path):
         raise DataError("this link leads outside the dataset's folder", where=path, expected="a file inside")
     seen: dict[str, int] = {}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        stem = line.strip()
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        stem = line.strip(" \t\r")
         if not stem:
             continue
         if stem in seen:
@@ -208,8 +213,8 @@ def read_scenes(path: Path) -> dict[str, str]:
     scenes: dict[str, str] = {}
     if not path.exists():
         return scenes
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        stem, _, scene = line.strip().rpartition(" ")
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        stem, _, scene = line.strip(" \t\r").rpartition(" ")
         if stem:
             scenes[stem.strip()] = scene
         elif scene:
@@ -218,14 +223,13 @@ def read_scenes(path: Path) -> dict[str, str]:
 
 
 def _missing_stem(stem: str, number: int, path: Path, images: dict[str, Path]) -> DataError:
-    shown = stem.replace("\0", "\\0")
     bare = stem.rpartition("/")[2].rpartition(".")[0]
     if "/" in stem or "\\" in stem or "\0" in stem:
-        what, hint = f"line {number}: {shown!r} is no stem", "write file names without folder and ending"
+        what, hint = f"line {number}: {stem!r} is no stem", "write file names without folder and ending"
     elif bare in images:
-        what, hint = f"line {number}: {shown!r} is no stem", f"write {bare!r}, without the ending"
+        what, hint = f"line {number}: {stem!r} is no stem", f"write {bare!r}, without the ending"
     else:
-        what, hint = f"line {number}: there is no image {shown!r}", "add the image or delete the line"
+        what, hint = f"line {number}: there is no image {stem!r}", "add the image or delete the line"
     return DataError(what, where=path, expected="the stem of a file in images/, one a line", hint=hint)
 
 

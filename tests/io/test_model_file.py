@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstm2d.errors import DataError, Lstm2dError, OutputError
@@ -331,6 +331,7 @@ def test_description_of_another_model_does_not_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@settings(deadline=None, derandomize=True, max_examples=50)
 @given(
     shapes=st.dictionaries(
         st.text(min_size=1, max_size=5).filter(lambda s: s != "__metadata__"),

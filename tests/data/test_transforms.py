@@ -1,0 +1,169 @@
+"""Images and labels stay together through every transform."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from lstm2d.data.batches import epoch_order
+from lstm2d.data.transforms import (
+    flip,
+    normalise,
+    pad_labels_to_multiple,
+    pad_to_multiple,
+    random_color,
+    random_flip,
+    random_scale,
+)
+from lstm2d.errors import ShapeError
+
+
+@pytest.fixture
+def image(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a photograph of noise."""
+    return rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def labels(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return labels of the same size."""
+    return rng.integers(0, 4, (6, 8), dtype=np.uint8)
+
+
+def test_normalise_by_hand() -> None:
+    image = np.array([[[10, 20, 30], [12, 26, 30]]], np.uint8)
+    result = normalise(image, (10, 20, 0), (2, 3, 10))
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, [[[0, 0, 3], [1, 2, 3]]], atol=1e-6)
+
+
+def test_normalise_against_the_formula(image: NDArray[np.uint8]) -> None:
+    mean, std = np.array([120.3, 118.2, 99.9]), np.array([60.1, 3.3, 0.7])
+    for source in (image, image.astype(np.float32) / 3):
+        before = source.copy()
+        expected = (source.astype(np.float64) - mean) / std
+        np.testing.assert_allclose(
+            normalise(source, mean.tolist(), std.tolist()), expected, rtol=2e-6, atol=4e-5
+        )
+        np.testing.assert_array_equal(source, before)
+
+
+def test_normalise_other_channels(image: NDArray[np.uint8]) -> None:
+    for mean, std in (((1,), (1,)), ((1, 2, 3), (1, 2))):
+        with pytest.raises(ShapeError, match="channels"):
+            normalise(image, mean, std)
+    with pytest.raises(ShapeError):
+        normalise(image[0], (1, 2, 3), (1, 2, 3))
+
+
+def test_pad_by_hand() -> None:
+    image = np.arange(6).reshape(2, 3, 1)
+    expected = [[0, 1, 2, 2], [3, 4, 5, 5], [3, 4, 5, 5], [3, 4, 5, 5]]
+    np.testing.assert_array_equal(pad_to_multiple(image, 4)[..., 0], expected)
+    labels = np.array([[0, 1, 2], [3, 4, 5]], np.uint8)
+    expected = [[0, 1, 2, 255], [3, 4, 5, 255], [255] * 4, [255] * 4]
+    np.testing.assert_array_equal(pad_labels_to_multiple(labels, 4), expected)
+    assert pad_labels_to_multiple(labels, 4, ignore=9)[3, 3] == 9
+
+
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(rows=st.integers(1, 12), columns=st.integers(1, 12), multiple=st.integers(1, 7))
+def test_pad_any_size(rows: int, columns: int, multiple: int) -> None:
+    image = np.random.default_rng(0).random((rows, columns, 3)).astype(np.float32)
+    labels = np.zeros((rows, columns), np.uint8)
+    padded, labels_padded = pad_to_multiple(image, multiple), pad_labels_to_multiple(labels, multiple)
+    assert padded.shape[:2] == labels_padded.shape
+    for before, after in zip((rows, columns), padded.shape[:2], strict=True):
+        assert after % multiple == 0
+        assert before <= after < before + multiple
+    np.testing.assert_array_equal(padded[:rows, :columns], image)
+    assert (labels_padded == 0).sum() == rows * columns
+    assert padded.dtype == np.float32
+
+
+def test_flip_mirrors_both(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
+    mirrored, mirrored_labels = flip(image, labels)
+    np.testing.assert_array_equal(mirrored[:, 0], image[:, -1])
+    np.testing.assert_array_equal(mirrored_labels, np.fliplr(labels))
+    assert mirrored.flags.c_contiguous
+    np.testing.assert_array_equal(flip(mirrored, mirrored_labels)[0], image)
+
+
+def test_every_second_image_is_mirrored(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
+    turned = 0
+    for seed in range(400):
+        a, b = random_flip(image, labels, np.random.default_rng(seed))
+        mirrored = not np.array_equal(a, image)
+        assert mirrored != np.array_equal(b, labels)
+        turned += mirrored
+    assert 160 < turned < 240
+
+
+def test_scale_by_one_changes_nothing(
+    image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
+) -> None:
+    scaled, scaled_labels = random_scale(image, labels, rng, amount=0)
+    np.testing.assert_allclose(scaled, image, atol=1e-4)
+    np.testing.assert_array_equal(scaled_labels, labels)
+
+
+def test_scale_keeps_labels_with_their_pixels(rng: np.random.Generator) -> None:
+    """Labels follow the picture: they are the picture, and the borders of both stay within a pixel."""
+    labels = np.zeros((40, 60), np.uint8)
+    labels[:25, 10:40] = 3
+    labels[30:, 50:] = 255
+    image = np.repeat(labels[:, :, None], 3, axis=2)
+    sizes = set()
+    for _ in range(20):
+        scaled, scaled_labels = random_scale(image, labels, rng, amount=0.5)
+        sizes.add(scaled_labels.shape)
+        assert scaled.shape == (*scaled_labels.shape, 3)
+        assert scaled.dtype == np.float32
+        assert set(np.unique(scaled_labels)) <= {0, 3, 255}
+        assert scaled_labels.flags.writeable
+        inner = np.abs(scaled[..., 0] - scaled_labels) < 1e-3
+        assert inner.mean() > 0.85
+        ratio = scaled_labels.shape[0] / 40
+        assert 1 / 1.5 - 0.02 <= ratio <= 1.5 + 0.02
+        assert scaled_labels.shape[1] / 60 == pytest.approx(ratio, abs=0.02)
+    assert len(sizes) > 10
+
+
+def test_scale_of_one_pixel(rng: np.random.Generator) -> None:
+    scaled, labels = random_scale(np.full((1, 1, 3), 7.0), np.array([[2]], np.uint8), rng, amount=3)
+    assert (scaled == 7).all()
+    assert (labels == 2).all()
+
+
+def test_colour_by_the_formula(image: NDArray[np.uint8]) -> None:
+    amount, seed = 0.2, 5
+    draws = np.random.default_rng(seed).uniform(-1, 1, 5)
+    shift, contrast, gains = amount * 128 * draws[0], 1.2 ** draws[1], 1.1 ** draws[2:]
+    middle = image.mean()
+    expected = np.clip(((image - middle) * contrast + middle) * gains + shift, 0, 255)
+    result = random_color(image, np.random.default_rng(seed), amount=amount)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-3)
+
+
+def test_no_colour_change(image: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    np.testing.assert_allclose(random_color(image, rng, amount=0), image, atol=1e-4)
+
+
+def test_same_draws_same_result(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
+    def both(seed: int) -> bytes:
+        rng = np.random.default_rng(seed)
+        scaled, _ = random_scale(image, labels, rng, amount=0.3)
+        return random_color(scaled, rng, amount=0.3).tobytes()
+
+    assert both(1) == both(1) != both(2)
+
+
+def test_order_of_an_epoch() -> None:
+    first = epoch_order(100, seed=3, epoch=0)
+    np.testing.assert_array_equal(np.sort(first), np.arange(100))
+    np.testing.assert_array_equal(first, epoch_order(100, seed=3, epoch=0))
+    assert first.tolist() != epoch_order(100, seed=3, epoch=1).tolist()
+    assert first.tolist() != epoch_order(100, seed=4, epoch=0).tolist()
+    assert epoch_order(0, seed=0, epoch=0).size == 0
