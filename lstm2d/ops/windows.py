@@ -74,10 +74,10 @@ def window_targets(
     Returns
     -------
     targets : ndarray of float32, shape (N, H / window, W / window, n_classes)
-        f_c / m for f_c pixels of class c among the m labelled ones of the window, times the class weight;
+        Share f_c / m: f_c pixels of class c among the m labelled ones of the window, times the class weight;
         zero where m is 0.
     weight : ndarray of float32, shape (N, H / window, W / window)
-        m / window^2.
+        Share m / window^2 of labelled pixels.
 
     Raises
     ------
