@@ -1,0 +1,93 @@
+"""How long the command takes from the shell: ``lstm2d --help``, and ``lstm2d predict`` on one 320x240 photo.
+
+Whole processes, from start to exit, one after the other; each ran once before. ``python`` is the interpreter
+alone, the least that any command takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from timing import Task, heading, interleaved, machine, table
+
+SIZE = (320, 240)  # columns, rows
+
+
+def write_photo(path: Path, source: Path | None) -> None:
+    """Save a photo of `SIZE`: the named one, else the rocket that comes with scikit-image."""
+    if source is None:
+        import skimage
+
+        source = Path(skimage.__file__).parent / "data" / "rocket.jpg"
+    image = Image.open(source).convert("RGB")
+    image.resize(SIZE).save(path, quality=92)
+
+
+def command() -> str:
+    """Return the `lstm2d` script of this interpreter."""
+    found = shutil.which("lstm2d", path=str(Path(sys.executable).parent))
+    if found is None:
+        sys.exit("no lstm2d command beside this Python: install the package first")
+    return found
+
+
+def process(words: Sequence[str]) -> Task:
+    """Return a task that runs a command; it exits if the command fails."""
+
+    def run() -> None:
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"{' '.join(words)}: exit code {done.returncode}\n{done.stderr}")
+
+    return Task(run)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("photo", type=Path, nargs="?", help="an image (default: scikit-image's rocket)")
+    parser.add_argument("--model", default="outdoor", help="what to predict with (outdoor)")
+    parser.add_argument("--runs", type=int, default=11, help="measured runs of each command (11)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
+    parser.add_argument("--quick", action="store_true", help="once: does everything run?")
+    options = parser.parse_args()
+    runs = 1 if options.quick else options.runs
+    lstm2d = command()
+    with tempfile.TemporaryDirectory() as folder:
+        photo = Path(folder) / "photo.jpg"
+        write_photo(photo, options.photo)
+        tasks = {
+            "python": process([sys.executable, "-c", "pass"]),
+            "lstm2d --help": process([lstm2d, "--help"]),
+            f"lstm2d predict {options.model} photo.jpg": process(
+                [lstm2d, "predict", options.model, str(photo), "-o", str(Path(folder) / "out")]
+            ),
+        }
+        times = interleaved(tasks, repeats=runs)
+    described = machine([1])
+    rows: list[dict[str, Any]] = [
+        {"case": name, "ours_ms": round(t.ms, 1), "ours_spread": round(t.spread, 3)}
+        for name, t in times.items()
+    ]
+    if options.json:
+        print(json.dumps({"machine": described, "rows": rows}))
+        return
+    print(heading(described))
+    print(f"medians of {runs}, +-: quartiles\n")
+    cells = [(row["case"], f"{row['ours_ms']:.0f}", f"{row['ours_spread']:.0%}") for row in rows]
+    print(table(["process", "ms", "+-"], cells))
+
+
+if __name__ == "__main__":
+    main()
