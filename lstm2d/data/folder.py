@@ -24,6 +24,7 @@ from lstm2d.data.layout import (
 )
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.classes import ClassInfo
+from lstm2d.io.decoding import first_pixel
 from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image, read_mask
 from lstm2d.random import Purpose, generator
 
@@ -205,7 +206,7 @@ class DatasetFolder:
         return guess_description(self.root, folders, used, max_pixels=self.max_pixels)
 
     def _unknown_value(self, sample: Sample, mask: NDArray[np.uint8], wrong: NDArray[np.bool_]) -> DataError:
-        row, column = divmod(int(np.argmax(wrong)), mask.shape[1])
+        row, column = first_pixel(wrong)
         values = [*self._description.values, self._description.ignore]
         n_classes = len(self.classes)
         if values[:-1] == list(range(n_classes)):

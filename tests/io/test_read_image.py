@@ -25,12 +25,6 @@ def photo(rng: np.random.Generator) -> NDArray[np.uint8]:
     return rng.permutation(5 * 7 * 3).astype(np.uint8).reshape(5, 7, 3) * 2
 
 
-def jpeg(shape: tuple[int, int], rng: np.random.Generator) -> bytes:
-    buffer = BytesIO()
-    Image.fromarray(rng.integers(0, 256, (*shape, 3), dtype=np.uint8)).save(buffer, "JPEG")
-    return buffer.getvalue()
-
-
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "ppm", "webp"])
 def test_rgb_comes_back_as_it_is(tmp_path: Path, photo: NDArray[np.uint8], suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
@@ -210,6 +204,13 @@ def test_orientation_of_float_tiff(tmp_path: Path, rng: np.random.Generator, ori
 def test_broken_exif_does_not_hide_the_photo(tmp_path: Path, photo: NDArray[np.uint8]) -> None:
     Image.fromarray(photo).save(tmp_path / "a.png", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\0\x12\0\x03")
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), photo)
+
+
+def test_photo_with_a_second_one_behind_it(tmp_path: Path) -> None:
+    """Phones store a preview or a stereo pair so."""
+    frames = [Image.new("RGB", (16, 8), color) for color in ((200, 0, 0), (0, 200, 0))]
+    frames[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=frames[1:])
+    np.testing.assert_allclose(read_image(tmp_path / "a.jpg"), np.full((8, 16, 3), (200, 0, 0)), atol=3)
 
 
 def test_first_frame_of_an_animation(tmp_path: Path) -> None:
