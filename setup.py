@@ -4,6 +4,7 @@
 """
 
 import os
+import shutil
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -22,6 +23,16 @@ def packages() -> list[str]:
     for name, folder in FOLDERS.items():
         found.update(f"{name}.{sub}" for sub in find_packages(folder))
     return sorted(found)
+
+
+def cimport_path() -> str:
+    """Return a folder with the .pxd files under their import names: an sdist has no links to find them by."""
+    root = Path("build/cimport")
+    for path in Path("kernels").rglob("*.pxd"):
+        target = root / "lstm2d" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)  # with its time: a newer one means compile again
+    return root.as_posix()
 
 
 def extensions() -> list[Extension]:
@@ -43,11 +54,12 @@ setup(
     packages=packages(),
     package_dir=FOLDERS,
     package_data={
-        "lstm2d": ["py.typed", "presets/*.toml", "zoo/*.safetensors"],
+        "lstm2d": ["py.typed", "presets/*.toml", "zoo/*.safetensors", "report/templates/*"],
         "lstm2d.kernels._cython": ["*.pyx", "*.pxd", "*.pyi", "*.h"],
     },
     ext_modules=cythonize(
         extensions(),
+        include_path=[cimport_path()],
         build_dir="build/cython",
         force=DEBUG,
         compiler_directives={
