@@ -1,0 +1,1 @@
+"""Pictures and pages about runs: learning curves, confusion tables, examples, HTML reports."""

@@ -1,0 +1,214 @@
+"""Drawings of figures: learning curves, and the confusion table with class frequencies."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.io.classes import ClassInfo
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, GRID = "#20232a", "#e3e5e8"
+COLOURS = {"loss": "#31688e", "pixel_accuracy": "#1b7f5c", "class_accuracy": "#d1762b", "mean_iou": "#7a4fa3"}
+LABELS = {"pixel_accuracy": "pixel accuracy", "class_accuracy": "class accuracy", "mean_iou": "mean IoU"}
+DPI = 110
+MAX_NUMBERS = 24  # classes up to which a confusion table shows its numbers
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.edgecolor": "#b6bac0",
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.h_pad": 0.09,
+    "figure.constrained_layout.w_pad": 0.09,
+}
+
+
+def plot_curves(rows: Sequence[Mapping[str, float | None]]) -> bytes:
+    """Draw loss and metrics over the epochs.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        What `lstm2d.report.runs.read_results` returns: a row an epoch with "epoch", "loss", and those of
+        "pixel_accuracy", "class_accuracy" and "mean_iou" that were measured (fractions).
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+    """
+    with _figure(8.2, 3.1) as figure:
+        left, right = figure.subplots(1, 2)
+        _curve(left, rows, "loss", "training loss of a window")
+        left.set_title("loss", loc="left", fontweight="bold")
+        left.set_ylim(bottom=0.0)
+        for name, label in LABELS.items():
+            _curve(right, rows, name, label)
+        right.set_title("validation", loc="left", fontweight="bold")
+        right.set_ylim(0.0, 1.0)
+        right.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        if right.lines:
+            right.legend(loc="lower right", frameon=False)
+        for axes in (left, right):
+            axes.set_xlabel("epoch")
+            axes.grid(True)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        return _png(figure)
+
+
+def _curve(axes: Axes, rows: Sequence[Mapping[str, float | None]], name: str, label: str) -> None:
+    """Draw one line, with a dot at its best or only point."""
+    points = [(row["epoch"], row[name]) for row in rows if row.get(name) is not None]
+    if not points:
+        return
+    epochs, values = zip(*points, strict=True)
+    axes.plot(epochs, values, color=COLOURS[name], linewidth=1.8, label=label)
+    best = int(np.argmin(values) if name == "loss" else np.argmax(values))
+    axes.plot(epochs[best], values[best], "o", color=COLOURS[name], markersize=4.5)
+    text = f"{values[best]:.3f}" if name == "loss" else f"{100 * values[best]:.1f} %"
+    near_right = best > 0.7 * len(values)
+    axes.annotate(
+        text,
+        (epochs[best], values[best]),
+        xytext=(-4 if near_right else 4, 6),
+        textcoords="offset points",
+        ha="right" if near_right else "left",
+        color=COLOURS[name],
+        fontsize=8,
+    )
+
+
+def plot_confusion(
+    confusion: NDArray[np.integer[Any]] | Sequence[Sequence[int]],
+    classes: Sequence[ClassInfo],
+    frequencies: Mapping[str, Sequence[float]],
+) -> bytes:
+    """Draw the confusion table with the classes' frequencies beside it.
+
+    Parameters
+    ----------
+    confusion : array of int, shape (K, K)
+        Pixels; row: truth, column: label.
+    classes : sequence of ClassInfo
+        The K classes.
+    frequencies : mapping of str to sequence of float
+        For one or more sets of images, such as "train" and "test", the share of each class's pixels.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+
+    Notes
+    -----
+    After figure 3 of the 2D-LSTM paper. Each row is divided by its sum: the diagonal has the class
+    accuracies.
+    """
+    counts = np.asarray(confusion, dtype=np.float64)
+    total = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
+    k = len(classes)
+    side = min(max(0.42 * k + 1.2, 3.4), 11.0)
+    with _figure(side + 3.4, side) as figure:
+        table, bars = figure.subplots(1, 2, width_ratios=(side, 2.6))
+        _table(table, shares, [info.name for info in classes])
+        _bars(bars, classes, frequencies)
+        return _png(figure)
+
+
+def _table(axes: Axes, shares: NDArray[np.float64], names: Sequence[str]) -> None:
+    """Draw the table itself."""
+    k = len(names)
+    axes.imshow(np.nan_to_num(shares), cmap="Blues", vmin=0.0, vmax=1.0, aspect="equal")
+    size = 8.0 if k <= MAX_NUMBERS else max(3.0, 200.0 / k)
+    shown = [_short(name) for name in names]
+    axes.set_xticks(range(k), shown, rotation=45, ha="right", fontsize=size, parse_math=False)
+    axes.set_yticks(range(k), shown, fontsize=size, parse_math=False)
+    axes.tick_params(length=0)
+    axes.set_xlabel("label")
+    axes.set_ylabel("truth")
+    axes.set_title("labels of each class, % of its pixels", loc="left", fontweight="bold")
+    axes.spines[:].set_visible(False)
+    if k > MAX_NUMBERS:
+        return
+    for row, column in np.ndindex(k, k):
+        share = shares[row, column]
+        text = "-" if np.isnan(share) else f"{100 * share:.0f}"
+        colour = "white" if share > 0.55 else "#8a9099" if not share >= 0.005 else INK
+        axes.text(column, row, text, ha="center", va="center", fontsize=7.5, color=colour)
+
+
+def _bars(axes: Axes, classes: Sequence[ClassInfo], frequencies: Mapping[str, Sequence[float]]) -> None:
+    """Draw the frequencies, a bar a class and set."""
+    k, thick = len(classes), 0.78 / max(len(frequencies), 1)
+    colours = [np.array(info.color) / 255.0 for info in classes]
+    largest = 0.0
+    for number, (name, values) in enumerate(frequencies.items()):
+        places = np.arange(k) + (number - 0.5 * (len(frequencies) - 1)) * thick
+        fade = 1.0 - 0.55 * number / max(len(frequencies) - 1, 1)
+        axes.barh(
+            places,
+            [100.0 * value for value in values],
+            height=0.9 * thick,
+            color=[(*colour, fade) for colour in colours],
+            edgecolor="#6e737a",
+            linewidth=0.6,
+            hatch="" if number == 0 else "////",
+            label=_short(name),
+        )
+        largest = max([largest, *values])
+    axes.set_ylim(k - 0.5, -0.5)
+    axes.set_xlim(0.0, max(112.0 * largest, 1.0))
+    axes.set_yticks([])
+    axes.set_xlabel("% of the pixels")
+    axes.set_title("class frequency", loc="left", fontweight="bold")
+    axes.grid(True, axis="x")
+    axes.set_axisbelow(True)
+    if frequencies:
+        legend = axes.legend(loc="lower right", frameon=False)
+        for handle in legend.legend_handles:
+            if handle is not None and hasattr(handle, "set_facecolor"):
+                handle.set_facecolor("#d5d8dc")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 22 else name[:21] + "…"
+
+
+@contextmanager
+def _figure(width: float, height: float) -> Iterator[Figure]:
+    """Make a figure of so many inches without touching a display or global state."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # class names in scripts that the font lacks show as boxes
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,246 @@
+"""Sheets of pictures with their labels: photograph, truth, labels and overlay below each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.errors import ShapeError
+from lstm2d.io.classes import ClassInfo, palette_of
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw, ImageFont
+
+INK, MUTED, PAPER, EMPTY = (32, 35, 40), (110, 115, 122), (255, 255, 255), (240, 241, 243)
+IGNORED = (0, 0, 0)  # as in the label files
+GAP, MARGIN, TEXT = 6, 14, 15  # pixels
+OPACITY = 0.5
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image and what is known about its pixels.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W, 3)
+        0..255.
+    labels : ndarray of int, shape (H, W)
+        What the model says.
+    truth : ndarray of int, shape (H, W), or None
+        What the mask says.
+    title : str
+        A few words above the image.
+    """
+
+    image: NDArray[Any]
+    labels: NDArray[np.integer[Any]]
+    truth: NDArray[np.integer[Any]] | None
+    title: str
+
+
+def draw_gallery(
+    examples: Sequence[Example], classes: Sequence[ClassInfo], *, cell: tuple[int, int] = (150, 200)
+) -> NDArray[np.uint8]:
+    """Draw a sheet: a column an example with picture, truth, labels and overlay, below them the legend.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        One or more.
+    classes : sequence of ClassInfo
+        Names and colours of the labels.
+    cell : tuple of int
+        Largest height and width of each picture, pixels.
+
+    Returns
+    -------
+    ndarray of uint8, shape (rows, columns, 3)
+        The sheet. The row of the truth is left out where no example has one.
+
+    Raises
+    ------
+    ShapeError
+        If there is no example, or labels do not fit their image.
+    """
+    from PIL import Image, ImageDraw
+
+    _check(examples)
+    names = ["picture", "truth", "labels", "overlay"]
+    if all(example.truth is None for example in examples):
+        names.remove("truth")
+    height, width = cell
+    font = _font(TEXT)
+    left = MARGIN + max(_width(font, name) for name in names) + 2 * GAP
+    top = MARGIN + TEXT + 2 * GAP
+    sheet_width = left + len(examples) * (width + GAP) - GAP + MARGIN
+    foot = top + len(names) * (height + GAP)
+    rows = _legend_rows(classes, font, sheet_width - left - MARGIN)
+    sheet = Image.new("RGB", (sheet_width, foot + GAP + len(rows) * (TEXT + 2 * GAP) + MARGIN), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for row, name in enumerate(names):
+        y = top + row * (height + GAP)
+        draw.text((MARGIN, y + height // 2), name, MUTED, font, anchor="lm")
+        for column, example in enumerate(examples):
+            x = left + column * (width + GAP)
+            _put(sheet, draw, _picture(example, name, classes), (x, y, width, height), font)
+    for column, example in enumerate(examples):
+        title = _fitted(example.title, font, width)
+        draw.text(
+            (left + column * (width + GAP) + width // 2, MARGIN + TEXT // 2), title, INK, font, anchor="mm"
+        )
+    _legend(draw, rows, font, left, foot + GAP)
+    return np.asarray(sheet)
+
+
+def encode_png(sheet: NDArray[np.uint8], *, colours: int | None = None) -> bytes:
+    """Return a picture as PNG.
+
+    Parameters
+    ----------
+    sheet : ndarray of uint8, shape (H, W, 3)
+        The picture.
+    colours : int, optional
+        Keep so many colours only, at most 256: a third of the size, and for a sheet of photographs hardly a
+        difference to the eye.
+
+    Returns
+    -------
+    bytes
+        The file.
+    """
+    from PIL import Image
+
+    image = Image.fromarray(sheet)
+    if colours is not None:
+        image = image.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
+    buffer = BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def coloured(labels: NDArray[np.integer[Any]], classes: Sequence[ClassInfo]) -> NDArray[np.uint8]:
+    """Return labels as a picture in the colours of their classes.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (H, W)
+        Class numbers; others show black.
+    classes : sequence of ClassInfo
+        Their colours.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The picture.
+    """
+    table = np.full((256, 3), IGNORED, dtype=np.uint8)
+    table[: len(classes)] = palette_of(classes)
+    picture: NDArray[np.uint8] = table[labels]
+    return picture
+
+
+def _check(examples: Sequence[Example]) -> None:
+    if not examples:
+        raise ShapeError("a gallery without examples")
+    for example in examples:
+        for labels in (example.labels, example.truth):
+            if labels is not None and labels.shape != example.image.shape[:2]:
+                raise ShapeError(
+                    "labels of another size", where=labels.shape, expected=str(example.image.shape[:2])
+                )
+
+
+def _picture(example: Example, name: str, classes: Sequence[ClassInfo]) -> NDArray[np.uint8] | None:
+    """Return one picture of a column."""
+    image: NDArray[np.uint8] = np.clip(np.rint(example.image), 0, 255).astype(np.uint8)
+    if name == "picture":
+        return image
+    if name == "truth":
+        return None if example.truth is None else coloured(example.truth, classes)
+    labels = coloured(example.labels, classes)
+    if name == "labels":
+        return labels
+    mixed: NDArray[np.uint8] = np.rint((1.0 - OPACITY) * image + OPACITY * labels).astype(np.uint8)
+    return mixed
+
+
+def _put(
+    sheet: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    picture: NDArray[np.uint8] | None,
+    place: tuple[int, int, int, int],
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+) -> None:
+    """Paste a picture into the middle of its cell, as large as fits."""
+    from PIL import Image
+
+    x, y, width, height = place
+    if picture is None:
+        draw.rectangle((x, y, x + width - 1, y + height - 1), fill=EMPTY)
+        draw.text((x + width // 2, y + height // 2), "not known", MUTED, font, anchor="mm")
+        return
+    image = Image.fromarray(picture)
+    scale = min(width / image.width, height / image.height)
+    size = max(round(image.width * scale), 1), max(round(image.height * scale), 1)
+    few = len(np.unique(picture.reshape(-1, 3)[::7], axis=0)) < 64  # labels: no mixed colours at their edges
+    image = image.resize(size, Image.Resampling.NEAREST if few else Image.Resampling.LANCZOS)
+    sheet.paste(image, (x + (width - size[0]) // 2, y + (height - size[1]) // 2))
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)
+
+
+def _width(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str) -> int:
+    return round(font.getlength(text))
+
+
+def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """Return text, cut to a width in pixels; line breaks and the like become spaces."""
+    text = "".join(c if c.isprintable() else " " for c in text)
+    if _width(font, text) <= width:
+        return text
+    while text and _width(font, text + "...") > width:
+        text = text[:-1]
+    return text + "..."
+
+
+def _legend_rows(
+    classes: Sequence[ClassInfo], font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int
+) -> list[list[tuple[ClassInfo, int]]]:
+    """Return the classes of each line of the legend with the place of each, pixels from the left."""
+    rows: list[list[tuple[ClassInfo, int]]] = [[]]
+    x = 0
+    for info in classes:
+        needed = TEXT + GAP + _width(font, _fitted(info.name, font, width - TEXT - GAP)) + 3 * GAP
+        if x + needed > width and rows[-1]:
+            rows.append([])
+            x = 0
+        rows[-1].append((info, x))
+        x += needed
+    return rows
+
+
+def _legend(
+    draw: ImageDraw.ImageDraw,
+    rows: list[list[tuple[ClassInfo, int]]],
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    left: int,
+    top: int,
+) -> None:
+    """Draw the legend."""
+    for line, row in enumerate(rows):
+        y = top + line * (TEXT + 2 * GAP) + GAP
+        for info, x in row:
+            draw.rectangle((left + x, y, left + x + TEXT - 1, y + TEXT - 1), fill=info.color, outline=MUTED)
+            draw.text(
+                (left + x + TEXT + GAP, y + TEXT // 2), _fitted(info.name, font, 400), INK, font, anchor="lm"
+            )

@@ -1,0 +1,286 @@
+"""One HTML file about one or several runs: everything inside it, no script, no network."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lstm2d.io.atomic import write_text
+from lstm2d.report.runs import RunSummary, read_run
+
+TEMPLATE = "report.html.jinja"
+FIGURES = {  # file in RUN/plots: title and what it shows
+    "curves": ("Learning curves", "Loss on the training images, accuracy on the validation images."),
+    "confusion": (
+        "Confusion table",
+        "Row: true class, column: label, in percent of the true class. Right: how often the classes are.",
+    ),
+    "best": ("Best images", "The validation images with the highest share of right pixels."),
+    "worst": ("Worst images", "The validation images with the lowest share of right pixels."),
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a report.
+
+    Parameters
+    ----------
+    title : str
+        A few words.
+    png : bytes
+        The picture as PNG file.
+    text : str
+        What it shows; also for those who cannot see it.
+    """
+
+    title: str
+    png: bytes
+    text: str = ""
+
+    @property
+    def uri(self) -> str:
+        """The picture as data URI."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a report; cells are texts, the first of a row is its heading.
+
+    Parameters
+    ----------
+    header : sequence of str
+        Headings of the columns.
+    rows : sequence of sequence of str
+        The cells.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report.
+
+    Parameters
+    ----------
+    title : str
+        Heading.
+    text : str
+        A paragraph, may be empty.
+    tables : sequence of Table
+        Shown below the text.
+    pictures : sequence of Picture
+        Shown below the tables.
+    details : sequence of (str, str)
+        Heading and text of what is folded away, such as a configuration.
+    """
+
+    title: str
+    text: str = ""
+    tables: Sequence[Table] = field(default_factory=tuple)
+    pictures: Sequence[Picture] = field(default_factory=tuple)
+    details: Sequence[tuple[str, str]] = field(default_factory=tuple)
+
+
+def render(title: str, intro: str, sections: Sequence[Section]) -> str:
+    """Return a report as HTML.
+
+    Parameters
+    ----------
+    title : str
+        Title of the page.
+    intro : str
+        A paragraph below it.
+    sections : sequence of Section
+        The parts.
+
+    Returns
+    -------
+    str
+        The page. All texts are escaped; it can be read without script, style sheets or network.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("lstm2d.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(TEMPLATE).render(title=title, intro=intro, sections=sections)
+
+
+def write_report(path: str | os.PathLike[str], title: str, intro: str, sections: Sequence[Section]) -> None:
+    """Write a report.
+
+    Parameters
+    ----------
+    path : str or path
+        The HTML file.
+    title, intro : str
+        As for `render`.
+    sections : sequence of Section
+        As for `render`.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    write_text(path, render(title, intro, sections))
+
+
+def report_on_runs(runs: Sequence[str | os.PathLike[str]]) -> list[Section]:
+    """Return the sections of a report on runs: a table that compares them, then each by itself.
+
+    Parameters
+    ----------
+    runs : sequence of str or path
+        Run folders.
+
+    Returns
+    -------
+    list of Section
+        For `write_report`.
+
+    Raises
+    ------
+    DataError
+        If a run cannot be read.
+    """
+    summaries = [read_run(path) for path in runs]
+    compared = Section("Runs", tables=(compare(summaries),))
+    return [compared, *(run_section(summary) for summary in summaries)]
+
+
+def compare(summaries: Sequence[RunSummary]) -> Table:
+    """Return a table with a row a run.
+
+    Parameters
+    ----------
+    summaries : sequence of RunSummary
+        The runs.
+
+    Returns
+    -------
+    Table
+        Preset, size, length and validation figures.
+    """
+    header = (
+        "run",
+        "preset",
+        "parameters",
+        "epochs",
+        "training",
+        "pixel accuracy",
+        "class accuracy",
+        "mean IoU",
+    )
+    rows = []
+    for run in summaries:
+        metrics = run.model.metrics
+        figures = [percent(metrics.get(name)) for name in ("pixel_accuracy", "class_accuracy", "mean_iou")]
+        length = "-" if run.seconds is None else minutes(run.seconds)
+        rows.append(
+            (
+                run.name,
+                run.model.preset or "-",
+                f"{run.parameters:,}",
+                str(len(run.results)),
+                length,
+                *figures,
+            )
+        )
+    return Table(header, rows)
+
+
+def run_section(run: RunSummary) -> Section:
+    """Return the section about a run.
+
+    Parameters
+    ----------
+    run : RunSummary
+        The run.
+
+    Returns
+    -------
+    Section
+        Figures of each class, the pictures in RUN/plots, and the configuration.
+    """
+    pictures = []
+    for name, (title, text) in FIGURES.items():
+        file = run.path / "plots" / f"{name}.png"
+        if file.is_file():
+            pictures.append(Picture(title, file.read_bytes(), text))
+    tables = []
+    per_class = run.model.metrics.get("per_class")
+    if isinstance(per_class, dict):
+        tables.append(class_table(per_class))
+    details = [("Configuration", run.config)] if run.config else []
+    return Section(f"Run {run.name}", run.model.trained_on, tables, pictures, details)
+
+
+def class_table(per_class: dict[str, dict[str, float | None]]) -> Table:
+    """Return the figures of each class.
+
+    Parameters
+    ----------
+    per_class : dict of str to dict
+        Class to "accuracy", "iou" and "pixels", as ``evaluate --json`` has them.
+
+    Returns
+    -------
+    Table
+        In percent.
+    """
+    total = sum(figures.get("pixels") or 0 for figures in per_class.values())
+    rows = [
+        (
+            name,
+            percent(figures.get("accuracy")),
+            percent(figures.get("iou")),
+            percent((figures.get("pixels") or 0) / total if total else None),
+        )
+        for name, figures in per_class.items()
+    ]
+    return Table(("class", "accuracy", "IoU", "share of the pixels"), rows)
+
+
+def percent(fraction: object) -> str:
+    """Return a fraction as percent; "absent" for what is no number.
+
+    Parameters
+    ----------
+    fraction : object
+        From a report; None for a class that does not occur.
+
+    Returns
+    -------
+    str
+        With one digit.
+    """
+    return f"{100 * fraction:.1f} %" if isinstance(fraction, int | float) else "absent"
+
+
+def minutes(seconds: float) -> str:
+    """Return a length of time in words.
+
+    Parameters
+    ----------
+    seconds : float
+        0 or more.
+
+    Returns
+    -------
+    str
+        Seconds up to two minutes, minutes up to two hours, then hours.
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
