@@ -32,7 +32,7 @@ SIZES = [
 def parameters(
     rng: np.random.Generator, channels: int, units: int, *, peepholes: bool = True, dtype: type = np.float64
 ) -> list[NDArray[Any]]:
-    """Return weight, recurrent, bias and, if asked, peepholes: small, so that cells do not grow without end."""
+    """Return weight, recurrent, bias and, if asked, peepholes: small, so that cells stay small."""
     shapes = [(4, channels, 5 * units), (4, 2 * units, 5 * units), (4, 5 * units), (4, 5, units)]
     return [(0.3 * rng.standard_normal(s)).astype(dtype) for s in shapes[: 4 if peepholes else 3]]
 
