@@ -1,0 +1,46 @@
+"""Make a bundled model of a training run: add its test figures, what it was trained on and the terms of use.
+
+    python benchmarks/bundle_model.py RUN --data DIR --terms TEXT -o lstm2d/zoo/NAME.safetensors
+
+Labels the test split of DIR once, with the run's best weights, prints the figures and stores them in the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from lstm2d.data.folder import DatasetFolder
+from lstm2d.io.model_file import load_model, save_model
+from lstm2d.predict import find_model
+from lstm2d.predict.evaluate import choose_samples, evaluate
+from lstm2d.predict.predictor import Predictor
+
+FIGURES = ("images", "pixel_accuracy", "class_accuracy", "mean_iou")
+
+
+def main() -> None:
+    """Evaluate, complete and write the model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("run", type=Path, help="run folder, or a model file")
+    parser.add_argument("--data", type=Path, required=True, help="dataset folder with a test split")
+    parser.add_argument("--split", default="test", help="the split to evaluate on")
+    parser.add_argument("--terms", required=True, help="terms of use of the images and of the model")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="file to write")
+    args = parser.parse_args()
+    model = load_model(find_model(str(args.run)))
+    dataset = DatasetFolder(args.data)
+    predictor = Predictor(model, source=args.run)
+    _, samples = choose_samples(dataset, args.split)
+    report = evaluate(predictor, dataset, samples).report
+    figures = {name: report[name] for name in FIGURES}
+    figures["per_class"] = {name: row["accuracy"] for name, row in report["per_class"].items()}
+    metrics = {**model.metrics, "test": figures}
+    save_model(args.out, dataclasses.replace(model, metrics=metrics, terms=args.terms))
+    for name, value in figures.items():
+        print(f"{name}: {value}")
+
+
+if __name__ == "__main__":
+    main()
