@@ -14,7 +14,7 @@ import numpy as np
 from lstm2d.errors import DataError, Lstm2dError, OutputError
 from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.classes import palette_of
-from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image, write_labels, write_overlay
+from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image, read_mask, write_labels, write_overlay
 from lstm2d.predict.inputs import Task
 from lstm2d.predict.manifest import Manifest
 from lstm2d.predict.predictor import FloatArray, LabelArray, Predictor
@@ -143,6 +143,9 @@ def label_files(
     outcome.skipped = len(tasks) - len(to_do)
     names = [c.name for c in predictor.classes]
     record = Manifest(folder / manifest, names, frozenset(str(task.labels) for task in to_do))
+    if options.skip_done:
+        to_do += _complete(record, [task for task in tasks if task not in set(to_do)], folder, len(names))
+        outcome.skipped = len(tasks) - len(to_do)
     for task in to_do:
         _label_one(predictor, task, folder, options, record, outcome)
         outcome.seconds = time.perf_counter() - start
@@ -155,6 +158,29 @@ def label_files(
 def _is_done(folder: Path, task: Task, options: Options) -> bool:
     """Results are written in one step, so one that is there is complete."""
     return all((folder / name).is_file() for name in options.outputs(task))
+
+
+def _complete(record: Manifest, done: Sequence[Task], folder: Path, n_classes: int) -> list[Task]:
+    """Add the rows that are missing: a crash came before them, or other shards have written the results.
+
+    Returns the tasks whose results turn out to be no label images.
+    """
+    wrong = []
+    for task in done:
+        if str(task.labels) in record:
+            continue
+        try:
+            areas = _areas(read_mask(folder / task.labels), n_classes)
+        except DataError:
+            wrong.append(task)
+        else:
+            record.add(str(task.source), str(task.labels), seconds=None, areas=areas)
+    return wrong
+
+
+def _areas(labels: LabelArray, n_classes: int) -> list[float]:
+    fractions: list[float] = (np.bincount(labels.ravel(), minlength=n_classes) / labels.size).tolist()
+    return fractions[:n_classes]
 
 
 def _label_one(
@@ -172,8 +198,8 @@ def _label_one(
         if options.stop_on_error:
             raise
         return
-    areas = np.bincount(labels.ravel(), minlength=len(predictor.classes)) / labels.size
-    record.add(source, target, seconds=time.perf_counter() - start, areas=areas.tolist())
+    areas = _areas(labels, len(predictor.classes))
+    record.add(source, target, seconds=time.perf_counter() - start, areas=areas)
     outcome.done += 1
 
 

@@ -35,10 +35,15 @@ class Manifest:
         self.path = path
         self.columns = [csv_text(name) for name in (*FIXED, *(f"area {name}" for name in classes))]
         kept = [row for row in self._old_rows() if row[1] not in {csv_text(name) for name in replaced}]
+        self._named = {row[1] for row in kept}
         write_text(path, "".join(_line(row) for row in [self.columns, *kept]))
 
+    def __contains__(self, labels: str) -> bool:
+        """Tell whether an earlier prediction has left a row about a label image."""
+        return csv_text(labels) in self._named
+
     def add(
-        self, image: str, labels: str, *, seconds: float, error: str = "", areas: Sequence[float] = ()
+        self, image: str, labels: str, *, seconds: float | None, error: str = "", areas: Sequence[float] = ()
     ) -> None:
         """Append one row.
 
@@ -48,8 +53,8 @@ class Manifest:
             The file that was read.
         labels : str
             The label image, relative to the output folder.
-        seconds : float
-            What it took to read, label and write.
+        seconds : float or None
+            What it took to read, label and write; None where that was not measured.
         error : str
             Why there are no labels.
         areas : sequence of float
@@ -61,7 +66,13 @@ class Manifest:
             If the file cannot be written.
         """
         numbers = [f"{area:.6f}" for area in areas] or [""] * (len(self.columns) - len(FIXED))
-        row = [csv_text(image), csv_text(labels), f"{seconds:.4f}", csv_text(error), *numbers]
+        row = [
+            csv_text(image),
+            csv_text(labels),
+            "" if seconds is None else f"{seconds:.4f}",
+            csv_text(error),
+            *numbers,
+        ]
         try:
             # appended and not written anew: after a crash at most this one row is cut short
             with self.path.open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:

@@ -13,7 +13,7 @@ from PIL import Image
 from lstm2d.errors import DataError, OutputError
 from lstm2d.predict import Predictor, load
 from lstm2d.predict.folder import Options, Outcome, label_files
-from lstm2d.predict.inputs import plan
+from lstm2d.predict.inputs import plan, shard
 from lstm2d.predict.manifest import Manifest, read_manifest
 
 
@@ -283,7 +283,7 @@ FULL_DISK = """
 import resource, sys
 from lstm2d.predict import load
 from lstm2d.predict.folder import label_files
-from lstm2d.predict.inputs import plan
+from lstm2d.predict.inputs import plan, shard
 from lstm2d.errors import OutputError
 predictor = load(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
@@ -323,3 +323,19 @@ def test_sixteen_bit_images_keep_their_depth(
     (folder / "a.png").write_bytes(buffer.getvalue())
     run(predictor, folder, tmp_path / "out")
     np.testing.assert_array_equal(np.array(Image.open(tmp_path / "out/a.png")), gray / 257 > 127.5)
+
+
+def test_skip_done_completes_the_manifest(predictor: Predictor, images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    tasks = plan([images], out)
+    for index in (1, 2):
+        label_files(predictor, shard(tasks, index, 2), out, manifest=f"part{index}.csv")
+    (out / "c.png").write_bytes(b"cut off by somebody")
+    outcome = run(predictor, images, out, Options(skip_done=True))
+    assert (outcome.done, outcome.skipped) == (1, 4)
+    rows = {row["labels"]: row for row in read_manifest(out / "predictions.csv")}
+    assert sorted(rows) == ["a.png", "b.png", "c.png", "sub/a.png", "sub/d.png"]
+    assert [name for name, row in rows.items() if row["seconds"]] == ["c.png"]
+    for name, row in rows.items():
+        assert row["image"] == str(images / name)
+        assert float(row["area bright"]) == pytest.approx(expected_labels(images / name).mean(), abs=1e-6)

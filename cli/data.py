@@ -1,0 +1,178 @@
+"""`lstm2d data`: make and examine folders of images and masks."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lstm2d.cli.evaluate import tell_guess
+from lstm2d.cli.groups import SuggestingGroup
+from lstm2d.cli.output import Console, output_options
+from lstm2d.cli.tables import fields, shortened, text_table
+
+if TYPE_CHECKING:
+    from lstm2d.data.folder import DatasetFolder
+    from lstm2d.data.stats import Statistics
+
+
+@click.group(
+    cls=SuggestingGroup,
+    epilog="""\b
+Examples:
+  lstm2d data synth -o scenes
+  lstm2d data stats scenes
+  lstm2d data stats scenes --split train --json""",
+)
+def data() -> None:
+    """Make and examine folders of images and masks."""
+
+
+@data.command(
+    epilog="""\b
+Examples:
+  lstm2d data synth -o scenes
+  lstm2d data synth -o many --count 2000 --seed 7
+  lstm2d data synth -o large --count 50 --width 320 --height 240"""
+)
+@click.option("--out", "-o", required=True, metavar="DIR", help="Folder to make.")
+@click.option("--count", type=int, default=200, show_default=True, metavar="N", help="Number of scenes.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, metavar="N", help="Decides what is drawn."
+)
+@click.option("--width", type=int, default=160, show_default=True, metavar="N", help="Pixels.")
+@click.option("--height", type=int, default=120, show_default=True, metavar="N", help="Pixels.")
+@output_options
+def synth(console: Console, *, out: str, count: int, seed: int, width: int, height: int) -> None:
+    """Draw outdoor scenes with exact labels.
+
+    In them colour alone cannot tell sky from water, road from building or tree
+    from mountain: where they lie and what is around them can. DIR gets images/,
+    masks/, splits/ (train, val, test) and dataset.toml.
+    """
+    from lstm2d.data.synth import write_dataset
+
+    start = time.perf_counter()
+    sizes = write_dataset(
+        out,
+        count=count,
+        seed=seed,
+        height=height,
+        width=width,
+        progress=lambda done, total: console.progress(f"{done}/{total} scenes"),
+    )
+    seconds = time.perf_counter() - start
+    parts = ", ".join(f"{name} {size}" for name, size in sizes.items())
+    console.say(f"{count} scenes drawn in {seconds:.1f} s ({parts}): {out}")
+    console.result({"data": out, "images": count, "splits": sizes, "seconds": seconds})
+
+
+@data.command(
+    epilog="""\b
+Examples:
+  lstm2d data stats my_photos
+  lstm2d data stats my_photos --split train
+  lstm2d data stats my_photos --json --quiet"""
+)
+@click.argument("folder", metavar="DIR")
+@click.option("--split", metavar="SPLIT", help="Only the images in splits/SPLIT.txt.  [default: all]")
+@output_options
+def stats(console: Console, *, folder: str, split: str | None) -> None:
+    """Count sizes, colours and classes of a dataset.
+
+    DIR holds images/ and masks/, perhaps dataset.toml and splits/. Every image
+    and mask is read, so a broken file or a wrong mask value shows too.
+    """
+    from lstm2d.data.folder import DatasetFolder
+    from lstm2d.data.stats import median_frequency_weights, statistics
+
+    dataset = DatasetFolder(folder)
+    tell_guess(console, dataset)
+    samples = dataset.samples if split is None else dataset.split(split)
+    found = statistics(dataset, samples)
+    weights = median_frequency_weights(found).tolist()
+    console.answer(describe(dataset, found, weights))
+    console.result(as_table(dataset, split, found, weights))
+
+
+def as_table(
+    dataset: DatasetFolder, split: str | None, found: Statistics, weights: list[float]
+) -> dict[str, Any]:
+    """Return the figures as ``--json`` writes them.
+
+    Parameters
+    ----------
+    dataset : DatasetFolder
+        The folder.
+    split : str or None
+        The split, None for all images.
+    found : Statistics
+        Its figures.
+    weights : list of float
+        Weight of each class under ``train.class_weights = "median_frequency"``.
+
+    Returns
+    -------
+    dict
+        Fractions, not percent.
+    """
+    classes = zip(dataset.classes, found.pixels, found.frequencies, weights, strict=True)
+    return {
+        "data": str(dataset.root),
+        "name": dataset.name,
+        "guessed": dataset.guessed,
+        "split": split,
+        "splits": {name: len(dataset.split(name)) for name in dataset.splits},
+        "images": found.images,
+        "sizes": [{"height": h, "width": w, "images": n} for (h, w), n in found.sizes.items()],
+        "mean": found.mean,
+        "std": found.std,
+        "ignored_pixels": found.ignored,
+        "scenes": found.scenes,
+        "per_class": {
+            c.name: {"pixels": pixels, "frequency": share, "median_frequency_weight": weight}
+            for c, pixels, share, weight in classes
+        },
+    }
+
+
+def describe(dataset: DatasetFolder, found: Statistics, weights: list[float]) -> str:
+    """Return the figures as tables.
+
+    Parameters
+    ----------
+    dataset : DatasetFolder
+        The folder.
+    found : Statistics
+        Its figures.
+    weights : list of float
+        Weight of each class.
+
+    Returns
+    -------
+    str
+        80 columns at the most.
+    """
+    common = [f"{w}x{h} ({n})" for (h, w), n in list(found.sizes.items())[:5]]
+    others = f" and {len(found.sizes) - 5} other sizes" if len(found.sizes) > 5 else ""
+    pixels = sum(found.pixels) + found.ignored
+    general = [
+        ("dataset", f"{dataset.name} ({dataset.root})"),
+        ("splits", ", ".join(f"{name} {len(dataset.split(name))}" for name in dataset.splits)),
+        ("images", str(found.images)),
+        ("width x height", ", ".join(common) + others),
+        ("channel mean", ", ".join(f"{v:.2f}" for v in found.mean)),
+        ("channel deviation", ", ".join(f"{v:.2f}" for v in found.std)),
+        ("ignored", f"{100 * found.ignored / pixels:.2f} % of the pixels"),
+    ]
+    if found.scenes:
+        general.append(("scenes", ", ".join(f"{name} {n}" for name, n in found.scenes.items())))
+    rows = [
+        [f"{k} {shortened(c.name, 30)}", f"{count:,}", f"{100 * share:.2f}", f"{weight:.3f}"]
+        for k, (c, count, share, weight) in enumerate(
+            zip(dataset.classes, found.pixels, found.frequencies, weights, strict=True)
+        )
+    ]
+    table = text_table(["class", "pixels", "% of labelled", "median frequency weight"], rows)
+    return f"{fields(general)}\n\n{table}"

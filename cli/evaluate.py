@@ -1,0 +1,116 @@
+"""`lstm2d evaluate`: compare a model's labels with masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lstm2d.cli.options import compute_options
+from lstm2d.cli.output import Console, output_options
+from lstm2d.cli.tables import confusion_table, fields, percent, shortened, text_table
+
+if TYPE_CHECKING:
+    from lstm2d.data.folder import DatasetFolder
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  lstm2d evaluate runs/first my_photos
+  lstm2d evaluate outdoor stanford_background --split test -o images.csv
+  lstm2d evaluate runs/first my_photos --split val --json --quiet"""
+)
+@click.argument("model")
+@click.argument("folder", metavar="DIR")
+@click.option("--split", metavar="SPLIT", help="Images in splits/SPLIT.txt.  [default: test]")
+@click.option("--out", "-o", metavar="CSV", help="Also write the figures of each image to this file.")
+@output_options
+@compute_options
+def evaluate(console: Console, *, model: str, folder: str, split: str | None, out: str | None) -> None:
+    """Compare a model's labels with the masks of a folder.
+
+    MODEL is a model file, the folder of a run, or the name of a bundled model.
+    DIR holds images/, masks/ and splits/. A folder without splits is taken as a
+    whole.
+    """
+    from lstm2d.data.folder import DatasetFolder
+    from lstm2d.io.atomic import write_text
+    from lstm2d.predict import load
+    from lstm2d.predict.evaluate import check_classes, choose_samples, image_table
+    from lstm2d.predict.evaluate import evaluate as run
+
+    predictor = load(model)
+    dataset = DatasetFolder(folder)
+    tell_guess(console, dataset)
+    name, samples = choose_samples(dataset, split)
+    check_classes(predictor, dataset)
+    if name is None:
+        console.say(f"{folder} has no splits: all {len(samples)} images count")
+    result = run(
+        predictor,
+        dataset,
+        samples,
+        report=lambda n, c: console.progress(
+            f"{n}/{len(samples)} images  pixel accuracy {percent(c.pixel_accuracy)} %"
+        ),
+    )
+    if out is not None:
+        write_text(out, image_table(result.images))
+        console.say(f"figures of each image: {out}")
+    console.answer(describe(result.report))
+    console.result(result.report | {"model": model, "data": str(Path(folder)), "split": name})
+
+
+def tell_guess(console: Console, dataset: DatasetFolder) -> None:
+    """Show what was guessed about a folder without dataset.toml, as the file that would make it certain."""
+    if dataset.guessed_toml is not None:
+        console.say(f"no dataset.toml in {dataset.root}, this is guessed:\n")
+        console.say(dataset.guessed_toml)
+
+
+def describe(report: dict[str, Any]) -> str:
+    """Return the figures of an evaluation as tables.
+
+    Parameters
+    ----------
+    report : dict
+        What ``--json`` writes.
+
+    Returns
+    -------
+    str
+        80 columns at the most.
+    """
+    totals = [
+        ("images", str(report["images"])),
+        ("pixel accuracy", f"{percent(report['pixel_accuracy'])} %"),
+        ("class accuracy", f"{percent(report['class_accuracy'])} %"),
+        ("mean IoU", f"{percent(report['mean_iou'])} %"),
+    ]
+    if "foreground_iou" in report:
+        totals.append(("foreground IoU", f"{percent(report['foreground_iou'])} %"))
+    totals += [
+        ("seconds an image", f"{report['seconds_per_image']:.4f}"),
+        ("parameters", f"{report['parameters']:,}"),
+    ]
+    names = list(report["per_class"])
+    pixels = sum(figures["pixels"] for figures in report["per_class"].values())
+    rows = [
+        [
+            f"{k} {shortened(name, 30)}",
+            percent(figures["accuracy"]),
+            percent(figures["iou"]),
+            f"{100 * figures['pixels'] / pixels:.2f}" if pixels else "-",
+        ]
+        for k, (name, figures) in enumerate(report["per_class"].items())
+    ]
+    return "\n\n".join(
+        [
+            fields(totals),
+            text_table(["class", "accuracy %", "IoU %", "% of pixels"], rows),
+            "Of the pixels of each class (rows), percent labelled as (columns):\n"
+            + confusion_table(report["confusion"], names),
+        ]
+    )

@@ -1,0 +1,88 @@
+"""Groups of commands: loaded when used, and helpful about mistyped names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from lstm2d.cli.output import report_failure
+
+
+class SuggestingGroup(click.Group):
+    """A group that says which command was perhaps meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that was typed."""
+        typed, known = args[0], self.list_commands(ctx)
+        if typed in known or typed.startswith("-"):
+            return super().resolve_command(ctx, args)
+        close = get_close_matches(typed, known, n=1, cutoff=0.5)
+        meant = f" Did you mean {close[0]!r}?" if close else ""
+        ctx.fail(f"No such command {typed!r}.{meant}")
+
+
+class LazyGroup(SuggestingGroup):
+    """The program: a group whose commands are imported when they are used, and that always exits with a code.
+
+    Parameters
+    ----------
+    *args : object
+        As click's group takes them.
+    lazy : mapping of str to (str, str)
+        Name of a command: where it lives ("module:object"), and its line on the help page.
+    **kwargs : object
+        As click's group takes them.
+    """
+
+    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy = dict(lazy)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of the help page."""
+        return list(self.lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in self.lazy:
+            return None
+        module, _, name = self.lazy[cmd_name][0].partition(":")
+        command = getattr(import_module(module), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}:{name} is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.lazy.items()])
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:
+        """Run a command line and exit with its code.
+
+        Parameters
+        ----------
+        args : sequence of str, optional
+            The command line without the program's name; by default that of this process.
+        *rest : object
+            As click's `main` takes them.
+        **extra : object
+            As click's `main` takes them.
+        """
+        words = list(sys.argv[1:] if args is None else args)
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(words, *rest, **extra)
+            sys.stdout.flush()  # a reader that has gone shows here, not in Python's last words
+        except SystemExit:
+            raise
+        except BaseException as error:
+            sys.exit(report_failure(error, as_json="--json" in words, traceback="--traceback" in words))
+        sys.exit(code if isinstance(code, int) else 0)

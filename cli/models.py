@@ -1,0 +1,124 @@
+"""`lstm2d models`: the models that come with the package."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lstm2d.cli.output import Console, output_options
+from lstm2d.cli.tables import fields
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+METRICS = {"pixel_accuracy": "pixel", "class_accuracy": "class", "mean_iou": "mean IoU"}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  lstm2d models
+  lstm2d models --json
+  lstm2d predict outdoor photo.jpg -o out"""
+)
+@output_options
+def models(console: Console) -> None:
+    """List the models that come with the package.
+
+    Each with what it was trained on, the terms of use, how well it labels the
+    test images, and the classes it knows. Nothing is ever downloaded.
+    """
+    from lstm2d.predict.zoo import bundled_models
+
+    found = {name: summary(path) for name, path in bundled_models().items()}
+    texts = [f"{name}\n{describe(values)}" for name, values in found.items()]
+    console.answer("\n\n".join(texts) or "no model comes with this installation")
+    console.result({"models": [{"name": name, **values} for name, values in found.items()]})
+
+
+def summary(path: Path) -> dict[str, Any]:
+    """Return what a model file says about itself, without reading its parameters.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    dict
+        As in ``lstm2d models --json``.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    """
+    from lstm2d.io.model_file import read_header
+
+    header = read_header(path)
+    model = header.model
+    return {
+        "path": str(path),
+        "bytes": header.file_bytes,
+        "parameters": header.parameters,
+        "preset": model.preset,
+        "classes": [c.name for c in model.classes],
+        "trained_on": model.trained_on,
+        "terms": model.terms,
+        "metrics": model.metrics,
+    }
+
+
+def describe(values: dict[str, Any]) -> str:
+    """Return one model's lines.
+
+    Parameters
+    ----------
+    values : dict
+        From `summary`.
+
+    Returns
+    -------
+    str
+        Indented, 80 columns at the most.
+    """
+    return fields(
+        [
+            ("  trained on", values["trained_on"]),
+            ("  terms of use", values["terms"]),
+            ("  test accuracy", figures_text(values["metrics"], "test")),
+            ("  classes", ", ".join(values["classes"])),
+            ("  preset", values["preset"]),
+            ("  parameters", f"{values['parameters']:,}"),
+            ("  size", size_text(values["bytes"])),
+        ]
+    )
+
+
+def figures_text(metrics: dict[str, Any], split: str) -> str:
+    """Return the figures that a model file has for one split, in percent.
+
+    Parameters
+    ----------
+    metrics : dict
+        From the model file; figures of a split are a table of their own.
+    split : str
+        "test" or "validation".
+
+    Returns
+    -------
+    str
+        Empty where there are none.
+    """
+    figures = metrics.get(split)
+    if not isinstance(figures, dict):
+        return ""
+    known = [(text, figures.get(key)) for key, text in METRICS.items()]
+    return ", ".join(f"{text} {100 * v:.2f} %" for text, v in known if isinstance(v, int | float))
+
+
+def size_text(size: int) -> str:
+    """Return a file's size in MB or kB."""
+    return f"{size / 1e6:.2f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

@@ -1,0 +1,178 @@
+"""`lstm2d predict`: label every pixel of images."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lstm2d.cli.options import compute_options
+from lstm2d.cli.output import Console, output_options
+from lstm2d.errors import DataError, Lstm2dError, SomeFailedError
+
+if TYPE_CHECKING:
+    from lstm2d.predict.folder import Outcome
+
+MAX_PIXELS = 100_000_000  # a copy: the original needs NumPy, a help page must not (a test compares them)
+LISTED = 20  # failures shown at the end; predictions.csv has all
+
+
+def part_of(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Return I and N of "I/N"."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", value)
+    index, count = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= index <= count:
+        raise click.BadParameter(f"{value!r} is not I/N with I from 1 to N, for example 2/4", ctx, param)
+    return index, count
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  lstm2d predict outdoor photo.jpg -o out
+  lstm2d predict outdoor holiday/ more/ -o out --overlay --skip-done
+  lstm2d predict runs/first 'scans/**/*.tif' -o out --shard 2/4"""
+)
+@click.argument("model")
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.option("--out", "-o", required=True, metavar="OUT", help="Folder for the results.")
+@click.option("--overlay", is_flag=True, help="Also write the labels laid over the image.")
+@click.option("--probabilities", is_flag=True, help="Also write class probabilities (npz).")
+@click.option("--skip-done", is_flag=True, help="Leave images alone whose results are there.")
+@click.option(
+    "--shard", callback=part_of, metavar="I/N", help="Label only part I of N, for several machines."
+)
+@click.option(
+    "--on-error",
+    type=click.Choice(["skip", "stop"]),
+    default="skip",
+    show_default=True,
+    help="What to do when an image cannot be labelled.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=MAX_PIXELS,
+    show_default=True,
+    metavar="N",
+    help="Larger images count as failed.",
+)
+@output_options
+@compute_options
+def predict(
+    console: Console,
+    *,
+    model: str,
+    inputs: tuple[str, ...],
+    out: str,
+    overlay: bool,
+    probabilities: bool,
+    skip_done: bool,
+    shard: tuple[int, int] | None,
+    on_error: str,
+    max_pixels: int,
+) -> None:
+    """Label every pixel of images.
+
+    MODEL is a model file, the folder of a run, or the name of a bundled model.
+    INPUT is an image, a folder (searched with its sub-folders, which OUT gets
+    too) or a quoted pattern.
+
+    OUT gets a palette PNG for each image: colours to look at, class numbers to
+    compute with. predictions.csv lists the images, with the share of each class.
+    A broken image is listed and the others are still labelled (exit code 4).
+    """
+    from lstm2d.predict import load
+    from lstm2d.predict.folder import Options, label_files
+    from lstm2d.predict.inputs import plan
+    from lstm2d.predict.inputs import shard as part
+
+    tasks = plan(inputs, out)
+    manifest = "predictions.csv"
+    if shard is not None:
+        tasks = part(tasks, *shard)
+        manifest = f"predictions-{shard[0]}-of-{shard[1]}.csv"  # parts may run at the same time
+    options = Options(
+        overlay=overlay,
+        probabilities=probabilities,
+        skip_done=skip_done,
+        stop_on_error=on_error == "stop",
+        max_pixels=max_pixels,
+    )
+    predictor = load(model)
+    renamed = [task for task in tasks if task.labels.stem != task.source.stem]
+    if renamed:
+        first = renamed[0]
+        console.warn(f"{len(renamed)} images share names; {first.source} becomes {first.labels}, for example")
+    outcome = label_files(
+        predictor,
+        tasks,
+        out,
+        options=options,
+        manifest=manifest,
+        report=lambda o: console.progress(progress_line(o)),
+    )
+    finish(console, outcome, Path(out), manifest)
+
+
+def progress_line(outcome: Outcome) -> str:
+    """Return how far the work is, how fast, and how long it will still take."""
+    over = outcome.done + len(outcome.failed)
+    to_do = outcome.total - outcome.skipped
+    rate = over / outcome.seconds if outcome.seconds else 0.0
+    left = (to_do - over) / rate if rate else 0.0
+    failed = f"  {len(outcome.failed)} failed" if outcome.failed else ""
+    return f"{over}/{to_do} images  {rate:.1f} images/s  {left:.0f} s left{failed}"
+
+
+def finish(console: Console, outcome: Outcome, out: Path, manifest: str) -> None:
+    """Tell what was done.
+
+    Parameters
+    ----------
+    console : Console
+        Where to tell it.
+    outcome : Outcome
+        The counts.
+    out : Path
+        The output folder.
+    manifest : str
+        Name of the record in it.
+
+    Raises
+    ------
+    SomeFailedError
+        If some images have no labels.
+    DataError
+        If none has.
+    """
+    skipped = f", {outcome.skipped} were done already" if outcome.skipped else ""
+    console.say(f"{outcome.done} images labelled in {outcome.seconds:.1f} s{skipped}: {out}")
+    failed = [{"image": f.image, "error": _what(f.error)} for f in outcome.failed]
+    console.result(
+        {
+            "images": outcome.done,
+            "failed": failed,
+            "skipped": outcome.skipped,
+            "seconds": outcome.seconds,
+            "out": str(out),
+        }
+    )
+    if not failed:
+        return
+    if len(failed) == outcome.total == 1:
+        raise outcome.failed[0].error
+    lines = [f"{f['image']}: {f['error']}" for f in failed[:LISTED]]
+    if len(failed) > LISTED:
+        lines.append(f"and {len(failed) - LISTED} more, see {out / manifest}")
+    what = f"{len(failed)} of {outcome.total} images could not be labelled\n  " + "\n  ".join(lines)
+    raise (DataError if len(failed) == outcome.total else SomeFailedError)(what)
+
+
+def _what(error: Exception) -> str:
+    text = error.what if isinstance(error, Lstm2dError) else f"unexpected {type(error).__name__}: {error}"
+    return " ".join(text.split())

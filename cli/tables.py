@@ -1,0 +1,119 @@
+"""Tables of plain text, for terminals of 80 columns."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+
+WIDTH = 80
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """Return rows as aligned columns.
+
+    Parameters
+    ----------
+    header : sequence of str
+        Names of the columns.
+    rows : sequence of sequence of str
+        Cells, one for each column.
+    left : int, default 1
+        Columns aligned to the left; the others, numbers, to the right.
+
+    Returns
+    -------
+    str
+        Lines without trailing blanks.
+    """
+    cells = [list(header), *(list(row) for row in rows)]
+    widths = [max(columns(row[k]) for row in cells) for k in range(len(header))]
+    lines = []
+    for row in cells:
+        parts = [
+            text + " " * (width - columns(text)) if k < left else " " * (width - columns(text)) + text
+            for k, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(parts).rstrip())
+    return "\n".join(lines)
+
+
+def fields(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return names and values, one pair a line, long values wrapped.
+
+    Parameters
+    ----------
+    pairs : sequence of (str, str)
+        Name and value.
+
+    Returns
+    -------
+    str
+        The lines.
+    """
+    indent = max(columns(name) for name, _ in pairs) + 2
+    lines = []
+    for name, value in pairs:
+        begin = name + " " * (indent - columns(name))
+        lines += textwrap.wrap(
+            value or "-",
+            WIDTH,
+            initial_indent=begin,
+            subsequent_indent=" " * indent,
+            break_on_hyphens=False,
+            break_long_words=False,  # a path must stay one
+        )
+    return "\n".join(lines)
+
+
+def confusion_table(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> str:
+    """Return a confusion table in percent of the true pixels, cut into blocks of columns that fit a terminal.
+
+    Parameters
+    ----------
+    matrix : sequence of sequence of int
+        Pixels; rows are the true classes, columns the predicted ones.
+    names : sequence of str
+        Names of the classes.
+
+    Returns
+    -------
+    str
+        Columns are headed by the number of the class; a class without pixels has dashes.
+    """
+    numbers = [str(k) for k in range(len(names))]
+    labels = [f"{k} {shortened(name, 20)}" for k, name in enumerate(names)]
+    first = max(columns(label) for label in ["truth \\ label", *labels])
+    per_block = max(1, (WIDTH - first) // 7)
+    blocks = []
+    for start in range(0, len(names), per_block):
+        part = slice(start, start + per_block)
+        rows = [
+            [label, *(_percent(v, sum(row)) for v in row[part])]
+            for label, row in zip(labels, matrix, strict=True)
+        ]
+        blocks.append(text_table(["truth \\ label", *(n.rjust(5) for n in numbers[part])], rows))
+    return "\n\n".join(blocks)
+
+
+def percent(fraction: float | None) -> str:
+    """Return a fraction as percent with two digits, "absent" for None."""
+    return "absent" if fraction is None else f"{100 * fraction:.2f}"
+
+
+def shortened(text: str, width: int) -> str:
+    """Return `text`, cut to so many characters."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def columns(text: str) -> int:
+    """Return how wide `text` is on a terminal: Chinese, for example, takes two columns a character."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text if not unicodedata.combining(c)
+    )
+
+
+def _percent(value: int, total: int) -> str:
+    return f"{100 * value / total:.1f}" if total else "-"

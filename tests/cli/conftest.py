@@ -1,0 +1,83 @@
+"""Run commands inside the test's process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from lstm2d.cli import main
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command wrote, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The last line of stdout, which must be one JSON object."""
+        value = json.loads(self.out.splitlines()[-1])
+        assert isinstance(value, dict)
+        return value
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def lstm2d() -> Run:
+    """Return a function that runs `lstm2d` with some arguments."""
+
+    def run(*args: object) -> Ran:
+        result = CliRunner().invoke(main, [str(a) for a in args])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return Ran(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture
+def photos(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """Return a folder of three images, one of them in a sub-folder."""
+    folder = tmp_path / "photos"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a.png", "b.png", "sub/c.png"):
+        Image.fromarray(rng.integers(0, 256, (6, 9, 3), dtype=np.uint8)).save(folder / name)
+    return folder
+
+
+CLASSES = "".join(
+    f'[[classes]]\nname = "{name}"\ncolor = [{k}, {k}, {k}]\n'
+    for k, name in enumerate(["dark", "bright", "never"])
+)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """Return a dataset of two images for the brightness model: 5 of 7 labelled pixels are as it says."""
+    root = tmp_path / "dataset"
+    for name in ("images", "masks", "splits"):
+        (root / name).mkdir(parents=True)
+    (root / "dataset.toml").write_text(f'name = "two"\nignore = 255\n{CLASSES}')
+    write_sample(root, "a", [0, 0, 255, 255], [0, 1, 1, 255])
+    write_sample(root, "b", [255, 255, 0, 255], [1, 0, 0, 1])
+    (root / "splits/test.txt").write_text("a\nb\n")
+    return root
+
+
+def write_sample(root: Path, stem: str, reds: list[int], mask: list[int]) -> None:
+    """Write an image of one row and its mask."""
+    image = np.repeat(np.array([reds], np.uint8)[:, :, None], 3, axis=2)
+    Image.fromarray(image).save(root / f"images/{stem}.png")
+    Image.fromarray(np.array([mask], np.uint8)).save(root / f"masks/{stem}.png")

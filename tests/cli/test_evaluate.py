@@ -1,0 +1,139 @@
+"""`lstm2d evaluate` from the outside."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def test_json(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:
+    ran = lstm2d("evaluate", brightness_model, dataset, "--json")
+    assert ran.code == 0
+    assert len(ran.out.splitlines()) == 1
+    assert set(ran.json) == {
+        "images",
+        "pixel_accuracy",
+        "class_accuracy",
+        "mean_iou",
+        "per_class",
+        "confusion",
+        "seconds_per_image",
+        "parameters",
+        "model",
+        "data",
+        "split",
+    }
+    assert ran.json["images"] == 2
+    assert ran.json["pixel_accuracy"] == pytest.approx(5 / 7)
+    assert ran.json["class_accuracy"] == pytest.approx((2 / 3 + 3 / 4) / 2)
+    assert ran.json["mean_iou"] == pytest.approx((2 / 4 + 3 / 5) / 2)
+    assert ran.json["confusion"] == [[2, 1, 0], [1, 3, 0], [0, 0, 0]]
+    assert ran.json["per_class"]["never"] == {"accuracy": None, "iou": None, "pixels": 0}
+    assert ran.json["split"] == "test"
+
+
+def test_tables(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:
+    ran = lstm2d("evaluate", brightness_model, dataset)
+    assert ran.code == 0
+    assert ran.err == ""
+    lines = ran.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "pixel accuracy    71.43 %" in lines
+    assert "class accuracy    70.83 %" in lines
+    assert "mean IoU          55.00 %" in lines
+    cells = [line.split() for line in lines]
+    assert ["0", "dark", "66.67", "50.00", "42.86"] in cells
+    assert ["2", "never", "absent", "absent", "0.00"] in cells
+    assert ["0", "dark", "66.7", "33.3", "0.0"] in cells
+    assert ["2", "never", "-", "-", "-"] in cells
+
+
+def test_figures_of_each_image(
+    lstm2d: Callable, brightness_model: Path, dataset: Path, tmp_path: Path
+) -> None:
+    ran = lstm2d("evaluate", brightness_model, dataset, "-o", tmp_path / "images.csv")
+    assert ran.code == 0
+    assert "images.csv" in ran.err
+    with (tmp_path / "images.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == ["a", "b"]
+    assert [row["labelled_pixels"] for row in rows] == ["3", "4"]
+    assert [float(row["pixel_accuracy"]) for row in rows] == pytest.approx([2 / 3, 3 / 4], abs=1e-6)
+
+
+def test_a_folder_without_splits_says_so(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:
+    (dataset / "splits/test.txt").unlink()
+    (dataset / "splits").rmdir()
+    ran = lstm2d("evaluate", brightness_model, dataset, "--json")
+    assert ran.code == 0
+    assert "no splits: all 2 images count" in ran.err
+    assert ran.json["split"] is None
+    assert ran.json["images"] == 2
+
+
+def test_a_guess_is_shown_as_toml(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:
+    (dataset / "dataset.toml").unlink()
+    ran = lstm2d("evaluate", brightness_model, dataset)
+    assert ran.code == 0
+    assert "[[classes]]" in ran.err
+    assert "pixel accuracy    71.43 %" in ran.out
+
+
+def test_a_missing_folder(lstm2d: Callable, brightness_model: Path, tmp_path: Path) -> None:
+    ran = lstm2d("evaluate", brightness_model, tmp_path / "nowhere", "--json")
+    assert ran.code == 3
+    assert ran.json["error"]["what"] == "folder not found"
+    assert "nowhere" in ran.err
+
+
+@pytest.mark.parametrize(("split", "part"), [("empty", "empty split"), ("val", "no split 'val'")])
+def test_a_missing_or_empty_split(
+    lstm2d: Callable, brightness_model: Path, dataset: Path, split: str, part: str
+) -> None:
+    (dataset / "splits/empty.txt").write_text("")
+    ran = lstm2d("evaluate", brightness_model, dataset, "--split", split)
+    assert ran.code == 3
+    assert part in ran.err
+    assert f"{split}.txt" in ran.err
+
+
+def test_a_mask_of_another_size(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:
+    Image.fromarray(np.zeros((2, 4), np.uint8)).save(dataset / "masks/b.png")
+    ran = lstm2d("evaluate", brightness_model, dataset)
+    assert ran.code == 3
+    assert "b.png" in ran.err
+    assert ran.err.count("Error: ") == 1
+    assert ran.out == ""
+
+
+def test_a_mask_value_out_of_range(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:
+    Image.fromarray(np.array([[0, 1, 17, 1]], np.uint8)).save(dataset / "masks/b.png")
+    ran = lstm2d("evaluate", brightness_model, dataset)
+    assert ran.code == 3
+    assert "mask value 17 at row 0, column 2" in ran.err
+    assert "b.png" in ran.err
+
+
+def test_a_truncated_image(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:
+    whole = (dataset / "images/b.png").read_bytes()
+    (dataset / "images/b.png").write_bytes(whole[: len(whole) // 2])
+    ran = lstm2d("evaluate", brightness_model, dataset)
+    assert ran.code == 3
+    assert "b.png" in ran.err
+
+
+def test_other_classes(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:
+    text = (dataset / "dataset.toml").read_text().replace('"bright"', '"shiny"')
+    (dataset / "dataset.toml").write_text(text)
+    ran = lstm2d("evaluate", brightness_model, dataset)
+    assert ran.code == 3
+    assert "does not know shiny; the dataset lacks bright" in ran.err
+
+
+def test_an_unwritable_csv(lstm2d: Callable, brightness_model: Path, dataset: Path, tmp_path: Path) -> None:
+    ran = lstm2d("evaluate", brightness_model, dataset, "-o", tmp_path / "no/such/folder.csv")
+    assert ran.code == 5
+    assert "folder.csv" in ran.err
