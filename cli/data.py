@@ -38,9 +38,7 @@ Examples:
 )
 @click.option("--out", "-o", required=True, metavar="DIR", help="Folder to make.")
 @click.option("--count", type=int, default=200, show_default=True, metavar="N", help="Number of scenes.")
-@click.option(
-    "--seed", type=int, default=0, show_default=True, metavar="N", help="Decides what is drawn."
-)
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Decides what is drawn.")
 @click.option("--width", type=int, default=160, show_default=True, metavar="N", help="Pixels.")
 @click.option("--height", type=int, default=120, show_default=True, metavar="N", help="Pixels.")
 @output_options
