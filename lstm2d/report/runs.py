@@ -102,7 +102,7 @@ def read_results(path: str | os.PathLike[str]) -> list[Row]:
     try:
         with open(path, encoding="utf-8", newline="") as file:
             return [
-                {name: float(cell) if cell else None for name, cell in row.items() if name is not None}
+                {name: float(cell) if cell else None for name, cell in row.items()}
                 for row in csv.DictReader(file)
             ]
     except (OSError, ValueError, TypeError, csv.Error) as error:

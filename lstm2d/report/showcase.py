@@ -1,0 +1,127 @@
+"""What the demo shows: labelled scenes, a labelled photograph, and a page about them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from lstm2d.data.folder import DatasetFolder, Sample
+from lstm2d.io.atomic import make_folder, write_bytes
+from lstm2d.io.classes import palette_of
+from lstm2d.io.images import read_image, write_labels, write_overlay
+from lstm2d.predict.evaluate import Evaluation
+from lstm2d.predict.predictor import Predictor
+from lstm2d.report.gallery import Example, draw_gallery, encode_png
+from lstm2d.report.html import Picture, Section, class_table, percent, report_on_runs, write_report
+from lstm2d.report.plots import label_sample
+
+SHOWN = 4  # scenes on the sheet, beside the photograph
+
+INTRO = (
+    "A recurrent network that reads a picture from its four corners was trained on drawn outdoor scenes. "
+    "In these, sky and water, road and building, tree and mountain have the same colours: what a pixel is "
+    "depends on its surroundings."
+)
+
+
+def photograph() -> Path | None:
+    """Return scikit-image's own outdoor photograph, rocket.jpg; nothing is downloaded.
+
+    Returns
+    -------
+    Path or None
+        The file in the installed package; None if it is installed without.
+    """
+    with suppress(ImportError, ValueError):
+        package = importlib.util.find_spec("skimage")
+        for place in (package.submodule_search_locations or []) if package else []:
+            path = Path(place) / "data" / "rocket.jpg"
+            if path.is_file():
+                return path
+    return None
+
+
+def label_all(
+    folder: Path,
+    dataset: DatasetFolder,
+    samples: Sequence[Sample],
+    evaluation: Evaluation,
+    model: Predictor,
+    bundled: Predictor,
+) -> list[Example]:
+    """Label scenes with the new model and the photograph with the bundled one, and write the labels.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder to make for labels and overlays.
+    dataset : DatasetFolder
+        The scenes.
+    samples : sequence of Sample
+        The test scenes; the first few are shown.
+    evaluation : Evaluation
+        Their figures.
+    model, bundled : Predictor
+        The two models.
+
+    Returns
+    -------
+    list of Example
+        For the sheet.
+    """
+    make_folder(folder)
+    named = []
+    for sample, score in list(zip(samples, evaluation.images, strict=True))[:SHOWN]:
+        example = label_sample(model, dataset, sample, score.pixel_accuracy or 0.0)
+        named.append((sample.stem, example, dataset.classes))
+    photo = photograph()
+    if photo is not None:
+        image = read_image(photo)
+        example = Example(image, bundled.predict(image), None, f"{photo.name} (outdoor)")
+        named.append((photo.stem, example, bundled.classes))
+    for name, example, classes in named:
+        palette = palette_of(classes)
+        write_labels(folder / f"{name}.png", example.labels, palette)
+        write_overlay(folder / f"{name}_overlay.png", example.image, example.labels, palette)
+    return [example for _, example, _ in named]
+
+
+def write_pages(root: Path, examples: Sequence[Example], evaluation: Evaluation, bundled: Predictor) -> None:
+    """Write gallery.png and report.html.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the demo, with the training run in "run".
+    examples : sequence of Example
+        What was labelled.
+    evaluation : Evaluation
+        Figures of the test scenes.
+    bundled : Predictor
+        The model in the package.
+    """
+    sheet = encode_png(draw_gallery(examples, bundled.classes), colours=256)
+    write_bytes(root / "gallery.png", sheet)
+    labels = Section(
+        "Labels",
+        "Scenes that the network did not see in training, and a photograph. The network labelled the scenes, "
+        "the model in the package the photograph.",
+        pictures=(Picture("Labels", sheet, "Each column is one picture."),),
+    )
+    report = evaluation.report
+    figures = ", ".join(
+        f"{name} {percent(report[key])}"
+        for key, name in (
+            ("pixel_accuracy", "pixel accuracy"),
+            ("class_accuracy", "class accuracy"),
+            ("mean_iou", "mean IoU"),
+        )
+    )
+    tested = Section(
+        "Test scenes", f"{report['images']} scenes: {figures}.", (class_table(report["per_class"]),)
+    )
+    trained = report_on_runs([root / "run"])
+    about = Section("Model in the package", f"{bundled.model.trained_on}\n{bundled.model.terms}")
+    write_report(root / "report.html", "lstm2d demo", INTRO, [labels, tested, *trained, about])

@@ -1,0 +1,96 @@
+"""What the figures show, read back from matplotlib."""
+
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lstm2d.io.classes import ClassInfo
+from lstm2d.report import figures
+
+CLASSES = tuple(ClassInfo(name, (10 * k, 20, 30)) for k, name in enumerate(("sky", "$tree$", "道路")))
+ROWS: list[dict[str, float | None]] = [
+    {"epoch": 1.0, "loss": 2.0, "pixel_accuracy": 0.5, "class_accuracy": 0.4, "mean_iou": None},
+    {"epoch": 2.0, "loss": 1.0, "pixel_accuracy": None, "class_accuracy": None, "mean_iou": None},
+    {"epoch": 3.0, "loss": 1.5, "pixel_accuracy": 0.8, "class_accuracy": 0.3, "mean_iou": 0.25},
+]
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Return a list that gets the figures that are drawn."""
+    kept: list[Figure] = []
+    encode = figures._png
+
+    def keep(figure: Figure) -> bytes:
+        kept.append(figure)
+        return encode(figure)
+
+    monkeypatch.setattr(figures, "_png", keep)
+    return kept
+
+
+def size(png: bytes) -> tuple[int, int]:
+    with Image.open(BytesIO(png)) as image:
+        image.load()
+        return image.size
+
+
+def test_curves(drawn: list[Figure]) -> None:
+    width, height = size(figures.plot_curves(ROWS))
+    assert (width, height) == (902, 341)
+    loss, metrics = drawn[0].axes
+    assert loss.lines[0].get_xydata().tolist() == [[1, 2], [2, 1], [3, 1.5]]
+    assert loss.lines[1].get_xydata().tolist() == [[2, 1]]  # the lowest
+    assert [t.get_text() for t in loss.texts] == ["1.000"]
+    lines = {line.get_label(): line.get_xydata().tolist() for line in metrics.lines[::2]}
+    assert lines == {
+        "pixel accuracy": [[1, 0.5], [3, 0.8]],
+        "class accuracy": [[1, 0.4], [3, 0.3]],
+        "mean IoU": [[3, 0.25]],
+    }
+    assert [t.get_text() for t in metrics.texts] == ["80.0 %", "40.0 %", "25.0 %"]
+
+
+@pytest.mark.parametrize("rows", [[], ROWS[:1], [{"epoch": 1.0, "loss": None}]])
+def test_curves_of_short_runs(rows: list[dict[str, float | None]]) -> None:
+    assert size(figures.plot_curves(rows)) == (902, 341)
+
+
+def test_same_bytes_again() -> None:
+    assert figures.plot_curves(ROWS) == figures.plot_curves(ROWS)
+
+
+def test_confusion(drawn: list[Figure]) -> None:
+    confusion = [[6, 2, 0], [1, 3, 0], [0, 0, 0]]
+    figures.plot_confusion(confusion, CLASSES, {"training": [0.5, 0.5, 0.0], "test": [8 / 12, 4 / 12, 0.0]})
+    table, bars = drawn[0].axes
+    numbers = [t.get_text() for t in table.texts]
+    assert numbers == ["75", "25", "0", "25", "75", "0", "-", "-", "-"]
+    assert [t.get_text() for t in table.get_yticklabels()] == ["sky", "$tree$", "道路"]
+    widths = [bar.get_width() for bar in bars.patches]
+    assert widths == pytest.approx([50, 50, 0, 100 * 8 / 12, 100 * 4 / 12, 0])
+    places = [bar.get_y() + bar.get_height() / 2 for bar in bars.patches]
+    assert np.rint(places).astype(int).tolist() == [0, 1, 2, 0, 1, 2]  # beside the rows of the table
+    assert table.get_ylim() == bars.get_ylim()
+    assert [t.get_text() for t in bars.get_legend().get_texts()] == ["training", "test"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 33])
+def test_confusion_of_few_and_many_classes(count: int, drawn: list[Figure]) -> None:
+    classes = [ClassInfo("a very long name of a class " * 2 + str(k), (k, k, k)) for k in range(count)]
+    shares: Sequence[float] = [1 / count] * count
+    figures.plot_confusion(np.eye(count, dtype=int), classes, {"all": shares})
+    assert len(drawn[0].axes[0].texts) == (count * count if count <= figures.MAX_NUMBERS else 0)
+
+
+def test_no_global_state_of_matplotlib_changes() -> None:
+    import matplotlib as mpl
+
+    before = {name: mpl.rcParams[name] for name in figures._STYLE}
+    assert before != figures._STYLE
+    figures.plot_curves(ROWS)
+    assert {name: mpl.rcParams[name] for name in figures._STYLE} == before

@@ -1,0 +1,99 @@
+"""Sheets of pictures and labels."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lstm2d.errors import ShapeError
+from lstm2d.io.classes import ClassInfo
+from lstm2d.report.gallery import EMPTY, Example, coloured, draw_gallery, encode_png
+
+CLASSES = (ClassInfo("left", (200, 0, 0)), ClassInfo("right", (0, 0, 100)))
+
+
+def halves(title: str = "halves", *, truth: bool = True) -> Example:
+    """Return a grey image of 60 rows and 80 columns, class 1 in its right half; in truth all is class 0."""
+    image = np.full((60, 80, 3), 100, dtype=np.uint8)
+    labels = np.zeros((60, 80), dtype=np.uint8)
+    labels[:, 40:] = 1
+    return Example(image, labels, np.zeros_like(labels) if truth else None, title)
+
+
+def count(sheet: np.ndarray, colour: tuple[int, int, int]) -> int:
+    return int((sheet == np.array(colour)).all(axis=-1).sum())
+
+
+def test_pixels_of_an_unscaled_sheet() -> None:
+    sheet = draw_gallery([halves()], CLASSES, cell=(60, 80))
+    swatch = 13 * 13  # inside the outline of 15 x 15
+    assert count(sheet, (100, 100, 100)) == 60 * 80
+    # truth: all; labels: half; legend
+    assert count(sheet, (200, 0, 0)) == 60 * 80 + 60 * 40 + swatch
+    assert count(sheet, (0, 0, 100)) == 60 * 40 + swatch
+    # overlay: the mean of grey and colour, by hand
+    assert count(sheet, (150, 50, 50)) == 60 * 40
+    assert count(sheet, (50, 50, 100)) == 60 * 40
+
+
+def test_rows_are_picture_truth_labels_overlay() -> None:
+    sheet = draw_gallery([halves()], CLASSES, cell=(60, 80))
+    colours = {"picture": (100,) * 3, "truth": (200, 0, 0), "labels": (0, 0, 100), "overlay": (150, 50, 50)}
+    first = {
+        name: np.nonzero((sheet == np.array(colour)).all(axis=-1))[0].min()
+        for name, colour in colours.items()
+    }
+    assert list(first) == sorted(first, key=lambda name: first[name])
+    assert first["truth"] - first["picture"] == 66
+    assert first["overlay"] - first["labels"] == 66
+
+
+def test_unknown_truth() -> None:
+    mixed = draw_gallery([halves(), halves(truth=False)], CLASSES, cell=(60, 80))
+    without = draw_gallery([halves(truth=False)] * 2, CLASSES, cell=(60, 80))
+    assert count(mixed, EMPTY) > 60 * 80 / 2  # an empty cell with a few words
+    assert count(without, EMPTY) == 0
+    assert mixed.shape[0] - without.shape[0] == 66  # no row of truth
+
+
+def test_other_proportions_stay_within_their_cell() -> None:
+    tall = Example(np.full((300, 30, 3), 100, np.uint8), np.zeros((300, 30), np.uint8), None, "tall")
+    sheet = draw_gallery([tall], CLASSES, cell=(60, 80))
+    assert count(sheet, (100, 100, 100)) == 60 * 6
+
+
+def test_ignored_pixels_are_black() -> None:
+    labels = np.array([[0, 1, 255]])
+    assert coloured(labels, CLASSES).tolist() == [[[200, 0, 0], [0, 0, 100], [0, 0, 0]]]
+
+
+def test_float_images_and_odd_titles() -> None:
+    example = halves("a title\nthat is <far> too long for its column $x$")
+    soft = Example(example.image.astype(np.float32) + 0.4, example.labels, None, example.title)
+    sheet = draw_gallery([soft], CLASSES, cell=(60, 80))
+    assert count(sheet, (100, 100, 100)) == 60 * 80
+    assert sheet.shape[1] == draw_gallery([halves(truth=False)], CLASSES, cell=(60, 80)).shape[1]
+
+
+def test_many_classes_take_more_lines() -> None:
+    many = [ClassInfo(f"a class of number {k}", (k, 255 - k, 7)) for k in range(33)]
+    sheet = draw_gallery([halves()], many, cell=(60, 80))
+    assert all(count(sheet, info.color) >= 13 * 13 for info in many)
+
+
+def test_png_keeps_pixels_or_saves_room(rng: np.random.Generator) -> None:
+    sheet = rng.integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    exact, small = encode_png(sheet), encode_png(sheet, colours=256)
+    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(exact))), sheet)
+    assert len(small) < 0.6 * len(exact)
+    near = np.asarray(Image.open(BytesIO(small)).convert("RGB")).astype(int)
+    assert np.abs(near - sheet).mean() < 25
+
+
+def test_wrong_sizes() -> None:
+    with pytest.raises(ShapeError, match="without examples"):
+        draw_gallery([], CLASSES)
+    wrong = Example(np.zeros((4, 5, 3)), np.zeros((5, 4), int), None, "")
+    with pytest.raises(ShapeError, match="another size"):
+        draw_gallery([wrong], CLASSES)

@@ -1,0 +1,67 @@
+"""The pictures of a run whose figures are known."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lstm2d.data.folder import DatasetFolder
+from lstm2d.errors import DataError
+from lstm2d.report import plots
+from lstm2d.report.gallery import Example
+from lstm2d.report.plots import class_shares, write_run_plots
+
+
+def test_all_pictures(run_folder: Path, red_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables: list[tuple[Any, Mapping[str, Sequence[float]]]] = []
+    sheets: list[Sequence[Example]] = []
+    confusion, gallery = plots.plot_confusion, plots.draw_gallery
+    monkeypatch.setattr(
+        plots, "plot_confusion", lambda c, k, f: (tables.append((c, f)), confusion(c, k, f))[1]
+    )
+    monkeypatch.setattr(plots, "draw_gallery", lambda e, k: (sheets.append(e), gallery(e, k))[1])
+    written = write_run_plots(run_folder, red_dataset)
+    assert [p.name for p in written] == ["curves.png", "confusion.png", "best.png", "worst.png"]
+    for path in written:
+        assert path.parent == run_folder / "plots"
+        with Image.open(path) as image:
+            image.load()
+    # labels are 1 in the five left columns; the masks of image k are 0 in its k left ones; 4 rows, k = 0..3
+    table, frequencies = tables[0]
+    assert np.asarray(table).tolist() == [
+        [4 * 5 * 4, 4 * (0 + 1 + 2 + 3), 0],
+        [0, 4 * (5 + 4 + 3 + 2), 0],
+        [0, 0, 0],
+    ]
+    assert frequencies["training"] == pytest.approx([0.75, 0.25, 0])
+    assert frequencies["evaluated"] == pytest.approx([104 / 160, 56 / 160, 0])
+    assert [e.title for e in sheets[0]] == ["val0  100.0 %", "val1  90.0 %"]
+    assert [e.title for e in sheets[1]] == ["val3  70.0 %", "val2  80.0 %"]
+    assert sheets[0][0].truth is not None
+    np.testing.assert_array_equal(sheets[0][0].labels, sheets[0][0].truth)
+
+
+def test_without_data_there_are_curves_only(run_folder: Path) -> None:
+    assert [p.name for p in write_run_plots(run_folder)] == ["curves.png"]
+
+
+def test_without_records_and_data_there_is_nothing(run_folder: Path) -> None:
+    (run_folder / "results.csv").unlink()
+    assert write_run_plots(run_folder) == []
+
+
+def test_data_of_other_classes(run_folder: Path, red_dataset: Path) -> None:
+    toml = red_dataset / "dataset.toml"
+    name = DatasetFolder(red_dataset).classes[0].name
+    toml.write_text(toml.read_text().replace(f'"{name}"', '"other"'))
+    with pytest.raises(DataError, match="other"):
+        write_run_plots(run_folder, red_dataset)
+
+
+def test_class_shares(red_dataset: Path) -> None:
+    dataset = DatasetFolder(red_dataset)
+    assert class_shares(dataset, dataset.split("train")) == pytest.approx([0.75, 0.25, 0.0])
+    assert class_shares(dataset, []) == [0.0, 0.0, 0.0]
