@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from lstm2d.cli.output import Console, output_options
 from lstm2d.errors import ConfigError, InterruptedRun
 
 if TYPE_CHECKING:
+    from lstm2d.config import RunConfig
     from lstm2d.training.events import Event
     from lstm2d.training.state import TrainResult
 
@@ -37,7 +39,8 @@ Examples:
 \b
 The paper's own training:
   lstm2d train lstm2d-5x5 --data photos -o paper --set train.learning_rate=1e-6 \\
-      --set train.clip_norm=0 --set train.schedule=constant"""
+      --set train.clip_norm=0 --set train.schedule=constant --set train.warmup_steps=0 \\
+      --set train.scale_jitter=0 --set train.brightness_jitter=0 --set model.leaky=false"""
 )
 @click.argument("preset", metavar="PRESET_OR_TOML")
 @click.option(
@@ -92,11 +95,7 @@ def train(
     from lstm2d.training.runfolder import RunFolder
 
     check_device(device)
-    overrides = [(item, "--set") for item in sets]
-    for option, (key, is_text) in KEYS.items():
-        value = keys[option[2:].replace("-", "_")]
-        if value is not None:  # a text in quotes: a split may be named like a number or a date
-            overrides.append((f"{key}={json.dumps(value) if is_text else value}", option))
+    overrides = [(item, "--set") for item in sets] + from_options(keys)
     config = RunFolder(out).reopen(preset, overrides) if resume else resolve(preset, overrides)
     if threads is not None:
         from lstm2d.kernels.threads import set_num_threads
@@ -105,7 +104,7 @@ def train(
     again = ["lstm2d", "train", preset, "--data", str(data), "-o", str(out), "--resume"]
     if threads is not None:
         again += ["--threads", str(threads)]
-    narrator = Narrator(console, config.train.epochs, config.train.select)
+    narrator = Narrator(console, config)
     try:
         result = run_training(config, data, out, resume=resume, init_from=init_from, report=narrator)
     except InterruptedRun as error:
@@ -113,6 +112,27 @@ def train(
             error.what, where=error.where, hint=f"continue with: {shlex.join(again)}"
         ) from None
     finish(console, result)
+
+
+def from_options(values: Mapping[str, str | None]) -> list[tuple[str, str]]:
+    """Return "key=value" and the option's name for each option of `KEYS` that was given.
+
+    Parameters
+    ----------
+    values : mapping
+        Name of the command's parameter -> what was given, or None.
+
+    Returns
+    -------
+    list of (str, str)
+        As `lstm2d.config.resolve` takes them.
+    """
+    found = []
+    for option, (key, is_text) in KEYS.items():
+        value = values[option[2:].replace("-", "_")]
+        if value is not None:  # a text in quotes: a split may be named like a number or a date
+            found.append((f"{key}={json.dumps(value) if is_text else value}", option))
+    return found
 
 
 def check_device(device: str) -> None:
@@ -147,32 +167,32 @@ class Narrator:
     ----------
     console : Console
         Where to tell it.
-    epochs : int
-        Epochs of the run.
-    select : str
-        The metric to show.
+    config : RunConfig
+        Configuration of the run.
     """
 
-    def __init__(self, console: Console, epochs: int, select: str) -> None:
-        self.console, self.epochs, self.select = console, epochs, select
+    def __init__(self, console: Console, config: RunConfig) -> None:
+        self.console, self.config = console, config
         self.metric = ""
 
     def __call__(self, event: Event) -> None:
         """Tell one event."""
         values = event.values
         if event.kind == "step":
-            self.console.progress(
-                self.line(values) + f"{self.metric}  {duration(values['seconds_left'])} left"
-            )
+            left = duration(values["seconds_left"])
+            self.console.progress(f"{self.line(values)}{self.metric}  {left} left")
             return
         if event.kind == "warning":
             self.console.warn(values["text"])
         elif event.kind == "note":
-            self.console.say(values["text"])
+            self.console.say("\n".join(str(value) for value in values.values()))
+        elif event.kind in ("start", "resume"):
+            self.console.say(beginning(event, self.config))
         elif event.kind in ("epoch", "end"):
-            if values.get(self.select) is not None:
-                star = " (best)" if values.get("best") else ""
-                self.metric = f"  {self.select.replace('_', ' ')} {values[self.select]:.4f}{star}"
+            select = self.config.train.select
+            if values.get(select) is not None:
+                star = " (best)" if values["best"] else ""
+                self.metric = f"  {select.replace('_', ' ')} {values[select]:.4f}{star}"
             self.console.say(self.line(values) + self.metric)
         self.console.event({"event": event.kind, **values})
 
@@ -180,7 +200,25 @@ class Narrator:
         """Return the numbers that every line about a run has."""
         loss = "-" if values["loss"] is None else f"{values['loss']:.4f}"
         rate = values["images_per_second"] or 0.0
-        return f"epoch {values['epoch']}/{self.epochs}  loss {loss}  {rate:.1f} images/s"
+        return f"epoch {values['epoch']}/{self.config.train.epochs}  loss {loss}  {rate:.1f} images/s"
+
+
+def beginning(event: Event, config: RunConfig) -> str:
+    """Return what a run is about to do, in words."""
+    values = event.values
+    name = config.preset or config.model["kind"]
+    checked = f"validated on {values['validation_images']} {'held out' if values['held_out'] else 'more'}"
+    parts = [
+        f"{name}: {values['parameters']:,} parameters, {values['steps']:,} steps, {values['images']} images",
+        checked if values["validation_images"] else "not validated",
+    ]
+    lines = [", ".join(parts)]
+    if event.kind == "resume":
+        lines.append(f"resumed after step {values['step']:,} and {duration(values['seconds'])}")
+    if values["class_weights"] is not None:
+        pairs = zip(values["classes"], values["class_weights"], strict=True)
+        lines.append("class weights: " + ", ".join(f"{name} {weight:.3g}" for name, weight in pairs))
+    return "\n".join(lines)
 
 
 def duration(seconds: float) -> str:
@@ -193,7 +231,7 @@ def duration(seconds: float) -> str:
 REASONS = {
     "epochs": "all epochs done",
     "steps": "train.steps reached",
-    "time": "--max-time reached",
+    "time": "--max-time reached (--resume with a longer one goes on)",
     "patience": "no better validation for train.patience validations",
 }
 

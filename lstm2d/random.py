@@ -20,8 +20,6 @@ class Purpose(IntEnum):
     JITTER = 3
     HOLD_OUT = 4
     SYNTH = 5
-    PATCH = 6
-    DROPOUT = 7
 
 
 def generator(seed: int, epoch: int, sample: int, purpose: Purpose) -> np.random.Generator:

@@ -92,9 +92,16 @@ def resolve(preset_or_toml: str, overrides: Iterable[tuple[str, str]] = ()) -> R
     ConfigError
         If anything is wrong, in the file or on the command line: all of it at once.
     """
-    is_file = preset_or_toml.endswith(".toml") or "/" in preset_or_toml
-    table, places = _read_file(Path(preset_or_toml)) if is_file else _read_preset(preset_or_toml)
+    if is_file(preset_or_toml):
+        table, places = _read_file(Path(preset_or_toml))
+    else:
+        table, places = _read_preset(preset_or_toml)
     return check(table, places, _override(table, places, overrides))
+
+
+def is_file(preset_or_toml: str) -> bool:
+    """Tell whether a text names a TOML file, not a preset."""
+    return preset_or_toml.endswith(".toml") or "/" in preset_or_toml
 
 
 def apply_overrides(config: RunConfig, overrides: Iterable[str | tuple[str, str]]) -> RunConfig:

@@ -114,6 +114,11 @@ def files(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found, reverse=True)]
 
 
+def file_name(step: int) -> str:
+    """Return the name of the checkpoint after `step` steps."""
+    return f"step-{step:08d}.safetensors"
+
+
 def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint and delete all but the newest ones.
 
@@ -136,7 +141,7 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     OutputError
         If it could not be written; the message names the last good one, which is untouched.
     """
-    path = folder / f"step-{step:08d}.safetensors"
+    path = folder / file_name(step)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_bytes(path, pack(checkpoint))

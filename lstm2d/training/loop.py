@@ -27,6 +27,8 @@ from lstm2d.training.state import TrainResult
 from lstm2d.training.stop import StopSignal
 from lstm2d.training.validate import METRICS, save_model, validate
 
+GUESSED = "there is no dataset.toml; this one says what was guessed, save it and correct what is wrong:"
+
 
 def train(
     config: RunConfig,
@@ -77,13 +79,15 @@ def train(
         folder.check_free()
     data = dataset if isinstance(dataset, DatasetFolder) else DatasetFolder(dataset)
     start = None if init_from is None else Path(init_from)
-    run = prepare(config, data, folder, init_from=start, report=report)
-    if not resume:
-        folder.create(config)
-    folder.sweep()
-    trainer = Trainer(run, report)
-    trainer.begin()
-    return trainer.fit()
+    if data.guessed_toml is not None:
+        report(Event("note", {"text": GUESSED, "dataset_toml": data.guessed_toml}))
+    run = None if resume else prepare(config, data, folder, init_from=start, report=report)
+    with folder.lock():  # of a new run not before its data is known to be good: a wrong one leaves no folder
+        if run is None:
+            run = prepare(config, data, folder, resume=True, report=report)
+        else:
+            folder.check_free()  # again: another run may have begun in it meanwhile
+        return Trainer(run, report).fit()
 
 
 class Trainer:
@@ -101,7 +105,8 @@ class Trainer:
         self.run, self.train, self.data = run, run.config.train, run.data
         self.progress, self.optimizer = run.progress, run.optimizer
         self.recorder = Recorder(run.folder.path)
-        self.report = report
+        self.stop = StopSignal()
+        self._listener = report
         self.samples = len(run.data.training)
         every = self.train.epochs * self.samples
         self.total = min(every, self.train.steps) if self.train.steps else every
@@ -109,32 +114,6 @@ class Trainer:
         self.started = self.saved_at = time.monotonic()
         self.saved: tuple[int, int] | None = None  # step and epoch of the last checkpoint
         self.order: tuple[int, NDArray[np.intp]] | None = None  # an epoch and its order
-
-    def begin(self) -> None:
-        """Bring the records to where the run stands, and say what it is."""
-        progress, data = self.progress, self.data
-        self.recorder.rewind(progress.step, progress.epoch)
-        if progress.step:
-            self.saved = (progress.step, progress.epoch)
-        else:
-            self.save()  # a folder that cannot be written shows before the first epoch, not behind it
-        parameters = sum(p.data.size for p in self.optimizer.parameters.values())
-        self.tell(
-            "resume" if progress.step else "start",
-            {
-                "epoch": progress.epoch,
-                "seconds": progress.seconds,
-                "parameters": parameters,
-                "steps": self.total,
-                "images": self.samples,
-                "validation_images": len(data.validation),
-                "mean": list(data.mean),
-                "std": list(data.std),
-                "class_weights": None
-                if data.class_weights is None
-                else [float(w) for w in data.class_weights],
-            },
-        )
 
     def fit(self) -> TrainResult:
         """Train until the end, a limit or a signal.
@@ -147,29 +126,59 @@ class Trainer:
         Raises
         ------
         InterruptedRun
-            After Ctrl-C or SIGTERM; a checkpoint is saved.
+            After Ctrl-C or SIGTERM, or when nobody reads the reports any more; a checkpoint is saved.
         DivergedError
             If a loss or gradient is not finite; nothing of that step is applied.
         OutputError
             If something cannot be written.
         """
-        with StopSignal() as stop:
-            reason = self.why_stop(stop)
+        with self.stop:
+            self.begin()
+            reason = self.why_stop()
             while not reason:
                 if self.progress.position < self.samples:
                     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite has its own error
                         self.step()
                 if self.progress.position == self.samples:
-                    self.end_epoch(stop)
-                reason = self.why_stop(stop)
+                    self.end_epoch()
+                reason = self.why_stop()
                 if time.monotonic() - self.saved_at > 60 * (self.train.checkpoint_minutes or math.inf):
                     self.save()
             self.save()
             if reason != "signal":
-                self.validate_the_end(stop)
+                self.validate_the_end()
             return self.result(reason)
 
-    def why_stop(self, stop: StopSignal) -> str:
+    def begin(self) -> None:
+        """Bring the run folder to where the run stands, and say what it is."""
+        progress, data, folder = self.progress, self.data, self.run.folder
+        folder.sweep()
+        self.recorder.rewind(progress.step, progress.epoch)
+        if self.run.resumed:
+            self.saved = (progress.step, progress.epoch)
+        else:
+            # The checkpoint comes before config.toml: a folder with config.toml can always be resumed. And a
+            # folder that cannot be written shows now, not behind the first epoch.
+            self.save()
+            folder.write_config(self.run.config)
+        self.tell(
+            "resume" if self.run.resumed else "start",
+            {
+                "epoch": progress.epoch,
+                "seconds": progress.seconds,
+                "parameters": sum(p.data.size for p in self.optimizer.parameters.values()),
+                "steps": self.total,
+                "images": self.samples,
+                "validation_images": len(data.validation),
+                "held_out": self.data.held_out,
+                "classes": [item.name for item in data.classes],
+                "mean": list(data.mean),
+                "std": list(data.std),
+                "class_weights": None if data.class_weights is None else data.class_weights.tolist(),
+            },
+        )
+
+    def why_stop(self) -> str:
         """Return why the run ends here; "" if it goes on."""
         progress, train = self.progress, self.train
         between = progress.position < self.samples  # else the epoch's validation is still to come
@@ -179,7 +188,7 @@ class Trainer:
             return "steps"
         if between and train.patience and progress.stale >= train.patience:
             return "patience"
-        if stop.asked:
+        if self.stop.asked:
             return "signal"
         return "time" if self.seconds() >= self.run.seconds_limit else ""
 
@@ -243,13 +252,13 @@ class Trainer:
             f"the last good checkpoint is {good}",
         )
 
-    def end_epoch(self, stop: StopSignal) -> None:
+    def end_epoch(self) -> None:
         """Validate, record and save; nothing where the user wants to stop before that is done."""
         progress, train = self.progress, self.train
         numbers = self.numbers() | {"learning_rate": self.rate()}
         last = progress.epoch + 1 >= train.epochs or progress.step >= self.total
         if last or (progress.epoch + 1) % train.validate_every == 0:
-            found = self.measure(stop)
+            found = self.measure()
             if found is None:
                 return
             numbers |= found
@@ -257,13 +266,8 @@ class Trainer:
         self.tell("epoch", numbers)
         self.save()
 
-    def measure(self, stop: StopSignal) -> dict[str, Any] | None:
+    def measure(self) -> dict[str, Any] | None:
         """Validate and keep the model if it is the best; without validation images the last one is.
-
-        Parameters
-        ----------
-        stop : StopSignal
-            Ends a validation early.
 
         Returns
         -------
@@ -275,7 +279,7 @@ class Trainer:
             save_model(self.run, {})
             progress.validated = progress.step
             return {}
-        metrics = validate(self.run, stop)
+        metrics = validate(self.run, self.stop)
         if metrics is None:
             return None
         progress.validated = progress.step
@@ -291,13 +295,13 @@ class Trainer:
         select, best = self.train.select, self.progress.best
         return best is None or (metrics[select] or 0.0) > (best[select] or 0.0)
 
-    def validate_the_end(self, stop: StopSignal) -> None:
+    def validate_the_end(self) -> None:
         """Give the last weights of a run that ends within an epoch their chance.
 
         This comes after the last checkpoint: a run resumed from it must not differ from one never stopped.
         """
         if self.progress.validated != self.progress.step:
-            found = self.measure(stop)
+            found = self.measure()
             if found is not None:
                 self.tell("end", self.numbers() | found)
 
@@ -334,6 +338,14 @@ class Trainer:
         progress = self.progress
         left = (self.total - progress.step) * progress.busy / progress.position
         return min(left, self.run.seconds_limit - self.seconds())
+
+    def report(self, event: Event) -> None:
+        """Report an event; stop cleanly when nobody listens any more."""
+        try:
+            self._listener(event)
+        except BrokenPipeError:
+            self._listener = silent
+            self.stop.asked = True
 
     def tell(self, kind: str, values: dict[str, Any]) -> None:
         """Record an event and report it."""

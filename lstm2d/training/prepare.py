@@ -12,9 +12,10 @@ from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.model_file import load_model
 from lstm2d.models import LSTM2DNetwork, build
+from lstm2d.predict import find_model
 from lstm2d.random import Purpose, generator
-from lstm2d.training.checkpoint import load_newest
-from lstm2d.training.events import Event, Report
+from lstm2d.training.checkpoint import Checkpoint, load_newest
+from lstm2d.training.events import Event, Report, silent
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.sgd import SGD
@@ -41,6 +42,8 @@ class Prepared:
         Where the run stands.
     seconds_limit : float
         Time after which it stops; infinity for none.
+    resumed : bool
+        Whether it goes on from a checkpoint.
     """
 
     config: RunConfig
@@ -50,12 +53,19 @@ class Prepared:
     optimizer: SGD
     progress: Progress
     seconds_limit: float
+    resumed: bool
 
 
 def prepare(
-    config: RunConfig, dataset: DatasetFolder, folder: RunFolder, *, init_from: Path | None, report: Report
+    config: RunConfig,
+    dataset: DatasetFolder,
+    folder: RunFolder,
+    *,
+    resume: bool = False,
+    init_from: Path | None = None,
+    report: Report = silent,
 ) -> Prepared:
-    """Read the data, build the network, and take up the newest checkpoint if there is one.
+    """Read the data, build the network, and take up the newest checkpoint of a run to resume.
 
     Parameters
     ----------
@@ -64,10 +74,12 @@ def prepare(
     dataset : DatasetFolder
         Images and masks.
     folder : RunFolder
-        A run folder; it may hold checkpoints.
-    init_from : Path or None
+        The run folder.
+    resume : bool, default False
+        Go on from its newest valid checkpoint.
+    init_from : Path, optional
         Model whose weights, channel mean and deviation a new run starts from.
-    report : callable
+    report : callable, optional
         Told about notes and warnings.
 
     Returns
@@ -80,9 +92,9 @@ def prepare(
     ConfigError
         If `init_from` has other classes or another architecture.
     DataError
-        If the data cannot be used, or is not what the run began with.
+        If the data cannot be used, or is not what the run began with, or there is no valid checkpoint.
     """
-    checkpoint = load_newest(folder.checkpoints, lambda text: report(Event("warning", {"text": text})))
+    checkpoint = newest_checkpoint(folder, report) if resume else None
     rng = generator(config.train.seed, 0, 0, Purpose.INIT)
     network = build(config.model, len(dataset.classes), rng)
     data = TrainingData(config, dataset, network.stride)
@@ -106,7 +118,16 @@ def prepare(
                 f"the checkpoint does not fit the network ({error})", where=folder.checkpoints
             ) from error
         progress = Progress.from_dict(checkpoint.state["progress"])
-    return Prepared(config, folder, data, network, optimizer, progress, parse_duration(train.max_time))
+    limit = parse_duration(train.max_time)
+    return Prepared(config, folder, data, network, optimizer, progress, limit, checkpoint is not None)
+
+
+def newest_checkpoint(folder: RunFolder, report: Report) -> Checkpoint:
+    """Return the newest valid checkpoint of a run; report damaged ones, raise DataError if there is none."""
+    checkpoint = load_newest(folder.checkpoints, lambda text: report(Event("warning", {"text": text})))
+    if checkpoint is None:
+        raise DataError("no checkpoint to resume from", where=folder.checkpoints, hint="start a new run")
+    return checkpoint
 
 
 def start_from(path: Path, network: LSTM2DNetwork, data: TrainingData) -> None:
@@ -115,7 +136,7 @@ def start_from(path: Path, network: LSTM2DNetwork, data: TrainingData) -> None:
     Parameters
     ----------
     path : Path
-        A model file, or a run folder that holds one.
+        A model file, a run folder that holds one, or the name of a bundled model.
     network : LSTM2DNetwork
         Its weights are replaced.
     data : TrainingData
@@ -128,7 +149,7 @@ def start_from(path: Path, network: LSTM2DNetwork, data: TrainingData) -> None:
     DataError
         If the file is no model.
     """
-    model = load_model(path / "model.safetensors" if path.is_dir() else path)
+    model = load_model(find_model(path))
     if len(model.classes) != len(data.classes):
         raise ConfigError(
             f"--init-from has {len(model.classes)} classes, the data has {len(data.classes)}",

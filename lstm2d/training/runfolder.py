@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lstm2d.config import RunConfig, apply_overrides, dump_toml, from_dict
-from lstm2d.errors import ConfigError
+from lstm2d.config import RunConfig, apply_overrides, dump_toml, from_dict, is_file
+from lstm2d.errors import ConfigError, OutputError
 from lstm2d.io.atomic import make_folder, write_text
+from lstm2d.training.checkpoint import file_name
 
 FIXED = ("preset", "model", "data", "train.seed", "train.optimizer", "train.average", "train.class_weights")
+FREE = ("data.cache_gib",)
 
 
 class RunFolder:
@@ -29,13 +32,13 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.model = path / "model.safetensors"
 
-    def leftovers(self) -> list[Path]:
+    def temporary(self) -> list[Path]:
         """Return files that a killed process was writing; none of them ever got its name."""
         return [path for folder in (self.path, self.checkpoints) for path in folder.glob(".lstm2d-*.tmp")]
 
     def sweep(self) -> None:
         """Delete what a killed process was writing."""
-        for path in self.leftovers():
+        for path in self.temporary():
             with suppress(OSError):  # it costs only room
                 path.unlink()
 
@@ -45,36 +48,64 @@ class RunFolder:
         Raises
         ------
         ConfigError
-            If something is in the folder already.
+            If something is in the folder already, but what a run leaves that was killed before it began.
         """
-        if not self.path.exists() or (
-            self.path.is_dir() and not set(self.path.iterdir()) - set(self.leftovers())
-        ):
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise ConfigError("the run folder is a file", where=self.path, hint="choose another folder")
+        begun = {self.checkpoints, self.checkpoints / file_name(0), *self.temporary()}
+        if set(self.path.rglob("*")) <= begun:
             return
         hint = "choose another folder"
         if self.config.is_file():
             hint = "add --resume to go on with the run in it, or choose another folder"
-        what = "the run folder is not empty" if self.path.is_dir() else "the run folder is a file"
-        raise ConfigError(what, where=self.path, expected="a new or empty folder", hint=hint)
+        raise ConfigError(
+            "the run folder is not empty", where=self.path, expected="a new or empty folder", hint=hint
+        )
 
-    def create(self, config: RunConfig) -> None:
-        """Make the folder and write config.toml with every value.
+    def write_config(self, config: RunConfig) -> None:
+        """Write config.toml with every value; from then on the folder is a run."""
+        write_text(self.config, dump_toml(config))
 
-        Parameters
-        ----------
-        config : RunConfig
-            Configuration of the run.
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep a second process from training in the folder while the block runs.
+
+        Yields
+        ------
+        None
+            The folder exists and is locked, where the file system can do that.
 
         Raises
         ------
         ConfigError
-            If something is in the folder already.
+            If another process trains in it.
         OutputError
-            If it cannot be written.
+            If it cannot be made.
         """
-        self.check_free()
         make_folder(self.path)
-        write_text(self.config, dump_toml(config))
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            yield
+            return
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise OutputError(f"cannot open the run folder ({error.strerror})", where=self.path) from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigError(
+                    "another process trains in this folder", where=self.path, hint="wait for it, or stop it"
+                ) from error
+            except OSError:  # a network file system without locks
+                pass
+            yield
+        finally:
+            os.close(descriptor)
 
     def reopen(self, preset: str, overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:
         """Return the configuration of the run that is to be continued.
@@ -107,14 +138,14 @@ class RunFolder:
                 hint="leave out --resume to start one",
             ) from error
         before = from_dict(table, str(self.config))
-        if not preset.endswith(".toml") and preset != before.preset:
+        if not is_file(preset) and preset != before.preset:
             raise ConfigError(
                 f"this run was started from {before.preset or 'a file without preset'}, not from {preset}",
                 where=self.path,
                 hint="give the preset it was started with, or another folder",
             )
         after = apply_overrides(before, overrides)
-        wrong = [name for name in changes(before, after) if name.startswith(FIXED)]
+        wrong = [name for name in changes(before, after) if name.startswith(FIXED) and name not in FREE]
         if wrong:
             raise ConfigError(
                 f"cannot change {', '.join(wrong)} of a run that has begun",
@@ -122,7 +153,7 @@ class RunFolder:
                 hint="leave it out, or start a new run, perhaps with --init-from",
             )
         if after != before:
-            write_text(self.config, dump_toml(after))
+            self.write_config(after)
         return after
 
 

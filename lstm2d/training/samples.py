@@ -97,6 +97,8 @@ class TrainingData:
     ----------
     training, validation : list of Sample
         The images.
+    held_out : bool
+        Whether the validation images were taken from the training split.
     mean, std : tuple of float
         Of the channels.
     class_weights : ndarray of shape (K,) or None
@@ -108,6 +110,7 @@ class TrainingData:
         self.dataset = CachedFolder(dataset, int(config.data.cache_gib * 2**30))
         self.classes, self.ignore = dataset.classes, dataset.ignore
         self.training, self.validation = _choose(config, dataset)
+        self.held_out = config.data.val_split not in dataset.splits
         measured = statistics(self.dataset, self.training)
         for sample in self.validation:
             self.dataset.load(sample)

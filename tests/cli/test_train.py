@@ -1,11 +1,11 @@
 """`lstm2d train` from the shell's point of view."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +72,8 @@ def test_quiet(data: Path, tmp_path: Path) -> None:
 
 def test_options_are_in_the_configuration(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
+    (data / "splits").mkdir()
+    (data / "splits" / "2024-01-01.txt").write_text("i0\ni1\ni2\n")
     options = [
         "--seed",
         4,
@@ -190,13 +192,24 @@ def command(data: Path, out: Path, *more: str) -> list[str]:
     ]
 
 
-def wait_for(path: Path, lines: int) -> None:
-    """Wait until a text file has that many lines."""
-    for _ in range(3000):
-        if path.exists() and len(path.read_text().splitlines()) >= lines:
+def start(data: Path, out: Path, more: list[str]) -> subprocess.Popen[str]:
+    """Start a run, or go on with it if it has begun."""
+    resume = ["--resume"] if (out / "config.toml").exists() else []
+    return subprocess.Popen(command(data, out, *more, *resume), stderr=subprocess.PIPE, text=True)
+
+
+def newest_step(out: Path) -> int:
+    """Return the step in the name of the newest checkpoint; -1 before the first."""
+    return max((int(path.stem[5:]) for path in (out / "checkpoints").glob("step-*.safetensors")), default=-1)
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    """Wait for something that another process does."""
+    for _ in range(30000):
+        if happened():
             return
         time.sleep(0.01)
-    raise AssertionError(f"{path} did not come to {lines} lines")
+    raise AssertionError("it did not happen")
 
 
 @pytest.mark.slow
@@ -206,7 +219,7 @@ def test_interrupted_process_says_how_to_go_on(data: Path, tmp_path: Path, numbe
     process = subprocess.Popen(
         command(data, out, "--epochs", "100000"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    wait_for(out / "log.jsonl", 4)
+    wait_until(lambda: newest_step(out) >= 15)
     process.send_signal(number)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -231,28 +244,19 @@ def numbers(run_folder: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_processes_always_go_on_to_the_same_bits(data: Path, tmp_path: Path, seed: int) -> None:
-    more = ["--epochs", "60", "--set", "train.average=0.9"]
-    subprocess.run(command(data, tmp_path / "straight", *more, "--quiet"), check=True, timeout=120)
+    more = ["--epochs", "60", "--set", "train.average=0.9", "--quiet"]
+    subprocess.run(command(data, tmp_path / "straight", *more), check=True, timeout=300)
     out = tmp_path / "killed"
-    delays = np.random.default_rng(seed).uniform(0.4, 1.6, 20)
-    kills = 0
-    for delay in delays:
-        resume = ["--resume"] if (out / "config.toml").exists() else []
-        process = subprocess.Popen(
-            command(data, out, *more, "--quiet", *resume), stderr=subprocess.PIPE, text=True
-        )
-        try:
-            _, told = process.communicate(timeout=delay + (8 if kills >= 5 else 0))
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            process.communicate()
-            kills += 1
-            continue
-        assert process.returncode == 0, told
-        break
-    else:
-        pytest.fail("never came to its end")
-    assert kills
+    dice = np.random.default_rng(seed)
+    for step in np.sort(dice.integers(0, 250, 4)):  # of 300
+        process = start(data, out, more)
+        wait_until(lambda step=step: newest_step(out) >= step)
+        time.sleep(dice.uniform(0, 0.1))
+        process.kill()
+        process.communicate()
+    process = start(data, out, more)
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 0, told
     assert numbers(out) == numbers(tmp_path / "straight")
     last = [(tmp_path / name / "results.csv").read_text().splitlines() for name in ("straight", "killed")]
     assert len(last[0]) == len(last[1]) == 61
@@ -262,7 +266,13 @@ def test_killed_processes_always_go_on_to_the_same_bits(data: Path, tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", ["lstm2d-3x3", "lstm2d-5x5"])
 def test_the_papers_own_hyper_parameters(data: Path, tmp_path: Path, preset: str) -> None:
-    sets = ["train.learning_rate=1e-6", "train.clip_norm=0", "train.schedule=constant", "train.flip=false"]
+    sets = [
+        "train.learning_rate=1e-6",
+        "train.clip_norm=0",
+        "train.schedule=constant",
+        "train.warmup_steps=0",
+    ]
+    sets += ["train.flip=false", "train.scale_jitter=0", "train.brightness_jitter=0", "model.leaky=false"]
     out = tmp_path / "run"
     result = run(
         preset, "--data", data, "-o", out, "--epochs", 1, "--json", *(a for s in sets for a in ("--set", s))

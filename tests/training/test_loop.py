@@ -424,11 +424,51 @@ def test_resume_on_other_data(dataset: Path, tmp_path: Path, configure: Configur
         train(RunFolder(tmp_path / "run").reopen(""), dataset, tmp_path / "run", resume=True)
 
 
-def test_killed_before_the_first_checkpoint(dataset: Path, tmp_path: Path, configure: Configure) -> None:
+def test_killed_before_it_began(dataset: Path, tmp_path: Path, configure: Configure) -> None:
+    run = tmp_path / "run"
     train(configure(), dataset, tmp_path / "straight")
-    RunFolder(tmp_path / "run").create(configure())
-    train(RunFolder(tmp_path / "run").reopen(""), dataset, tmp_path / "run", resume=True)
-    assert digest(tmp_path / "run") == digest(tmp_path / "straight")
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints" / "step-00000000.safetensors").write_text("written before config.toml")
+    train(configure(), dataset, run)
+    assert digest(run) == digest(tmp_path / "straight")
+
+
+def test_without_a_checkpoint_nothing_is_resumed(dataset: Path, tmp_path: Path, configure: Configure) -> None:
+    run = tmp_path / "run"
+    train(configure("train.steps=1"), dataset, run)
+    for path in (run / "checkpoints").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match="no checkpoint to resume from"):
+        train(RunFolder(run).reopen(""), dataset, run, resume=True)
+
+
+def test_two_processes_in_one_folder(dataset: Path, tmp_path: Path, configure: Configure) -> None:
+    run = tmp_path / "run"
+    with RunFolder(run).lock(), pytest.raises(ConfigError, match="another process trains in this folder"):
+        train(configure(), dataset, run)
+    train(configure("train.steps=1"), dataset, run)
+
+
+def test_when_nobody_reads_the_reports_it_stops_with_a_checkpoint(
+    dataset: Path, tmp_path: Path, configure: Configure
+) -> None:
+    def closed(event: Event) -> None:
+        if event.kind == "step" and event.values["step"] >= 3:
+            raise BrokenPipeError
+
+    with pytest.raises(InterruptedRun, match="stopped after step 3"):
+        train(configure(), dataset, tmp_path / "run", report=closed)
+    newest = newest_file(tmp_path / "run" / "checkpoints")
+    assert newest is not None
+    assert newest.name == "step-00000003.safetensors"
+
+
+def test_guessed_folder_is_said(dataset: Path, tmp_path: Path, configure: Configure) -> None:
+    (dataset / "dataset.toml").unlink()
+    stopper = Stopper()
+    train(configure("train.steps=1"), dataset, tmp_path / "run", report=stopper)
+    assert stopper.kinds()[0] == "note"
+    assert "[[classes]]" in stopper.events[0].values["dataset_toml"]
 
 
 def test_files_of_a_killed_process_are_swept(dataset: Path, tmp_path: Path, configure: Configure) -> None:
