@@ -95,22 +95,19 @@ def figure(
     stage.add(z, lambda: draw(stage.canvas, stage.rng, x, z, **options))
 
 
-def frame(stage: Stage, chance: float, *, shadow: bool = True) -> None:
-    """Set a big tree at one side, partly outside the picture."""
+def frame(stage: Stage, chance: float, *, ashore: bool = True) -> None:
+    """Set a big tree at one side, partly outside the picture; its foot below it where all is water."""
     if not stage.chance(chance):
         return
     across = stage.between(-0.06, 0.16)
     if stage.chance(0.5):
         across = 1.0 - across
-    z = stage.between(9.0, 16.0)
-    tree(
-        stage,
-        stage.x_at(across, z),
-        z,
-        stage.between(6.0, 10.0),
-        "round" if stage.chance(0.8) else None,
-        shadow=shadow,
-    )
+    kind = "round" if stage.chance(0.8) else None
+    z, height = stage.between(9.0, 16.0), stage.between(6.0, 10.0)
+    if not ashore:
+        z = 0.8 * stage.edge()
+        height *= 0.11 * stage.canvas.height * z / stage.canvas.focal
+    tree(stage, stage.x_at(across, z), z, height, kind, shadow=ashore)
 
 
 def scatter_trees(
@@ -190,7 +187,7 @@ def bank(stage: Stage, near: float, most_trees: int, most_people: int) -> None:
     """Set trees and people on the near shore, where there is one."""
     low = 1.1 * stage.edge()
     ashore = 0.88 * near > low
-    frame(stage, 0.4, shadow=ashore)
+    frame(stage, 0.4, ashore=ashore)
     if ashore:
         scatter_trees(stage, (0, most_trees), (low, 0.88 * near), (3.0, 7.0))
         people(stage, (0, most_people), (low, 0.9 * near))
