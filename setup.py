@@ -57,6 +57,7 @@ setup(
         "lstm2d": ["py.typed", "presets/*.toml", "zoo/*.safetensors", "report/templates/*"],
         "lstm2d.kernels._cython": ["*.pyx", "*.pxd", "*.pyi", "*.h"],
     },
+    options={"build_ext": {"parallel": os.cpu_count()}},
     ext_modules=cythonize(
         extensions(),
         include_path=[cimport_path()],
