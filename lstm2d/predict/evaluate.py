@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import DataError
 from lstm2d.metrics.confusion import Confusion
@@ -166,6 +168,8 @@ def evaluate(
     names = [c.name for c in predictor.classes]
     total = Confusion(len(names), dataset.ignore)
     scores = []
+    # the first call loads BLAS, which is no image's time
+    predictor.predict(np.zeros((1, 1), dtype=np.uint8))
     for number, sample in enumerate(samples, start=1):
         image, truth = dataset.load(sample)
         start = time.perf_counter()

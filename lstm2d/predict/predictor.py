@@ -68,8 +68,8 @@ class Predictor:
         Parameters
         ----------
         image : array of shape (H, W, 3) or (H, W), or path
-            uint8; uint16; booleans, true is white; other integers up to 255 or, if one is above, up to
-            65535; floats in 0..1 or, if one is above, in 0..255.
+            Values are uint8; uint16; booleans, true is white; other integers up to 255 or, if one is above,
+            up to 65535; floats in 0..1 or, if one is above, in 0..255.
 
         Returns
         -------
