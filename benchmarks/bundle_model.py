@@ -2,7 +2,7 @@
 
     python benchmarks/bundle_model.py RUN --data DIR --terms TEXT -o lstm2d/zoo/NAME.safetensors
 
-Labels the test split of DIR once, with the run's best weights, prints the figures and stores them in the file.
+Labels the test split of DIR once, with the run's best weights, and stores the figures in the file.
 """
 
 from __future__ import annotations

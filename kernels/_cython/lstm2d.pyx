@@ -16,6 +16,7 @@ state that stays in the cache.
 import numpy as np
 
 from lstm2d.kernels import arena, threads
+from lstm2d.kernels.grain import threads_for
 
 from cython cimport floating
 from cython.parallel cimport prange
@@ -74,7 +75,7 @@ def lstm2d_forward(x, weight, recurrent, bias, peepholes, cell_scale, leaky, kee
     if y.size:
         _check(x.dtype)
         with threads.single_blas():
-            _forward(x, both, bias, peepholes, cell_scale, leaky, slot, state, y, threads.get_num_threads())
+            _forward(x, both, bias, peepholes, cell_scale, leaky, slot, state, y, threads_for(5 * y.size))
     return y, (state if keep else None)
 
 
@@ -97,7 +98,7 @@ def lstm2d_backward(grad_y, x, kept, weight, recurrent, bias, peepholes, cell_sc
         _check(dtype)
         with threads.single_blas():
             _backward(grad_y, weight, recurrent, peepholes, cell_scale, leaky, crossing, kept, scratch, grad_both,
-                      grad_bias, grad_peepholes, grad_pixels, grad_x, threads.get_num_threads())
+                      grad_bias, grad_peepholes, grad_pixels, grad_x, threads_for(5 * grad_y.size))
     elif need_x:
         grad_x[...] = 0
     grad_both = grad_both.sum(0)  # over images, in order

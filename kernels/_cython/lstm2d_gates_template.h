@@ -100,9 +100,12 @@ LSTM2D_INLINE void NAME(backward_rows)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t l
         REAL *restrict g_cl = out_cells + u * gd, *restrict g_ca = out_cells + (u + units) * gd;
         for (ptrdiff_t k = 0; k < n; k += LSTM2D_LANES) {
             /* rows are short and far apart: no hardware prefetcher sees that the next diagonal's lie just before */
-            const REAL *const next[] = {s_i, s_fx, s_fy, s_g, s_o, c_x, c_y, tanh_c, z_i, z_fx, z_fy, z_g, z_o};
-            for (int r = 0; r < 13; r++)
-                __builtin_prefetch(next[r] + k - n, r >= 8, 2);
+            const REAL *const read[] = {s_i, s_fx, s_fy, s_g, s_o, c_x, c_y, tanh_c};
+            for (int r = 0; r < 8; r++)
+                __builtin_prefetch(read[r] + k - n, 0, 2);
+            const REAL *const written[] = {z_i, z_fx, z_fy, z_g, z_o};
+            for (int r = 0; r < 5; r++)
+                __builtin_prefetch(written[r] + k - n, 1, 2);
 #pragma omp simd
             for (ptrdiff_t p = k; p < k + LSTM2D_LANES; p++) {
                 const REAL i = s_i[p], fx = s_fx[p], fy = s_fy[p], g = s_g[p], o = s_o[p];
