@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lstm2d.cli.output import Console, output_options
-from lstm2d.errors import ConfigError, InterruptedRun
+from lstm2d.errors import ConfigError, DataError, InterruptedRun
 
 if TYPE_CHECKING:
     from lstm2d.config import RunConfig
@@ -111,7 +111,7 @@ def train(
         raise InterruptedRun(
             error.what, where=error.where, hint=f"continue with: {shlex.join(again)}"
         ) from None
-    finish(console, result)
+    finish(console, result, data)
 
 
 def from_options(values: Mapping[str, str | None]) -> list[tuple[str, str]]:
@@ -236,13 +236,19 @@ REASONS = {
 }
 
 
-def finish(console: Console, result: TrainResult) -> None:
-    """Tell how a run ended."""
+def finish(console: Console, result: TrainResult, data: Path) -> None:
+    """Tell how a run ended, and draw its pictures."""
+    from lstm2d.report.plots import write_run_plots
+
     figures = ", ".join(
         f"{name.replace('_', ' ')} {value:.4f}" for name, value in result.best.items() if value is not None
     )
     console.say(f"{REASONS[result.reason]} after {duration(result.seconds)}; best model: {figures}")
     console.say(str(result.model))
+    try:
+        write_run_plots(result.run, data)
+    except DataError as error:  # an image that vanished meanwhile: the training is done all the same
+        console.warn(f"not all pictures could be drawn: {error}")
     console.result(
         {
             "run": str(result.run),

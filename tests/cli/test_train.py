@@ -63,6 +63,9 @@ def test_json(data: Path, tmp_path: Path) -> None:
     assert Path(last["model"]) == out / "model.safetensors"
     assert load_model(out / "model.safetensors").preset == "lstm2d-3x3"
     assert "epoch 2/2" in result.stderr
+    assert "5 images, validated on 1 held out" in result.stderr
+    plots = sorted(path.name for path in (out / "plots").iterdir())
+    assert plots[:2] == ["confusion.png", "curves.png"]
 
 
 def test_quiet(data: Path, tmp_path: Path) -> None:
