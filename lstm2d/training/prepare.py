@@ -108,16 +108,7 @@ def prepare(
         clip_norm=train.clip_norm,
         average=train.average,
     )
-    progress = Progress()
-    if checkpoint is not None:
-        data.load_dict(checkpoint.state["data"])
-        try:
-            optimizer.load_state_dict(checkpoint.tensors)
-        except (KeyError, ValueError) as error:
-            raise DataError(
-                f"the checkpoint does not fit the network ({error})", where=folder.checkpoints
-            ) from error
-        progress = Progress.from_dict(checkpoint.state["progress"])
+    progress = Progress() if checkpoint is None else restore(checkpoint, folder, data, optimizer)
     limit = parse_duration(train.max_time)
     return Prepared(config, folder, data, network, optimizer, progress, limit, checkpoint is not None)
 
@@ -128,6 +119,39 @@ def newest_checkpoint(folder: RunFolder, report: Report) -> Checkpoint:
     if checkpoint is None:
         raise DataError("no checkpoint to resume from", where=folder.checkpoints, hint="start a new run")
     return checkpoint
+
+
+def restore(checkpoint: Checkpoint, folder: RunFolder, data: TrainingData, optimizer: SGD) -> Progress:
+    """Take over a checkpoint.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Where the run stood.
+    folder : RunFolder
+        For messages.
+    data : TrainingData
+        Must be the images the run began with; gets the channel statistics it began with.
+    optimizer : SGD
+        Gets its weights, velocity and running mean.
+
+    Returns
+    -------
+    Progress
+        Where the run stands.
+
+    Raises
+    ------
+    DataError
+        If the data has changed, or the checkpoint is of another network.
+    """
+    data.load_dict(checkpoint.state["data"])
+    try:
+        optimizer.load_state_dict(checkpoint.tensors)
+    except (KeyError, ValueError) as error:
+        what = f"the checkpoint does not fit the network ({error})"
+        raise DataError(what, where=folder.checkpoints) from error
+    return Progress.from_dict(checkpoint.state["progress"])
 
 
 def start_from(path: Path, network: LSTM2DNetwork, data: TrainingData) -> None:

@@ -237,6 +237,27 @@ def test_interrupted_process_says_how_to_go_on(data: Path, tmp_path: Path, numbe
     assert resumed.exit_code == 0, resumed.stderr
 
 
+@pytest.mark.slow
+def test_closed_pipe(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        command(data, out, "--epochs", "100000", "--json", "--quiet"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert json.loads(process.stdout.readline())["event"] == "start"
+    process.stdout.close()
+    told = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 130
+    assert "Traceback" not in told
+    assert "continue with: lstm2d train" in told
+    assert newest_file(out / "checkpoints") is not None
+
+
 def numbers(run_folder: Path) -> dict[str, bytes]:
     """Return the bytes of all numbers of the last checkpoint."""
     newest = newest_file(run_folder / "checkpoints")
