@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lstm2d.cli.options import check_device
 from lstm2d.cli.output import Console, output_options
-from lstm2d.errors import ConfigError, DataError, InterruptedRun
+from lstm2d.errors import DataError, InterruptedRun
 
 if TYPE_CHECKING:
     from lstm2d.config import RunConfig
@@ -35,14 +36,16 @@ KEYS = {
     epilog="""\b
 Examples:
   lstm2d train lstm2d-5x5 --data photos -o run
-  lstm2d train lstm2d-3x3 --data photos -o quick --max-time 30m --set train.class_weights=median_frequency
+  lstm2d train lstm2d-3x3 --data photos -o quick --max-time 30m
   lstm2d train lstm2d-5x5 --data photos -o run --resume
 
 \b
 The paper's own training:
-  lstm2d train lstm2d-5x5 --data photos -o paper --set train.learning_rate=1e-6 \\
-      --set train.clip_norm=0 --set train.schedule=constant --set train.warmup_steps=0 \\
-      --set train.scale_jitter=0 --set train.brightness_jitter=0 --set model.leaky=false"""
+  lstm2d train lstm2d-5x5 --data photos -o paper \\
+      --set train.learning_rate=1e-6 --set train.clip_norm=0 \\
+      --set train.schedule=constant --set train.warmup_steps=0 \\
+      --set train.scale_jitter=0 --set train.brightness_jitter=0 \\
+      --set model.leaky=false"""
 )
 @click.argument("preset", metavar="PRESET_OR_TOML")
 @click.option(
@@ -135,31 +138,6 @@ def from_options(values: Mapping[str, str | None]) -> list[tuple[str, str]]:
         if value is not None:  # a text in quotes: a split may be named like a number or a date
             found.append((f"{key}={json.dumps(value) if is_text else value}", option))
     return found
-
-
-def check_device(device: str) -> None:
-    """Accept what this build can compute on.
-
-    Parameters
-    ----------
-    device : str
-        What the user asked for.
-
-    Raises
-    ------
-    ConfigError
-        If it is not the CPU.
-    """
-    kind, _, number = device.partition(":")
-    if kind == "cuda" and (not number or number.isdigit()):
-        raise ConfigError(
-            "this build has no GPU kernels",
-            where=f"--device {device}",
-            expected="auto or cpu",
-            hint="leave it out",
-        )
-    if device not in ("auto", "cpu"):
-        raise ConfigError("unknown device", where=f"--device {device}", expected="auto or cpu")
 
 
 class Narrator:
