@@ -93,6 +93,7 @@ def _curve(axes: Axes, rows: Sequence[Mapping[str, float | None]], name: str, la
         ha="right" if near_right else "left",
         color=COLOURS[name],
         fontsize=8,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0},  # readable across lines
     )
 
 
