@@ -7,10 +7,12 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import click
 import pytest
+import skimage.data
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
@@ -149,6 +151,35 @@ def test_keys_of_the_docs_are_keys_of_the_presets(checkout: Path) -> None:
     for page in pages(checkout):
         for section, key in re.findall(r"(?:--set |\| `)(model|train|data)\.([a-z_]+)", page.read_text()):
             assert key in config[section], f"{page.name}: {section}.{key}"
+
+
+def test_settings_of_the_docs_are_accepted(checkout: Path) -> None:
+    config = import_module("lstm2d.config")
+    tried = 0
+    for _, args in lstm2d_commands(checkout):
+        if args[0] == "train" and args[1] in config.preset_names():
+            settings = [value for option, value in pairwise(args) if option == "--set"]
+            config.resolve(args[1], [(value, "--set") for value in settings])
+            tried += len(settings)
+    assert tried > 5
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_as_it_is_typed(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(Path(skimage.data.__file__).with_name("rocket.jpg").read_bytes())
+    for block in blocks(checkout / "docs" / "tutorial.md", "sh"):
+        for words in shell_commands(block):
+            if words[0] != "lstm2d":  # making the environment: this is it
+                continue
+            command = [sys.executable, "-P", "-m", "lstm2d.cli", *words[1:]]
+            run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+            assert run.returncode == 0, f"{shlex.join(words)}\n{run.stderr}"
+    for made in re.findall(
+        r"^- `(\S+?)`(?: and `(\S+?)`)?:", (checkout / "docs" / "tutorial.md").read_text(), re.MULTILINE
+    ):
+        for name in filter(None, made):
+            assert (tmp_path / "runs" / "tutorial" / name).exists(), name
+    assert len(list((tmp_path / "out" / "scenes").rglob("*.png"))) == 2 * 200  # labels and overlays
 
 
 @pytest.mark.slow
