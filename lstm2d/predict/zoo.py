@@ -30,7 +30,7 @@ def find_model(path_or_name: str | os.PathLike[str]) -> Path:
     ----------
     path_or_name : str or path
         A model file, the folder of a run, or the name of a bundled model. A bundled model comes before a file
-        or folder of the same name; write ``./outdoor`` for that.
+        or folder of the same name; write ``./outdoor`` for that, or give a Path object.
 
     Returns
     -------
@@ -43,9 +43,11 @@ def find_model(path_or_name: str | os.PathLike[str]) -> Path:
         If there is no such model.
     """
     bundled = bundled_models()
-    if isinstance(path_or_name, str) and path_or_name in bundled:
-        return bundled[path_or_name]
     path = Path(path_or_name)
+    # a Path has lost the "./" that would tell a folder from a name: there, what exists comes first
+    is_name = isinstance(path_or_name, str) or not os.path.lexists(path)
+    if is_name and os.fspath(path_or_name) in bundled:
+        return bundled[os.fspath(path_or_name)]
     expected = f"a model file, the folder of a run, or one of: {', '.join(bundled) or 'no model is bundled'}"
     if os.path.isdir(path):
         if (path / MODEL_IN_RUN).is_file():

@@ -22,6 +22,7 @@ def small_zoo(tmp_path: Path, brightness_model: Path, monkeypatch: pytest.Monkey
 def test_a_bundled_name(small_zoo: Path) -> None:
     assert bundled_models() == {"mini": small_zoo}
     assert find_model("mini") == small_zoo
+    assert find_model(Path("mini")) == small_zoo
 
 
 def test_a_bundled_name_comes_before_a_folder(
@@ -30,8 +31,9 @@ def test_a_bundled_name_comes_before_a_folder(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mini").mkdir()
     assert find_model("mini") == small_zoo
-    with pytest.raises(DataError, match=r"no model\.safetensors"):
-        find_model("./mini")
+    for path in ("./mini", Path("mini")):
+        with pytest.raises(DataError, match=r"no model\.safetensors"):
+            find_model(path)
 
 
 def test_a_file_and_a_run_folder(tmp_path: Path, brightness_model: Path) -> None:
