@@ -184,7 +184,7 @@ def compare(summaries: Sequence[RunSummary]) -> Table:
     )
     rows = []
     for run in summaries:
-        metrics = run.model.metrics
+        metrics = run.model.metrics.get("validation", {})
         figures = [percent(metrics.get(name)) for name in ("pixel_accuracy", "class_accuracy", "mean_iou")]
         length = "-" if run.seconds is None else minutes(run.seconds)
         rows.append(
@@ -219,11 +219,11 @@ def run_section(run: RunSummary) -> Section:
         if file.is_file():
             pictures.append(Picture(title, file.read_bytes(), text))
     tables = []
-    per_class = run.model.metrics.get("per_class")
+    per_class = run.model.metrics.get("validation", {}).get("per_class")
     if isinstance(per_class, dict):
         tables.append(class_table(per_class))
     details = [("Configuration", run.config)] if run.config else []
-    return Section(f"Run {run.name}", run.model.trained_on, tables, pictures, details)
+    return Section(f"Run: {run.name}", run.model.trained_on, tables, pictures, details)
 
 
 def class_table(per_class: dict[str, dict[str, float | None]]) -> Table:

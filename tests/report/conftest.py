@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 
 from lstm2d.io.classes import palette_of
 from lstm2d.io.images import write_image, write_labels
-from lstm2d.io.model_file import load_model
+from lstm2d.io.model_file import load_model, save_model
 
 RESULTS = """epoch,step,seconds,learning_rate,loss,pixel_accuracy,class_accuracy,mean_iou
 1,4,2.5,0.1,1.5,0.5,0.4,0.3
@@ -24,7 +24,9 @@ def run_folder(tmp_path: Path, brightness_model: Path) -> Path:
     """Return a run whose model says class 1 where red is bright, else class 0."""
     folder = tmp_path / "run one"
     folder.mkdir()
-    shutil.copyfile(brightness_model, folder / "model.safetensors")
+    validation = {"pixel_accuracy": 0.75, "class_accuracy": 0.6, "mean_iou": None}
+    model = replace(load_model(brightness_model), metrics={"validation": validation, "step": 12})
+    save_model(folder / "model.safetensors", model)
     (folder / "results.csv").write_text(RESULTS)
     (folder / "config.toml").write_text('preset = "<b>bold</b>"\n')
     return folder

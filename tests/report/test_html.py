@@ -95,10 +95,15 @@ def test_runs_side_by_side(run_folder: Path) -> None:
     assert row["parameters"] == "126"
     assert row["epochs"] == "3"
     assert row["training"] == "2 min"
+    assert [row[name] for name in ("pixel accuracy", "class accuracy", "mean IoU")] == [
+        "75.0 %",
+        "60.0 %",
+        "absent",
+    ]
     assert [s.title for s in report_on_runs([run_folder, run_folder])] == [
         "Runs",
-        "Run run one",
-        "Run run one",
+        "Run: run one",
+        "Run: run one",
     ]
 
 
