@@ -151,7 +151,8 @@ def finish(console: Console, outcome: Outcome, out: Path, manifest: str) -> None
         If none has.
     """
     skipped = f", {outcome.skipped} were done already" if outcome.skipped else ""
-    console.say(f"{outcome.done} images labelled in {outcome.seconds:.1f} s{skipped}: {out}")
+    images = "1 image" if outcome.done == 1 else f"{outcome.done} images"
+    console.say(f"{images} labelled in {outcome.seconds:.1f} s{skipped}: {out}")
     failed = [{"image": f.image, "error": _what(f.error)} for f in outcome.failed]
     console.result(
         {
