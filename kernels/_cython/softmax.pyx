@@ -1,17 +1,46 @@
 """Class probabilities and the loss on them, one position at a time; meaning: kernels/_reference/softmax.py.
 
-Positions are independent and sums over positions are taken in order afterwards: threads change no bit.
+Positions are independent and sums over positions are taken in order afterwards: threads change no bit. The loss on
+integer labels goes by blocks of one image's positions, whose exponentials are taken in one vectorised pass however
+few classes there are.
 """
 
 import numpy as np
 
 from cython cimport floating
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, exp, log
 
 from lstm2d.kernels import arena
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
+
+cdef extern from *:
+    """
+    #include "exponential.h"
+    #define LSTM2D_SOFTMAX(REAL, SUFFIX)                                                                      \
+        /* y = exp(x - top) of each row of k scores; a NaN is never the larger one, but its own exp is NaN */ \
+        LSTM2D_CLONES static void exp_rows_##SUFFIX(const REAL *x, REAL *y, REAL *top, ptrdiff_t rows,        \
+                                                    ptrdiff_t k)                                              \
+        {                                                                                                     \
+            for (ptrdiff_t p = 0; p < rows; p++) {                                                            \
+                REAL most = -(REAL)INFINITY;                                                                  \
+                for (ptrdiff_t c = 0; c < k; c++)                                                             \
+                    most = x[p * k + c] > most ? x[p * k + c] : most;                                         \
+                for (ptrdiff_t c = 0; c < k; c++)                                                             \
+                    y[p * k + c] = x[p * k + c] - most;                                                       \
+                top[p] = most;                                                                                \
+            }                                                                                                 \
+            _Pragma("omp simd") for (ptrdiff_t c = 0; c < rows * k; c++) y[c] = exp_negative_##SUFFIX(y[c]);  \
+        }
+    LSTM2D_SOFTMAX(float, f32)
+    LSTM2D_SOFTMAX(double, f64)
+    """
+    void exp_rows_f32(const float*, float*, float*, Py_ssize_t, Py_ssize_t) noexcept nogil
+    void exp_rows_f64(const double*, double*, double*, Py_ssize_t, Py_ssize_t) noexcept nogil
+
+cdef enum:
+    BLOCK = 64  # positions whose exponentials are taken together
 
 
 def softmax_forward(x):
@@ -64,6 +93,38 @@ def soft_cross_entropy_backward(probability, targets, weight, double factor):
         else:
             _loss_grad[double](_rows(probability), _rows(targets), weight.reshape(-1), factor, _rows(grad),
                                threads_for(grad.size))
+    return grad
+
+
+def cross_entropy_forward(scores, labels, class_weights, Py_ssize_t ignore_index, bint keep):
+    """See kernels/_reference/softmax.py. Keeps the probabilities, K values a position, where they are asked for."""
+    scores, class_weights = contiguous_floats(scores, class_weights)
+    labels = np.ascontiguousarray(labels, np.intp)
+    n, positions, k = scores.shape
+    mass = _sum_of_weights(labels, class_weights.astype(np.float64), ignore_index)
+    threads = threads_for(scores.size)
+    probability = arena.empty(scores.shape if keep else (1, threads * BLOCK, k), scores.dtype)
+    loss = np.zeros((n, positions), np.float64)
+    if scores.size:
+        if scores.dtype == np.float32:
+            _cross_entropy[float](scores, labels, class_weights, ignore_index, probability, keep, loss, threads)
+        else:
+            _cross_entropy[double](scores, labels, class_weights, ignore_index, probability, keep, loss, threads)
+    return _sum_in_order(loss), mass, probability if keep else None
+
+
+def cross_entropy_backward(probability, labels, class_weights, Py_ssize_t ignore_index, double factor):
+    """See kernels/_reference/softmax.py."""
+    probability, class_weights = contiguous_floats(probability, class_weights)
+    labels = np.ascontiguousarray(labels, np.intp).reshape(-1)
+    grad = arena.empty(probability.shape, probability.dtype)
+    if grad.size:
+        if grad.dtype == np.float32:
+            _cross_entropy_grad[float](_rows(probability), labels, class_weights, ignore_index, factor, _rows(grad),
+                                       threads_for(grad.size))
+        else:
+            _cross_entropy_grad[double](_rows(probability), labels, class_weights, ignore_index, factor, _rows(grad),
+                                        threads_for(grad.size))
     return grad
 
 
@@ -173,6 +234,77 @@ cdef inline void _loss_grad_row(const floating* probability, const floating* tar
         mass += targets[c]
     for c in range(k):
         grad[c] = <floating> (factor * (mass * probability[c] - targets[c]))
+
+
+cdef double _sum_of_weights(const Py_ssize_t[:, ::1] labels, const double[::1] weights,
+                            Py_ssize_t ignore_index) except? -1:
+    cdef Py_ssize_t b, p, label
+    cdef double total = 0
+    for b in range(labels.shape[0]):
+        for p in range(labels.shape[1]):
+            label = labels[b, p]
+            if label == ignore_index:
+                continue
+            if label < 0 or label >= weights.shape[0]:
+                raise ValueError(f"labels hold a value outside [0, {weights.shape[0]})")
+            total += weights[label]
+    return total
+
+
+cdef void _cross_entropy(const floating[:, :, ::1] scores, const Py_ssize_t[:, ::1] labels,
+                         const floating[::1] weights, Py_ssize_t ignore_index, floating[:, :, ::1] probability,
+                         bint keep, double[:, ::1] loss, int threads) noexcept:
+    cdef Py_ssize_t blocks = (scores.shape[1] + BLOCK - 1) // BLOCK, q, b, first
+    cdef floating* out
+    for q in prange(scores.shape[0] * blocks, nogil=True, schedule="static", num_threads=threads):
+        b = q // blocks
+        first = q % blocks * BLOCK
+        out = &probability[b, first, 0] if keep else &probability[0, threadid() * BLOCK, 0]
+        _cross_entropy_block(&scores[b, first, 0], &labels[b, first], &weights[0], ignore_index, out, &loss[b, first],
+                             min(<Py_ssize_t> BLOCK, scores.shape[1] - first), scores.shape[2], keep)
+
+
+cdef inline void _cross_entropy_block(const floating* scores, const Py_ssize_t* labels, const floating* weights,
+                                      Py_ssize_t ignore_index, floating* probability, double* loss, Py_ssize_t rows,
+                                      Py_ssize_t k, bint keep) noexcept nogil:
+    cdef floating top[BLOCK]
+    cdef double total, log_sum, w
+    cdef Py_ssize_t p, c, label
+    if floating is float:
+        exp_rows_f32(scores, probability, top, rows, k)
+    else:
+        exp_rows_f64(scores, probability, top, rows, k)
+    for p in range(rows):
+        total = 0
+        for c in range(k):
+            total += probability[p * k + c]
+        log_sum = log(total)
+        label = labels[p]
+        w = 0 if label == ignore_index else weights[label]
+        # NaN where a score is: also if nothing counts. A probability of 0 that nobody asks for costs nothing
+        loss[p] = 0 * log_sum if w == 0 else w * (log_sum - (<double> scores[p * k + label] - top[p]))
+        if keep:
+            for c in range(k):
+                probability[p * k + c] = <floating> (probability[p * k + c] / total)
+
+
+cdef void _cross_entropy_grad(const floating[:, ::1] probability, const Py_ssize_t[::1] labels,
+                              const floating[::1] weights, Py_ssize_t ignore_index, double factor,
+                              floating[:, ::1] grad, int threads) noexcept:
+    cdef Py_ssize_t p
+    for p in prange(grad.shape[0], nogil=True, schedule="static", num_threads=threads):
+        _cross_entropy_grad_row(&probability[p, 0], labels[p], 0 if labels[p] == ignore_index else
+                                factor * weights[labels[p]], &grad[p, 0], grad.shape[1])
+
+
+cdef inline void _cross_entropy_grad_row(const floating* probability, Py_ssize_t label, double factor, floating* grad,
+                                         Py_ssize_t k) noexcept nogil:
+    cdef Py_ssize_t c
+    cdef floating f = <floating> factor
+    for c in range(k):
+        grad[c] = f * probability[c]
+    if f != 0:
+        grad[label] = f * (probability[label] - 1)
 
 
 cdef void _clip_normalise(const floating[:, ::1] x, floating[:, ::1] y, int threads) noexcept:

@@ -20,6 +20,11 @@ def cross_entropy(x: Tensor) -> Tensor:
     return ops.soft_cross_entropy(x, np.stack([targets] * n), np.stack([weight] * n))
 
 
+def hard_cross_entropy(x: Tensor) -> Tensor:
+    labels = np.random.default_rng(8).integers(0, CHANNELS + 1, (HEIGHT, WIDTH))
+    return ops.cross_entropy(x, np.stack([labels] * len(x.data)), ignore_index=CHANNELS, reduction="sum")
+
+
 def linear(x: Tensor) -> Tensor:
     rng = np.random.default_rng(6)
     weight, bias = rng.standard_normal((CHANNELS, 7)), rng.standard_normal(7)
@@ -29,10 +34,13 @@ def linear(x: Tensor) -> Tensor:
 OPS: dict[str, Callable[[Tensor], Tensor]] = {
     "linear": linear,
     "tanh": ops.tanh,
+    "sigmoid": ops.sigmoid,
+    "relu": ops.relu,
     "direction_sum": ops.direction_sum,
     "window_gather": lambda x: ops.window_gather(x, 3),
     "softmax": ops.softmax,
     "soft_cross_entropy": cross_entropy,
+    "cross_entropy": hard_cross_entropy,
     "bilinear_resize": lambda x: ops.bilinear_resize(x, 50, 40),
     "cubic_resize": lambda x: ops.cubic_resize(x, 50, 40),
 }
@@ -68,7 +76,7 @@ def test_threads_change_no_bit(name: str, dtype: type, rng: np.random.Generator)
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in OPS if name != "soft_cross_entropy"]
+    "name", [name for name in OPS if "cross_entropy" not in name]
 )  # one sum of the batch
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_batch_changes_no_bit(name: str, dtype: type, rng: np.random.Generator) -> None:
@@ -79,11 +87,12 @@ def test_batch_changes_no_bit(name: str, dtype: type, rng: np.random.Generator) 
             assert got.tobytes() == together[k : k + 1].tobytes()
 
 
-def test_loss_of_a_batch_adds_images(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("loss", [cross_entropy, hard_cross_entropy])
+def test_loss_of_a_batch_adds_images(loss: Callable[[Tensor], Tensor], rng: np.random.Generator) -> None:
     x = rng.standard_normal((IMAGES, HEIGHT, WIDTH, CHANNELS))
-    total, grad = run(cross_entropy, x)
-    alone = [run(cross_entropy, x[k : k + 1]) for k in range(IMAGES)]
-    assert float(total) == sum(float(loss) for loss, _ in alone)
+    total, grad = run(loss, x)
+    alone = [run(loss, x[k : k + 1]) for k in range(IMAGES)]
+    assert float(total) == sum(float(value) for value, _ in alone)
     assert grad.tobytes() == np.concatenate([g for _, g in alone]).tobytes()
 
 
