@@ -5,6 +5,7 @@ from lstm2d.ops.linear import linear
 from lstm2d.ops.loss import soft_cross_entropy, softmax
 from lstm2d.ops.lstm2d import lstm2d_layer
 from lstm2d.ops.resize import bilinear_resize, cubic_resize
+from lstm2d.ops.rnn import gru_sweep, lstm_sweep, rnn_sweep
 from lstm2d.ops.windows import window_gather
 
 __all__ = [
@@ -12,8 +13,11 @@ __all__ = [
     "bilinear_resize",
     "cubic_resize",
     "direction_sum",
+    "gru_sweep",
     "linear",
     "lstm2d_layer",
+    "lstm_sweep",
+    "rnn_sweep",
     "soft_cross_entropy",
     "softmax",
     "tanh",
