@@ -1,5 +1,6 @@
 """Every differentiable operation."""
 
+from lstm2d.ops.conv import conv2d, conv_transpose2d
 from lstm2d.ops.elementwise import add, direction_sum, tanh
 from lstm2d.ops.linear import linear
 from lstm2d.ops.loss import soft_cross_entropy, softmax
@@ -11,6 +12,8 @@ from lstm2d.ops.windows import window_gather
 __all__ = [
     "add",
     "bilinear_resize",
+    "conv2d",
+    "conv_transpose2d",
     "cubic_resize",
     "direction_sum",
     "gru_sweep",

@@ -1,0 +1,76 @@
+"""Convolution: which way is the fastest; meaning: kernels/_reference/conv.py."""
+
+import numpy as np
+
+from lstm2d.kernels import arena
+from lstm2d.kernels._cython import conv_columns, linear
+from lstm2d.kernels.checks import contiguous_floats
+from lstm2d.kernels.conv_parts import adjoint_parts, forward_parts
+
+
+def conv2d_forward(x, weight, bias, stride, padding, dilation):
+    """See kernels/_reference/conv.py."""
+    x, weight, bias = _floats(x, weight, bias)
+    n, h, w, c_in = x.shape
+    kh, kw, _, c_out = weight.shape
+    rows, columns = (
+        (x.shape[k + 1] + 2 * padding[k] - dilation[k] * (weight.shape[k] - 1) - 1) // stride[k] + 1 for k in (0, 1)
+    )
+    if _is_linear(weight, stride, padding):
+        y = linear.linear_forward(x.reshape(n, h * w, c_in), weight[0, 0], bias)
+        return y.reshape(n, h, w, c_out)
+    y = arena.empty((n, rows, columns, c_out), x.dtype)
+    if y.size:
+        conv_columns.products(
+            x, weight, bias, y,
+            forward_parts(h, rows, kh, stride[0], padding[0], dilation[0]),
+            forward_parts(w, columns, kw, stride[1], padding[1], dilation[1]),
+        )
+    return y
+
+
+def conv2d_adjoint(grad_y, weight, bias, size, stride, padding, dilation):
+    """See kernels/_reference/conv.py."""
+    grad_y, bias = _floats(grad_y, weight, bias)[::2]
+    n, rows, columns, c_out = grad_y.shape
+    kh, kw, c_in, _ = weight.shape
+    weight = np.ascontiguousarray(weight.transpose(0, 1, 3, 2))
+    if _is_linear(weight, stride, padding):
+        grad_x = linear.linear_forward(grad_y.reshape(n, rows * columns, c_out), weight[0, 0], bias)
+        return grad_x.reshape(n, rows, columns, c_in)
+    grad_x = arena.empty((n, *size, c_in), grad_y.dtype)
+    if grad_x.size:
+        conv_columns.products(
+            grad_y, weight, bias, grad_x,
+            adjoint_parts(size[0], rows, kh, stride[0], padding[0], dilation[0]),
+            adjoint_parts(size[1], columns, kw, stride[1], padding[1], dilation[1]),
+        )
+    return grad_x
+
+
+def conv2d_grad_weight(x, grad_y, kernel, stride, padding, dilation):
+    """See kernels/_reference/conv.py."""
+    x, grad_y = contiguous_floats(x, grad_y)
+    n, h, w, c_in = x.shape
+    rows, columns, c_out = grad_y.shape[1:]
+    grad = np.zeros((*kernel, c_in, c_out), x.dtype)
+    if _is_linear(grad, stride, padding):
+        flat = linear.linear_grad_weight(x.reshape(n, h * w, c_in), grad_y.reshape(n, h * w, c_out))
+        return flat.reshape(grad.shape)
+    if grad.size and x.size and grad_y.size:
+        conv_columns.grad_weight(
+            x, grad_y, grad,
+            forward_parts(h, rows, kernel[0], stride[0], padding[0], dilation[0]),
+            forward_parts(w, columns, kernel[1], stride[1], padding[1], dilation[1]),
+        )
+    return grad
+
+
+def _floats(x, weight, bias):
+    if bias is None:
+        return *contiguous_floats(x, weight), None
+    return contiguous_floats(x, weight, bias)
+
+
+def _is_linear(weight, stride, padding):
+    return weight.shape[:2] == (1, 1) and stride == (1, 1) and padding == (0, 0)
