@@ -31,6 +31,12 @@ def linear(x: Tensor) -> Tensor:
     return ops.linear(x, Tensor(weight.astype(x.data.dtype)), Tensor(bias.astype(x.data.dtype)))
 
 
+def batch_norm(x: Tensor, training: bool = False) -> Tensor:
+    rng = np.random.default_rng(9)
+    mean, var = rng.standard_normal(CHANNELS), rng.random(CHANNELS)
+    return ops.batch_norm(x, mean, var, training=training)
+
+
 OPS: dict[str, Callable[[Tensor], Tensor]] = {
     "linear": linear,
     "tanh": ops.tanh,
@@ -41,6 +47,11 @@ OPS: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": ops.softmax,
     "soft_cross_entropy": cross_entropy,
     "cross_entropy": hard_cross_entropy,
+    "batch_norm": batch_norm,
+    "batch_norm in training": lambda x: batch_norm(x, training=True),
+    "l2_normalise": ops.l2_normalise,
+    "local_response_norm": lambda x: ops.local_response_norm(x, 5),
+    "pad2d": lambda x: ops.pad2d(x, 40, mode="reflect"),
     "bilinear_resize": lambda x: ops.bilinear_resize(x, 50, 40),
     "cubic_resize": lambda x: ops.cubic_resize(x, 50, 40),
 }
@@ -76,8 +87,8 @@ def test_threads_change_no_bit(name: str, dtype: type, rng: np.random.Generator)
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in OPS if "cross_entropy" not in name]
-)  # one sum of the batch
+    "name", [name for name in OPS if "cross_entropy" not in name and "training" not in name]
+)  # sums over the batch
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_batch_changes_no_bit(name: str, dtype: type, rng: np.random.Generator) -> None:
     x = rng.standard_normal((IMAGES, HEIGHT, WIDTH, CHANNELS)).astype(dtype)
