@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d import kernels
 from lstm2d.errors import ShapeError
 from lstm2d.tape import record
 from lstm2d.tensor import FloatArray, Tensor
@@ -48,7 +49,8 @@ def concatenate(tensors: Sequence[Tensor]) -> Tensor:
             for t, end in zip(tensors, ends, strict=True)
         )
 
-    y = np.concatenate([t.data for t in tensors], axis=-1)
+    y = kernels.arena.empty((*shapes[0][:-1], ends[-1]), tensors[0].dtype)
+    np.concatenate([t.data for t in tensors], axis=-1, out=y)
     return record("concatenate", tuple(tensors), y, backward)
 
 
