@@ -5,12 +5,14 @@ from lstm2d.ops.elementwise import add, direction_sum, tanh
 from lstm2d.ops.linear import linear
 from lstm2d.ops.loss import soft_cross_entropy, softmax
 from lstm2d.ops.lstm2d import lstm2d_layer
+from lstm2d.ops.pool import avg_pool2d, max_pool2d
 from lstm2d.ops.resize import bilinear_resize, cubic_resize
 from lstm2d.ops.rnn import gru_sweep, lstm_sweep, rnn_sweep
 from lstm2d.ops.windows import window_gather
 
 __all__ = [
     "add",
+    "avg_pool2d",
     "bilinear_resize",
     "conv2d",
     "conv_transpose2d",
@@ -20,6 +22,7 @@ __all__ = [
     "linear",
     "lstm2d_layer",
     "lstm_sweep",
+    "max_pool2d",
     "rnn_sweep",
     "soft_cross_entropy",
     "softmax",
