@@ -166,7 +166,8 @@ def identity(shape: tuple[int, ...], scale: float = 1.0, dtype: DTypeLike = np.f
     """
     if len(shape) < 2:
         raise ShapeError(f"identity: {shape}", expected="(..., rows, columns)")
-    return np.broadcast_to(scale * np.eye(*shape[-2:]), shape).astype(dtype)
+    one = scale * np.eye(shape[-2], shape[-1])
+    return np.broadcast_to(one, shape).astype(dtype)
 
 
 def bilinear_kernel(size: int, channels: int, dtype: DTypeLike = np.float32) -> FloatArray:
@@ -175,7 +176,7 @@ def bilinear_kernel(size: int, channels: int, dtype: DTypeLike = np.float32) -> 
     Parameters
     ----------
     size : int
-        Side of the kernel, 1 or more: twice the stride for an even one, twice the stride less 1 for an odd one.
+        Side of the kernel, 1 or more: twice the stride where that is even, else twice the stride less 1.
         Half the stride, rounded down, is then cut off at each side.
     channels : int
         Channels, each enlarged by itself.
@@ -195,7 +196,8 @@ def bilinear_kernel(size: int, channels: int, dtype: DTypeLike = np.float32) -> 
     stride = (size + 1) // 2
     profile = 1 - np.abs(np.arange(size) - (size - 1) / 2) / stride
     pyramid = profile[:, np.newaxis] * profile
-    return (pyramid[..., np.newaxis, np.newaxis] * np.eye(channels)).astype(dtype)
+    kernel: FloatArray = (pyramid[..., np.newaxis, np.newaxis] * np.eye(channels)).astype(dtype)
+    return kernel
 
 
 def _orthonormalise(rows: FloatArray) -> None:
