@@ -118,6 +118,15 @@ LSTM2D_INLINE void NAME(grad_cells)(const Pool *p, ptrdiff_t n, ptrdiff_t channe
             const REAL *restrict grad = grad_y + window;
             const unsigned char *restrict b = bytes ? small + window : NULL;
             const int *restrict w = max && !bytes ? large + window : NULL;
+            if (rows[1] - rows[0] == 1 && columns[1] - columns[0] == 1) { /* the only window: no sum */
+#pragma omp simd
+                for (ptrdiff_t c = 0; c < n; c++) {
+                    const int place = bytes ? b[c] : max ? w[c] : here;
+                    const REAL won = place == here ? grad[c] : 0;
+                    grad_x[c] = max ? won : won / share;
+                }
+                return;
+            }
 #pragma omp simd
             for (ptrdiff_t c = 0; c < n; c++) {
                 const int place = bytes ? b[c] : max ? w[c] : here;
