@@ -41,7 +41,7 @@ def softmax(x: Tensor) -> Tensor:
     if x.data.ndim == 0:
         raise ShapeError("softmax: a single number", expected="(..., K)")
     k = kernels.pick("softmax", like=x.data)
-    rows = (1, prod(x.shape[:-1]), x.shape[-1])
+    rows = (x.shape[0] if x.data.ndim > 1 else 1, prod(x.shape[1:-1]), x.shape[-1])
     y = k.softmax_forward(x.data.reshape(rows))
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
