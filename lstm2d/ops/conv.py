@@ -54,7 +54,15 @@ def conv2d(
     -----
     .. math:: y_{ij} = b + \sum_{rs} x_{i t - p + r d,\, j t - p + s d} W_{rs}
 
+    Filters of 3 x 3 with stride 1, no dilation and 16 channels or more on both sides are computed as
+    Winograd's F(4 x 4, 3 x 3) [1]_, forward and backward. In float32 its error stays below 1e-4 of the
+    largest value (1e-5 is usual), in float64 below 1e-11. A NaN reaches all outputs whose 4 x 4 tile sees it.
+
     Keeps x and weight for the backward pass, nothing else.
+
+    References
+    ----------
+    .. [1] A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
     """
     _check("conv2d", x, weight, bias, weight.shape[-1:])
     strides, paddings, dilations = _pairs("conv2d", stride, padding, dilation)
@@ -119,8 +127,8 @@ def conv_transpose2d(
 
     Notes
     -----
-    The gradient of `conv2d` with respect to its input, and that function's gradient is `conv2d`. Keeps x and
-    weight for the backward pass, nothing else.
+    The gradient of `conv2d` with respect to its input, and that function's gradient is `conv2d`; its
+    notes on precision hold here. Keeps x and weight for the backward pass, nothing else.
     """
     _check("conv_transpose2d", x, weight, bias, weight.shape[-1:])
     strides, paddings, dilations = _pairs("conv_transpose2d", stride, padding, 1)

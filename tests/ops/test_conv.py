@@ -245,6 +245,20 @@ def test_threads_and_batch_change_no_bit(
         set_num_threads(before)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-4), (np.float64, 1e-11)])
+@pytest.mark.parametrize("channels", [16, 300])
+def test_winograd_is_precise(dtype: type, tolerance: float, channels: int, rng: np.random.Generator) -> None:
+    case: Case = ((1, 40, 43, channels), (3, 3, channels), (1, 1), (1, 1), (1, 1))
+    arrays = draw(case, rng, dtype)
+    arrays[0] += 3  # as after a ReLU: no mean of 0 that hides rounding
+    got = results(case, arrays, None, transposed=False)
+    with kernels.use("_reference"):
+        grad_y = np.random.default_rng(3).standard_normal(got[0].shape).astype(dtype).astype(np.float64)
+        expected = results(case, [a.astype(np.float64) for a in arrays], grad_y, transposed=False)
+    for a, b in zip(got, expected, strict=True):
+        assert np.abs(a - b).max() <= tolerance * np.abs(b).max()
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("needed", [0, 1, 2])
 def test_only_what_is_needed_is_computed(needed: int, transposed: bool, rng: np.random.Generator) -> None:
