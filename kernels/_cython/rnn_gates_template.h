@@ -74,10 +74,18 @@ LSTM2D_CLONES void NAME(rnn_step_forward)(int unit, ptrdiff_t units, ptrdiff_t r
                                           ptrdiff_t y_ld, REAL *kept)
 {
     for (ptrdiff_t row = 0; row < rows; row++, y += y_ld) {
-#define GRU_KEPT(i, n) NAME(gru_cells)(n, units, z + (i), r + (i), bias + (i), before + (i), after + (i), y + (i), kept + (i), 1)
-#define GRU_LOST(i, n) NAME(gru_cells)(n, units, z + (i), r + (i), bias + (i), before + (i), after + (i), y + (i), NULL, 0)
-#define LSTM_KEPT(i, n) NAME(lstm_cells)(n, units, z + (i), r + (i), bias + (i), before + (i), after + (i), y + (i), kept + (i), 1)
-#define LSTM_LOST(i, n) NAME(lstm_cells)(n, units, z + (i), r + (i), bias + (i), before + (i), after + (i), y + (i), NULL, 0)
+#define GRU_KEPT(i, n)                                                                                         \
+    NAME(gru_cells)(n, units, z + (i), r + (i), bias + (i), before + (i), after + (i),                         \
+        y + (i), kept + (i), 1)
+#define GRU_LOST(i, n)                                                                                         \
+    NAME(gru_cells)(n, units, z + (i), r + (i), bias + (i), before + (i), after + (i),                         \
+        y + (i), NULL, 0)
+#define LSTM_KEPT(i, n)                                                                                        \
+    NAME(lstm_cells)(n, units, z + (i), r + (i), bias + (i), before + (i), after + (i),                        \
+        y + (i), kept + (i), 1)
+#define LSTM_LOST(i, n)                                                                                        \
+    NAME(lstm_cells)(n, units, z + (i), r + (i), bias + (i), before + (i), after + (i),                        \
+        y + (i), NULL, 0)
 #define TANH(i, n) NAME(plain_cells)(n, 0, z + (i), r + (i), bias + (i), after + (i), y + (i))
 #define RELU(i, n) NAME(plain_cells)(n, 1, z + (i), r + (i), bias + (i), after + (i), y + (i))
         if (unit == RNN_GRU) {
@@ -172,8 +180,12 @@ LSTM2D_CLONES void NAME(rnn_step_backward)(int unit, ptrdiff_t units, ptrdiff_t 
                                            const REAL *carry, REAL *carry_out, REAL *grad)
 {
     for (ptrdiff_t row = 0; row < rows; row++) {
-#define GRU(i, n) NAME(gru_cells_backward)(n, units, kept + (i), before + (i), grad_y + (i), from_r + (i), carry + (i), carry_out + (i), grad + (i))
-#define LSTM(i, n) NAME(lstm_cells_backward)(n, units, kept + (i), before + (i), grad_y + (i), from_r + (i), carry + (i), carry_out + (i), grad + (i))
+#define GRU(i, n)                                                                                              \
+    NAME(gru_cells_backward)(n, units, kept + (i), before + (i), grad_y + (i), from_r + (i),                   \
+        carry + (i), carry_out + (i), grad + (i))
+#define LSTM(i, n)                                                                                             \
+    NAME(lstm_cells_backward)(n, units, kept + (i), before + (i), grad_y + (i), from_r + (i),                  \
+        carry + (i), carry_out + (i), grad + (i))
 #define TANH(i, n) NAME(plain_cells_backward)(n, 0, y + (i), grad_y + (i), from_r + (i), grad + (i))
 #define RELU(i, n) NAME(plain_cells_backward)(n, 1, y + (i), grad_y + (i), from_r + (i), grad + (i))
         if (unit == RNN_GRU) {
