@@ -24,6 +24,10 @@ def conv2d_forward(x, weight, bias, stride, padding, dilation):
     if _is_linear(weight, stride, padding):
         y = linear.linear_forward(x.reshape(n, h * w, c_in), weight[0, 0], bias)
         return y.reshape(n, h, w, c_out)
+    if (kh, kw) == stride and _is_patches(padding, dilation):
+        patches = x[:, :rows * kh, :columns * kw].reshape(n, rows, kh, columns, kw * c_in).transpose(0, 1, 3, 2, 4)
+        y = linear.linear_forward(patches.reshape(n, rows * columns, kh * kw * c_in), weight.reshape(kh * kw * c_in, c_out), bias)
+        return y.reshape(n, rows, columns, c_out)
     y = arena.empty((n, rows, columns, c_out), x.dtype)
     if _is_winograd(weight, y, stride, dilation):
         conv_winograd.products(x, weight, bias, y, padding)
@@ -48,6 +52,15 @@ def conv2d_adjoint(grad_y, weight, bias, size, stride, padding, dilation):
         grad_x = linear.linear_forward(grad_y.reshape(n, rows * columns, c_out), turned[0, 0], bias)
         return grad_x.reshape(n, rows, columns, c_in)
     grad_x = arena.empty((n, *size, c_in), grad_y.dtype)
+    if (kh, kw) == stride and _is_patches(padding, dilation) and size == (rows * kh, columns * kw):
+        patches = linear.linear_forward(
+            grad_y.reshape(n, rows * columns, c_out), weight.reshape(kh * kw * c_in, c_out).T,
+            None if bias is None else np.tile(bias, kh * kw),
+        )
+        grad_x.reshape(n, rows, kh, columns, kw * c_in)[...] = (
+            patches.reshape(n, rows, columns, kh, kw * c_in).transpose(0, 1, 3, 2, 4)
+        )
+        return grad_x
     if _is_winograd(weight, grad_x, stride, dilation):  # the filters turned round
         conv_winograd.products(grad_y, turned[::-1, ::-1], bias, grad_x, (2 - padding[0], 2 - padding[1]))
     elif grad_x.size and _is_windows(weight, grad_x, grad_y, stride, padding, dilation):
@@ -91,6 +104,10 @@ def _floats(x, weight, bias):
 
 def _is_linear(weight, stride, padding):
     return weight.shape[:2] == (1, 1) and stride == (1, 1) and padding == (0, 0)
+
+
+def _is_patches(padding, dilation):
+    return padding == (0, 0) and dilation == (1, 1)
 
 
 def _is_winograd(weight, y, stride, dilation):

@@ -21,7 +21,7 @@ cdef enum:
     GROUPS = 4
     COPIED = 1 << 16  # values of a block's copy: it stays in the L2 cache,
     WEIGHTS = 1 << 17  # unless there are more weights than these, which every product reads again
-    COPIED_LARGE = 1 << 21
+    COPIED_LARGE = 1 << 22
     PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
 
 cdef struct Source:
@@ -87,7 +87,7 @@ def grad_weight(x, grad_y, grad, row_parts, column_parts):
 def _block(inner, outputs, positions):
     large = inner * outputs > WEIGHTS
     n = max(128, min(1024, COPIED_LARGE // inner)) if large else max(32, min(512, COPIED // max(inner, 1)))
-    return min(n, positions)
+    return -(-positions // -(-positions // n))  # blocks of about equal size
 
 
 def _geometry(rows, columns, size):
