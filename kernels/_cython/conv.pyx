@@ -26,7 +26,9 @@ def conv2d_forward(x, weight, bias, stride, padding, dilation):
         return y.reshape(n, h, w, c_out)
     if (kh, kw) == stride and _is_patches(padding, dilation):
         patches = x[:, :rows * kh, :columns * kw].reshape(n, rows, kh, columns, kw * c_in).transpose(0, 1, 3, 2, 4)
-        y = linear.linear_forward(patches.reshape(n, rows * columns, kh * kw * c_in), weight.reshape(kh * kw * c_in, c_out), bias)
+        values = kh * kw * c_in
+        y = linear.linear_forward(
+            patches.reshape(n, rows * columns, values), weight.reshape(values, c_out), bias)
         return y.reshape(n, rows, columns, c_out)
     y = arena.empty((n, rows, columns, c_out), x.dtype)
     if _is_winograd(weight, y, stride, dilation):
