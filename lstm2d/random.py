@@ -20,9 +20,10 @@ class Purpose(IntEnum):
     JITTER = 3
     HOLD_OUT = 4
     SYNTH = 5
+    DROPOUT = 6
 
 
-def generator(seed: int, epoch: int, sample: int, purpose: Purpose) -> np.random.Generator:
+def generator(seed: int, epoch: int, sample: int, purpose: Purpose, part: int = 0) -> np.random.Generator:
     """Return the generator of one sample's draws in one epoch.
 
     Parameters
@@ -35,12 +36,15 @@ def generator(seed: int, epoch: int, sample: int, purpose: Purpose) -> np.random
         Number of the sample (image, scene, parameter), 0 or more.
     purpose : Purpose
         What the draws are for.
+    part : int, default 0
+        Number of an independent part of them, such as a layer, 0 or more.
 
     Returns
     -------
     numpy.random.Generator
-        Philox with the seed and the purpose as key, and the sample and the epoch in the upper half of the
-        counter: no two streams meet before 2**128 draws. Workers, order of work and restarts change nothing.
+        Philox with the seed and the purpose as key, and the part, the sample and the epoch in the upper words
+        of the counter: no two streams meet before 2**66 draws. Workers, order of work and restarts change
+        nothing.
 
     Raises
     ------
@@ -50,5 +54,5 @@ def generator(seed: int, epoch: int, sample: int, purpose: Purpose) -> np.random
     if not 0 <= seed <= MAX_SEED:
         raise ConfigError("seed out of range", where=seed, expected=f"0 to {MAX_SEED}")
     key = np.array([seed, purpose], dtype=np.uint64)
-    counter = np.array([0, 0, sample, epoch], dtype=np.uint64)
+    counter = np.array([0, part, sample, epoch], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))

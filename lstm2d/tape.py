@@ -9,6 +9,7 @@ from contextvars import ContextVar
 import numpy as np
 
 from lstm2d.errors import ShapeError
+from lstm2d.kernels import arena
 from lstm2d.tensor import Backward, FloatArray, Node, Tensor
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
@@ -86,7 +87,7 @@ def backward(loss: Tensor, grad_y: FloatArray | None = None) -> None:
         if g is None:  # every rule on the way returned None
             continue
         if t.node is None:
-            t.grad = g.copy() if t.grad is None else t.grad + g
+            t.grad = _copy(g) if t.grad is None else t.grad + g
             continue
         for x, gx in zip(t.node.inputs, t.node.backward(g), strict=True):
             if gx is None or not x.requires_grad:
@@ -95,6 +96,13 @@ def backward(loss: Tensor, grad_y: FloatArray | None = None) -> None:
                 raise ShapeError(f"{t.node.op}: gradient {gx.shape} for input {x.data.shape}")
             seen = pending.get(id(x))
             pending[id(x)] = gx if seen is None else seen + gx
+
+
+def _copy(g: FloatArray) -> FloatArray:
+    """Return a copy in memory of the arena: a fresh page costs more than what is written to it."""
+    own: FloatArray = arena.empty(g.shape, g.dtype)
+    own[...] = g
+    return own
 
 
 def _outputs_first(root: Tensor) -> list[Tensor]:

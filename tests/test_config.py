@@ -1,5 +1,6 @@
 """Presets, TOML files, --set, and what is said when they are wrong."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,38 @@ def test_values_of_set_are_toml_and_texts_need_no_quotes() -> None:
     assert config.train.seed == 3
 
 
+def test_adadelta_and_steps() -> None:
+    overrides = ["train.optimizer=adadelta", "train.learning_rate=1", "train.rho=0.9", "train.eps=1e-8"]
+    config = apply_overrides(
+        load_preset("lstm2d-5x5"), [*overrides, "train.schedule=step", "train.step_every=9"]
+    )
+    train = config.train
+    assert (train.optimizer, train.rho, train.eps) == ("adadelta", 0.9, 1e-8)
+    assert (train.schedule, train.step_factor, train.step_every, train.step_at) == ("step", 10.0, 9, [])
+    again = apply_overrides(config, ["train.step_every=0", "train.step_at=[0.5, 0.75]"])
+    assert again.train.step_at == [0.5, 0.75]
+
+
+def test_what_an_earlier_choice_used_is_left_out_with_it() -> None:
+    overrides = ["train.momentum=0.5", "train.schedule=step", "train.step_factor=3", "train.step_at=[0.5]"]
+    config = apply_overrides(load_preset("lstm2d-5x5"), overrides)
+    other = apply_overrides(config, ["train.optimizer=adadelta", "train.schedule=linear"])
+    assert (other.train.momentum, other.train.step_factor, other.train.step_at) == (0.9, 10.0, [])
+
+
+def test_what_is_not_used_is_an_error_where_the_user_sets_it(tmp_path: Path) -> None:
+    said = 'train.rho = 0.9 (--set): is used only with train.optimizer = "adadelta"'
+    assert said in message("train.rho=0.9")
+    said = 'train.momentum = 0.5 (--set): is used only with train.optimizer = "sgd"'
+    assert said in message("train.optimizer=adadelta", "train.momentum=0.5")
+    path = tmp_path / "mine.toml"
+    path.write_text('preset = "lstm2d-5x5"\n[train]\nstep_every = 9\nmomentum = 0.9\n')
+    said = f'train.step_every = 9 ({path}, line 3): is used only with train.schedule = "step"'
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_toml(path)
+    assert "train.optimizer = 'adam'" in message("train.optimizer=adam", "train.rho=0.9")
+
+
 def test_the_last_of_two_overrides_wins() -> None:
     assert apply_overrides(load_preset("lstm2d-5x5"), ["train.seed=3", "train.seed=4"]).train.seed == 4
 
@@ -149,6 +182,8 @@ def test_all_errors_at_once_each_with_key_place_range_and_nearest_key(tmp_path: 
         ("train.learning_rate=inf", "train.learning_rate = inf (--set): expected a number > 0"),
         ("train.learning_rate=0", "train.learning_rate = 0 (--set): expected a number > 0"),
         ("train.schedule=3", 'train.schedule = 3 (--set): expected "constant" or "linear" or "cosine"'),
+        ("train.schedule=step", "expected fractions of the run, or a number of steps in step_every"),
+        ("train.optimizer=adam", 'train.optimizer = \'adam\' (--set): expected "sgd" or "adadelta"'),
         ("train.max_time=90", 'train.max_time = 90 (--set): expected "" or a duration such as "90m"'),
         ("train.max_time=90 parsecs", "train.max_time = '90 parsecs' (--set): expected a duration such as"),
         ("train.class_weights=[1, -2]", "a list of values, each a number >= 0"),

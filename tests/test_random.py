@@ -60,6 +60,7 @@ def test_purposes_keep_their_numbers() -> None:
         ("JITTER", 3),
         ("HOLD_OUT", 4),
         ("SYNTH", 5),
+        ("DROPOUT", 6),
     ]
 
 
@@ -67,3 +68,10 @@ def test_purposes_keep_their_numbers() -> None:
 def test_seed_out_of_range(seed: int) -> None:
     with pytest.raises(ConfigError, match="seed out of range"):
         generator(seed, 0, 0, Purpose.INIT)
+
+
+def test_parts_share_no_number() -> None:
+    whole, part = (
+        set(generator(5, 6, 7, Purpose.DROPOUT, k).integers(0, 2**63, size=1000).tolist()) for k in (0, 1)
+    )
+    assert whole.isdisjoint(part)

@@ -1,6 +1,6 @@
 """Functions of single elements, vectorised; meaning: kernels/_reference/elementwise.py.
 
-tanh in float32 is the rational function of simd.h. An image is cut into runs of a fixed length, so that which
+tanh in float32 is the rational function of simd.h, exp in float32 the polynomial of exponential.h. An image is cut into runs of a fixed length, so that which
 elements share a vector, and with it every bit, depends on one image alone.
 """
 
@@ -15,24 +15,29 @@ from lstm2d.kernels.grain import threads_for
 
 cdef extern from *:
     """
-    #include "simd.h"
-    LSTM2D_CLONES static void tanh_run_f32(const float *x, float *y, ptrdiff_t n)
-    {
-    #pragma omp simd
-        for (ptrdiff_t k = 0; k < n; k++)
-            y[k] = tanh_f32(x[k]);
-    }
-    static void tanh_run_f64(const double *x, double *y, ptrdiff_t n)
-    {
-        for (ptrdiff_t k = 0; k < n; k++)
-            y[k] = tanh_f64(x[k]);
-    }
-    #define LSTM2D_ELEMENTWISE(REAL, SUFFIX)                                                                  \
-        LSTM2D_CLONES static void tanh_grad_run_##SUFFIX(const REAL *y, const REAL *g, REAL *out, ptrdiff_t n) \
+    #include "exponential.h"
+    #define LSTM2D_MAP(NAME, REAL, EXPRESSION)                                                                \
+        LSTM2D_CLONES static void NAME(const REAL *x, REAL *y, ptrdiff_t n)                                   \
         {                                                                                                     \
-            _Pragma("omp simd") for (ptrdiff_t k = 0; k < n; k++) out[k] = g[k] * (1 - y[k] * y[k]);          \
+            _Pragma("omp simd") for (ptrdiff_t k = 0; k < n; k++) y[k] = EXPRESSION;                          \
+        }
+    #define LSTM2D_MAP_GRAD(NAME, REAL, EXPRESSION)                                                           \
+        LSTM2D_CLONES static void NAME(const REAL *y, const REAL *g, REAL *out, ptrdiff_t n)                  \
+        {                                                                                                     \
+            _Pragma("omp simd") for (ptrdiff_t k = 0; k < n; k++) out[k] = EXPRESSION;                        \
+        }
+    #define LSTM2D_ELEMENTWISE(REAL, SUFFIX)                                                                  \
+        LSTM2D_INLINE REAL logistic_##SUFFIX(REAL x)                                                          \
+        {                                                                                                     \
+            const REAL e = exp_negative_##SUFFIX(x < 0 ? x : -x);                                             \
+            return (x < 0 ? e : 1) / (1 + e);                                                                 \
         }                                                                                                     \
-        LSTM2D_CLONES static void sum_run_##SUFFIX(const REAL *x, REAL *y, ptrdiff_t n, ptrdiff_t units)       \
+        LSTM2D_MAP(sigmoid_run_##SUFFIX, REAL, logistic_##SUFFIX(x[k]))                                       \
+        LSTM2D_MAP(relu_run_##SUFFIX, REAL, x[k] <= 0 ? 0 : x[k])                                             \
+        LSTM2D_MAP_GRAD(tanh_grad_run_##SUFFIX, REAL, g[k] * (1 - y[k] * y[k]))                               \
+        LSTM2D_MAP_GRAD(sigmoid_grad_run_##SUFFIX, REAL, g[k] * (y[k] * (1 - y[k])))                          \
+        LSTM2D_MAP_GRAD(relu_grad_run_##SUFFIX, REAL, y[k] <= 0 ? 0 : g[k])                                   \
+        LSTM2D_CLONES static void sum_run_##SUFFIX(const REAL *x, REAL *y, ptrdiff_t n, ptrdiff_t units)      \
         {                                                                                                     \
             for (ptrdiff_t k = 0; k < n; k++, x += 4 * units, y += units)                                     \
                 _Pragma("omp simd") for (ptrdiff_t u = 0; u < units; u++)                                     \
@@ -40,13 +45,32 @@ cdef extern from *:
         }
     LSTM2D_ELEMENTWISE(float, f32)
     LSTM2D_ELEMENTWISE(double, f64)
+    LSTM2D_MAP(tanh_run_f32, float, tanh_f32(x[k]))
+    static void tanh_run_f64(const double *x, double *y, ptrdiff_t n)
+    {
+        for (ptrdiff_t k = 0; k < n; k++)
+            y[k] = tanh_f64(x[k]);
+    }
     """
     void tanh_run_f32(const float*, float*, Py_ssize_t) noexcept nogil
     void tanh_run_f64(const double*, double*, Py_ssize_t) noexcept nogil
+    void sigmoid_run_f32(const float*, float*, Py_ssize_t) noexcept nogil
+    void sigmoid_run_f64(const double*, double*, Py_ssize_t) noexcept nogil
+    void relu_run_f32(const float*, float*, Py_ssize_t) noexcept nogil
+    void relu_run_f64(const double*, double*, Py_ssize_t) noexcept nogil
     void tanh_grad_run_f32(const float*, const float*, float*, Py_ssize_t) noexcept nogil
     void tanh_grad_run_f64(const double*, const double*, double*, Py_ssize_t) noexcept nogil
+    void sigmoid_grad_run_f32(const float*, const float*, float*, Py_ssize_t) noexcept nogil
+    void sigmoid_grad_run_f64(const double*, const double*, double*, Py_ssize_t) noexcept nogil
+    void relu_grad_run_f32(const float*, const float*, float*, Py_ssize_t) noexcept nogil
+    void relu_grad_run_f64(const double*, const double*, double*, Py_ssize_t) noexcept nogil
     void sum_run_f32(const float*, float*, Py_ssize_t, Py_ssize_t) noexcept nogil
     void sum_run_f64(const double*, double*, Py_ssize_t, Py_ssize_t) noexcept nogil
+
+ctypedef void (*map_f32)(const float*, float*, Py_ssize_t) noexcept nogil
+ctypedef void (*map_f64)(const double*, double*, Py_ssize_t) noexcept nogil
+ctypedef void (*grad_f32)(const float*, const float*, float*, Py_ssize_t) noexcept nogil
+ctypedef void (*grad_f64)(const double*, const double*, double*, Py_ssize_t) noexcept nogil
 
 cdef enum:
     RUN = 16384  # elements a thread takes at a time
@@ -55,28 +79,32 @@ cdef enum:
 
 def tanh_forward(x):
     """See kernels/_reference/elementwise.py."""
-    shape = x.shape
-    x, = contiguous_floats(x)
-    y = arena.empty(shape, x.dtype)
-    if x.size:
-        if x.dtype == np.float32:
-            _tanh[float](_images(x), _images(y), threads_for(x.size))
-        else:
-            _tanh[double](_images(x), _images(y), threads_for(x.size))
-    return y
+    return _map(x, tanh_run_f32, tanh_run_f64)
 
 
 def tanh_backward(y, grad_y):
     """See kernels/_reference/elementwise.py."""
-    shape = y.shape
-    y, grad_y = contiguous_floats(y, grad_y)
-    grad_x = arena.empty(shape, y.dtype)
-    if y.size:
-        if y.dtype == np.float32:
-            _tanh_grad[float](_images(y), _images(grad_y), _images(grad_x), threads_for(y.size))
-        else:
-            _tanh_grad[double](_images(y), _images(grad_y), _images(grad_x), threads_for(y.size))
-    return grad_x
+    return _map_grad(y, grad_y, tanh_grad_run_f32, tanh_grad_run_f64)
+
+
+def sigmoid_forward(x):
+    """See kernels/_reference/elementwise.py."""
+    return _map(x, sigmoid_run_f32, sigmoid_run_f64)
+
+
+def sigmoid_backward(y, grad_y):
+    """See kernels/_reference/elementwise.py."""
+    return _map_grad(y, grad_y, sigmoid_grad_run_f32, sigmoid_grad_run_f64)
+
+
+def relu_forward(x):
+    """See kernels/_reference/elementwise.py."""
+    return _map(x, relu_run_f32, relu_run_f64)
+
+
+def relu_backward(y, grad_y):
+    """See kernels/_reference/elementwise.py."""
+    return _map_grad(y, grad_y, relu_grad_run_f32, relu_grad_run_f64)
 
 
 def direction_sum_forward(x):
@@ -106,25 +134,51 @@ def _images(array):
     return array.reshape(array.shape[0] if array.ndim > 1 else 1, -1)
 
 
-cdef void _tanh(const floating[:, ::1] x, floating[:, ::1] y, int threads) noexcept:
+cdef _map(x, map_f32 narrow, map_f64 wide):
+    shape = x.shape
+    x, = contiguous_floats(x)
+    y = arena.empty(shape, x.dtype)
+    if x.size:
+        if x.dtype == np.float32:
+            _map_images[float](_images(x), _images(y), narrow, wide, threads_for(x.size))
+        else:
+            _map_images[double](_images(x), _images(y), narrow, wide, threads_for(x.size))
+    return y
+
+
+cdef _map_grad(y, grad_y, grad_f32 narrow, grad_f64 wide):
+    shape = y.shape
+    y, grad_y = contiguous_floats(y, grad_y)
+    grad_x = arena.empty(shape, y.dtype)
+    if y.size:
+        if y.dtype == np.float32:
+            _map_images_grad[float](_images(y), _images(grad_y), _images(grad_x), narrow, wide, threads_for(y.size))
+        else:
+            _map_images_grad[double](_images(y), _images(grad_y), _images(grad_x), narrow, wide, threads_for(y.size))
+    return grad_x
+
+
+cdef void _map_images(const floating[:, ::1] x, floating[:, ::1] y, map_f32 narrow, map_f64 wide,
+                      int threads) noexcept:
     cdef Py_ssize_t runs = (x.shape[1] + RUN - 1) // RUN, p, first
     for p in prange(x.shape[0] * runs, nogil=True, schedule="static", num_threads=threads):
         first = p % runs * RUN
         if floating is float:
-            tanh_run_f32(&x[p // runs, first], &y[p // runs, first], min(<Py_ssize_t> RUN, x.shape[1] - first))
+            narrow(&x[p // runs, first], &y[p // runs, first], min(<Py_ssize_t> RUN, x.shape[1] - first))
         else:
-            tanh_run_f64(&x[p // runs, first], &y[p // runs, first], min(<Py_ssize_t> RUN, x.shape[1] - first))
+            wide(&x[p // runs, first], &y[p // runs, first], min(<Py_ssize_t> RUN, x.shape[1] - first))
 
 
-cdef void _tanh_grad(const floating[:, ::1] y, const floating[:, ::1] g, floating[:, ::1] out, int threads) noexcept:
+cdef void _map_images_grad(const floating[:, ::1] y, const floating[:, ::1] g, floating[:, ::1] out, grad_f32 narrow,
+                           grad_f64 wide, int threads) noexcept:
     cdef Py_ssize_t runs = (y.shape[1] + RUN - 1) // RUN, p, first, n
     for p in prange(y.shape[0] * runs, nogil=True, schedule="static", num_threads=threads):
         first = p % runs * RUN
         n = min(<Py_ssize_t> RUN, y.shape[1] - first)
         if floating is float:
-            tanh_grad_run_f32(&y[p // runs, first], &g[p // runs, first], &out[p // runs, first], n)
+            narrow(&y[p // runs, first], &g[p // runs, first], &out[p // runs, first], n)
         else:
-            tanh_grad_run_f64(&y[p // runs, first], &g[p // runs, first], &out[p // runs, first], n)
+            wide(&y[p // runs, first], &g[p // runs, first], &out[p // runs, first], n)
 
 
 cdef void _sum(const floating[::1] x, floating[::1] y, Py_ssize_t units, int threads) noexcept:

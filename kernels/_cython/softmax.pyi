@@ -13,4 +13,14 @@ def soft_cross_entropy_forward(
 def soft_cross_entropy_backward(
     probability: FloatArray, targets: FloatArray, weight: FloatArray, factor: float
 ) -> FloatArray: ...
+def cross_entropy_forward(
+    scores: FloatArray, labels: NDArray[np.intp], class_weights: FloatArray, ignore_index: int, keep: bool
+) -> tuple[float, float, FloatArray | None]: ...
+def cross_entropy_backward(
+    probability: FloatArray,
+    labels: NDArray[np.intp],
+    class_weights: FloatArray,
+    ignore_index: int,
+    factor: float,
+) -> FloatArray: ...
 def clip_normalise(x: FloatArray) -> FloatArray: ...

@@ -22,6 +22,27 @@ def tanh_backward(y: FloatArray, grad_y: FloatArray) -> FloatArray:
     return np.asarray(grad_y * (1 - y * y))
 
 
+def sigmoid_forward(x: FloatArray) -> FloatArray:
+    """Return 1 / (1 + exp(-x)), the same shape."""
+    e = np.exp(-np.abs(x))  # never overflows
+    return np.asarray(np.where(x < 0, e, np.ones_like(e)) / (1 + e))
+
+
+def sigmoid_backward(y: FloatArray, grad_y: FloatArray) -> FloatArray:
+    """Return the gradient of x from the saved result y: grad_y * y * (1 - y)."""
+    return np.asarray(grad_y * (y * (1 - y)))
+
+
+def relu_forward(x: FloatArray) -> FloatArray:
+    """Return x where it is positive or NaN, else 0; the same shape."""
+    return np.asarray(np.where(x <= 0, np.zeros_like(x), x))
+
+
+def relu_backward(y: FloatArray, grad_y: FloatArray) -> FloatArray:
+    """Return the gradient of x from the saved result y: grad_y where y is not 0."""
+    return np.asarray(np.where(y <= 0, np.zeros_like(y), grad_y))
+
+
 def direction_sum_forward(x: FloatArray) -> FloatArray:
     """Return (..., U) from (..., 4 * U): the four directions added in stored order."""
     units = x.shape[-1] // DIRECTIONS

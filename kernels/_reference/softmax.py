@@ -57,6 +57,61 @@ def soft_cross_entropy_backward(
     return np.asarray(grad.astype(probability.dtype))
 
 
+def cross_entropy_forward(
+    scores: FloatArray,
+    labels: NDArray[np.intp],
+    class_weights: FloatArray,
+    ignore_index: int,
+    keep: bool,
+) -> tuple[float, float, FloatArray | None]:
+    """Return the sum of w_p * -ln softmax(scores)_p,label, the sum of w_p, and the probabilities if `keep`.
+
+    w_p is the class weight of the position's label, 0 where the label is `ignore_index`. Added in float64:
+    positions in order, then images in order. A position of weight 0 adds nothing even where the probability
+    of its label is 0; a NaN among the scores makes the sum NaN, also where nothing counts.
+    """
+    weight = _position_weights(labels, class_weights, ignore_index, scores.shape[-1])
+    probability = softmax_forward(scores)
+    total = mass = 0.0
+    for b in range(scores.shape[0]):
+        image = 0.0
+        for p in range(scores.shape[1]):
+            row = scores[b, p].astype(np.float64)
+            with np.errstate(invalid="ignore"):
+                shifted = row - row.max()
+                log_sum = float(np.log(np.exp(shifted).sum()))
+            w = float(weight[b, p])
+            image += w * (log_sum - float(shifted[labels[b, p]])) if w else 0 * log_sum
+            mass += w
+        total += image
+    return total, mass, probability if keep else None
+
+
+def cross_entropy_backward(
+    probability: FloatArray,
+    labels: NDArray[np.intp],
+    class_weights: FloatArray,
+    ignore_index: int,
+    factor: float,
+) -> FloatArray:
+    """Return the gradient of scores: factor * w_p * (probability_p - 1 at the label)."""
+    weight = factor * _position_weights(labels, class_weights, ignore_index, probability.shape[-1])
+    one_hot = labels[..., None] == np.arange(probability.shape[-1])
+    return np.asarray((weight[..., None] * (probability - one_hot)).astype(probability.dtype))
+
+
+def _position_weights(
+    labels: NDArray[np.intp], class_weights: FloatArray, ignore_index: int, n_classes: int
+) -> NDArray[np.float64]:
+    """Return the class weight of each position's label, 0 for an ignored one."""
+    known = labels != ignore_index
+    if ((labels < 0) | (labels >= n_classes))[known].any():
+        raise ValueError(f"labels hold a value outside [0, {n_classes})")
+    weight = np.zeros(labels.shape, np.float64)
+    weight[known] = class_weights[labels[known]]
+    return weight
+
+
 def clip_normalise(x: FloatArray) -> FloatArray:
     """Return x with negative values set to 0, each row divided by its sum.
 

@@ -8,17 +8,25 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from lstm2d.config.problems import place, raise_for, section_problems, shown, unknown_key
-from lstm2d.config.schema import MODEL_SECTIONS, DataSection, RunConfig, Section, TrainSection
+from lstm2d.config.schema import (
+    MODEL_SECTIONS,
+    USED_ONLY_WITH,
+    DataSection,
+    RunConfig,
+    Section,
+    TrainSection,
+)
 from lstm2d.errors import ConfigError
 
 Table = dict[str, Any]
 
 HEADER = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+\s*(?:#.*)?$")
+PRESET = "preset "  # how the place of a preset's key begins
 ASSIGNMENT = re.compile(r"""\s*([A-Za-z0-9_."' -]+?)\s*=""")
 
 
@@ -188,7 +196,8 @@ def check(table: Table, places: Mapping[str, str], problems: Iterable[str] = ())
         found.append(f"{shown('model.kind', kind)}{place('model.kind', places)}: expected {known}")
     else:
         sections["model"] = _section(model_section, "model", table, valid, places, found)
-    sections["train"] = _section(TrainSection, "train", table, valid, places, found)
+    used = {**table, "train": _used(table.get("train", {}), places, found)}
+    sections["train"] = _section(TrainSection, "train", used, valid, places, found)
     sections["data"] = _section(DataSection, "data", table, valid, places, found)
     preset = table.get("preset", "")
     if not isinstance(preset, str):
@@ -221,6 +230,27 @@ def _section(
         return None
 
 
+def _used(train: Any, places: Mapping[str, str], found: list[str]) -> Any:
+    """Return ``[train]`` without the keys that its optimizer and schedule do not use.
+
+    What the user has set to no effect goes to `found`; what a preset or an earlier run says is left out.
+    """
+    if not isinstance(train, dict):
+        return train
+    fields, used = TrainSection.model_fields, dict(train)
+    for name, (chooser, needed) in USED_ONLY_WITH.items():
+        chosen = train.get(chooser, fields[chooser].default)
+        if name not in train or chosen == needed or chosen not in get_args(fields[chooser].annotation):
+            continue
+        del used[name]
+        key = f"train.{name}"
+        by_user = not places.get(key, PRESET).startswith(PRESET)
+        if by_user and train[name] != fields[name].default:
+            problem = f'is used only with train.{chooser} = "{needed}"'
+            found.append(f"{shown(key, train[name])}{place(key, places)}: {problem}")
+    return used
+
+
 def _read_preset(name: str) -> tuple[Table, dict[str, str]]:
     names = preset_names()
     if name not in names:
@@ -229,7 +259,7 @@ def _read_preset(name: str) -> tuple[Table, dict[str, str]]:
         raise ConfigError("no such preset", where=name, expected=", ".join(names), hint=hint)
     text = (resources.files("lstm2d") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
     table = tomllib.loads(text)
-    return table | {"preset": name}, _line_numbers(text, f"preset {name}")
+    return table | {"preset": name}, _line_numbers(text, f"{PRESET}{name}")
 
 
 def _read_file(path: Path) -> tuple[Table, dict[str, str]]:

@@ -13,6 +13,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Within = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Units = Annotated[int, Field(ge=1, le=4096)]
 
 DURATIONS = 'a duration such as "90m", "2h", "1h30m" or "45s"'
@@ -84,12 +85,17 @@ class LSTM2DSection(Section):
 class TrainSection(Section):
     """``[train]``: how the weights are found."""
 
-    optimizer: Literal["sgd"] = "sgd"
+    optimizer: Literal["sgd", "adadelta"] = "sgd"
     learning_rate: Positive = 6e-6
     momentum: Fraction = 0.9
+    rho: Fraction = 0.95
+    eps: Positive = 1e-6
     weight_decay: NonNegative = 0.0
     clip_norm: NonNegative = 3000.0
-    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    schedule: Literal["constant", "linear", "cosine", "step"] = "cosine"
+    step_factor: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 10.0
+    step_every: Annotated[int, Field(ge=0)] = 0
+    step_at: Annotated[list[Within], Field(validate_default=True)] = []
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     epochs: Annotated[int, Field(ge=1)] = 100
     steps: Annotated[int, Field(ge=0)] = 0
@@ -104,6 +110,16 @@ class TrainSection(Section):
     patience: Annotated[int, Field(ge=0)] = 0
     select: Literal["pixel_accuracy", "class_accuracy", "mean_iou"] = "pixel_accuracy"
     checkpoint_minutes: NonNegative = 5.0
+
+    @field_validator("step_at")
+    @classmethod
+    def _says_when(cls, fractions: list[float], info: ValidationInfo) -> list[float]:
+        every = info.data.get("step_every")  # None where it is wrong itself
+        if info.data.get("schedule") == "step" and every is not None and bool(fractions) == bool(every):
+            raise ValueError(
+                'fractions of the run, or a number of steps in step_every, for schedule = "step"'
+            )
+        return fractions
 
     @field_validator("max_time")
     @classmethod
@@ -141,6 +157,16 @@ class RunConfig(Section):
     train: TrainSection = TrainSection()
     data: DataSection = DataSection()
 
+
+# key of [train] -> the key and value without which it is not used
+USED_ONLY_WITH: dict[str, tuple[str, str]] = {
+    "momentum": ("optimizer", "sgd"),
+    "rho": ("optimizer", "adadelta"),
+    "eps": ("optimizer", "adadelta"),
+    "step_factor": ("schedule", "step"),
+    "step_every": ("schedule", "step"),
+    "step_at": ("schedule", "step"),
+}
 
 # the value of model.kind -> the section it asks for
 MODEL_SECTIONS: dict[str, type[Section]] = {"lstm2d": LSTM2DSection}

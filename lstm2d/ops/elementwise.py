@@ -37,6 +37,61 @@ def tanh(x: Tensor) -> Tensor:
     return record("tanh", (x,), y, backward)
 
 
+def sigmoid(x: Tensor) -> Tensor:
+    r"""Return the logistic function of every element.
+
+    Parameters
+    ----------
+    x : Tensor
+        Any shape.
+
+    Returns
+    -------
+    Tensor of the shape of `x`
+        Values in [0, 1]; NaN stays NaN.
+
+    Notes
+    -----
+    .. math:: y = \frac{1}{1 + e^{-x}}
+
+    As precise for large negative `x`, in proportion to the result, as elsewhere. Keeps the result for the
+    backward pass.
+    """
+    k = kernels.pick("elementwise", like=x.data)
+    y = k.sigmoid_forward(x.data)
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        return (k.sigmoid_backward(y, grad_y),)
+
+    return record("sigmoid", (x,), y, backward)
+
+
+def relu(x: Tensor) -> Tensor:
+    """Return every element that is positive, and 0 for the others.
+
+    Parameters
+    ----------
+    x : Tensor
+        Any shape.
+
+    Returns
+    -------
+    Tensor of the shape of `x`
+        NaN stays NaN.
+
+    Notes
+    -----
+    The gradient at 0 is 0. Keeps the result for the backward pass.
+    """
+    k = kernels.pick("elementwise", like=x.data)
+    y = k.relu_forward(x.data)
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        return (k.relu_backward(y, grad_y),)
+
+    return record("relu", (x,), y, backward)
+
+
 def add(x: Tensor, y: Tensor) -> Tensor:
     """Add two tensors; an axis of size 1, or a missing one in front, is repeated as in NumPy.
 

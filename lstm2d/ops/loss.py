@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lstm2d import kernels
 from lstm2d.errors import ShapeError
-from lstm2d.tape import record
+from lstm2d.tape import record, records
 from lstm2d.tensor import FloatArray, Tensor
 
 
@@ -40,7 +41,7 @@ def softmax(x: Tensor) -> Tensor:
     if x.data.ndim == 0:
         raise ShapeError("softmax: a single number", expected="(..., K)")
     k = kernels.pick("softmax", like=x.data)
-    rows = (1, prod(x.shape[:-1]), x.shape[-1])
+    rows = (x.shape[0] if x.data.ndim > 1 else 1, prod(x.shape[1:-1]), x.shape[-1])
     y = k.softmax_forward(x.data.reshape(rows))
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
@@ -111,3 +112,78 @@ def soft_cross_entropy(
         return (grad.reshape(scores.shape),)
 
     return record("soft_cross_entropy", (scores,), np.asarray(loss * factor, dtype), backward)
+
+
+def cross_entropy(
+    scores: Tensor,
+    labels: NDArray[np.integer[Any]],
+    *,
+    class_weights: FloatArray | None = None,
+    ignore_index: int = 255,
+    reduction: Literal["mean", "sum"] = "mean",
+) -> Tensor:
+    r"""Return the cross-entropy between labels and the softmax of scores.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (N, H, W, K)
+        Any scale; also (..., K) with other axes in front.
+    labels : ndarray of int, shape (N, H, W)
+        Class of each position, in [0, K), or `ignore_index`.
+    class_weights : ndarray of shape (K,), optional
+        Factor of each class. All 1 if left out.
+    ignore_index : int, default 255
+        Marks positions that count nowhere.
+    reduction : {"mean", "sum"}, default "mean"
+        Mean divides by the sum of the class weights of all labelled positions, and is 0 with a gradient of 0
+        where that is 0: a batch without a label changes nothing. (PyTorch returns NaN there.)
+
+    Returns
+    -------
+    Tensor of shape ()
+        The loss. NaN if any score is NaN, also at an ignored position.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit.
+    TypeError
+        If the labels are no integers.
+    ValueError
+        If a label is neither a class nor `ignore_index`, or `reduction` is another word.
+
+    Notes
+    -----
+    .. math:: E = -\sum_p w_{l_p} \ln \frac{e^{x_{p l_p}}}{\sum_c e^{x_{pc}}}
+
+    Added in float64, position by position and image by image. Keeps the probabilities for the backward pass,
+    K values a position.
+    """
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"reduction {reduction!r}, expected 'mean' or 'sum'")
+    if scores.data.ndim == 0 or labels.shape != scores.shape[:-1]:
+        raise ShapeError(f"cross_entropy: labels {labels.shape} do not fit scores {scores.shape}")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise TypeError(f"cross_entropy: labels are {labels.dtype}, expected integers")
+    n_classes = scores.shape[-1]
+    weights = np.ones(n_classes) if class_weights is None else np.asarray(class_weights)
+    if weights.shape != (n_classes,):
+        raise ShapeError(f"cross_entropy: {weights.shape} class weights for {n_classes} classes")
+    dtype = scores.data.dtype
+    weights = weights.astype(dtype, copy=False)
+    rows = (scores.shape[0] if scores.data.ndim > 1 else 1, prod(scores.shape[1:-1]))
+    numbers = labels.reshape(rows).astype(np.intp, copy=False)
+    k = kernels.pick("softmax", like=scores.data)
+    total, mass, probability = k.cross_entropy_forward(
+        scores.data.reshape(*rows, n_classes), numbers, weights, ignore_index, records(scores)
+    )
+    factor = 1.0
+    if reduction == "mean":
+        factor = 1 / mass if mass else 0.0
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        scale = factor * float(grad_y)
+        grad = k.cross_entropy_backward(probability, numbers, weights, ignore_index, scale)
+        return (grad.reshape(scores.shape),)
+
+    return record("cross_entropy", (scores,), np.asarray(total * factor, dtype), backward)

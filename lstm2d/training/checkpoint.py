@@ -32,7 +32,7 @@ class Checkpoint:
     Parameters
     ----------
     tensors : dict of str to ndarray
-        Weights, velocity, running mean.
+        Weights, what the optimizer keeps for its next step, running mean.
     state : dict
         Numbers and texts that JSON can hold.
     """

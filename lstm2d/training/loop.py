@@ -237,6 +237,9 @@ class Trainer:
             rate=train.learning_rate,
             schedule=train.schedule,
             warmup_steps=train.warmup_steps,
+            step_factor=train.step_factor,
+            step_every=train.step_every,
+            step_at=train.step_at,
         )
 
     def diverged(self, what: str, image: str, layer: str) -> DivergedError:

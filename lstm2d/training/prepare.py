@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lstm2d.config import RunConfig, parse_duration
+from lstm2d.config import RunConfig, TrainSection, parse_duration
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.model_file import load_model
 from lstm2d.models import LSTM2DNetwork, build
 from lstm2d.predict import find_model
 from lstm2d.random import Purpose, generator
+from lstm2d.tensor import Tensor
+from lstm2d.training.adadelta import Adadelta
 from lstm2d.training.checkpoint import Checkpoint, load_newest
 from lstm2d.training.events import Event, Report, silent
+from lstm2d.training.optimizer import Optimizer
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.sgd import SGD
@@ -36,7 +39,7 @@ class Prepared:
         Images and what was measured on them.
     network : LSTM2DNetwork
         The network.
-    optimizer : SGD
+    optimizer : Optimizer
         Owns the network's weights.
     progress : Progress
         Where the run stands.
@@ -50,7 +53,7 @@ class Prepared:
     folder: RunFolder
     data: TrainingData
     network: LSTM2DNetwork
-    optimizer: SGD
+    optimizer: Optimizer
     progress: Progress
     seconds_limit: float
     resumed: bool
@@ -100,17 +103,31 @@ def prepare(
     data = TrainingData(config, dataset, network.stride)
     if checkpoint is None and init_from is not None:
         start_from(init_from, network, data)
-    train = config.train
-    optimizer = SGD(
-        dict(network.named_parameters()),
-        momentum=train.momentum,
-        weight_decay=train.weight_decay,
-        clip_norm=train.clip_norm,
-        average=train.average,
-    )
+    optimizer = make_optimizer(config.train, dict(network.named_parameters()))
     progress = Progress() if checkpoint is None else restore(checkpoint, folder, data, optimizer)
-    limit = parse_duration(train.max_time)
+    limit = parse_duration(config.train.max_time)
     return Prepared(config, folder, data, network, optimizer, progress, limit, checkpoint is not None)
+
+
+def make_optimizer(train: TrainSection, parameters: Mapping[str, Tensor]) -> Optimizer:
+    """Return the optimizer that a configuration asks for."""
+    weight_decay, clip_norm, average = train.weight_decay, train.clip_norm, train.average
+    if train.optimizer == "adadelta":
+        return Adadelta(
+            parameters,
+            rho=train.rho,
+            eps=train.eps,
+            weight_decay=weight_decay,
+            clip_norm=clip_norm,
+            average=average,
+        )
+    return SGD(
+        parameters,
+        momentum=train.momentum,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
+        average=average,
+    )
 
 
 def newest_checkpoint(folder: RunFolder, report: Report) -> Checkpoint:
@@ -121,7 +138,7 @@ def newest_checkpoint(folder: RunFolder, report: Report) -> Checkpoint:
     return checkpoint
 
 
-def restore(checkpoint: Checkpoint, folder: RunFolder, data: TrainingData, optimizer: SGD) -> Progress:
+def restore(checkpoint: Checkpoint, folder: RunFolder, data: TrainingData, optimizer: Optimizer) -> Progress:
     """Take over a checkpoint.
 
     Parameters
@@ -132,8 +149,8 @@ def restore(checkpoint: Checkpoint, folder: RunFolder, data: TrainingData, optim
         For messages.
     data : TrainingData
         Must be the images the run began with; gets the channel statistics it began with.
-    optimizer : SGD
-        Gets its weights, velocity and running mean.
+    optimizer : Optimizer
+        Gets its weights and all that its next step depends on.
 
     Returns
     -------

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
-def learning_rate(step: int, total: int, *, rate: float, schedule: str, warmup_steps: int = 0) -> float:
+def learning_rate(
+    step: int,
+    total: int,
+    *,
+    rate: float,
+    schedule: str,
+    warmup_steps: int = 0,
+    step_factor: float = 10.0,
+    step_every: int = 0,
+    step_at: Sequence[float] = (),
+) -> float:
     """Return the learning rate of one step.
 
     Parameters
@@ -17,9 +28,16 @@ def learning_rate(step: int, total: int, *, rate: float, schedule: str, warmup_s
     rate : float
         Largest rate.
     schedule : str
-        "constant"; "linear" and "cosine" fall to 0 behind the last step.
+        "constant"; "linear" and "cosine" fall to 0 behind the last step; "step" falls by a factor now and
+        then.
     warmup_steps : int, default 0
         First steps, in which the rate rises linearly to `rate`; the schedule begins behind them.
+    step_factor : float, default 10.0
+        By what "step" divides the rate each time.
+    step_every : int, default 0
+        It does so after each so many steps; 0 for never.
+    step_at : sequence of float, default ()
+        It also does so after these fractions of the run.
 
     Returns
     -------
@@ -40,4 +58,7 @@ def learning_rate(step: int, total: int, *, rate: float, schedule: str, warmup_s
         return rate * (1.0 - done)
     if schedule == "cosine":
         return rate * 0.5 * (1.0 + math.cos(math.pi * done))
+    if schedule == "step":
+        falls = (step - warmup_steps) // step_every if step_every else 0
+        return rate / step_factor ** (falls + sum(done >= fraction for fraction in step_at))
     raise ValueError(f"unknown schedule {schedule!r}")

@@ -20,19 +20,38 @@ def cross_entropy(x: Tensor) -> Tensor:
     return ops.soft_cross_entropy(x, np.stack([targets] * n), np.stack([weight] * n))
 
 
+def hard_cross_entropy(x: Tensor) -> Tensor:
+    labels = np.random.default_rng(8).integers(0, CHANNELS + 1, (HEIGHT, WIDTH))
+    return ops.cross_entropy(x, np.stack([labels] * len(x.data)), ignore_index=CHANNELS, reduction="sum")
+
+
 def linear(x: Tensor) -> Tensor:
     rng = np.random.default_rng(6)
     weight, bias = rng.standard_normal((CHANNELS, 7)), rng.standard_normal(7)
     return ops.linear(x, Tensor(weight.astype(x.data.dtype)), Tensor(bias.astype(x.data.dtype)))
 
 
+def batch_norm(x: Tensor, training: bool = False) -> Tensor:
+    rng = np.random.default_rng(9)
+    mean, var = rng.standard_normal(CHANNELS), rng.random(CHANNELS)
+    return ops.batch_norm(x, mean, var, training=training)
+
+
 OPS: dict[str, Callable[[Tensor], Tensor]] = {
     "linear": linear,
     "tanh": ops.tanh,
+    "sigmoid": ops.sigmoid,
+    "relu": ops.relu,
     "direction_sum": ops.direction_sum,
     "window_gather": lambda x: ops.window_gather(x, 3),
     "softmax": ops.softmax,
     "soft_cross_entropy": cross_entropy,
+    "cross_entropy": hard_cross_entropy,
+    "batch_norm": batch_norm,
+    "batch_norm in training": lambda x: batch_norm(x, training=True),
+    "l2_normalise": ops.l2_normalise,
+    "local_response_norm": lambda x: ops.local_response_norm(x, 5),
+    "pad2d": lambda x: ops.pad2d(x, 40, mode="reflect"),
     "bilinear_resize": lambda x: ops.bilinear_resize(x, 50, 40),
     "cubic_resize": lambda x: ops.cubic_resize(x, 50, 40),
 }
@@ -68,8 +87,8 @@ def test_threads_change_no_bit(name: str, dtype: type, rng: np.random.Generator)
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in OPS if name != "soft_cross_entropy"]
-)  # one sum of the batch
+    "name", [name for name in OPS if "cross_entropy" not in name and "training" not in name]
+)  # sums over the batch
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_batch_changes_no_bit(name: str, dtype: type, rng: np.random.Generator) -> None:
     x = rng.standard_normal((IMAGES, HEIGHT, WIDTH, CHANNELS)).astype(dtype)
@@ -79,11 +98,12 @@ def test_batch_changes_no_bit(name: str, dtype: type, rng: np.random.Generator) 
             assert got.tobytes() == together[k : k + 1].tobytes()
 
 
-def test_loss_of_a_batch_adds_images(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("loss", [cross_entropy, hard_cross_entropy])
+def test_loss_of_a_batch_adds_images(loss: Callable[[Tensor], Tensor], rng: np.random.Generator) -> None:
     x = rng.standard_normal((IMAGES, HEIGHT, WIDTH, CHANNELS))
-    total, grad = run(cross_entropy, x)
-    alone = [run(cross_entropy, x[k : k + 1]) for k in range(IMAGES)]
-    assert float(total) == sum(float(loss) for loss, _ in alone)
+    total, grad = run(loss, x)
+    alone = [run(loss, x[k : k + 1]) for k in range(IMAGES)]
+    assert float(total) == sum(float(value) for value, _ in alone)
     assert grad.tobytes() == np.concatenate([g for _, g in alone]).tobytes()
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lstm2d.errors import ShapeError
 from lstm2d.nn import init
 
 
@@ -34,7 +35,67 @@ def test_the_same_numbers_for_each_dtype() -> None:
     for draw in (
         lambda rng, dtype: init.uniform(rng, (9,), 1, dtype),
         lambda rng, dtype: init.normal(rng, (9,), 1, dtype),
+        lambda rng, dtype: init.orthonormal(rng, (5, 3), dtype),
     ):
         wide, narrow = (draw(np.random.default_rng(4), dtype) for dtype in (np.float64, np.float32))
         assert wide.dtype == np.float64
         np.testing.assert_array_equal(wide.astype(np.float32), narrow)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (7, 3), (3, 7), (2, 4, 4), (2, 3, 2, 5), (0, 4), (4, 0)])
+def test_orthonormal(shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    x = init.orthonormal(rng, shape, np.float64)
+    assert x.shape == shape
+    assert x.flags.c_contiguous
+    few = min(shape[-2:])
+    for index in np.ndindex(*shape[:-2]):
+        matrix = x[index]
+        product = matrix.T @ matrix if shape[-2] >= shape[-1] else matrix @ matrix.T
+        np.testing.assert_allclose(product, np.eye(few), atol=1e-14)
+
+
+def test_orthonormal_large_and_its_parts_differ(rng: np.random.Generator) -> None:
+    x = init.orthonormal(rng, (2, 300, 300))
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x[0] @ x[0].T, np.eye(300), atol=1e-6)
+    assert np.abs(x[0] - x[1]).max() > 0.1
+    assert abs(x.mean()) < 1e-3  # as often positive as negative
+
+
+def test_identity() -> None:
+    assert init.identity((2, 3)).tolist() == [[1, 0, 0], [0, 1, 0]]
+    x = init.identity((2, 3, 3), 0.5, np.float64)
+    assert x.dtype == np.float64
+    np.testing.assert_array_equal(x[1], 0.5 * np.eye(3))
+    x[0, 0, 0] = 7  # a parameter is changed in place: no value is there twice
+    assert x[1, 0, 0] == 0.5
+
+
+def test_matrices_need_two_axes() -> None:
+    with pytest.raises(ShapeError, match=r"orthonormal: \(3,\)"):
+        init.orthonormal(np.random.default_rng(0), (3,))
+    with pytest.raises(ShapeError, match=r"identity: \(3,\)"):
+        init.identity((3,))
+
+
+def test_bilinear_kernel_by_hand() -> None:
+    x = init.bilinear_kernel(4, 2, np.float64)
+    profile = np.array([0.25, 0.75, 0.75, 0.25])
+    np.testing.assert_array_equal(x[:, :, 0, 0], np.outer(profile, profile))
+    np.testing.assert_array_equal(x[:, :, 1, 1], np.outer(profile, profile))
+    assert not x[:, :, 0, 1].any()
+    np.testing.assert_allclose(init.bilinear_kernel(3, 1)[1].ravel(), [0.5, 1, 0.5])
+    assert init.bilinear_kernel(1, 1).tolist() == [[[[1]]]]
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 8, 32])
+@pytest.mark.parametrize("twice", [True, False])
+def test_enlarging_with_a_bilinear_kernel_keeps_a_ramp(stride: int, twice: bool) -> None:
+    size = 2 * stride if twice else 2 * stride - stride % 2
+    profile = init.bilinear_kernel(size, 1, np.float64)[:, :, 0, 0].sum(axis=0)
+    profile /= profile.sum() / stride
+    enlarged = np.zeros(8 * stride + size)
+    for k in range(8):
+        enlarged[k * stride : k * stride + size] += k * profile
+    steps = np.diff(enlarged[size : 7 * stride])
+    np.testing.assert_allclose(steps, 1 / stride, atol=1e-12)

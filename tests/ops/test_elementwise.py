@@ -1,6 +1,7 @@
-"""tanh, add and direction_sum against hand values, exact values, finite differences and every backend."""
+"""tanh, sigmoid, relu, add and direction_sum: hand values, exact values, finite differences, all backends."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 from lstm2d import Tensor, backward, kernels
 from lstm2d.errors import ShapeError
 from lstm2d.gradcheck import gradcheck
-from lstm2d.ops import add, direction_sum, tanh
+from lstm2d.ops import add, direction_sum, relu, sigmoid, tanh
 
 BACKENDS = kernels.available("elementwise")
 SHAPES = [(), (1,), (5,), (0, 3), (2, 3, 4), (1, 129, 130)]
@@ -64,7 +65,7 @@ def test_backends_agree(backend: str, dtype: type, rtol: float, rng: np.random.G
     grad = rng.standard_normal((8, 35, 60, 2)).astype(dtype).T
     x.setflags(write=False)
     grad.setflags(write=False)
-    for op, g in ((tanh, grad), (direction_sum, grad[..., ::4])):
+    for op, g in ((tanh, grad), (sigmoid, grad), (relu, grad), (direction_sum, grad[..., ::4])):
         results = []
         for name in ("_reference", backend):
             leaf = Tensor(x, requires_grad=True)
@@ -76,6 +77,62 @@ def test_backends_agree(backend: str, dtype: type, rtol: float, rng: np.random.G
             assert got is not None
             assert got.dtype == dtype
             np.testing.assert_allclose(got, expected, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_by_hand(backend: str, dtype: type) -> None:
+    x = Tensor(np.array([0.0, math.log(3), -math.log(3), 200.0, -200.0, np.inf, -np.inf], dtype))
+    x.requires_grad = True
+    with kernels.use(backend):
+        y = sigmoid(x)
+        backward(y, np.full(7, 2, dtype))
+    np.testing.assert_allclose(y.data, [0.5, 0.75, 0.25, 1, 0, 1, 0], rtol=5e-7, atol=1e-37)
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad, [0.5, 0.375, 0.375, 0, 0, 0, 0], rtol=2e-6, atol=1e-37)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_relu_by_hand(backend: str, dtype: type) -> None:
+    x = Tensor(np.array([2.0, -2.0, 0.0, -0.0, np.inf, -np.inf], dtype), requires_grad=True)
+    with kernels.use(backend):
+        y = relu(x)
+        backward(y, np.full(6, 3, dtype))
+    np.testing.assert_array_equal(y.data, [2, 0, 0, 0, np.inf, 0])
+    assert not np.signbit(y.data).any()
+    np.testing.assert_array_equal(x.grad, [3, 0, 0, 0, 3, 0])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sigmoid_and_relu_gradient(backend: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    x = rng.standard_normal(shape)
+    x = np.asarray(x + np.copysign(0.01, x))  # away from the kink of relu
+    with kernels.use(backend):
+        gradcheck(sigmoid, x, rng=rng)
+        gradcheck(relu, x, rng=rng)
+
+
+def test_sigmoid_error_bound() -> None:
+    x = np.linspace(-87, 87, 5001).astype(np.float32)
+    exact = 1 / (1 + np.exp(-x.astype(np.float64)))
+    assert (np.abs(sigmoid(Tensor(x)).data - exact) / exact).max() < 4e-7
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("op", [sigmoid, relu])
+def test_sigmoid_and_relu_keep_nan(backend: str, dtype: type, op: Callable[[Tensor], Tensor]) -> None:
+    x = Tensor(np.array([np.nan, 1.0, -1.0] * 9, dtype), requires_grad=True)
+    with kernels.use(backend):
+        y = op(x)
+        backward(y, np.ones(27, dtype))
+    for got in (y.data, x.grad):
+        assert got is not None
+        assert np.isnan(got[::3]).tolist() == [op is sigmoid or got is y.data] * 9
+        assert not np.isnan(got[1::3]).any()
+        assert not np.isnan(got[2::3]).any()
 
 
 def test_add_by_hand() -> None:
@@ -146,7 +203,7 @@ def test_direction_sum_wrong_shape() -> None:
         direction_sum(Tensor(np.zeros((2, 6))))
 
 
-@pytest.mark.parametrize("op", [tanh, direction_sum])
+@pytest.mark.parametrize("op", [tanh, sigmoid, relu, direction_sum])
 def test_wrong_dtype(op: object) -> None:
     with pytest.raises(TypeError, match="float16"):
         op(Tensor(np.zeros((2, 4), np.float16)))  # type: ignore[operator]

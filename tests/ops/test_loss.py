@@ -1,4 +1,4 @@
-"""softmax and soft_cross_entropy against hand values, SciPy, finite differences and every backend."""
+"""softmax and both losses against hand values, SciPy, finite differences and every backend."""
 
 import math
 
@@ -9,7 +9,7 @@ import scipy.special
 from lstm2d import Tensor, backward, kernels
 from lstm2d.errors import ShapeError
 from lstm2d.gradcheck import gradcheck
-from lstm2d.ops import soft_cross_entropy, softmax
+from lstm2d.ops import cross_entropy, soft_cross_entropy, softmax
 
 BACKENDS = kernels.available("softmax")
 SHAPES = [(1,), (5,), (3, 1), (2, 3, 5, 4), (1, 7, 1, 33), (0, 2, 2, 3), (2, 0, 2, 3)]
@@ -161,3 +161,163 @@ def test_wrong() -> None:
         softmax(Tensor(np.array(1.0)))
     with pytest.raises(TypeError, match="float16"):
         softmax(Tensor(np.zeros((1, 2), np.float16)))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cross_entropy_by_hand(backend: str, dtype: type) -> None:
+    # ln 2 with weight 1; ln 4 with weight 0.5; the third is ignored
+    values = np.array([[[0.0, 0.0], [math.log(3), 0.0], [5.0, 7.0]]], dtype)
+    labels = np.array([[0, 1, 255]], np.uint8)
+    weights = np.array([1.0, 0.5])
+    expected = math.log(2) + 0.5 * math.log(4)
+    with kernels.use(backend):
+        summed, mean = Tensor(values, requires_grad=True), Tensor(values, requires_grad=True)
+        loss = cross_entropy(summed, labels, class_weights=weights, reduction="sum")
+        backward(loss, np.array(8, dtype))
+        divided = cross_entropy(mean, labels, class_weights=weights)
+        backward(divided)
+        plain = cross_entropy(Tensor(values), labels)
+    assert loss.shape == ()
+    assert loss.dtype == dtype
+    assert float(loss.data) == pytest.approx(expected, rel=3e-7)
+    assert float(divided.data) == pytest.approx(expected / 1.5, rel=3e-7)
+    assert float(plain.data) == pytest.approx((math.log(2) + math.log(4)) / 2, rel=3e-7)
+    assert summed.grad is not None
+    assert mean.grad is not None
+    grad = np.array([[[-4.0, 4.0], [3.0, -3.0], [0.0, 0.0]]])
+    np.testing.assert_allclose(summed.grad, grad, rtol=1e-6)
+    np.testing.assert_allclose(mean.grad, grad / 12, rtol=1e-6)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("shape", [*SHAPES, (2, 9, 15, 3)])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_cross_entropy_gradient(
+    backend: str, shape: tuple[int, ...], reduction: str, weighted: bool, rng: np.random.Generator
+) -> None:
+    labels = rng.integers(0, shape[-1], shape[:-1])
+    labels = np.where(rng.random(shape[:-1]) < 0.2, -1, labels)
+    weights = rng.random(shape[-1]) if weighted else None
+    with kernels.use(backend):
+        gradcheck(
+            lambda x: cross_entropy(
+                x,
+                labels,
+                class_weights=weights,
+                ignore_index=-1,
+                reduction=reduction,  # type: ignore[arg-type]
+            ),
+            rng.standard_normal(shape),
+            rng=rng,
+        )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 2e-6), (np.float64, 1e-13)])
+@pytest.mark.parametrize("classes", [1, 2, 8, 33, 150])
+def test_cross_entropy_of_labels_is_that_of_one_hot_targets(
+    backend: str, dtype: type, rtol: float, classes: int, rng: np.random.Generator
+) -> None:
+    scores = (5 * rng.standard_normal((2, 9, 15, classes))).astype(dtype)
+    labels = rng.integers(0, classes + 1, (2, 9, 15))  # the last number is ignored
+    weights = rng.random(classes)
+    targets = (labels[..., None] == np.arange(classes)) * weights
+    a, b = (Tensor(scores, requires_grad=True) for _ in range(2))
+    with kernels.use(backend):
+        loss = cross_entropy(a, labels, class_weights=weights, ignore_index=classes, reduction="sum")
+        backward(loss)
+    with kernels.use("_reference"):
+        soft = soft_cross_entropy(b, targets)
+        backward(soft)
+    np.testing.assert_allclose(loss.data, soft.data, rtol=rtol)
+    assert a.grad is not None
+    assert b.grad is not None
+    np.testing.assert_allclose(a.grad, b.grad, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_cross_entropy_hides_nothing(backend: str) -> None:
+    inf, nan = np.inf, np.nan
+    bad = np.array([[nan, 0, 0], [0, nan, 0], [0, 0, nan], [inf, 0, 0], [-inf, -inf, -inf]])
+    with kernels.use(backend):
+        for row in bad:
+            for label in (0, 1, 2, 255):  # also where nothing counts
+                for weights in (np.ones(3), np.zeros(3)):
+                    scores = Tensor(np.stack([np.zeros(3), row])[None], requires_grad=True)
+                    labels = np.array([[0, label]])
+                    assert np.isnan(cross_entropy(scores, labels, class_weights=weights).data)
+                    loss = cross_entropy(scores, labels, class_weights=weights, reduction="sum")
+                    assert np.isnan(loss.data)
+                    backward(loss)
+                    assert scores.grad is not None
+                    assert np.isnan(scores.grad[0, 1]).all()
+        impossible = Tensor(np.array([[0.0, -inf, 0.0]]))
+        assert float(cross_entropy(impossible, np.array([0])).data) == pytest.approx(math.log(2))
+        assert float(cross_entropy(impossible, np.array([1])).data) == inf
+        zero = np.array([1.0, 0.0, 1.0])
+        assert float(cross_entropy(impossible, np.array([1]), class_weights=zero).data) == 0
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_cross_entropy_of_nothing_is_zero(backend: str, reduction: str) -> None:
+    scores = Tensor(np.ones((1, 2, 2, 3)), requires_grad=True)
+    with kernels.use(backend):
+        loss = cross_entropy(scores, np.full((1, 2, 2), 255), reduction=reduction)  # type: ignore[arg-type]
+        backward(loss)
+    assert float(loss.data) == 0
+    assert scores.grad is not None
+    assert not scores.grad.any()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 2e-6), (np.float64, 1e-13)])
+def test_cross_entropy_backends_agree(
+    backend: str, dtype: type, rtol: float, rng: np.random.Generator
+) -> None:
+    x = (30 * rng.standard_normal((3, 18, 24, 5))).astype(dtype)[:, ::-1, ::2]
+    labels = rng.integers(0, 5, (3, 18, 24), np.uint8)[..., ::2]
+    labels[1, ::2] = 255
+    weights = rng.random(10)[::2]
+    for a in (x, labels, weights):
+        a.setflags(write=False)
+    results = []
+    for name in ("_reference", backend):
+        scores = Tensor(x, requires_grad=True)
+        with kernels.use(name):
+            loss = cross_entropy(scores, labels, class_weights=weights)
+            backward(loss)
+            silent = cross_entropy(Tensor(x), labels, class_weights=weights)
+        assert silent.data == loss.data
+        results.append((loss.data, scores.grad))
+    for expected, got in zip(*results, strict=True):
+        assert got is not None
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, expected, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_cross_entropy_of_a_class_that_is_ignored(backend: str) -> None:
+    scores = Tensor(np.zeros((2, 2)))
+    with kernels.use(backend):
+        loss = cross_entropy(scores, np.array([0, 1]), ignore_index=0, reduction="sum")
+    assert float(loss.data) == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_cross_entropy_wrong(backend: str) -> None:
+    scores, labels = Tensor(np.zeros((1, 2, 3))), np.zeros((1, 2), int)
+    with kernels.use(backend):
+        with pytest.raises(ShapeError, match=r"labels \(1, 3\) do not fit scores \(1, 2, 3\)"):
+            cross_entropy(scores, np.zeros((1, 3), int))
+        with pytest.raises(ShapeError, match=r"\(2,\) class weights for 3 classes"):
+            cross_entropy(scores, labels, class_weights=np.ones(2))
+        with pytest.raises(ValueError, match="'none'"):
+            cross_entropy(scores, labels, reduction="none")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="labels are float64"):
+            cross_entropy(scores, np.zeros((1, 2)))  # type: ignore[arg-type]
+        for label in (3, -1, 10**12):
+            with pytest.raises(ValueError, match=r"outside \[0, 3\)"):
+                cross_entropy(scores, np.array([[0, label]]))

@@ -168,6 +168,28 @@ STRAIGHT = (
 )
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        ("train.optimizer=adadelta", "train.learning_rate=0.5", "train.weight_decay=0.001"),
+        ("train.schedule=step", "train.step_at=[0.4, 0.6]", "train.step_factor=3"),
+    ],
+)
+def test_resumed_is_uninterrupted_for_other_optimizers_and_schedules(
+    dataset: Path, tmp_path: Path, configure: Configure, others: tuple[str, ...]
+) -> None:
+    straight, cut, other = tmp_path / "straight", tmp_path / "cut", tmp_path / "other"
+    train(configure(*STRAIGHT, *others), dataset, straight)
+    with pytest.raises(InterruptedRun):
+        train(configure(*STRAIGHT, *others), dataset, cut, report=Stopper(7))
+    train(RunFolder(cut).reopen(""), dataset, cut, resume=True)
+    assert digest(cut) == digest(straight)
+    assert model_digest(cut) == model_digest(straight)
+    assert rows(cut) == rows(straight)
+    train(configure(*STRAIGHT), dataset, other)
+    assert model_digest(other) != model_digest(straight)
+
+
 @pytest.mark.parametrize("step", [1, 3, 5, 6, 9, 14, 15])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_resumed_is_uninterrupted_bit_for_bit(

@@ -41,6 +41,28 @@ def test_behind_the_end_nothing_is_negative() -> None:
         assert learning_rate(11, 10, rate=1.0, schedule=schedule) == 0
 
 
+def test_step_after_every_so_many_steps() -> None:
+    assert rates(6, schedule="step", step_factor=2, step_every=2) == [8, 8, 4, 4, 2, 2, 1]
+
+
+def test_step_at_fractions_of_the_run() -> None:
+    assert rates(6, schedule="step", step_factor=4, step_at=[1 / 3, 2 / 3]) == [8, 8, 2, 2, 0.5, 0.5, 0.5]
+    for total in (7, 30, 999, 12_000, 40_001):  # a third that was written with ten digits
+        options = {"rate": 1.0, "schedule": "step", "step_at": [0.3333333333]}
+        third = -(-total // 3)
+        assert learning_rate(third - 1, total, **options) == 1  # type: ignore[arg-type]
+        assert learning_rate(third, total, **options) == 0.1  # type: ignore[arg-type]
+
+
+def test_step_counts_from_behind_the_warmup() -> None:
+    assert rates(6, schedule="step", step_every=2, warmup_steps=2) == pytest.approx(
+        [4, 8, 8, 8, 0.8, 0.8, 0.08]
+    )
+    assert rates(6, schedule="step", step_at=[0.5], warmup_steps=2) == pytest.approx(
+        [4, 8, 8, 8, 0.8, 0.8, 0.8]
+    )
+
+
 def test_unknown_schedule() -> None:
     with pytest.raises(ValueError, match="staircase"):
         learning_rate(0, 1, rate=1.0, schedule="staircase")

@@ -1,0 +1,23 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+Pair = tuple[int, int]
+
+def conv2d_forward(
+    x: FloatArray, weight: FloatArray, bias: FloatArray | None, stride: Pair, padding: Pair, dilation: Pair
+) -> FloatArray: ...
+def conv2d_adjoint(
+    grad_y: FloatArray,
+    weight: FloatArray,
+    bias: FloatArray | None,
+    size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+) -> FloatArray: ...
+def conv2d_grad_weight(
+    x: FloatArray, grad_y: FloatArray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> FloatArray: ...

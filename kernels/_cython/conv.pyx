@@ -1,0 +1,129 @@
+"""Convolution: which way is the fastest; meaning: kernels/_reference/conv.py."""
+
+import numpy as np
+
+from lstm2d.kernels import arena
+from lstm2d.kernels._cython import conv_columns, conv_windows, conv_winograd, linear
+from lstm2d.kernels.checks import contiguous_floats
+from lstm2d.kernels.conv_parts import adjoint_parts, forward_parts
+
+cdef enum:
+    CHANNELS = 16  # of input and output: with fewer, the transforms cost more than the products
+    LINE = 48  # values that a row of taps sees: with fewer, products of windows in place are too thin
+    FILTERS = 1 << 16  # of a row of taps: with more, reading them again for every product costs more than copies
+
+
+def conv2d_forward(x, weight, bias, stride, padding, dilation):
+    """See kernels/_reference/conv.py."""
+    x, weight, bias = _floats(x, weight, bias)
+    n, h, w, c_in = x.shape
+    kh, kw, _, c_out = weight.shape
+    rows, columns = (
+        (x.shape[k + 1] + 2 * padding[k] - dilation[k] * (weight.shape[k] - 1) - 1) // stride[k] + 1 for k in (0, 1)
+    )
+    if _is_linear(weight, stride, padding):
+        y = linear.linear_forward(x.reshape(n, h * w, c_in), weight[0, 0], bias)
+        return y.reshape(n, h, w, c_out)
+    if (kh, kw) == stride and _is_patches(padding, dilation):
+        patches = x[:, :rows * kh, :columns * kw].reshape(n, rows, kh, columns, kw * c_in).transpose(0, 1, 3, 2, 4)
+        values = kh * kw * c_in
+        y = linear.linear_forward(
+            patches.reshape(n, rows * columns, values), weight.reshape(values, c_out), bias)
+        return y.reshape(n, rows, columns, c_out)
+    y = arena.empty((n, rows, columns, c_out), x.dtype)
+    if _is_winograd(weight, y, stride, dilation):
+        conv_winograd.products(x, weight, bias, y, padding)
+    elif x.size and _is_windows(weight, x, y, stride, padding, dilation):
+        conv_windows.products(x, weight, bias, y, padding)
+    elif y.size:
+        conv_columns.products(
+            x, weight, bias, y,
+            forward_parts(h, rows, kh, stride[0], padding[0], dilation[0]),
+            forward_parts(w, columns, kw, stride[1], padding[1], dilation[1]),
+        )
+    return y
+
+
+def conv2d_adjoint(grad_y, weight, bias, size, stride, padding, dilation):
+    """See kernels/_reference/conv.py."""
+    grad_y, bias = _floats(grad_y, weight, bias)[::2]
+    n, rows, columns, c_out = grad_y.shape
+    kh, kw, c_in, _ = weight.shape
+    turned = weight.transpose(0, 1, 3, 2)
+    if _is_linear(turned, stride, padding):
+        grad_x = linear.linear_forward(grad_y.reshape(n, rows * columns, c_out), turned[0, 0], bias)
+        return grad_x.reshape(n, rows, columns, c_in)
+    grad_x = arena.empty((n, *size, c_in), grad_y.dtype)
+    if (kh, kw) == stride and _is_patches(padding, dilation) and size == (rows * kh, columns * kw):
+        patches = linear.linear_forward(
+            grad_y.reshape(n, rows * columns, c_out), weight.reshape(kh * kw * c_in, c_out).T,
+            None if bias is None else np.tile(bias, kh * kw),
+        )
+        grad_x.reshape(n, rows, kh, columns, kw * c_in)[...] = (
+            patches.reshape(n, rows, columns, kh, kw * c_in).transpose(0, 1, 3, 2, 4)
+        )
+        return grad_x
+    if _is_winograd(weight, grad_x, stride, dilation):  # the filters turned round
+        conv_winograd.products(grad_y, turned[::-1, ::-1], bias, grad_x, (2 - padding[0], 2 - padding[1]))
+    elif grad_x.size and _is_windows(weight, grad_x, grad_y, stride, padding, dilation):
+        conv_windows.adjoint(grad_y, weight, bias, grad_x, padding)
+    elif grad_x.size:
+        conv_columns.products(
+            grad_y, np.ascontiguousarray(turned), bias, grad_x,
+            adjoint_parts(size[0], rows, kh, stride[0], padding[0], dilation[0]),
+            adjoint_parts(size[1], columns, kw, stride[1], padding[1], dilation[1]),
+        )
+    return grad_x
+
+
+def conv2d_grad_weight(x, grad_y, kernel, stride, padding, dilation):
+    """See kernels/_reference/conv.py."""
+    x, grad_y = contiguous_floats(x, grad_y)
+    n, h, w, c_in = x.shape
+    rows, columns, c_out = grad_y.shape[1:]
+    grad = np.zeros((*kernel, c_in, c_out), x.dtype)
+    if _is_linear(grad, stride, padding):
+        flat = linear.linear_grad_weight(x.reshape(n, h * w, c_in), grad_y.reshape(n, h * w, c_out))
+        return flat.reshape(grad.shape)
+    if x.size and _is_winograd(grad, grad_y, stride, dilation):
+        return conv_winograd.grad_weight(x, grad_y, padding)
+    if x.size and _is_windows(grad, x, grad_y, stride, padding, dilation):
+        return conv_windows.grad_weight(x, grad_y, kernel, padding)
+    if grad.size and x.size and grad_y.size:
+        conv_columns.grad_weight(
+            x, grad_y, grad,
+            forward_parts(h, rows, kernel[0], stride[0], padding[0], dilation[0]),
+            forward_parts(w, columns, kernel[1], stride[1], padding[1], dilation[1]),
+        )
+    return grad
+
+
+def _floats(x, weight, bias):
+    if bias is None:
+        return *contiguous_floats(x, weight), None
+    return contiguous_floats(x, weight, bias)
+
+
+def _is_linear(weight, stride, padding):
+    return weight.shape[:2] == (1, 1) and stride == (1, 1) and padding == (0, 0)
+
+
+def _is_patches(padding, dilation):
+    return padding == (0, 0) and dilation == (1, 1)
+
+
+def _is_winograd(weight, y, stride, dilation):
+    kh, kw, c_in, c_out = weight.shape
+    return (
+        (kh, kw) == (3, 3) and stride == dilation == (1, 1) and min(c_in, c_out) >= CHANNELS and y.size > 0
+    )
+
+
+def _is_windows(weight, x, y, stride, padding, dilation):
+    kh, kw, c_in, c_out = weight.shape
+    line = kw * c_in
+    wide = x.shape[2] + 2 * padding[1] - kw + 1 >= 4 * kw  # else the columns that fill up windows are too many
+    return (
+        stride == dilation == (1, 1) and kw > 1 and line >= LINE and 0 < line * c_out <= FILTERS and wide
+        and y.size > 0
+    )

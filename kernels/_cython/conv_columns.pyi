@@ -1,0 +1,24 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.kernels.conv_parts import Part
+
+FloatArray = NDArray[np.floating[Any]]
+
+def products(
+    x: FloatArray,
+    weight: FloatArray,
+    bias: FloatArray | None,
+    y: FloatArray,
+    row_parts: list[Part],
+    column_parts: list[Part],
+) -> None: ...
+def grad_weight(
+    x: FloatArray,
+    grad_y: FloatArray,
+    grad: FloatArray,
+    row_parts: list[Part],
+    column_parts: list[Part],
+) -> None: ...

@@ -1,0 +1,126 @@
+"""Pooling, vectorised over channels, a row at a time; meaning: kernels/_reference/pool.py."""
+
+import numpy as np
+
+from cython cimport floating
+from cython.parallel cimport prange
+
+from lstm2d.kernels import arena
+from lstm2d.kernels.checks import contiguous_floats
+from lstm2d.kernels.grain import threads_for
+
+cdef extern from "pool.h" nogil:
+    ctypedef struct Pool:
+        Py_ssize_t height, width, channels, rows, columns
+        Py_ssize_t[2] size, stride, padding
+    void pool_max_f32(const Pool*, const float*, Py_ssize_t, float*, unsigned char*, int*)
+    void pool_max_f64(const Pool*, const double*, Py_ssize_t, double*, unsigned char*, int*)
+    void pool_mean_f32(const Pool*, const float*, Py_ssize_t, float*)
+    void pool_mean_f64(const Pool*, const double*, Py_ssize_t, double*)
+    void pool_grad_f32(const Pool*, Py_ssize_t, const float*, const unsigned char*, const int*, float*)
+    void pool_grad_f64(const Pool*, Py_ssize_t, const double*, const unsigned char*, const int*, double*)
+
+
+def max_pool2d_forward(x, size, stride, padding, keep):
+    """See kernels/_reference/pool.py."""
+    x, = contiguous_floats(x)
+    cdef Pool p = _pool(x.shape, size, stride, padding)
+    y = arena.empty((x.shape[0], p.rows, p.columns, p.channels), x.dtype)
+    small = large = None
+    if keep and size[0] * size[1] <= 256:
+        small = arena.empty(y.shape, np.uint8)
+    elif keep:
+        large = arena.empty(y.shape, np.intc)
+    if y.size:
+        if x.dtype == np.float32:
+            _max[float](p, x, y, small, large, threads_for(x.size))
+        else:
+            _max[double](p, x, y, small, large, threads_for(x.size))
+    return y, large if small is None else small
+
+
+def max_pool2d_backward(grad_y, winner, shape, size, stride, padding):
+    """See kernels/_reference/pool.py."""
+    grad_y, = contiguous_floats(grad_y)
+    small, large = (winner, None) if winner.dtype == np.uint8 else (None, winner)
+    return _backward(grad_y, small, large, shape, size, stride, padding)
+
+
+def avg_pool2d_forward(x, size, stride, padding):
+    """See kernels/_reference/pool.py."""
+    x, = contiguous_floats(x)
+    cdef Pool p = _pool(x.shape, size, stride, padding)
+    y = arena.empty((x.shape[0], p.rows, p.columns, p.channels), x.dtype)
+    if y.size:
+        if x.dtype == np.float32:
+            _mean[float](p, x, y, threads_for(x.size))
+        else:
+            _mean[double](p, x, y, threads_for(x.size))
+    return y
+
+
+def avg_pool2d_backward(grad_y, shape, size, stride, padding):
+    """See kernels/_reference/pool.py."""
+    grad_y, = contiguous_floats(grad_y)
+    return _backward(grad_y, None, None, shape, size, stride, padding)
+
+
+def _backward(grad_y, small, large, shape, size, stride, padding):
+    cdef Pool p = _pool(shape, size, stride, padding)
+    grad_x = arena.empty(shape, grad_y.dtype)
+    if grad_x.size:
+        if grad_y.dtype == np.float32:
+            _grad[float](p, grad_y, small, large, grad_x, threads_for(grad_x.size))
+        else:
+            _grad[double](p, grad_y, small, large, grad_x, threads_for(grad_x.size))
+    return grad_x
+
+
+cdef Pool _pool(shape, size, stride, padding):
+    cdef Pool p
+    cdef int k
+    p.height, p.width, p.channels = shape[1], shape[2], shape[3]
+    for k in range(2):
+        p.size[k], p.stride[k], p.padding[k] = size[k], stride[k], padding[k]
+    p.rows = (p.height + 2 * p.padding[0] - p.size[0]) // p.stride[0] + 1
+    p.columns = (p.width + 2 * p.padding[1] - p.size[1]) // p.stride[1] + 1
+    return p
+
+
+cdef void _max(Pool p, const floating[:, :, :, ::1] x, floating[:, :, :, ::1] y, unsigned char[:, :, :, ::1] small,
+               int[:, :, :, ::1] large, int threads) noexcept:
+    cdef unsigned char* bytes_ = &small[0, 0, 0, 0] if small is not None else NULL
+    cdef int* wide = &large[0, 0, 0, 0] if large is not None else NULL
+    cdef Py_ssize_t row = p.columns * p.channels, k
+    for k in prange(y.shape[0] * p.rows, nogil=True, schedule="static", num_threads=threads):
+        if floating is float:
+            pool_max_f32(&p, &x[k // p.rows, 0, 0, 0], k % p.rows, &y[0, 0, 0, 0] + k * row,
+                         bytes_ + k * row if bytes_ else NULL, wide + k * row if wide else NULL)
+        else:
+            pool_max_f64(&p, &x[k // p.rows, 0, 0, 0], k % p.rows, &y[0, 0, 0, 0] + k * row,
+                         bytes_ + k * row if bytes_ else NULL, wide + k * row if wide else NULL)
+
+
+cdef void _mean(Pool p, const floating[:, :, :, ::1] x, floating[:, :, :, ::1] y, int threads) noexcept:
+    cdef Py_ssize_t k
+    for k in prange(y.shape[0] * p.rows, nogil=True, schedule="static", num_threads=threads):
+        if floating is float:
+            pool_mean_f32(&p, &x[k // p.rows, 0, 0, 0], k % p.rows, &y[k // p.rows, k % p.rows, 0, 0])
+        else:
+            pool_mean_f64(&p, &x[k // p.rows, 0, 0, 0], k % p.rows, &y[k // p.rows, k % p.rows, 0, 0])
+
+
+cdef void _grad(Pool p, const floating[:, :, :, ::1] grad_y, const unsigned char[:, :, :, ::1] small,
+                const int[:, :, :, ::1] large, floating[:, :, :, ::1] grad_x, int threads) noexcept:
+    cdef const unsigned char* bytes_ = &small[0, 0, 0, 0] if small is not None else NULL
+    cdef const int* wide = &large[0, 0, 0, 0] if large is not None else NULL
+    cdef Py_ssize_t image = p.rows * p.columns * p.channels, k
+    for k in prange(grad_x.shape[0] * p.height, nogil=True, schedule="static", num_threads=threads):
+        if floating is float:
+            pool_grad_f32(&p, k % p.height, &grad_y[k // p.height, 0, 0, 0],
+                          bytes_ + k // p.height * image if bytes_ else NULL,
+                          wide + k // p.height * image if wide else NULL, &grad_x[k // p.height, k % p.height, 0, 0])
+        else:
+            pool_grad_f64(&p, k % p.height, &grad_y[k // p.height, 0, 0, 0],
+                          bytes_ + k // p.height * image if bytes_ else NULL,
+                          wide + k // p.height * image if wide else NULL, &grad_x[k // p.height, k % p.height, 0, 0])

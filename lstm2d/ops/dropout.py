@@ -1,0 +1,90 @@
+"""Values left out at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from lstm2d.errors import ShapeError
+from lstm2d.random import Purpose, generator
+from lstm2d.tape import record
+from lstm2d.tensor import FloatArray, Tensor
+
+WORD = 2**32
+
+
+def dropout(
+    x: Tensor,
+    rate: float,
+    *,
+    seed: int,
+    epoch: int,
+    samples: Sequence[int],
+    layer: int = 0,
+    training: bool = True,
+) -> Tensor:
+    r"""Set values to 0 at random, and enlarge the others so that the mean stays [1]_.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, ...)
+        Features; the first axis counts images.
+    rate : float
+        Probability of a value to be left out, in [0, 1).
+    seed, epoch : int
+        The run's seed and its epoch.
+    samples : sequence of int
+        Number of each image in the training set. Which values of an image are left out depends on `seed`,
+        `epoch`, its number and `layer`, and on nothing else: not on the rest of the batch, on what was drawn
+        before, or on threads.
+    layer : int, default 0
+        Number of the dropout layer in the network: each leaves out other values.
+    training : bool, default True
+        If False, `x` is returned as it is.
+
+    Returns
+    -------
+    Tensor of the shape of `x`
+        Each value times 0, or times 1 / (1 - rate).
+
+    Raises
+    ------
+    ShapeError
+        If there is not one number for each image.
+    ValueError
+        If `rate` is out of range.
+
+    Notes
+    -----
+    Philox, 32 bits a value. Keeps one byte a value for the backward pass. NaN times 0 is NaN.
+
+    References
+    ----------
+    .. [1] N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15,
+       2014.
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"dropout: rate {rate}, expected 0 or more, below 1")
+    if x.data.ndim == 0 or len(samples) != x.shape[0]:
+        raise ShapeError(f"dropout: {len(samples)} sample numbers for x {x.shape}", expected="one an image")
+    if not training or rate == 0:
+        return x
+    limit = round(rate * WORD)
+    kept = np.empty(x.shape, np.bool_)
+    for image, sample in zip(kept.reshape(len(kept), prod(x.shape[1:])), samples, strict=True):
+        rng = generator(seed, epoch, sample, Purpose.DROPOUT, layer)
+        words = rng.bit_generator.random_raw((image.size + 1) // 2).view("<u4")
+        np.greater_equal(words[: image.size], limit, out=image)
+    factor = x.data.dtype.type(1 / (1 - rate))
+
+    def apply(values: FloatArray) -> FloatArray:
+        y = values * kept
+        y *= factor
+        return y
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        return (apply(grad_y),)
+
+    return record("dropout", (x,), apply(x.data), backward)

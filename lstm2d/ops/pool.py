@@ -1,0 +1,120 @@
+"""Maximum and average over windows of pixels."""
+
+from __future__ import annotations
+
+from lstm2d import kernels
+from lstm2d.errors import ShapeError
+from lstm2d.tape import record, records
+from lstm2d.tensor import FloatArray, Tensor
+
+Pair = tuple[int, int]
+
+
+def max_pool2d(
+    x: Tensor, size: int | Pair, *, stride: int | Pair | None = None, padding: int | Pair = 0
+) -> Tensor:
+    """Return the largest value of every window, channel by channel.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, H, W, C)
+        Images or feature maps; H and W in pixels.
+    size : int or pair of int
+        Rows and columns of a window.
+    stride : int or pair of int, optional
+        Distance of two windows; the size of one if left out. Windows that do not fit are dropped.
+    padding : int or pair of int, default 0
+        Pixels added on each side, at most half a window. They never win.
+
+    Returns
+    -------
+    Tensor of shape (N, H', W', C)
+        Where H' = (H + 2 * padding - size) // stride + 1, and W' likewise. A NaN wins.
+
+    Raises
+    ------
+    ShapeError
+        If `x` has not four axes, or no window fits.
+    ValueError
+        If a size or stride is below 1, or the padding below 0 or more than half a window.
+
+    Notes
+    -----
+    Of equal values the first one, in the order of rows, has the gradient; of several NaN the last one. Keeps
+    the winner of each window for the backward pass: one byte where a window has 256 pixels or fewer, else
+    four.
+    """
+    sizes, strides, paddings = _check("max_pool2d", x, size, stride, padding)
+    k = kernels.pick("pool", like=x.data)
+    y, winner = k.max_pool2d_forward(x.data, sizes, strides, paddings, records(x))
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        return (k.max_pool2d_backward(grad_y, winner, x.shape, sizes, strides, paddings),)
+
+    return record("max_pool2d", (x,), y, backward)
+
+
+def avg_pool2d(
+    x: Tensor, size: int | Pair, *, stride: int | Pair | None = None, padding: int | Pair = 0
+) -> Tensor:
+    """Return the mean of every window, channel by channel.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, H, W, C)
+        Images or feature maps; H and W in pixels.
+    size : int or pair of int
+        Rows and columns of a window.
+    stride : int or pair of int, optional
+        Distance of two windows; the size of one if left out. Windows that do not fit are dropped.
+    padding : int or pair of int, default 0
+        Pixels added on each side, at most half a window. They count as zeros.
+
+    Returns
+    -------
+    Tensor of shape (N, H', W', C)
+        Where H' = (H + 2 * padding - size) // stride + 1, and W' likewise.
+
+    Raises
+    ------
+    ShapeError
+        If `x` has not four axes, or no window fits.
+    ValueError
+        If a size or stride is below 1, or the padding below 0 or more than half a window.
+
+    Notes
+    -----
+    Keeps nothing for the backward pass.
+    """
+    sizes, strides, paddings = _check("avg_pool2d", x, size, stride, padding)
+    k = kernels.pick("pool", like=x.data)
+    y = k.avg_pool2d_forward(x.data, sizes, strides, paddings)
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        return (k.avg_pool2d_backward(grad_y, x.shape, sizes, strides, paddings),)
+
+    return record("avg_pool2d", (x,), y, backward)
+
+
+def _check(
+    op: str, x: Tensor, size: int | Pair, stride: int | Pair | None, padding: int | Pair
+) -> tuple[Pair, Pair, Pair]:
+    sizes = _pair(size)
+    strides, paddings = sizes if stride is None else _pair(stride), _pair(padding)
+    if min(*sizes, *strides) < 1:
+        raise ValueError(f"{op}: size {sizes}, stride {strides}, expected 1 or more")
+    if min(paddings) < 0 or any(2 * p > s for p, s in zip(paddings, sizes, strict=True)):
+        raise ValueError(f"{op}: padding {paddings}, expected 0 to half the size {sizes}")
+    if x.data.ndim != 4:
+        raise ShapeError(f"{op}: {x.shape}", expected="(N, H, W, C)")
+    if any(n + 2 * p < s for n, p, s in zip(x.shape[1:3], paddings, sizes, strict=True)):
+        raise ShapeError(
+            f"{op}: {x.shape[1]}x{x.shape[2]} pixels with padding {paddings} in windows of "
+            f"{sizes[0]}x{sizes[1]}",
+            expected="an image as large as a window",
+        )
+    return sizes, strides, paddings
+
+
+def _pair(value: int | Pair) -> Pair:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])

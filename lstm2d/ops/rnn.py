@@ -1,0 +1,208 @@
+"""Recurrent sweeps over the columns or the rows of an image: the layers of ReNet."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from lstm2d import kernels
+from lstm2d.errors import ShapeError
+from lstm2d.tape import record, records
+from lstm2d.tensor import FloatArray, Tensor
+
+
+def gru_sweep(x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, *, axis: int) -> Tensor:
+    r"""Sweep over every column, or every row, with two GRUs, one from each end.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, H, W, C)
+        Features; H and W in pixels or patches.
+    weight : Tensor of shape (2, C, 3 * U)
+        U hidden units. First axis: down or right, then up or left; columns: reset gate, update gate,
+        candidate.
+    recurrent : Tensor of shape (2, U, 3 * U)
+        The same of the hidden state of the step before.
+    bias : Tensor of shape (2, 3 * U)
+        Added once, with the product of `x`.
+    axis : {1, 2}
+        The axis that is swept: 1 along columns (down, up), 2 along rows (right, left).
+
+    Returns
+    -------
+    Tensor of shape (N, H, W, 2 * U)
+        Hidden states of both directions side by side. The state before the first step is 0.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit; the message has both.
+    TypeError
+        If the arrays are not all float32 or all float64.
+    ValueError
+        If `axis` is neither 1 nor 2.
+
+    Notes
+    -----
+    .. math::
+
+        r, u = \sigma(W x + R h + b), \quad n = \tanh(W_n x + b_n + r \odot R_n h), \quad
+        h' = (1 - u) \odot h + u \odot n
+
+    [1]_, with the reset gate after the product, as in [2]_: then all products of a step are one. PyTorch's
+    update gate is 1 - u. Keeps 4 U values for each pixel and direction until the backward pass, beside x and
+    the result.
+
+    References
+    ----------
+    .. [1] K. Cho, B. van Merrienboer, C. Gulcehre, D. Bahdanau, F. Bougares, H. Schwenk, Y. Bengio, "Learning
+       Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation", EMNLP 2014.
+    .. [2] F. Visin, M. Ciccone, A. Romero, K. Kastner, K. Cho, Y. Bengio, M. Matteucci, A. Courville, "ReSeg:
+       A Recurrent Neural Network-based Model for Semantic Segmentation", CVPR Workshops 2016, and its code.
+    """
+    return _sweep("gru", 3, x, weight, recurrent, bias, axis)
+
+
+def lstm_sweep(x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, *, axis: int) -> Tensor:
+    r"""Sweep over every column, or every row, with two LSTMs without peepholes, one from each end.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, H, W, C)
+        Features; H and W in pixels or patches.
+    weight : Tensor of shape (2, C, 4 * U)
+        U hidden units. First axis: down or right, then up or left; columns: input gate, forget gate,
+        candidate, output gate.
+    recurrent : Tensor of shape (2, U, 4 * U)
+        The same of the hidden state of the step before.
+    bias : Tensor of shape (2, 4 * U)
+        Added before the activation of each gate.
+    axis : {1, 2}
+        The axis that is swept: 1 along columns (down, up), 2 along rows (right, left).
+
+    Returns
+    -------
+    Tensor of shape (N, H, W, 2 * U)
+        Hidden states of both directions side by side. Hidden state and cell before the first step are 0.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit; the message has both.
+    TypeError
+        If the arrays are not all float32 or all float64.
+    ValueError
+        If `axis` is neither 1 nor 2.
+
+    Notes
+    -----
+    .. math:: c' = f \odot c + i \odot g, \quad h' = o \odot \tanh c'
+
+    with :math:`i, f, o = \sigma(W x + R h + b)` and :math:`g = \tanh(W_g x + R_g h + b_g)`, as in [1]_. Keeps
+    5 U values for each pixel and direction until the backward pass, beside x and the result.
+
+    References
+    ----------
+    .. [1] F. A. Gers, J. Schmidhuber, F. Cummins, "Learning to Forget: Continual Prediction with LSTM",
+       Neural Computation 12, 2000.
+    """
+    return _sweep("lstm", 4, x, weight, recurrent, bias, axis)
+
+
+def rnn_sweep(
+    x: Tensor,
+    weight: Tensor,
+    recurrent: Tensor,
+    bias: Tensor,
+    *,
+    axis: int,
+    activation: Literal["tanh", "relu"] = "tanh",
+) -> Tensor:
+    r"""Sweep over every column, or every row, with two plain recurrent layers, one from each end.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, H, W, C)
+        Features; H and W in pixels or patches.
+    weight : Tensor of shape (2, C, U)
+        U hidden units. First axis: down or right, then up or left.
+    recurrent : Tensor of shape (2, U, U)
+        Rows: the hidden state of the step before.
+    bias : Tensor of shape (2, U)
+        Added before the activation.
+    axis : {1, 2}
+        The axis that is swept: 1 along columns (down, up), 2 along rows (right, left).
+    activation : {"tanh", "relu"}, default "tanh"
+        "relu" with `recurrent` started as the identity is the IRNN of [1]_. Its gradient at 0 is 0.
+
+    Returns
+    -------
+    Tensor of shape (N, H, W, 2 * U)
+        Hidden states of both directions side by side. The state before the first step is 0.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit; the message has both.
+    TypeError
+        If the arrays are not all float32 or all float64.
+    ValueError
+        If `axis` is neither 1 nor 2, or `activation` is another word.
+
+    Notes
+    -----
+    .. math:: h' = \phi(W x + R h + b)
+
+    Keeps x and the result for the backward pass, nothing else.
+
+    References
+    ----------
+    .. [1] Q. V. Le, N. Jaitly, G. E. Hinton, "A Simple Way to Initialize Recurrent Networks of Rectified
+       Linear Units", arXiv:1504.00941, 2015.
+    """
+    if activation not in ("tanh", "relu"):
+        raise ValueError(f"rnn_sweep: activation {activation!r}, expected 'tanh' or 'relu'")
+    return _sweep(activation, 1, x, weight, recurrent, bias, axis)
+
+
+def _sweep(
+    unit: str, gates: int, x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, axis: int
+) -> Tensor:
+    inputs = (x, weight, recurrent, bias)
+    name = f"{unit if gates > 1 else 'rnn'}_sweep"
+    _check(name, gates, *inputs, axis)
+    k = kernels.pick("rnn", like=x.data)
+    y, kept = k.rnn_forward(x.data, weight.data, recurrent.data, bias.data, unit, axis, records(*inputs))
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray | None, ...]:
+        grads: tuple[FloatArray | None, ...] = k.rnn_backward(
+            grad_y, x.data, y, kept, weight.data, recurrent.data, unit, axis, x.requires_grad
+        )
+        return grads
+
+    return record(name, inputs, y, backward)
+
+
+def _check(
+    name: str, gates: int, x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, axis: int
+) -> None:
+    if axis not in (1, 2):
+        raise ValueError(f"{name}: axis {axis}, expected 1 (along columns) or 2 (along rows)")
+    if x.data.ndim != 4:
+        raise ShapeError(f"{name}: expected x (N, H, W, C), got {x.shape}")
+    units = recurrent.shape[-1] // gates if recurrent.data.ndim else 0
+    expected = {
+        "weight": (weight, (2, x.shape[3], gates * units)),
+        "recurrent": (recurrent, (2, units, gates * units)),
+        "bias": (bias, (2, gates * units)),
+    }
+    for key, (tensor, shape) in expected.items():
+        if tensor.shape != shape:
+            raise ShapeError(
+                f"{name}: expected {key} {shape} for x {x.shape} and {units} units, got {tensor.shape}"
+            )
+        if tensor.data.dtype != x.data.dtype:
+            raise TypeError(f"{name}: x is {x.data.dtype}, {key} {tensor.data.dtype}")
+    if x.data.dtype not in (np.float32, np.float64):
+        raise TypeError(f"{name}: float32 or float64, got {x.data.dtype}")

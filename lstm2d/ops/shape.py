@@ -1,0 +1,200 @@
+"""Tensors put side by side, cut, padded and seen in another shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d import kernels
+from lstm2d.errors import ShapeError
+from lstm2d.tape import record
+from lstm2d.tensor import FloatArray, Tensor
+
+
+def concatenate(tensors: Sequence[Tensor]) -> Tensor:
+    """Put the channels of several tensors side by side.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor of shape (..., C_k)
+        One or more, of one data type; all axes but the last agree.
+
+    Returns
+    -------
+    Tensor of shape (..., sum of C_k)
+        The channels of the first, then of the second and so on.
+
+    Raises
+    ------
+    ShapeError
+        If there is none, or their shapes do not fit; the message has all of them.
+    TypeError
+        If the data types differ.
+    """
+    shapes = [t.shape for t in tensors]
+    if not shapes or any(not shape or shape[:-1] != shapes[0][:-1] for shape in shapes):
+        found = ", ".join(map(str, shapes)) or "nothing"
+        raise ShapeError(f"concatenate: {found}", expected="tensors that differ in the last axis only")
+    if any(t.dtype != tensors[0].dtype for t in tensors):
+        raise TypeError(f"concatenate: {', '.join(str(t.dtype) for t in tensors)}, expected one data type")
+    ends = np.cumsum([shape[-1] for shape in shapes]).tolist()
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray | None, ...]:
+        return tuple(
+            np.ascontiguousarray(grad_y[..., end - t.shape[-1] : end]) if t.requires_grad else None
+            for t, end in zip(tensors, ends, strict=True)
+        )
+
+    y = kernels.arena.empty((*shapes[0][:-1], ends[-1]), tensors[0].dtype)
+    np.concatenate([t.data for t in tensors], axis=-1, out=y)
+    return record("concatenate", tuple(tensors), y, backward)
+
+
+def crop(x: Tensor, *, top: int, left: int, height: int, width: int) -> Tensor:
+    """Cut a rectangle out of each image.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, H, W, C)
+        Images.
+    top, left : int
+        First row and column of the rectangle, from 0.
+    height, width : int
+        Its size.
+
+    Returns
+    -------
+    Tensor of shape (N, height, width, C)
+        The rectangle.
+
+    Raises
+    ------
+    ShapeError
+        If it does not lie within the images.
+    """
+    _check_images("crop", x)
+    rows, columns = x.shape[1:3]
+    if min(top, left, height, width) < 0 or top + height > rows or left + width > columns:
+        raise ShapeError(
+            f"crop: {height}x{width} at row {top}, column {left} of {rows}x{columns}",
+            expected="a rectangle within the image",
+        )
+    inside = (slice(None), slice(top, top + height), slice(left, left + width))
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        grad_x = np.zeros(x.shape, grad_y.dtype)
+        grad_x[inside] = grad_y
+        return (grad_x,)
+
+    return record("crop", (x,), np.ascontiguousarray(x.data[inside]), backward)
+
+
+def pad2d(
+    x: Tensor, padding: int | tuple[int, int, int, int], *, mode: Literal["zero", "reflect"] = "zero"
+) -> Tensor:
+    """Add rows and columns around each image.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, H, W, C)
+        Images.
+    padding : int or tuple of int
+        How many at each side, or at the top, the bottom, the left and the right.
+    mode : {"zero", "reflect"}, default "zero"
+        What they hold. Reflection does not repeat the edge: a b c becomes c b a b c b a. It goes to and fro
+        as often as it must; an image of one row repeats it.
+
+    Returns
+    -------
+    Tensor of shape (N, top + H + bottom, left + W + right, C)
+        The larger images.
+
+    Raises
+    ------
+    ShapeError
+        If `x` has not four axes, or an empty image is reflected.
+    ValueError
+        If a number is negative or `mode` is another word.
+    """
+    _check_images("pad2d", x)
+    if mode not in ("zero", "reflect"):
+        raise ValueError(f"pad2d: mode {mode!r}, expected 'zero' or 'reflect'")
+    top, bottom, left, right = (padding,) * 4 if isinstance(padding, int) else padding
+    if min(top, bottom, left, right) < 0:
+        raise ValueError(f"pad2d: {padding}, expected 0 or more")
+    height, width = x.shape[1:3]
+    inside = (slice(None), slice(top, top + height), slice(left, left + width))
+    if mode == "zero":
+        y = np.zeros((x.shape[0], top + height + bottom, left + width + right, x.shape[3]), x.data.dtype)
+        y[inside] = x.data
+
+        def unpad(grad_y: FloatArray) -> tuple[FloatArray]:
+            return (np.ascontiguousarray(grad_y[inside]),)
+
+        return record("pad2d", (x,), y, unpad)
+    if (height == 0 and top + bottom) or (width == 0 and left + right):
+        raise ShapeError(f"pad2d: nothing to reflect in {x.shape}")
+    rows, columns = _reflected(height, top, bottom), _reflected(width, left, right)
+
+    def unfold(grad_y: FloatArray) -> tuple[FloatArray]:
+        g = _fold(grad_y.swapaxes(1, 2), columns, left, width).swapaxes(1, 2)
+        return (np.ascontiguousarray(_fold(g, rows, top, height)),)
+
+    return record("pad2d", (x,), x.data[:, rows[:, None], columns], unfold)
+
+
+def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Give a tensor another shape; the values keep their order.
+
+    Parameters
+    ----------
+    x : Tensor
+        Any shape.
+    shape : tuple of int
+        One of them may be -1: as many as there are.
+
+    Returns
+    -------
+    Tensor of that shape
+        Its values are those of `x`, not copied where `x` is contiguous.
+
+    Raises
+    ------
+    ShapeError
+        If `shape` has another number of values.
+    """
+    known = prod(s for s in shape if s != -1)
+    unknown = sum(s == -1 for s in shape)
+    fits = known == x.data.size if not unknown else known > 0 and x.data.size % known == 0
+    if unknown > 1 or not fits or any(s < -1 for s in shape):
+        raise ShapeError(f"reshape: {x.shape} to {tuple(shape)}", expected="the same number of values")
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        return (grad_y.reshape(x.shape),)
+
+    return record("reshape", (x,), x.data.reshape(shape), backward)
+
+
+def _check_images(op: str, x: Tensor) -> None:
+    if x.data.ndim != 4:
+        raise ShapeError(f"{op}: {x.shape}", expected="(N, H, W, C)")
+
+
+def _reflected(size: int, before: int, after: int) -> NDArray[np.intp]:
+    """Return which row each row of the padded image shows."""
+    last = max(size - 1, 0)
+    way = np.arange(-before, size + after, dtype=np.intp) % max(2 * last, 1)  # to the end and back
+    return np.minimum(way, 2 * last - way) if last else np.zeros_like(way)
+
+
+def _fold(grad: FloatArray, shown: NDArray[np.intp], before: int, size: int) -> FloatArray:
+    """Return the gradient of the rows of an image from that of the padded one, added in order."""
+    folded = grad[:, before : before + size].copy()
+    for k, row in enumerate(shown.tolist()):
+        if not before <= k < before + size:
+            folded[:, row] += grad[:, k]
+    return folded

@@ -1,0 +1,84 @@
+"""Adadelta: steps as long as the last ones were, for gradients as long as the last ones were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from lstm2d.tensor import Tensor
+from lstm2d.training.optimizer import Flat, Group, Optimizer
+
+
+class Adadelta(Optimizer):
+    r"""Changes all parameters at once, in place, each by a rate of its own [1]_.
+
+    Parameters
+    ----------
+    parameters : mapping of str to Tensor
+        As for `Optimizer`.
+    rho : float, default 0.95
+        Decay of both running means, in [0, 1).
+    eps : float, default 1e-6
+        Added to both; above 0. It decides how the first steps are.
+    weight_decay, clip_norm, average : float
+        As for `Optimizer`.
+    groups : mapping of str to Group, optional
+        As for `Optimizer`.
+
+    Notes
+    -----
+    With gradient :math:`g`, scaled down to `clip_norm` where it is longer and with the weight decay added,
+    and learning rate :math:`\eta` (1 in the paper, which has none):
+
+    .. math::
+
+        s &\leftarrow \rho s + (1 - \rho) g^2 \\
+        c &= g \sqrt{d + \epsilon} / \sqrt{s + \epsilon} \\
+        d &\leftarrow \rho d + (1 - \rho) c^2 \\
+        w &\leftarrow w - \eta c
+
+    References
+    ----------
+    .. [1] M. Zeiler, "ADADELTA: an adaptive learning rate method", 2012.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        *,
+        rho: float = 0.95,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        clip_norm: float = 0.0,
+        average: float = 0.0,
+        groups: Mapping[str, Group] | None = None,
+    ) -> None:
+        super().__init__(
+            parameters, weight_decay=weight_decay, clip_norm=clip_norm, average=average, groups=groups
+        )
+        self.rho, self.eps = rho, eps
+        self._square = np.zeros_like(self._weights)
+        self._change = np.zeros_like(self._weights)
+        self._root = np.zeros_like(self._weights)
+
+    def _update(self, gradient: Flat, learning_rate: float) -> None:
+        self._follow(self._square, gradient)
+        change = gradient
+        np.sqrt(np.add(self._square, self.eps, out=self._root), out=self._root)
+        change /= self._root
+        np.sqrt(np.add(self._change, self.eps, out=self._root), out=self._root)
+        change *= self._root
+        self._follow(self._change, change)
+        self._scale(change, learning_rate)
+        self._weights -= change
+
+    def _follow(self, mean: Flat, values: Flat) -> None:
+        """Let a running mean follow the squares of `values`."""
+        np.square(values, out=self._root)
+        self._root *= 1.0 - self.rho
+        mean *= self.rho
+        mean += self._root
+
+    def _memory(self) -> dict[str, Flat]:
+        return {"square": self._square, "change": self._change}

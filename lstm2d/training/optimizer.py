@@ -1,0 +1,239 @@
+"""What all optimizers share: one vector of all weights, clipping, weight decay, groups and a running mean."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.tensor import Tensor
+
+Flat = NDArray[np.floating[Any]]
+ALIGN = 16  # values; every parameter starts on a cache line of the common vector
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """How some parameters are treated.
+
+    Parameters
+    ----------
+    rate : float, default 1.0
+        Factor of the learning rate.
+    frozen : bool, default False
+        Whether they stay as they are. They get no gradient then, and count in no norm.
+    """
+
+    rate: float = 1.0
+    frozen: bool = False
+
+
+class Optimizer(ABC):
+    r"""Changes all parameters at once, in place.
+
+    Parameters
+    ----------
+    parameters : mapping of str to Tensor
+        All of one dtype. Their arrays are replaced by views into one vector, so that a step is a handful of
+        operations whatever the number of parameters.
+    weight_decay : float, default 0.0
+        Added to the gradient as ``weight_decay * parameter``, after the clipping.
+    clip_norm : float, default 0.0
+        Largest Euclidean norm of the whole gradient; 0 is no limit.
+    average : float, default 0.0
+        Decay of the running mean of the weights, in [0, 1); 0 keeps none.
+    groups : mapping of str to Group, optional
+        Name of a parameter, or of the part of the network that it belongs to, to its treatment. The longest
+        name that fits decides. `requires_grad` of frozen parameters becomes False.
+
+    Raises
+    ------
+    ValueError
+        If a group is empty.
+
+    Notes
+    -----
+    The mean follows the weights with decay :math:`\min(d, (1 + t) / (10 + t))` after step :math:`t`, so that
+    the first weights are forgotten soon.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        *,
+        weight_decay: float = 0.0,
+        clip_norm: float = 0.0,
+        average: float = 0.0,
+        groups: Mapping[str, Group] | None = None,
+    ) -> None:
+        self.parameters = dict(parameters)
+        self.weight_decay, self.clip_norm, self.average = weight_decay, clip_norm, average
+        self._places: dict[str, tuple[int, int]] = {}
+        size = 0
+        for name, parameter in self.parameters.items():
+            self._places[name] = (size, size + parameter.data.size)
+            size += -(-parameter.data.size // ALIGN) * ALIGN
+        dtype = next(iter(self.parameters.values())).data.dtype
+        self._weights = np.zeros(size, dtype)
+        self._gradient = np.zeros(size, dtype)
+        self._scratch = np.zeros(size, np.float64)  # squares of float32 gradients overflow float32
+        for name, parameter in self.parameters.items():
+            view = self._view(self._weights, name)
+            view[...] = parameter.data
+            parameter.data = view
+        self._mean = self._weights.copy() if average else None
+        self._frozen: list[str] = []
+        self._factors: Flat | None = None  # of the rate, one a weight; None where all are 1
+        self._set_groups(groups or {})
+
+    def _set_groups(self, groups: Mapping[str, Group]) -> None:
+        names = {name: _longest(name, groups) for name in self.parameters}
+        if empty := [name for name in groups if name not in names.values()]:
+            raise ValueError(f"no parameter is called, or belongs to, {', '.join(empty)}")
+        for name, key in names.items():
+            group = Group() if key is None else groups[key]
+            if group.frozen:
+                self._frozen.append(name)
+                self.parameters[name].requires_grad = False
+            elif group.rate != 1:
+                if self._factors is None:
+                    self._factors = np.ones_like(self._weights)
+                self._view(self._factors, name)[...] = group.rate
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of the last step."""
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    def gradient_norm(self) -> float:
+        """Gather the gradients and return their common Euclidean norm.
+
+        Returns
+        -------
+        float
+            Summed in float64 in a fixed order. NaN or infinity if a gradient is not finite.
+        """
+        for name, parameter in self.parameters.items():
+            none = parameter.grad is None or name in self._frozen
+            self._view(self._gradient, name)[...] = 0.0 if none else parameter.grad
+        with np.errstate(over="ignore"):  # infinity is an answer
+            np.square(self._gradient, out=self._scratch, dtype=np.float64)
+            return float(np.sqrt(self._scratch.sum()))
+
+    def step(self, learning_rate: float, norm: float, time: int) -> None:
+        """Change the weights with the gradients that `gradient_norm` gathered.
+
+        Parameters
+        ----------
+        learning_rate : float
+            Rate of this step.
+        norm : float
+            What `gradient_norm` returned.
+        time : int
+            Steps done before this one.
+        """
+        gradient = self._gradient
+        if self.clip_norm and norm > self.clip_norm:
+            gradient *= self.clip_norm / norm
+        if self.weight_decay:
+            gradient += self.weight_decay * self._weights
+            for name in self._frozen:
+                self._view(gradient, name)[...] = 0
+        with np.errstate(over="ignore", invalid="ignore"):  # `is_finite` tells
+            self._update(gradient, learning_rate)
+        if self._mean is not None:
+            decay = min(self.average, (1 + time) / (10 + time))
+            np.subtract(self._weights, self._mean, out=gradient)
+            gradient *= 1.0 - decay
+            self._mean += gradient
+
+    @abstractmethod
+    def _update(self, gradient: Flat, learning_rate: float) -> None:
+        """Change the weights; `gradient` may be overwritten."""
+
+    @abstractmethod
+    def _memory(self) -> dict[str, Flat]:
+        """Return the vectors that the next step depends on beside the weights, by name."""
+
+    def _scale(self, change: Flat, learning_rate: float) -> None:
+        """Multiply each change of a weight by its rate."""
+        change *= learning_rate
+        if self._factors is not None:
+            change *= self._factors
+
+    def not_finite(self) -> list[str]:
+        """Return the names of the parameters whose gradient is not finite."""
+        return [name for name in self.parameters if not np.isfinite(self._view(self._gradient, name)).all()]
+
+    def is_finite(self) -> bool:
+        """Tell whether the weights and all that is kept for the next step are finite.
+
+        A finite gradient times a large rate can still overflow, and so can its square.
+        """
+        return all(bool(np.isfinite(vector).all()) for vector in self._vectors().values())
+
+    def swap_average(self) -> None:
+        """Exchange the weights with their running mean, if there is one; twice is as if never."""
+        if self._mean is not None:
+            self._scratch[:] = self._weights  # float64 holds both dtypes exactly
+            self._weights[:] = self._mean
+            self._mean[:] = self._scratch
+
+    def state_dict(self) -> dict[str, Flat]:
+        """Return all that the next step depends on: weights, memory and running mean, each by parameter.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Copies, named "weight.NAME", "average.NAME" and, for SGD, "velocity.NAME", for Adadelta
+            "square.NAME" and "change.NAME".
+        """
+        return {
+            f"{kind}.{name}": self._view(vector, name).copy()
+            for kind, vector in self._vectors().items()
+            for name in self.parameters
+        }
+
+    def load_state_dict(self, state: Mapping[str, Flat]) -> None:
+        """Take over what `state_dict` returned.
+
+        Parameters
+        ----------
+        state : mapping of str to ndarray
+            Names and shapes as `state_dict` has them. A running mean is left out where none is kept, and
+            starts at the weights where `state` has none.
+
+        Raises
+        ------
+        KeyError
+            If a name is missing.
+        ValueError
+            If a shape does not fit.
+        """
+        for kind, vector in self._vectors().items():
+            for name in self.parameters:
+                source = f"{kind}.{name}"
+                if kind == "average" and source not in state:
+                    source = f"weight.{name}"
+                view = self._view(vector, name)
+                if state[source].shape != view.shape:
+                    raise ValueError(f"{source} has shape {state[source].shape}, expected {view.shape}")
+                view[...] = state[source]
+
+    def _vectors(self) -> dict[str, Flat]:
+        vectors = {"weight": self._weights} | self._memory()
+        return vectors if self._mean is None else vectors | {"average": self._mean}
+
+    def _view(self, vector: Flat, name: str) -> Flat:
+        start, stop = self._places[name]
+        return vector[start:stop].reshape(self.parameters[name].data.shape)
+
+
+def _longest(name: str, groups: Mapping[str, Group]) -> str | None:
+    """Return the longest key that is `name` or a part of the network around it."""
+    fitting = [key for key in groups if name == key or name.startswith(f"{key}.")]
+    return max(fitting, key=len, default=None)
