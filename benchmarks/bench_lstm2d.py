@@ -10,7 +10,6 @@ also has the gradient of its input, a network also its loss on soft targets.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
 import sys
@@ -20,8 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from comparison import command_line, parse, row, show
 from scipy.linalg.blas import sgemm
-from timing import CLOCKS, Task, Timing, heading, interleaved, machine, table
+from timing import Task, heading, interleaved, machine
 
 import lstm2d
 from lstm2d.models import LSTM2DConfig, LSTM2DNetwork
@@ -261,49 +261,8 @@ def measure(case: Case, threads: Sequence[int], repeats: int, clock: str) -> lis
         if case.peer is not None:
             tasks["torch", n] = Task(case.peer, n)
     times = interleaved(tasks, repeats=repeats, clock=clock)
-    return [_row(case, n, times) for n in threads]
-
-
-def _row(case: Case, n: int, times: dict[tuple[str, int], Timing]) -> dict[str, Any]:
-    ours, bare = times["ours", n], times["floor", 1]
-    row: dict[str, Any] = {
-        "case": case.name,
-        "direction": case.direction,
-        "threads": n,
-        "ours_ms": round(ours.ms, 3),
-        "ours_spread": round(ours.spread, 3),
-        "floor_ms": round(bare.ms, 3),
-        "ours_per_floor": round(ours.ms / bare.ms, 2),
-    }
-    if ("torch", n) in times:
-        torch = times["torch", n]
-        row |= {"torch_ms": round(torch.ms, 3), "torch_spread": round(torch.spread, 3)}
-        row["ratio"] = round(torch.ms / ours.ms, 2)
-    if n > 1 and ("ours", 1) in times:
-        row["speedup"] = round(times["ours", 1].ms / ours.ms, 2)
-    return row
-
-
-COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title: where it is in a row, how it is written
-    "case": ("case", str),
-    "": ("direction", str),
-    "threads": ("threads", str),
-    "ours ms": ("ours_ms", "{:.2f}".format),
-    "+-": ("ours_spread", "{:.0%}".format),
-    "torch ms": ("torch_ms", "{:.2f}".format),
-    "+- ": ("torch_spread", "{:.0%}".format),
-    "torch/ours": ("ratio", "{:.2f}".format),
-    "floor ms": ("floor_ms", "{:.2f}".format),
-    "ours/floor": ("ours_per_floor", "{:.2f}".format),
-    "1 thr/this": ("speedup", "{:.2f}".format),
-}
-
-
-def show(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the rows as a table, without the columns that none of them fills."""
-    columns = {title: c for title, c in COLUMNS.items() if any(c[0] in row for row in rows)}
-    lines = [[form(row[key]) if key in row else "" for key, form in columns.values()] for row in rows]
-    return table(list(columns), lines)
+    peers = [] if case.peer is None else ["torch"]
+    return [row(case.name, case.direction, n, times, peers) for n in threads]
 
 
 def load_peer(path: Path) -> Any:
@@ -322,37 +281,11 @@ def _torch() -> Any:
     return sys.modules["torch"]  # imported by the peer, or not at all
 
 
-def numbers(text: str) -> list[int]:
-    """Return the numbers of threads that ``--threads`` names."""
-    found = [int(word) for word in text.split(",")]
-    if min(found) < 1:
-        raise argparse.ArgumentTypeError("expected numbers of 1 or more")
-    return found
-
-
-def arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--threads", type=numbers, default=[1], help="1 (default), 2 or 1,2")
-    parser.add_argument("--repeats", type=int, default=15, help="measured rounds of each case (15)")
-    parser.add_argument(
-        "--only", default="", metavar="TEXT", help='cases with TEXT in their names, like "network"'
-    )
-    parser.add_argument("--peer", type=Path, default=PEER, metavar="FILE", help="another PyTorch program")
-    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: one thread on a busy machine")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
-    parser.add_argument("--quick", action="store_true", help="a tiny image, once: does everything run?")
-    options = parser.parse_args()
-    if options.clock == "cpu" and options.threads != [1]:
-        parser.error("--clock cpu adds the threads up: it needs --threads 1")
-    return options
-
-
 def main() -> None:
     """Measure and print."""
-    options = arguments()
+    parser = command_line(__doc__, "network")
+    parser.add_argument("--peer", type=Path, default=PEER, metavar="FILE", help="another PyTorch program")
+    options = parse(parser)
     size, repeats = (QUICK_SIZE, 1) if options.quick else (SIZE, options.repeats)
     peer = load_peer(options.peer)
     described = machine(options.threads)

@@ -11,7 +11,6 @@ the case is a network's first layer.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
 import sys
@@ -20,8 +19,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from comparison import command_line, parse, row, show
 from scipy.linalg.blas import sgemm
-from timing import CLOCKS, Task, Timing, heading, interleaved, machine, table
+from timing import Task, heading, interleaved, machine
 
 import lstm2d
 from lstm2d import ops
@@ -281,51 +281,8 @@ def measure(
         for order, peer in programs.peers.items():
             tasks[order, n] = Task(peer, n)
     times = interleaved(tasks, repeats=repeats, clock=clock)
-    return [_row(case, direction, n, times, list(programs.peers)) for n in threads]
-
-
-def _row(
-    case: Case, direction: str, n: int, times: dict[tuple[str, int], Timing], orders: list[str]
-) -> dict[str, Any]:
-    ours = times["ours", n]
-    row: dict[str, Any] = {
-        "case": f"{case.name} @{case.shape[0]}x{case.shape[1]}",
-        "direction": direction,
-        "threads": n,
-        "ours_ms": round(ours.ms, 3),
-        "ours_spread": round(ours.spread, 3),
-    }
-    if ("floor", 1) in times:
-        row["floor_ms"] = round(times["floor", 1].ms, 3)
-    if orders:
-        order = min(orders, key=lambda o: times[o, n].ms)
-        torch = times[order, n]
-        row |= {"torch_ms": round(torch.ms, 3), "torch_spread": round(torch.spread, 3), "torch_order": order}
-        row["ratio"] = round(torch.ms / ours.ms, 2)
-    if n > 1 and ("ours", 1) in times:
-        row["speedup"] = round(times["ours", 1].ms / ours.ms, 2)
-    return row
-
-
-COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title: where it is in a row, how it is written
-    "case": ("case", str),
-    "": ("direction", str),
-    "threads": ("threads", str),
-    "ours ms": ("ours_ms", "{:.2f}".format),
-    "+-": ("ours_spread", "{:.0%}".format),
-    "torch ms": ("torch_ms", "{:.2f}".format),
-    "+- ": ("torch_spread", "{:.0%}".format),
-    "torch/ours": ("ratio", "{:.2f}".format),
-    "floor ms": ("floor_ms", "{:.2f}".format),
-    "1 thr/this": ("speedup", "{:.2f}".format),
-}
-
-
-def show(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the rows as a table, without the columns that none of them fills."""
-    columns = {title: c for title, c in COLUMNS.items() if any(c[0] in row for row in rows)}
-    lines = [[form(row[key]) if key in row else "" for key, form in columns.values()] for row in rows]
-    return table(list(columns), lines)
+    name = f"{case.name} @{case.shape[0]}x{case.shape[1]}"
+    return [row(name, direction, n, times, list(programs.peers)) for n in threads]
 
 
 def load_torch() -> Any:
@@ -335,36 +292,9 @@ def load_torch() -> Any:
     return importlib.import_module("torch")
 
 
-def numbers(text: str) -> list[int]:
-    """Return the numbers of threads that ``--threads`` names."""
-    found = [int(word) for word in text.split(",")]
-    if min(found) < 1:
-        raise argparse.ArgumentTypeError("expected numbers of 1 or more")
-    return found
-
-
-def arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--threads", type=numbers, default=[1], help="1 (default), 2 or 1,2")
-    parser.add_argument("--repeats", type=int, default=15, help="measured rounds of each case (15)")
-    parser.add_argument(
-        "--only", default="", metavar="TEXT", help='cases with TEXT in their names, like "conv"'
-    )
-    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: one thread on a busy machine")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
-    parser.add_argument("--quick", action="store_true", help="tiny images, once: does everything run?")
-    options = parser.parse_args()
-    if options.clock == "cpu" and options.threads != [1]:
-        parser.error("--clock cpu adds the threads up: it needs --threads 1")
-    return options
-
-
 def main() -> None:
     """Measure and print."""
-    options = arguments()
+    options = parse(command_line(__doc__, "conv"))
     repeats = 1 if options.quick else options.repeats
     torch = load_torch()
     described = machine(options.threads)

@@ -1,0 +1,103 @@
+"""What the scripts that compare with PyTorch share: their options, the rows and the table."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from timing import CLOCKS, Timing, table
+
+COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title: where it is in a row, how it is written
+    "case": ("case", str),
+    "": ("direction", str),
+    "threads": ("threads", str),
+    "ours ms": ("ours_ms", "{:.2f}".format),
+    "+-": ("ours_spread", "{:.0%}".format),
+    "torch ms": ("torch_ms", "{:.2f}".format),
+    "+- ": ("torch_spread", "{:.0%}".format),
+    "torch/ours": ("ratio", "{:.2f}".format),
+    "floor ms": ("floor_ms", "{:.2f}".format),
+    "ours/floor": ("ours_per_floor", "{:.2f}".format),
+    "1 thr/this": ("speedup", "{:.2f}".format),
+}
+
+
+def row(
+    case: str, direction: str, n: int, times: dict[tuple[str, int], Timing], peers: Sequence[str]
+) -> dict[str, Any]:
+    """Return one line's figures; of several peers, those of the fastest.
+
+    Parameters
+    ----------
+    case, direction : str
+        What was measured.
+    n : int
+        Number of threads.
+    times : dict of (str, int) to Timing
+        "ours", "floor" and the peers, each with its number of threads.
+    peers : sequence of str
+        Names of the peers in `times`; none where PyTorch is not installed.
+
+    Returns
+    -------
+    dict
+        As in ``--json``.
+    """
+    ours = times["ours", n]
+    figures: dict[str, Any] = {
+        "case": case,
+        "direction": direction,
+        "threads": n,
+        "ours_ms": round(ours.ms, 3),
+        "ours_spread": round(ours.spread, 3),
+    }
+    if ("floor", 1) in times:
+        floor = times["floor", 1]
+        figures |= {"floor_ms": round(floor.ms, 3), "ours_per_floor": round(ours.ms / floor.ms, 2)}
+    if peers:
+        name = min(peers, key=lambda peer: times[peer, n].ms)
+        torch = times[name, n]
+        figures |= {"torch_ms": round(torch.ms, 3), "torch_spread": round(torch.spread, 3), "peer": name}
+        figures["ratio"] = round(torch.ms / ours.ms, 2)
+    if n > 1 and ("ours", 1) in times:
+        figures["speedup"] = round(times["ours", 1].ms / ours.ms, 2)
+    return figures
+
+
+def show(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the rows as a table, without the columns that none of them fills."""
+    columns = {title: c for title, c in COLUMNS.items() if any(c[0] in row for row in rows)}
+    lines = [[form(row[key]) if key in row else "" for key, form in columns.values()] for row in rows]
+    return table(list(columns), lines)
+
+
+def command_line(description: str | None, example: str) -> argparse.ArgumentParser:
+    """Return a parser with the options that all comparisons have; `example` names some cases."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=_numbers, default=[1], help="1 (default), 2 or 1,2")
+    parser.add_argument("--repeats", type=int, default=15, help="measured rounds of each case (15)")
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help=f'cases with TEXT in their names, like "{example}"'
+    )
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: one thread on a busy machine")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
+    parser.add_argument("--quick", action="store_true", help="tiny images, once: does everything run?")
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Read the command line."""
+    options = parser.parse_args()
+    if options.clock == "cpu" and options.threads != [1]:
+        parser.error("--clock cpu adds the threads up: it needs --threads 1")
+    return options
+
+
+def _numbers(text: str) -> list[int]:
+    found = [int(word) for word in text.split(",")]
+    if min(found) < 1:
+        raise argparse.ArgumentTypeError("expected numbers of 1 or more")
+    return found
