@@ -120,7 +120,7 @@ def _is_winograd(weight, y, stride, dilation):
 
 
 def _is_windows(weight, x, y, stride, padding, dilation):
-    kh, kw, c_in, c_out = weight.shape
+    _, kw, c_in, c_out = weight.shape
     line = kw * c_in
     wide = x.shape[2] + 2 * padding[1] - kw + 1 >= 4 * kw  # else the columns that fill up windows are too many
     return (

@@ -40,8 +40,7 @@ cdef struct Target:
 
 def products(x, weight, bias, y, row_parts, column_parts):
     """Fill y, contiguous: what the parts say of x, times weight (taps of rows, of columns, in, out), plus bias."""
-    n, h, w, c = x.shape
-    size = y.shape[1:3]
+    n, size = x.shape[0], y.shape[1:3]
     flat = y.reshape(n, size[0] * size[1], y.shape[3])
     with single_blas():
         for rows in row_parts:
@@ -140,11 +139,11 @@ cdef void _copy_row(const floating* row, const Source* s, Py_ssize_t column, flo
 
 cdef void _copy(const floating* image, const Source* s, Py_ssize_t first, Py_ssize_t n, floating* to) noexcept nogil:
     """Copy what targets first .. first + n of a rectangle see, one row (taps of rows, of columns, channels) each."""
-    cdef Py_ssize_t p, r, i, piece = s.columns * s.channels, target_row, target_column
+    cdef Py_ssize_t _p, r, i, piece = s.columns * s.channels, target_row, target_column
     if piece == 0:
         return
     target_row, target_column = first // s.targets, first % s.targets
-    for p in range(n):
+    for _p in range(n):
         for r in range(s.rows):
             i = target_row * s.row_step + s.row_offsets[r]
             if 0 <= i < s.height:

@@ -101,8 +101,8 @@ cdef void _strip(const floating* image, Py_ssize_t height, Py_ssize_t width, Py_
 cdef void _rows_out(const floating* rows, const floating* bias, Py_ssize_t wide, Py_ssize_t n, Py_ssize_t width,
                     Py_ssize_t c, floating* to) noexcept nogil:
     """Copy n rows of a strip to an image, and add bias."""
-    cdef Py_ssize_t i, j, k
-    for i in range(n):
+    cdef Py_ssize_t _i, j, k
+    for _i in range(n):
         if bias:
             for j in range(width):
                 for k in range(c):

@@ -1,7 +1,8 @@
 """Functions of single elements, vectorised; meaning: kernels/_reference/elementwise.py.
 
-tanh in float32 is the rational function of simd.h, exp in float32 the polynomial of exponential.h. An image is cut into runs of a fixed length, so that which
-elements share a vector, and with it every bit, depends on one image alone.
+tanh in float32 is the rational function of simd.h, exp in float32 the polynomial of exponential.h. An image
+is cut into runs of a fixed length, so that which elements share a vector, and with it every bit, depends on
+one image alone.
 """
 
 import numpy as np
