@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
-    """Let child processes be interrupted: under nohup, or behind ``&`` in a script, SIGINT starts out ignored."""
+    """Let child processes be interrupted: under nohup, or behind ``&`` in a script, SIGINT starts ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
