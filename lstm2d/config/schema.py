@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import prod
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -16,6 +17,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Within = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Units = Annotated[int, Field(ge=1, le=4096)]
 
+SOURCES = '"image", or a layer of VGG-16: "conv1_1" to "conv5_3"'
 DURATIONS = 'a duration such as "90m", "2h", "1h30m" or "45s"'
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
@@ -78,6 +80,68 @@ class LSTM2DSection(Section):
         if len(features) != layers - 1:
             raise ValueError(
                 f"{layers - 1} values: one behind each of the {layers} layers in units but the last"
+            )
+        return features
+
+
+Patch = Annotated[int, Field(ge=1, le=64)]
+RecurrentUnit = Literal["gru", "lstm", "tanh", "irnn"]
+
+
+class ReNetSection(Section):
+    """What ``[model]`` has in all networks of ReNet layers."""
+
+    units: Annotated[list[Units], Field(max_length=8)]
+    patches: Annotated[list[Patch], Field(max_length=8)]
+    unit: RecurrentUnit
+    loss: Literal["sum", "mean"]
+
+    @field_validator("patches")
+    @classmethod
+    def _one_for_each_layer(cls, patches: list[int], info: ValidationInfo) -> list[int]:
+        layers = len(info.data.get("units", patches))
+        if len(patches) != layers:
+            raise ValueError(f"{layers} values: one for each of the layers in units")
+        return patches
+
+
+class ReSegSection(ReNetSection):
+    """``[model]`` of ReSeg."""
+
+    kind: Literal["reseg"]
+    features: Annotated[str, Field(pattern="^(image|conv[12]_[12]|conv[345]_[123])$", description=SOURCES)]
+    weights: str = "vgg16"
+    unit: RecurrentUnit = "gru"
+    upsampling: Literal["transposed", "bilinear"] = "transposed"
+    upsample_channels: Units = 50
+    loss: Literal["sum", "mean"] = "sum"
+
+    @field_validator("upsampling")
+    @classmethod
+    def _doubles(cls, upsampling: str, info: ValidationInfo) -> str:
+        stride = prod(info.data.get("patches", [1]))
+        if upsampling == "transposed" and stride & (stride - 1):
+            raise ValueError('"bilinear", or patches whose product is a power of 2')
+        return upsampling
+
+
+class NReNetSection(ReNetSection):
+    """``[model]`` of N-ReNet."""
+
+    kind: Literal["n-renet"]
+    units: Annotated[list[Units], Field(min_length=1, max_length=8)]
+    features: Annotated[list[Units], Field(max_length=7)] = []
+    unit: RecurrentUnit = "lstm"
+    forget_bias: Finite = 2.0
+    loss: Literal["sum", "mean"] = "mean"
+
+    @field_validator("features")
+    @classmethod
+    def _none_or_one_between_two_layers(cls, features: list[int], info: ValidationInfo) -> list[int]:
+        layers = len(info.data.get("units", (*features, 0)))
+        if features and len(features) != layers - 1:
+            raise ValueError(
+                f"no value, or {layers - 1}: one behind each of the {layers} layers but the last"
             )
         return features
 
@@ -169,4 +233,8 @@ USED_ONLY_WITH: dict[str, tuple[str, str]] = {
 }
 
 # the value of model.kind -> the section it asks for
-MODEL_SECTIONS: dict[str, type[Section]] = {"lstm2d": LSTM2DSection}
+MODEL_SECTIONS: dict[str, type[Section]] = {
+    "lstm2d": LSTM2DSection,
+    "reseg": ReSegSection,
+    "n-renet": NReNetSection,
+}

@@ -10,7 +10,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from lstm2d import kernels
 from lstm2d.errors import ConfigError
-from lstm2d.nn import LSTM2D, Linear, Module
+from lstm2d.models.network import Network
+from lstm2d.nn import LSTM2D, Linear
 from lstm2d.ops import cubic_resize, direction_sum, soft_cross_entropy, softmax, tanh, window_gather
 from lstm2d.ops.windows import window_targets
 from lstm2d.tape import no_grad
@@ -77,8 +78,31 @@ class LSTM2DConfig:
         if wrong:
             raise ConfigError("; ".join(wrong), where="2D-LSTM network")
 
+    def count(self, channels: int, n_classes: int) -> int:
+        """Return the number of trained values.
 
-class LSTM2DNetwork(Module):
+        Parameters
+        ----------
+        channels : int
+            Channels of the images.
+        n_classes : int
+            Number of classes.
+
+        Returns
+        -------
+        int
+            Weights, peepholes and biases.
+        """
+        total, inputs = 0, channels * self.window**2
+        directions = 4 if self.feedforward == "separate" else 1
+        for units, outputs in zip(self.units, (*self.features, n_classes), strict=True):
+            total += 20 * units * (inputs + 2 * units + 1 + int(self.peepholes))
+            total += (directions * units + 1) * outputs
+            inputs = outputs
+        return total
+
+
+class LSTM2DNetwork(Network):
     """Windows of pixels, then 2D-LSTM layers with feedforward layers after them, then class scores.
 
     Parameters
@@ -97,7 +121,7 @@ class LSTM2DNetwork(Module):
     Attributes
     ----------
     stride : int
-        Image sides must be multiples of it, in pixels; each square of this side has one vector of scores.
+        Side of a window: each has one vector of scores.
     """
 
     def __init__(
@@ -130,12 +154,12 @@ class LSTM2DNetwork(Module):
             self.feedforward.append(Linear(units if shared else 4 * units, outputs, rng=rng, dtype=dtype))
             inputs = outputs
 
-    def scores(self, x: Tensor) -> Tensor:
+    def scores(self, z: Tensor) -> Tensor:
         """Return class scores for every window.
 
         Parameters
         ----------
-        x : Tensor of shape (N, H, W, channels)
+        z : Tensor of shape (N, H, W, channels)
             Normalised images; H and W are multiples of `stride`.
 
         Returns
@@ -148,11 +172,11 @@ class LSTM2DNetwork(Module):
         ShapeError
             If the size of the images does not fit.
         """
-        return self._layers(x)
+        return self._layers(z)
 
     def loss(
         self,
-        x: Tensor,
+        z: Tensor,
         labels: NDArray[np.integer[Any]],
         class_weights: NDArray[np.floating[Any]] | None = None,
         *,
@@ -162,7 +186,7 @@ class LSTM2DNetwork(Module):
 
         Parameters
         ----------
-        x : Tensor of shape (N, H, W, channels)
+        z : Tensor of shape (N, H, W, channels)
             Normalised images; H and W are multiples of `stride`.
         labels : ndarray of int, shape (N, H, W)
             Classes of the pixels, or `ignore_index`.
@@ -186,7 +210,24 @@ class LSTM2DNetwork(Module):
         targets, weight = window_targets(
             labels, self.stride, self.n_classes, ignore_index=ignore_index, class_weights=class_weights
         )
-        return soft_cross_entropy(self.scores(x), targets, weight)
+        return soft_cross_entropy(self.scores(z), targets, weight)
+
+    def terms(self, labels: NDArray[np.integer[Any]], *, ignore_index: int = 255) -> float:
+        """Return how many windows are labelled; one that is in part counts in part.
+
+        Parameters
+        ----------
+        labels : ndarray of int, shape (N, H, W)
+            Classes of the pixels, or `ignore_index`.
+        ignore_index : int, default 255
+            Marks pixels that do not count.
+
+        Returns
+        -------
+        float
+            Labelled pixels by the pixels of a window.
+        """
+        return super().terms(labels, ignore_index=ignore_index) / self.stride**2
 
     def probabilities(self, x: Tensor) -> FloatArray:
         """Return class probabilities for every pixel: those of the windows, resampled by cubic convolution.

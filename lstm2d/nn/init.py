@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.errors import ShapeError
 from lstm2d.tensor import FloatArray
+
+
+class Draw(Protocol):
+    """Draws first values, for layers whose first values the user of the layer chooses."""
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...], *, dtype: DTypeLike) -> FloatArray:
+        """Return values of a shape and a data type."""
+        ...
 
 
 def uniform(
@@ -168,6 +177,11 @@ def identity(shape: tuple[int, ...], scale: float = 1.0, dtype: DTypeLike = np.f
         raise ShapeError(f"identity: {shape}", expected="(..., rows, columns)")
     one = scale * np.eye(shape[-2], shape[-1])
     return np.broadcast_to(one, shape).astype(dtype)
+
+
+def identity_draw(rng: np.random.Generator, shape: tuple[int, ...], *, dtype: DTypeLike) -> FloatArray:
+    """Return `identity` where values are drawn; nothing is."""
+    return identity(shape, dtype=dtype)
 
 
 def bilinear_kernel(size: int, channels: int, dtype: DTypeLike = np.float32) -> FloatArray:

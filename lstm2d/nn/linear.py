@@ -20,8 +20,10 @@ class Linear(Module):
         Channels before and after.
     bias : bool, default True
         Whether a bias is added. It starts at 0.
+    weight : init.Draw, optional
+        Draws the weights; `init.glorot_uniform` if left out.
     rng : numpy.random.Generator
-        Draws the weights, `init.glorot_uniform`.
+        What it draws from.
     dtype : dtype, default float32
         Data type of the parameters.
     """
@@ -32,11 +34,15 @@ class Linear(Module):
         out_features: int,
         *,
         bias: bool = True,
+        weight: init.Draw | None = None,
         rng: np.random.Generator,
         dtype: DTypeLike = np.float32,
     ) -> None:
         shape = (in_features, out_features)
-        values = init.glorot_uniform(rng, shape, fan_in=in_features, fan_out=out_features, dtype=dtype)
+        if weight is None:
+            values = init.glorot_uniform(rng, shape, fan_in=in_features, fan_out=out_features, dtype=dtype)
+        else:
+            values = weight(rng, shape, dtype=dtype)
         self.weight = Tensor(values, requires_grad=True)
         self.bias = Tensor(np.zeros(out_features, dtype), requires_grad=True) if bias else None
 

@@ -49,6 +49,11 @@ class Module:
         """Return all parameters, in the order of their names in `named_parameters`."""
         return [p for _, p in self.named_parameters()]
 
+    def freeze(self) -> None:
+        """Exempt all parameters from training: they get no gradient."""
+        for parameter in self.parameters():
+            parameter.requires_grad = False
+
     def state_dict(self) -> dict[str, FloatArray]:
         """Return a copy of the values of all parameters, by name."""
         return {name: p.data.copy() for name, p in self.named_parameters()}

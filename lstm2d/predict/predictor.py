@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from lstm2d.errors import ConfigError, DataError, ShapeError
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image
 from lstm2d.io.model_file import ModelFile, load_model
-from lstm2d.models import LSTM2DNetwork, build
+from lstm2d.models import ModelConfig, Network, build, model_config
 from lstm2d.predict.zoo import find_model
 from lstm2d.tensor import Tensor
 
@@ -169,12 +168,12 @@ def load(path_or_name: str | os.PathLike[str]) -> Predictor:
     return Predictor(load_model(path), source=path)
 
 
-def _network(model: ModelFile, source: object) -> LSTM2DNetwork:
+def _network(model: ModelFile, source: object) -> Network:
     """Build the network of a model file; what the file says is not believed."""
     try:
-        section = model.config["model"]
-        _refuse_other_size(section, model)
-        network = build(section, len(model.classes), np.random.default_rng(0), channels=CHANNELS)
+        config = model_config(model.config["model"])
+        _refuse_other_size(config, model)
+        network = build(config, len(model.classes), np.random.default_rng(0), channels=CHANNELS)
         network.load_state_dict(model.state)
     except DataError as e:
         raise DataError(f"the model file is damaged ({e.what})", where=source) from e
@@ -188,21 +187,12 @@ def _network(model: ModelFile, source: object) -> LSTM2DNetwork:
     return network
 
 
-def _refuse_other_size(section: Mapping[str, Any], model: ModelFile) -> None:
+def _refuse_other_size(config: ModelConfig, model: ModelFile) -> None:
     """Compare the number of parameters before building: a wrong size in the file must not take all memory."""
     stored = sum(values.size for values in model.state.values())
-    sizes = [section["window"], *section["units"], *section["features"]]
-    if any(type(size) is not int or not 0 < size <= stored for size in sizes):
-        raise ValueError(f"sizes {sizes}")
-    inputs, expected = CHANNELS * section["window"] ** 2, 0
-    for units, outputs in zip(section["units"], (*section["features"], len(model.classes)), strict=True):
-        peepholes = 1 if section.get("peepholes", True) else 0
-        expected += 20 * units * (inputs + 2 * units + 1 + peepholes)
-        directions = 4 if section.get("feedforward") == "separate" else 1
-        expected += directions * units * outputs + outputs
-        inputs = outputs
+    expected = config.count(CHANNELS, len(model.classes))
     if expected != stored:
-        raise ValueError(f"{expected} parameters, the file has {stored}")
+        raise ValueError(f"its sizes ask for {expected} parameters, the file has {stored}")
 
 
 def _to_bytes_range(image: NDArray[Any]) -> NDArray[Any]:

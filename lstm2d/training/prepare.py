@@ -11,7 +11,7 @@ from lstm2d.config import RunConfig, TrainSection, parse_duration
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.model_file import load_model
-from lstm2d.models import LSTM2DNetwork, build
+from lstm2d.models import Network, build
 from lstm2d.predict import find_model
 from lstm2d.random import Purpose, generator
 from lstm2d.tensor import Tensor
@@ -37,7 +37,7 @@ class Prepared:
         Where everything is written.
     data : TrainingData
         Images and what was measured on them.
-    network : LSTM2DNetwork
+    network : Network
         The network.
     optimizer : Optimizer
         Owns the network's weights.
@@ -52,7 +52,7 @@ class Prepared:
     config: RunConfig
     folder: RunFolder
     data: TrainingData
-    network: LSTM2DNetwork
+    network: Network
     optimizer: Optimizer
     progress: Progress
     seconds_limit: float
@@ -171,14 +171,14 @@ def restore(checkpoint: Checkpoint, folder: RunFolder, data: TrainingData, optim
     return Progress.from_dict(checkpoint.state["progress"])
 
 
-def start_from(path: Path, network: LSTM2DNetwork, data: TrainingData) -> None:
+def start_from(path: Path, network: Network, data: TrainingData) -> None:
     """Take weights by name, channel mean and deviation from a model file.
 
     Parameters
     ----------
     path : Path
         A model file, a run folder that holds one, or the name of a bundled model.
-    network : LSTM2DNetwork
+    network : Network
         Its weights are replaced.
     data : TrainingData
         Its channel statistics are replaced: the weights expect those they were trained with.

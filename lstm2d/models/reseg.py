@@ -1,0 +1,264 @@
+"""ReSeg: ReNet layers on the features of VGG-16, then transposed convolutions; Visin et al. 2016."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from lstm2d.errors import ConfigError
+from lstm2d.models.network import Network
+from lstm2d.models.vgg import LAYERS, VGG16
+from lstm2d.nn import ConvTranspose2d, Linear, ReNet, Unit, init
+from lstm2d.nn.renet import GATES
+from lstm2d.ops import bilinear_resize, relu
+from lstm2d.tape import no_grad
+from lstm2d.tensor import FloatArray, Tensor
+
+IMAGE = "image"
+DEVIATION = 0.1  # of the first input weights of the sweeps (the authors' code)
+Upsampling = Literal["transposed", "bilinear"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReSegConfig:
+    """Everything that decides the shape and the equations of the network.
+
+    Parameters
+    ----------
+    features : str, default "conv3_3"
+        Layer of VGG-16 whose answer the first ReNet layer reads, or "image".
+    weights : str, default "vgg16"
+        Name or digest of VGG-16's weights among the imported ones. Not used with "image".
+    units : tuple of int
+        Hidden units of each direction, ReNet layer by ReNet layer; none for a network without.
+    patches : tuple of int
+        Side of the patches of each ReNet layer.
+    unit : {"gru", "lstm", "tanh", "irnn"}, default "gru"
+        The recurrent unit.
+    upsampling : {"transposed", "bilinear"}, default "transposed"
+        Transposed convolutions to the size of the image, or class scores enlarged at the end.
+    upsample_channels : int, default 50
+        Channels of each transposed convolution.
+    loss : {"sum", "mean"}, default "sum"
+        Over the labelled pixels of an image.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of its range; the message has all of them.
+    """
+
+    features: str = "conv3_3"
+    weights: str = "vgg16"
+    units: tuple[int, ...] = (100, 100)
+    patches: tuple[int, ...] = (1, 1)
+    unit: Unit = "gru"
+    upsampling: Upsampling = "transposed"
+    upsample_channels: int = 50
+    loss: Literal["sum", "mean"] = "sum"
+
+    def __post_init__(self) -> None:
+        wrong = []
+        if self.features != IMAGE and self.features not in LAYERS:
+            wrong.append(f"features = {self.features!r}, expected 'image' or a layer of VGG-16")
+        if min(self.units, default=1) < 1:
+            wrong.append(f"units = {self.units}, expected one positive number for each layer")
+        if len(self.patches) != len(self.units) or min(self.patches, default=1) < 1:
+            wrong.append(f"patches = {self.patches}, expected one positive number for each layer")
+        if self.unit not in get_args(Unit):
+            wrong.append(f"unit = {self.unit!r}, expected one of {', '.join(get_args(Unit))}")
+        if self.upsampling not in get_args(Upsampling):
+            wrong.append(f"upsampling = {self.upsampling!r}, expected 'transposed' or 'bilinear'")
+        if self.upsample_channels < 1:
+            wrong.append(f"upsample_channels = {self.upsample_channels}, expected 1 or more")
+        if self.loss not in ("sum", "mean"):
+            wrong.append(f"loss = {self.loss!r}, expected 'sum' or 'mean'")
+        if not wrong and self.upsampling == "transposed" and self.stride & (self.stride - 1):
+            wrong.append(
+                f"patches = {self.patches}: transposed convolutions double the size, the total stride of "
+                f"{self.stride} is no power of 2; expected other patches or upsampling = 'bilinear'"
+            )
+        if wrong:
+            raise ConfigError("; ".join(wrong), where="ReSeg")
+
+    @property
+    def stride(self) -> int:
+        """Image pixels between two positions of the last ReNet layer."""
+        pools = 0 if self.features == IMAGE else int(self.features[4]) - 1
+        return int(2**pools * prod(self.patches))
+
+    def count(self, channels: int, n_classes: int) -> int:
+        """Return the number of trained values.
+
+        Parameters
+        ----------
+        channels : int
+            Channels of the images.
+        n_classes : int
+            Number of classes.
+
+        Returns
+        -------
+        int
+            Without the imported layers.
+        """
+        total, inputs = 0, channels if self.features == IMAGE else LAYERS[self.features]
+        for units, patch in zip(self.units, self.patches, strict=True):
+            for values in (inputs * patch**2, 2 * units):
+                total += 2 * GATES[self.unit] * units * (values + units + 1)
+            inputs = 2 * units
+        for _ in range(self.doublings):
+            total += (4 * inputs + 1) * self.upsample_channels
+            inputs = self.upsample_channels
+        return total + (inputs + 1) * n_classes
+
+    @property
+    def doublings(self) -> int:
+        """Number of transposed convolutions."""
+        return self.stride.bit_length() - 1 if self.upsampling == "transposed" else 0
+
+
+class ReSegNetwork(Network):
+    """VGG-16's features, ReNet layers, transposed convolutions with ReLU, class scores of every pixel.
+
+    Parameters
+    ----------
+    config : ReSegConfig
+        Sizes and variants.
+    n_classes : int
+        Number of classes K.
+    rng : numpy.random.Generator
+        Draws the first weights: recurrent matrices orthonormal, input matrices normal, the rest Glorot's.
+    channels : int, default 3
+        Channels of the images.
+    dtype : dtype, default float32
+        Data type of the parameters, and so of the images.
+    """
+
+    def __init__(
+        self,
+        config: ReSegConfig,
+        n_classes: int,
+        rng: np.random.Generator,
+        *,
+        channels: int = 3,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.config, self.n_classes, self.stride = config, n_classes, config.stride
+        self.reduction, self.frozen_part = config.loss, config.features != IMAGE
+        if self.frozen_part:
+            self.backbone = VGG16(config.features, channels=channels, rng=rng, dtype=dtype)
+            self.backbone.freeze()
+            channels = self.backbone.channels
+        self.renet: list[ReNet] = []
+        for units, patch in zip(config.units, config.patches, strict=True):
+            layer = ReNet(
+                channels,
+                units,
+                patch=patch,
+                unit=config.unit,
+                weight=partial(init.normal, deviation=DEVIATION),
+                recurrent=init.orthonormal,
+                rng=rng,
+                dtype=dtype,
+            )
+            self.renet.append(layer)
+            channels = 2 * units
+        self.upsample: list[ConvTranspose2d] = []
+        for _ in range(config.doublings):
+            self.upsample.append(
+                ConvTranspose2d(channels, config.upsample_channels, 2, stride=2, rng=rng, dtype=dtype)
+            )
+            channels = config.upsample_channels
+        self.classify = Linear(channels, n_classes, rng=rng, dtype=dtype)
+
+    def frozen(self, x: Tensor) -> Tensor:
+        """Return VGG-16's features of images; the images where the network reads those.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, H, W, channels)
+            Normalised images; H and W are multiples of `stride`.
+
+        Returns
+        -------
+        Tensor of shape (N, H', W', C)
+            What `scores` and `loss` take.
+        """
+        if self.backbone is None:
+            return x
+        with no_grad():
+            return self.backbone(x)
+
+    def scores(self, z: Tensor) -> Tensor:
+        """Return class scores for every pixel.
+
+        Parameters
+        ----------
+        z : Tensor of shape (N, H', W', C)
+            What `frozen` returned.
+
+        Returns
+        -------
+        Tensor of shape (N, H, W, K)
+            Input of the softmax.
+
+        Raises
+        ------
+        ShapeError
+            If the size does not fit the patches.
+        """
+        return self._layers(z)
+
+    def feature_maps(self, x: Tensor) -> dict[str, FloatArray]:
+        """Return what every layer answers to images.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, H, W, channels)
+            Normalised images; H and W are multiples of `stride`.
+
+        Returns
+        -------
+        dict from str to ndarray of shape (N, rows, columns, channels of the layer)
+            ``"conv1_1"`` and so on, ``"renet1(V)"`` and ``"renet1(H)"`` for the two sweeps of a layer,
+            ``"upsample1"``, ..., ``"scores"``.
+
+        Raises
+        ------
+        ShapeError
+            If the size of the images does not fit.
+        """
+        maps: dict[str, FloatArray] = {}
+        with no_grad():
+            z = x if self.backbone is None else self.backbone(x, maps)
+            self._layers(z, maps)
+        return maps
+
+    def _layers(self, x: Tensor, maps: dict[str, FloatArray] | None = None) -> Tensor:
+        """Return the scores, and put what every layer answers into `maps`."""
+        rows, columns = x.shape[1] * self._reduced, x.shape[2] * self._reduced
+        for k, layer in enumerate(self.renet, start=1):
+            vertical, x = layer.sweeps(x)
+            if maps is not None:  # else the memory of one layer is free for the next
+                maps[f"renet{k}(V)"], maps[f"renet{k}(H)"] = vertical.data, x.data
+        for k, enlarge in enumerate(self.upsample, start=1):
+            x = relu(enlarge(x))
+            if maps is not None:
+                maps[f"upsample{k}"] = x.data
+        x = self.classify(x)
+        if self.config.upsampling == "bilinear":
+            x = bilinear_resize(x, rows, columns)
+        if maps is not None:
+            maps["scores"] = x.data
+        return x
+
+    @property
+    def _reduced(self) -> int:
+        """Image pixels between two positions of the features."""
+        return 1 if self.backbone is None else self.backbone.stride

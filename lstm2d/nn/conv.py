@@ -1,0 +1,128 @@
+"""Convolution and transposed convolution with their parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from lstm2d.nn import init
+from lstm2d.nn.module import Module
+from lstm2d.ops.conv import conv2d, conv_transpose2d
+from lstm2d.tensor import Tensor
+
+
+class Conv2d(Module):
+    """Convolve images with a bank of filters.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels before and after.
+    kernel : int
+        Side of the filters, in pixels.
+    stride, padding, dilation : int
+        As in `lstm2d.ops.conv2d`.
+    weight : init.Draw, optional
+        Draws the filters; `init.glorot_uniform` if left out. The bias starts at 0.
+    rng : numpy.random.Generator
+        What it draws from.
+    dtype : dtype, default float32
+        Data type of the parameters.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        weight: init.Draw | None = None,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.weight = _filters(kernel, in_channels, out_channels, weight, rng, dtype)
+        self.bias = Tensor(np.zeros(out_channels, dtype), requires_grad=True)
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the convolved images.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, H, W, in_channels)
+            Images.
+
+        Returns
+        -------
+        Tensor of shape (N, rows, columns, out_channels)
+            As `lstm2d.ops.conv2d` gives it.
+        """
+        return conv2d(
+            x, self.weight, self.bias, stride=self.stride, padding=self.padding, dilation=self.dilation
+        )
+
+
+class ConvTranspose2d(Module):
+    """Spread every position over a window of a larger image.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels before and after.
+    kernel : int
+        Side of the windows, in pixels.
+    stride, padding : int
+        As in `lstm2d.ops.conv_transpose2d`.
+    weight : init.Draw, optional
+        Draws the filters; `init.glorot_uniform` if left out. The bias starts at 0.
+    rng : numpy.random.Generator
+        What it draws from.
+    dtype : dtype, default float32
+        Data type of the parameters.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        weight: init.Draw | None = None,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.weight = _filters(kernel, in_channels, out_channels, weight, rng, dtype)
+        self.bias = Tensor(np.zeros(out_channels, dtype), requires_grad=True)
+        self.stride, self.padding = stride, padding
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the larger images.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, H, W, in_channels)
+            Images.
+
+        Returns
+        -------
+        Tensor of shape (N, rows, columns, out_channels)
+            As `lstm2d.ops.conv_transpose2d` gives it.
+        """
+        return conv_transpose2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
+
+
+def _filters(
+    kernel: int, inputs: int, outputs: int, draw: init.Draw | None, rng: np.random.Generator, dtype: DTypeLike
+) -> Tensor:
+    shape = (kernel, kernel, inputs, outputs)
+    if draw is None:
+        taps = kernel**2
+        values = init.glorot_uniform(rng, shape, fan_in=taps * inputs, fan_out=taps * outputs, dtype=dtype)
+    else:
+        values = draw(rng, shape, dtype=dtype)
+    return Tensor(values, requires_grad=True)
