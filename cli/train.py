@@ -207,8 +207,9 @@ def beginning(event: Event, config: RunConfig) -> str:
     values = event.values
     name = config.preset or config.model["kind"]
     checked = f"validated on {values['validation_images']} {'held out' if values['held_out'] else 'more'}"
+    images = f"{values['images']} images" + (f" ({values['batch']} a step)" if values["batch"] > 1 else "")
     parts = [
-        f"{name}: {values['parameters']:,} parameters, {values['steps']:,} steps, {values['images']} images",
+        f"{name}: {values['parameters']:,} parameters, {values['steps']:,} steps, {images}",
         checked if values["validation_images"] else "not validated",
     ]
     lines = [", ".join(parts)]

@@ -1,9 +1,10 @@
-"""The training loop: one image a step, validation, checkpoints, clean stops."""
+"""The training loop: steps, validation, checkpoints, clean stops."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,14 @@ from lstm2d.config import RunConfig
 from lstm2d.data.batches import epoch_order
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import DivergedError, InterruptedRun
-from lstm2d.tape import backward
-from lstm2d.tensor import Tensor
 from lstm2d.training.checkpoint import Checkpoint, newest_file, save_checkpoint
-from lstm2d.training.diagnose import first_not_finite
 from lstm2d.training.events import Event, Report, silent
 from lstm2d.training.prepare import Prepared, prepare
 from lstm2d.training.recorder import Recorder
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.schedule import learning_rate
 from lstm2d.training.state import TrainResult
+from lstm2d.training.step import NotFiniteError, batch_gradient
 from lstm2d.training.stop import StopSignal
 from lstm2d.training.validate import METRICS, save_model, validate
 
@@ -108,7 +107,7 @@ class Trainer:
         self.stop = StopSignal()
         self._listener = report
         self.samples = len(run.data.training)
-        every = self.train.epochs * self.samples
+        every = self.train.epochs * self.steps_of(self.samples)
         self.total = min(every, self.train.steps) if self.train.steps else every
         self.seconds_before = run.progress.seconds
         self.started = self.saved_at = time.monotonic()
@@ -169,6 +168,7 @@ class Trainer:
                 "parameters": sum(p.data.size for p in self.optimizer.parameters.values()),
                 "steps": self.total,
                 "images": self.samples,
+                "batch": self.train.batch,
                 "validation_images": len(data.validation),
                 "held_out": self.data.held_out,
                 "classes": [item.name for item in data.classes],
@@ -197,36 +197,42 @@ class Trainer:
         return self.seconds_before + time.monotonic() - self.started
 
     def step(self) -> None:
-        """Train on one image."""
+        """Train on one minibatch."""
         begun = time.monotonic()
         progress, train = self.progress, self.train
-        if self.order is None or self.order[0] != progress.epoch:
-            self.order = (progress.epoch, epoch_order(self.samples, seed=train.seed, epoch=progress.epoch))
-        number = int(self.order[1][progress.position])
-        example = self.data.example(number, progress.epoch)
-        loss = self.run.network.loss(
-            Tensor(example.x), example.labels, self.data.class_weights, ignore_index=self.data.ignore
-        )
-        value = float(loss.data)
-        if not math.isfinite(value):
-            layer = first_not_finite(loss, self.optimizer.parameters)
-            raise self.diverged("the loss is not finite", example.name, layer)
+        numbers = self.minibatch()
+        names = [self.data.name(number) for number in numbers]
         self.optimizer.zero_grad()
-        backward(loss)
-        del loss  # its memory serves the next step
+        try:
+            loss, terms = batch_gradient(self.run.network, self.data, numbers, progress.epoch)
+        except NotFiniteError as error:
+            raise self.diverged("the loss is not finite", names, error.layer, error.names) from None
         norm = self.optimizer.gradient_norm()
         if not math.isfinite(norm):
             layers = ", ".join(self.optimizer.not_finite()) or "all parameters together"
-            raise self.diverged("the gradient is not finite", example.name, layers)
+            raise self.diverged("the gradient is not finite", names, layers)
         self.optimizer.step(self.rate(), norm, progress.step)
         progress.step += 1
-        progress.position += 1
-        progress.loss += value
-        progress.windows += example.windows
+        progress.position += len(numbers)
+        progress.loss += loss
+        progress.terms += terms
         progress.norm += norm
         progress.clipped += int(0 < train.clip_norm < norm)
         progress.busy += time.monotonic() - begun
         self.report(Event("step", self.numbers() | {"seconds_left": self.seconds_left()}))
+
+    def minibatch(self) -> list[int]:
+        """Return the numbers of the next step's images: what is left of the epoch, in its order."""
+        progress = self.progress
+        if self.order is None or self.order[0] != progress.epoch:
+            order = epoch_order(self.samples, seed=self.train.seed, epoch=progress.epoch)
+            self.order = (progress.epoch, order)
+        found: list[int] = self.order[1][progress.position :][: self.train.batch].tolist()
+        return found
+
+    def steps_of(self, images: int) -> int:
+        """Return the steps that so many images of an epoch take."""
+        return -(-images // self.train.batch)
 
     def rate(self) -> float:
         """Return the learning rate of the next step."""
@@ -242,10 +248,32 @@ class Trainer:
             step_at=train.step_at,
         )
 
-    def diverged(self, what: str, image: str, layer: str) -> DivergedError:
-        """Return the error for a number that is not finite."""
+    def diverged(
+        self, what: str, names: Sequence[str], layer: str, culprits: Sequence[str] = ()
+    ) -> DivergedError:
+        """Return the error for a number that is not finite.
+
+        Parameters
+        ----------
+        what : str
+            Which number.
+        names : sequence of str
+            The step's images.
+        layer : str
+            Where it arose.
+        culprits : sequence of str, optional
+            Those of the images that it is about, where that is known.
+
+        Returns
+        -------
+        DivergedError
+            To be raised.
+        """
         good = newest_file(self.run.folder.checkpoints)
-        where = f"image {image}, step {self.progress.step + 1}, layer {layer}"
+        images = f"image{'s' if len(names) > 1 else ''} {', '.join(names)}"
+        if 0 < len(culprits) < len(names):
+            images = f"image {', '.join(culprits)} of the minibatch {', '.join(names)}"
+        where = f"{images}, step {self.progress.step + 1}, layer {layer}"
         self.tell("diverged", {"what": what, "where": where})
         return DivergedError(
             f"training diverged, {what}",
@@ -315,7 +343,7 @@ class Trainer:
         if self.saved == (progress.step, progress.epoch):
             return
         if not self.optimizer.is_finite():
-            raise self.diverged("the weights are not finite", "(any)", "(all)")
+            raise self.diverged("the weights are not finite", ["(any)"], "(all)")
         progress.seconds = self.seconds()
         state = {"progress": progress.to_dict(), "data": self.data.to_dict()}
         save_checkpoint(
@@ -326,20 +354,21 @@ class Trainer:
     def numbers(self) -> dict[str, Any]:
         """Return where the run stands, for people and for the records."""
         progress = self.progress
+        steps = self.steps_of(progress.position)
         return {
             "epoch": progress.epoch + 1,
             "step": progress.step,
             "seconds": self.seconds(),
-            "loss": progress.loss / progress.windows if progress.windows else None,
-            "gradient_norm": progress.norm / progress.position if progress.position else None,
-            "clipped": progress.clipped / progress.position if progress.position else None,
+            "loss": progress.loss / progress.terms if progress.terms else None,
+            "gradient_norm": progress.norm / steps if steps else None,
+            "clipped": progress.clipped / steps if steps else None,
             "images_per_second": progress.position / progress.busy if progress.busy else None,
         }
 
     def seconds_left(self) -> float:
         """Return an estimate of the time until the run ends."""
         progress = self.progress
-        left = (self.total - progress.step) * progress.busy / progress.position
+        left = (self.total - progress.step) * progress.busy / self.steps_of(progress.position)
         return min(left, self.run.seconds_limit - self.seconds())
 
     def report(self, event: Event) -> None:

@@ -40,7 +40,7 @@ class Prepared:
     network : Network
         The network.
     optimizer : Optimizer
-        Owns the network's weights.
+        Owns the network's weights, all but imported ones that are never trained.
     progress : Progress
         Where the run stands.
     seconds_limit : float
@@ -103,7 +103,8 @@ def prepare(
     data = TrainingData(config, dataset, network.stride)
     if checkpoint is None and init_from is not None:
         start_from(init_from, network, data)
-    optimizer = make_optimizer(config.train, dict(network.named_parameters()))
+    trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    optimizer = make_optimizer(config.train, trained)
     progress = Progress() if checkpoint is None else restore(checkpoint, folder, data, optimizer)
     limit = parse_duration(config.train.max_time)
     return Prepared(config, folder, data, network, optimizer, progress, limit, checkpoint is not None)

@@ -13,7 +13,16 @@ from lstm2d.errors import ConfigError, OutputError
 from lstm2d.io.atomic import make_folder, write_text
 from lstm2d.training.checkpoint import file_name
 
-FIXED = ("preset", "model", "data", "train.seed", "train.optimizer", "train.average", "train.class_weights")
+FIXED = (
+    "preset",
+    "model",
+    "data",
+    "train.seed",
+    "train.batch",
+    "train.optimizer",
+    "train.average",
+    "train.class_weights",
+)
 FREE = ("data.cache_gib",)
 
 

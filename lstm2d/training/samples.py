@@ -65,20 +65,17 @@ class Example:
 
     Parameters
     ----------
-    x : ndarray of shape (1, H, W, 3), float32
-        Normalised image.
-    labels : ndarray of shape (1, H, W), uint8
+    x : ndarray of shape (N, H, W, 3), float32
+        Normalised images; mostly one.
+    labels : ndarray of shape (N, H, W), uint8
         Classes.
-    windows : float
-        Labelled windows.
-    name : str
-        The image's file, for messages.
+    names : tuple of str
+        The images' files, for messages.
     """
 
     x: NDArray[np.float32]
     labels: Labels
-    windows: float
-    name: str
+    names: tuple[str, ...]
 
 
 class TrainingData:
@@ -147,9 +144,12 @@ class TrainingData:
                 image, labels = random_scale(image, labels, rng, amount=train.scale_jitter)
             if train.brightness_jitter:
                 image = random_color(image, rng, amount=train.brightness_jitter)
-        windows = int(np.count_nonzero(labels != self.ignore)) / self.stride**2
         labels = pad_labels_to_multiple(labels, self.stride, ignore=self.ignore)
-        return Example(self.prepared(image), labels[np.newaxis], windows, str(sample.image_path))
+        return Example(self.prepared(image), labels[np.newaxis], (self.name(number),))
+
+    def name(self, number: int) -> str:
+        """Return the file of a training image, for messages."""
+        return str(self.training[number].image_path)
 
     def prepared(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Return an image as the network wants it, shape (1, H, W, 3)."""

@@ -25,9 +25,9 @@ class Progress:
     busy : float
         Seconds of training steps in the current epoch.
     loss : float
-        Sum of the loss over the windows of the current epoch.
-    windows : float
-        Their labelled windows.
+        Sum of the loss over the images of the current epoch.
+    terms : float
+        How many terms it has: labelled pixels, or windows, as the network counts.
     norm : float
         Sum of the gradient's norm over the steps of the current epoch.
     clipped : int
@@ -46,7 +46,7 @@ class Progress:
     seconds: float = 0.0
     busy: float = 0.0
     loss: float = 0.0
-    windows: float = 0.0
+    terms: float = 0.0
     norm: float = 0.0
     clipped: int = 0
     stale: int = 0
@@ -57,7 +57,7 @@ class Progress:
         """Count an epoch and begin the sums of the next one."""
         self.epoch += 1
         self.position = self.clipped = 0
-        self.busy = self.loss = self.windows = self.norm = 0.0
+        self.busy = self.loss = self.terms = self.norm = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return all values, for a checkpoint."""

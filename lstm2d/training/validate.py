@@ -58,6 +58,8 @@ def predicted(run: Prepared, image: NDArray[Any]) -> NDArray[np.uint8]:
 def save_model(run: Prepared, metrics: dict[str, Any]) -> None:
     """Write the network (with the running mean of its weights, where one is kept) as the run's model.
 
+    Imported weights that are never trained are left out.
+
     Parameters
     ----------
     run : Prepared
@@ -73,7 +75,7 @@ def save_model(run: Prepared, metrics: dict[str, Any]) -> None:
     data, config = run.data, run.config
     run.optimizer.swap_average()
     try:
-        state = run.network.state_dict()
+        state = {name: p.data.copy() for name, p in run.optimizer.parameters.items()}
     finally:
         run.optimizer.swap_average()
     split = "all images" if not data.dataset.splits else f"split {config.data.train_split}"

@@ -1,0 +1,91 @@
+"""The gradient of one training step: the mean over the images of a minibatch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from lstm2d.errors import DataError
+from lstm2d.models.network import Network
+from lstm2d.tape import backward
+from lstm2d.tensor import Tensor
+from lstm2d.training.diagnose import first_not_finite
+from lstm2d.training.samples import Example, TrainingData
+
+
+class NotFiniteError(Exception):
+    """A loss is infinite or no number.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The image it is the loss of; several where they run as one batch.
+    layer : str
+        Where it arose.
+    """
+
+    def __init__(self, names: Sequence[str], layer: str) -> None:
+        super().__init__(layer)
+        self.names, self.layer = list(names), layer
+
+
+def batch_gradient(
+    network: Network, data: TrainingData, numbers: Sequence[int], epoch: int
+) -> tuple[float, float]:
+    """Add the gradient of the mean loss of some images to the `grad` of the network's parameters.
+
+    Parameters
+    ----------
+    network : Network
+        The network. Its images run one by one, in the order of `numbers`, unless it wants them as one batch.
+    data : TrainingData
+        Where the images come from.
+    numbers : sequence of int
+        Which ones; at least one.
+    epoch : int
+        Epoch, from 0.
+
+    Returns
+    -------
+    loss, terms : float
+        Sum of the losses of the images, and how many terms it has.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be used, or images that must run as one batch differ in size.
+    NotFiniteError
+        If a loss is not finite.
+    """
+    averaged = network.joint and network.reduction == "mean"  # over all images already
+    share, loss, terms = 1.0 if averaged else 1 / len(numbers), 0.0, 0.0
+    examples: Iterable[Example] = (data.example(number, epoch) for number in numbers)
+    for example in _stacked(examples) if network.joint else examples:
+        value = network.loss(Tensor(example.x), example.labels, data.class_weights, ignore_index=data.ignore)
+        if not math.isfinite(float(value.data)):
+            layer = first_not_finite(value, dict(network.named_parameters()))
+            raise NotFiniteError(example.names, layer)
+        backward(value, np.full_like(value.data, share))
+        loss += float(value.data)
+        terms += network.terms(example.labels, ignore_index=data.ignore)
+        del value  # its memory serves the next image
+    return loss, terms
+
+
+def _stacked(examples: Iterable[Example]) -> Iterator[Example]:
+    """Yield all examples as one."""
+    parts = list(examples)
+    sizes = {part.x.shape[1:] for part in parts}
+    names = tuple(name for part in parts for name in part.names)
+    if len(sizes) > 1:
+        found = ", ".join(f"{h}x{w}" for h, w, *_ in sorted(sizes))
+        raise DataError(
+            f"images of {len(sizes)} sizes in one minibatch ({found})",
+            where=", ".join(names),
+            expected="one size: this network normalises over the minibatch",
+            hint="set train.crop, or train.batch=1",
+        )
+    x = np.concatenate([part.x for part in parts])
+    yield Example(x, np.concatenate([part.labels for part in parts]), names)

@@ -1,0 +1,67 @@
+"""What tests of runs share: a listener that stops them, and digests of what they leave."""
+
+import csv
+import hashlib
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from lstm2d.config import RunConfig
+from lstm2d.io.model_file import load_model
+from lstm2d.training.checkpoint import newest_file, unpack
+from lstm2d.training.events import Event
+
+Configure = Callable[..., RunConfig]
+
+STRAIGHT = (
+    "train.epochs=3",
+    "train.scale_jitter=0.2",
+    "train.brightness_jitter=0.2",
+    "train.class_weights=median_frequency",
+)
+
+
+class Stopper:
+    """Reports events, and sends a signal to this process after a step."""
+
+    def __init__(
+        self, step: int = -1, times: int = 1, kind: str = "step", number: int = signal.SIGINT
+    ) -> None:
+        self.step, self.times, self.kind, self.number = step, times, kind, number
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+        if event.kind == self.kind and event.values["step"] == self.step:
+            for _ in range(self.times):
+                os.kill(os.getpid(), self.number)
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+
+def digest(run: Path) -> str:
+    """Return the digest of the last checkpoint's numbers, without the time they took."""
+    newest = newest_file(run / "checkpoints")
+    assert newest is not None
+    checkpoint = unpack(newest.read_bytes())
+    checkpoint.state["progress"] |= {"seconds": 0, "busy": 0}
+    parts = [
+        f"{name}{a.dtype}{a.shape}".encode() + a.tobytes() for name, a in sorted(checkpoint.tensors.items())
+    ]
+    return hashlib.sha256(b"".join(parts) + json.dumps(checkpoint.state, sort_keys=True).encode()).hexdigest()
+
+
+def model_digest(run: Path) -> str:
+    """Return the digest of the saved model's numbers."""
+    state = load_model(run / "model.safetensors").state
+    return hashlib.sha256(b"".join(a.tobytes() for _, a in sorted(state.items()))).hexdigest()
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    """Return results.csv without the columns that are times."""
+    with (run / "results.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in found]
