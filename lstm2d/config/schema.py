@@ -199,7 +199,17 @@ class DataSection(Section):
     train_split: str = "train"
     val_split: str = "val"
     val: Fraction = 0.1
+    mean: list[Annotated[float, Field(ge=-1e4, le=1e4)]] = []
+    std: list[Annotated[float, Field(ge=1e-4, le=1e4)]] = []
+    contrast: Literal["none", "local"] = "none"
     cache_gib: NonNegative = 2.0
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _none_or_one_a_channel(cls, values: list[float]) -> list[float]:
+        if len(values) not in (0, 3):
+            raise ValueError("no value, which has them measured, or 3: red, green, blue")
+        return values
 
 
 class RunConfig(Section):

@@ -11,6 +11,40 @@ from numpy.typing import NDArray
 from lstm2d.errors import ShapeError
 
 LEAST = 1e-4  # smallest divisor, in the image's own units: an even image becomes 0, not noise
+MIDDLE, SPREAD = 128.0, 64.0  # of images in 0..255
+
+CONTRASTS = ("none", "local")
+
+
+def with_contrast(image: NDArray[Any], contrast: str) -> NDArray[Any]:
+    """Return an image with the contrast that ``data.contrast`` asks for.
+
+    Parameters
+    ----------
+    image : array of shape (H, W, C)
+        Image, 0..255.
+    contrast : {"none", "local"}
+        "local" for `local_contrast_normalise`, brought back to the scale of an image, 128 +- 64: mean and
+        deviation of the channels, and weights trained on images, then stay what they are.
+
+    Returns
+    -------
+    array of shape (H, W, C)
+        The same array for "none", else float32. A few values leave 0..255.
+
+    Raises
+    ------
+    ValueError
+        If there is no such contrast.
+    """
+    if contrast not in CONTRASTS:
+        raise ValueError(f"contrast {contrast!r}, expected one of {', '.join(CONTRASTS)}")
+    if contrast == "none":
+        return image
+    result = local_contrast_normalise(image)
+    result *= np.float32(SPREAD)
+    result += np.float32(MIDDLE)
+    return result
 
 
 def local_contrast_normalise(

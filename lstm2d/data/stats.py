@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.data.contrast import with_contrast
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import DataError
 
@@ -53,7 +54,7 @@ class Statistics:
         return tuple(p / total if total else 0.0 for p in self.pixels)
 
 
-def statistics(dataset: DatasetFolder, samples: Sequence[Sample]) -> Statistics:
+def statistics(dataset: DatasetFolder, samples: Sequence[Sample], *, contrast: str = "none") -> Statistics:
     """Look at all images and masks once.
 
     Parameters
@@ -62,6 +63,8 @@ def statistics(dataset: DatasetFolder, samples: Sequence[Sample]) -> Statistics:
         Where they are.
     samples : sequence of Sample
         Which ones.
+    contrast : {"none", "local"}, default "none"
+        What is done to the images before their channels are measured, see `with_contrast`.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def statistics(dataset: DatasetFolder, samples: Sequence[Sample]) -> Statistics:
     sizes: Counter[tuple[int, int]] = Counter()
     for sample in samples:
         image, labels = dataset.load(sample)
-        image_sum, image_squares = _channel_sums(image)
+        image_sum, image_squares = _channel_sums(with_contrast(image, contrast))
         total += image_sum
         squares += image_squares
         count += labels.size

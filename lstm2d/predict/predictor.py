@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.data.contrast import CONTRASTS, with_contrast
 from lstm2d.data.transforms import normalise, pad_to_multiple
 from lstm2d.errors import ConfigError, DataError, ShapeError
 from lstm2d.io.classes import ClassInfo
@@ -55,6 +56,7 @@ class Predictor:
         self.model = model
         self.classes: tuple[ClassInfo, ...] = model.classes
         self._network = _network(model, source)
+        self._contrast = _contrast(model, source)
 
     @property
     def parameters(self) -> int:
@@ -122,6 +124,7 @@ class Predictor:
             In 0..1, with the sum 1 at every pixel.
         """
         height, width = image.shape[:2]
+        image = with_contrast(image, self._contrast)
         x = pad_to_multiple(normalise(image, self.model.mean, self.model.std), self._network.stride)
         pixels = self._network.probabilities(Tensor(x[np.newaxis]))  # (1, padded H, padded W, K)
         result: FloatArray = pixels[0, :height, :width].astype(
@@ -185,6 +188,20 @@ def _network(model: ModelFile, source: object) -> Network:
     if len(model.mean) != CHANNELS:
         raise DataError(f"the model is for images of {len(model.mean)} channels", where=source, expected="3")
     return network
+
+
+def _contrast(model: ModelFile, source: object) -> str:
+    """Return what is done to an image before its channels are normalised."""
+    data = model.config.get("data", {})
+    contrast = data.get("contrast", "none") if isinstance(data, dict) else None
+    if contrast not in CONTRASTS:
+        raise DataError(
+            f"the model file asks for an unknown data.contrast ({contrast!r})",
+            where=source,
+            expected=" or ".join(CONTRASTS),
+            hint="install a newer lstm2d",
+        )
+    return str(contrast)
 
 
 def _refuse_other_size(config: ModelConfig, model: ModelFile) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lstm2d.config import RunConfig, TrainSection, parse_duration
+from lstm2d.config import DataSection, RunConfig, TrainSection, parse_duration
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.model_file import load_model
@@ -102,7 +102,7 @@ def prepare(
     network = build(config.model, len(dataset.classes), rng)
     data = TrainingData(config, dataset, network.stride)
     if checkpoint is None and init_from is not None:
-        start_from(init_from, network, data)
+        start_from(init_from, network, data, config.data)
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
     optimizer = make_optimizer(config.train, trained)
     progress = Progress() if checkpoint is None else restore(checkpoint, folder, data, optimizer)
@@ -172,7 +172,7 @@ def restore(checkpoint: Checkpoint, folder: RunFolder, data: TrainingData, optim
     return Progress.from_dict(checkpoint.state["progress"])
 
 
-def start_from(path: Path, network: Network, data: TrainingData) -> None:
+def start_from(path: Path, network: Network, data: TrainingData, section: DataSection) -> None:
     """Take weights by name, channel mean and deviation from a model file.
 
     Parameters
@@ -183,6 +183,8 @@ def start_from(path: Path, network: Network, data: TrainingData) -> None:
         Its weights are replaced.
     data : TrainingData
         Its channel statistics are replaced: the weights expect those they were trained with.
+    section : DataSection
+        Its `mean` and `std`, where they are given, go before the model's.
 
     Raises
     ------
@@ -208,7 +210,8 @@ def start_from(path: Path, network: Network, data: TrainingData) -> None:
             hint="set [model] as in the file: `lstm2d inspect` shows it",
         )
     network.load_state_dict(model.state)
-    data.mean, data.std = model.mean, model.std
+    data.mean = data.mean if section.mean else model.mean
+    data.std = data.std if section.std else model.std
 
 
 def differences(state: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.config import RunConfig
+from lstm2d.data.contrast import with_contrast
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.data.stats import Statistics, inverse_frequency_weights, median_frequency_weights, statistics
 from lstm2d.data.transforms import (
@@ -97,25 +98,28 @@ class TrainingData:
     held_out : bool
         Whether the validation images were taken from the training split.
     mean, std : tuple of float
-        Of the channels.
+        Of the channels, as configured or measured.
     class_weights : ndarray of shape (K,) or None
         None where all count the same.
     """
 
     def __init__(self, config: RunConfig, dataset: DatasetFolder, stride: int) -> None:
-        self.train, self.stride = config.train, stride
+        self.train, self.stride, self.contrast = config.train, stride, config.data.contrast
         self.dataset = CachedFolder(dataset, int(config.data.cache_gib * 2**30))
         self.classes, self.ignore = dataset.classes, dataset.ignore
         self.training, self.validation = _choose(config, dataset)
         self.held_out = config.data.val_split not in dataset.splits
-        measured = statistics(self.dataset, self.training)
+        # a given mean and deviation spares the contrast of all images
+        given = bool(config.data.mean and config.data.std)
+        contrast = "none" if given else self.contrast
+        measured = statistics(self.dataset, self.training, contrast=contrast)
         for sample in self.validation:
             self.dataset.load(sample)
         if not any(measured.pixels):
             raise DataError("no pixel of the training images is labelled", where=dataset.root)
         # as precise as prediction has them: a validation gives the saved model's figures to the last bit
-        self.mean = tuple(float(np.float32(value)) for value in measured.mean)
-        self.std = tuple(float(np.float32(value)) for value in measured.std)
+        self.mean = tuple(float(np.float32(value)) for value in config.data.mean or measured.mean)
+        self.std = tuple(float(np.float32(value)) for value in config.data.std or measured.std)
         self.class_weights = _class_weights(config, measured)
 
     def example(self, number: int, epoch: int) -> Example:
@@ -153,6 +157,7 @@ class TrainingData:
 
     def prepared(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Return an image as the network wants it, shape (1, H, W, 3)."""
+        image = with_contrast(image, self.contrast)
         return pad_to_multiple(normalise(image, self.mean, self.std), self.stride)[np.newaxis]
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lstm2d.data.contrast import local_contrast_normalise
+from lstm2d.data.contrast import local_contrast_normalise, with_contrast
 from lstm2d.errors import ShapeError
 
 
@@ -82,3 +82,15 @@ def test_wrong() -> None:
     for size, sigma in ((8, 2.0), (-1, 2.0), (9, 0.0), (9, float("nan"))):
         with pytest.raises(ValueError, match="expected an odd number"):
             local_contrast_normalise(np.zeros((4, 4, 3)), size=size, sigma=sigma)
+
+
+def test_contrast_as_configured_keeps_the_scale_of_an_image(rng: np.random.Generator) -> None:
+    image = rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)
+    assert with_contrast(image, "none") is image
+    local = with_contrast(image, "local")
+    np.testing.assert_allclose(local, 128 + 64 * local_contrast_normalise(image), rtol=1e-6)
+    assert local.dtype == np.float32
+    even = with_contrast(np.full((5, 5, 3), 9, np.uint8), "local")
+    np.testing.assert_array_equal(even, np.full((5, 5, 3), 128, np.float32))
+    with pytest.raises(ValueError, match="expected one of none, local"):
+        with_contrast(image, "global")

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 import lstm2d
+from lstm2d.data.contrast import with_contrast
+from lstm2d.data.transforms import normalise
 from lstm2d.errors import DataError, ShapeError
 from lstm2d.io.model_file import ClassInfo, ModelFile, load_model
 from lstm2d.models import build
@@ -47,6 +49,22 @@ def random_model(rng: np.random.Generator, **changes: Any) -> ModelFile:
 
 def photo(rng: np.random.Generator, height: int = 8, width: int = 10) -> np.ndarray:
     return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_contrast_of_the_configuration(rng: np.random.Generator) -> None:
+    image, model = photo(rng, 9, 9), random_model(rng)
+    local = replace(model, config={**model.config, "data": {"contrast": "local"}})
+    plain = Predictor(model)
+    assert plain.predict_proba(image).tobytes() != Predictor(local).predict_proba(image).tobytes()
+    x = normalise(with_contrast(image, "local"), model.mean, model.std)
+    expected = build(SECTION, 4, rng)
+    expected.load_state_dict(model.state)
+    np.testing.assert_array_equal(
+        Predictor(local).predict_proba(image), expected.probabilities(Tensor(x[None]))[0]
+    )
+    for data in ({"contrast": "global"}, {"contrast": ["local"]}, 4):
+        with pytest.raises(DataError, match=r"unknown data\.contrast"):
+            Predictor(replace(model, config={**model.config, "data": data}))
 
 
 def test_probabilities_of_a_constant_model_by_hand(rng: np.random.Generator) -> None:

@@ -22,6 +22,17 @@ def test_init_from(dataset: Path, tmp_path: Path, configure: Configure) -> None:
         np.testing.assert_array_equal(second.state[name], array)
 
 
+def test_a_given_mean_goes_before_that_of_the_model(
+    dataset: Path, tmp_path: Path, configure: Configure
+) -> None:
+    train(configure("train.steps=1"), dataset, tmp_path / "first")
+    first = load_model(tmp_path / "first" / "model.safetensors")
+    config = configure("train.steps=1", "data.mean=[1, 2, 3]")
+    train(config, dataset, tmp_path / "second", init_from=tmp_path / "first")
+    second = load_model(tmp_path / "second" / "model.safetensors")
+    assert (second.mean, second.std) == ((1, 2, 3), first.std)
+
+
 def test_init_from_other_classes(dataset: Path, tmp_path: Path, configure: Configure) -> None:
     train(configure("train.steps=1"), dataset, tmp_path / "first")
     with (dataset / "dataset.toml").open("a") as file:

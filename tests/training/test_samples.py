@@ -4,9 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from lstm2d.config import RunConfig
+from lstm2d.data.contrast import with_contrast
+from lstm2d.data.folder import DatasetFolder
+from lstm2d.data.stats import statistics
 from lstm2d.errors import ConfigError, DataError
+from lstm2d.io.model_file import load_model
 from lstm2d.training.loop import train
+from lstm2d.training.samples import TrainingData
 from tests.training.runs import Configure, Stopper, digest
 
 
@@ -65,3 +72,39 @@ def test_class_weights(dataset: Path, tmp_path: Path, configure: Configure) -> N
     assert stopper.events[0].values["class_weights"] == [1, 2, 0.5]
     with pytest.raises(ConfigError, match=r"train\.class_weights has 2 values, the data has 3 classes"):
         train(configure("train.class_weights=[1,2]"), dataset, tmp_path / "other")
+
+
+def first_example(config: RunConfig, dataset: Path) -> NDArray[np.float32]:
+    """Return the first training image as the first epoch sees it, without the padding."""
+    data = TrainingData(config, DatasetFolder(dataset), 3)
+    image, _ = data.dataset.load(data.training[0])
+    return data.example(0, 0).x[0, : image.shape[0], : image.shape[1]]
+
+
+def test_mean_and_deviation_can_be_given(dataset: Path, tmp_path: Path, configure: Configure) -> None:
+    config = configure("train.flip=false", "data.mean=[10, 20, 30]", "data.std=[1, 2, 4]", "train.steps=1")
+    folder = DatasetFolder(dataset)
+    image, _ = folder.load(folder.split("train")[0])
+    expected = (image.astype(float) - [10, 20, 30]) / [1, 2, 4]
+    np.testing.assert_allclose(first_example(config, dataset), expected, rtol=1e-6)
+    train(config, dataset, tmp_path / "run")
+    model = load_model(tmp_path / "run" / "model.safetensors")
+    assert (model.mean, model.std) == ((10, 20, 30), (1, 2, 4))
+    half = TrainingData(configure("data.mean=[10, 20, 30]"), folder, 3)
+    assert half.mean == (10, 20, 30)
+    measured = statistics(folder, folder.split("train"))
+    np.testing.assert_allclose(half.std, measured.std, rtol=1e-6)
+
+
+def test_contrast_comes_before_mean_and_deviation(dataset: Path, configure: Configure) -> None:
+    folder = DatasetFolder(dataset)
+    samples = folder.split("train")
+    image, _ = folder.load(samples[0])
+    given = ("data.mean=[1, 2, 3]", "data.std=[4, 5, 6]")
+    x = first_example(configure("train.flip=false", "data.contrast=local", *given), dataset)
+    expected = (with_contrast(image, "local") - np.array([1, 2, 3])) / [4, 5, 6]
+    np.testing.assert_allclose(x, expected, rtol=1e-5)
+    pixels = [with_contrast(folder.load(sample)[0], "local").reshape(-1, 3) for sample in samples]
+    measured = TrainingData(configure("data.contrast=local"), folder, 3)
+    np.testing.assert_allclose(measured.mean, np.concatenate(pixels).mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(measured.std, np.concatenate(pixels).std(axis=0), rtol=1e-4)
