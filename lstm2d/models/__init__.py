@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.errors import ConfigError
+from lstm2d.models.imported import load_imported
 from lstm2d.models.lstm2d import LSTM2DConfig, LSTM2DNetwork
 from lstm2d.models.n_renet import NReNetConfig, NReNetNetwork
 from lstm2d.models.network import Network
@@ -25,6 +26,7 @@ __all__ = [
     "ReSegConfig",
     "ReSegNetwork",
     "build",
+    "load_imported",
     "model_config",
 ]
 

@@ -32,6 +32,8 @@ class Network(Module):
         Whether the images of a minibatch must run as one batch, since the network normalises over it.
     backbone : VGG16 or None
         Layers whose weights are imported.
+    imported : tuple of str
+        Names of those parameters that are imported and never trained: a model file leaves them out.
     frozen_part : bool
         Whether `frozen` computes anything: layers in front that no gradient reaches.
     """
@@ -41,6 +43,7 @@ class Network(Module):
     reduction: Literal["sum", "mean"] = "sum"
     joint: bool = False
     backbone: VGG16 | None = None
+    imported: tuple[str, ...] = ()
     frozen_part: bool = False
 
     def frozen(self, x: Tensor) -> Tensor:

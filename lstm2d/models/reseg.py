@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.errors import ConfigError
+from lstm2d.models import vgg
+from lstm2d.models.imported import frozen_names
 from lstm2d.models.network import Network
 from lstm2d.models.vgg import LAYERS, VGG16
 from lstm2d.nn import ConvTranspose2d, Linear, ReNet, Unit, init
@@ -33,7 +35,8 @@ class ReSegConfig:
     features : str, default "conv3_3"
         Layer of VGG-16 whose answer the first ReNet layer reads, or "image".
     weights : str, default "vgg16"
-        Name or digest of VGG-16's weights among the imported ones. Not used with "image".
+        Name or digest of VGG-16's weights among the imported ones; "" leaves the first weights, which are
+        drawn, as they are. Not used with "image".
     units : tuple of int
         Hidden units of each direction, ReNet layer by ReNet layer; none for a network without.
     patches : tuple of int
@@ -93,7 +96,7 @@ class ReSegConfig:
         return int(2**pools * prod(self.patches))
 
     def count(self, channels: int, n_classes: int) -> int:
-        """Return the number of trained values.
+        """Return the number of values in a model file.
 
         Parameters
         ----------
@@ -105,9 +108,11 @@ class ReSegConfig:
         Returns
         -------
         int
-            Without the imported layers.
+            Weights and biases, without the imported layers.
         """
         total, inputs = 0, channels if self.features == IMAGE else LAYERS[self.features]
+        if self.features != IMAGE and not self.weights:
+            total = vgg.count(self.features, channels=channels)
         for units, patch in zip(self.units, self.patches, strict=True):
             for values in (inputs * patch**2, 2 * units):
                 total += 2 * GATES[self.unit] * units * (values + units + 1)
@@ -154,6 +159,7 @@ class ReSegNetwork(Network):
         if self.frozen_part:
             self.backbone = VGG16(config.features, channels=channels, rng=rng, dtype=dtype)
             self.backbone.freeze()
+            self.imported = frozen_names(self.backbone) if config.weights else ()
             channels = self.backbone.channels
         self.renet: list[ReNet] = []
         for units, patch in zip(config.units, config.patches, strict=True):

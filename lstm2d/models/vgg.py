@@ -18,17 +18,75 @@ LAYERS: dict[str, int] = {
     for block, (layers, channels) in enumerate(BLOCKS, start=1)
     for layer in range(1, layers + 1)
 }
+STEPS: tuple[str, ...] = tuple(  # with the maxima behind each block
+    name
+    for block, (layers, _) in enumerate(BLOCKS, start=1)
+    for name in (*(f"conv{block}_{layer}" for layer in range(1, layers + 1)), f"pool{block}")
+)
+SCALED = 4  # the first block that `width` changes: published files have the blocks before it in small
+DILATED = 5  # the block behind the maxima that are not taken apart
 
 
-class VGG16(Module):
-    """The convolutions of VGG-16 [1]_ up to one of them: 3 x 3, each with ReLU, maxima between the blocks.
+def channels_of(layer: str, width: float = 1.0) -> int:
+    """Return the channels of a layer.
+
+    Parameters
+    ----------
+    layer : str
+        "conv1_1" to "conv5_3", or "pool1" to "pool5".
+    width : float, default 1.0
+        Factor of the channels of the blocks 4 and 5.
+
+    Returns
+    -------
+    int
+        1 or more.
+    """
+    block = int(layer[4])
+    channels = BLOCKS[block - 1][1]
+    return channels if block < SCALED else max(1, round(width * channels))
+
+
+def count(last: str, *, first: str = "conv1_1", channels: int = 3, width: float = 1.0) -> int:
+    """Return the number of weights and biases of some layers.
 
     Parameters
     ----------
     last : str
-        The last layer, "conv1_1" to "conv5_3".
+        The last of them, one of `STEPS`.
+    first : str, default "conv1_1"
+        The first of them.
     channels : int, default 3
         Channels of the images.
+    width : float, default 1.0
+        Factor of the channels of the blocks 4 and 5.
+
+    Returns
+    -------
+    int
+        Their sum.
+    """
+    steps = STEPS[: STEPS.index(last) + 1]
+    sizes = [(name, channels_of(name, width)) for name in steps if name in LAYERS]
+    inputs = {name: before for (_, before), (name, _) in pairwise([("", channels), *sizes])}
+    begin = STEPS.index(first)
+    return sum((9 * inputs[name] + 1) * outputs for name, outputs in sizes if STEPS.index(name) >= begin)
+
+
+class VGG16(Module):
+    """The convolutions of VGG-16 [1]_ up to one of them: 3 x 3, each with ReLU, maxima behind the blocks.
+
+    Parameters
+    ----------
+    last : str
+        The last step: a layer "conv1_1" to "conv5_3", or the maxima behind a block, "pool1" to "pool5".
+    channels : int, default 3
+        Channels of the images.
+    dense : bool, default False
+        Whether pool4 and pool5 leave the size as it is: maxima of 3 x 3 around every position, and conv5
+        dilated by 2 instead.
+    width : float, default 1.0
+        Factor of the channels of the blocks 4 and 5.
     rng : numpy.random.Generator
         Draws the first weights, `init.glorot_uniform`.
     dtype : dtype, default float32
@@ -36,8 +94,10 @@ class VGG16(Module):
 
     Attributes
     ----------
+    steps : tuple of str
+        The layers and the maxima between them, first to last.
     names : tuple of str
-        The layers, first to last. Each is an attribute: ``conv1_1`` and so on.
+        The layers among them. Each is an attribute: ``conv1_1`` and so on.
     stride : int
         Image pixels between two positions of the result; image sides must be multiples of it.
     channels : int
@@ -46,7 +106,7 @@ class VGG16(Module):
     Raises
     ------
     ConfigError
-        If there is no such layer.
+        If there is no such step.
 
     Notes
     -----
@@ -60,36 +120,63 @@ class VGG16(Module):
     """
 
     def __init__(
-        self, last: str, *, channels: int = 3, rng: np.random.Generator, dtype: DTypeLike = np.float32
+        self,
+        last: str,
+        *,
+        channels: int = 3,
+        dense: bool = False,
+        width: float = 1.0,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
     ) -> None:
-        if last not in LAYERS:
-            raise ConfigError(f"VGG-16 has no layer {last!r}", expected=", ".join(LAYERS))
-        names = list(LAYERS)[: list(LAYERS).index(last) + 1]
-        self.pools = {after for before, after in pairwise(names) if before[4] != after[4]}
-        for name in names:
-            setattr(self, name, Conv2d(channels, LAYERS[name], 3, padding=1, rng=rng, dtype=dtype))
-            channels = LAYERS[name]
-        self.names, self.channels, self.stride = tuple(names), channels, 2 ** len(self.pools)
+        if last not in STEPS:
+            raise ConfigError(f"VGG-16 has no layer {last!r}", expected=", ".join(STEPS))
+        self.steps = STEPS[: STEPS.index(last) + 1]
+        self.names = tuple(name for name in self.steps if name in LAYERS)
+        for name in self.names:
+            outputs, dilation = channels_of(name, width), 2 if dense and int(name[4]) >= DILATED else 1
+            layer = Conv2d(channels, outputs, 3, padding=dilation, dilation=dilation, rng=rng, dtype=dtype)
+            setattr(self, name, layer)
+            channels = outputs
+        self._kept = ("pool4", "pool5") if dense else ()
+        self.channels = channels
+        self.stride = 2 ** sum(name not in LAYERS and name not in self._kept for name in self.steps)
 
-    def __call__(self, x: Tensor, maps: dict[str, FloatArray] | None = None) -> Tensor:
-        """Return what the last layer answers.
+    def __call__(
+        self,
+        x: Tensor,
+        maps: dict[str, FloatArray] | None = None,
+        *,
+        after: str | None = None,
+        last: str | None = None,
+    ) -> Tensor:
+        """Return what the last step answers.
 
         Parameters
         ----------
         x : Tensor of shape (N, H, W, channels)
-            Images; H and W are multiples of `stride`.
+            Images; H and W are multiples of `stride`. With `after`, what that step answered.
         maps : dict, optional
             Gets the answer of every layer, by name.
+        after : str, optional
+            Go on behind this step; from the images if left out.
+        last : str, optional
+            Stop with this step; with the network's last one if left out.
 
         Returns
         -------
         Tensor of shape (N, H / stride, W / stride, C)
             Behind the ReLU.
         """
-        for name in self.names:
-            if name in self.pools:
+        begin = 0 if after is None else self.steps.index(after) + 1
+        end = len(self.steps) if last is None else self.steps.index(last) + 1
+        for name in self.steps[begin:end]:
+            if name in self._kept:
+                x = max_pool2d(x, 3, stride=1, padding=1)
+            elif name in LAYERS:
+                x = relu(getattr(self, name)(x))
+            else:
                 x = max_pool2d(x, 2)
-            x = relu(getattr(self, name)(x))
-            if maps is not None:
+            if maps is not None and name in LAYERS:
                 maps[name] = x.data
         return x

@@ -21,8 +21,9 @@ class NotLoaded(NamedTuple):
 class Module:
     """A part of a network.
 
-    Every attribute that is a Tensor is a parameter; every one that is a Module, or a list or tuple of
-    Modules, is a part. Parameters are named by the way to them, ``"lstm.0.weight"``, and come in the order in
+    Every attribute that is a Tensor is a parameter; every one that is an array is a buffer, whose values
+    change in training, but by no gradient; every one that is a Module, or a list or tuple of Modules, is a
+    part. Parameters and buffers are named by the way to them, ``"lstm.0.weight"``, and come in the order in
     which the attributes were set.
     """
 
@@ -36,14 +37,23 @@ class Module:
         parameter : Tensor
             The parameter itself.
         """
-        for name, value in vars(self).items():
+        for name, value in self._named():
             if isinstance(value, Tensor):
                 yield name, value
-            parts = enumerate(value) if isinstance(value, list | tuple) else [("", value)]
-            for index, part in parts:
-                if isinstance(part, Module):
-                    prefix = f"{name}.{index}" if index != "" else name
-                    yield from ((f"{prefix}.{inner}", p) for inner, p in part.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, FloatArray]]:
+        """Yield each buffer with its name.
+
+        Yields
+        ------
+        name : str
+            Attributes from the module to the buffer, joined by dots.
+        buffer : ndarray
+            The buffer itself.
+        """
+        for name, value in self._named():
+            if isinstance(value, np.ndarray):
+                yield name, value
 
     def parameters(self) -> list[Tensor]:
         """Return all parameters, in the order of their names in `named_parameters`."""
@@ -55,16 +65,16 @@ class Module:
             parameter.requires_grad = False
 
     def state_dict(self) -> dict[str, FloatArray]:
-        """Return a copy of the values of all parameters, by name."""
-        return {name: p.data.copy() for name, p in self.named_parameters()}
+        """Return a copy of the values of all parameters and buffers, by name; parameters come first."""
+        return {name: values.copy() for name, values in self._arrays().items()}
 
     def load_state_dict(self, state: Mapping[str, FloatArray], *, strict: bool = True) -> NotLoaded:
-        """Set the values of the parameters.
+        """Set the values of the parameters and buffers.
 
         Parameters
         ----------
         state : mapping from str to ndarray
-            Values by name, as `state_dict` gives them. Converted to the parameters' data type.
+            Values by name, as `state_dict` gives them. Converted to the data type of what they are for.
         strict : bool, default True
             Whether both must have the same names. If False, names that only one has are passed over.
 
@@ -77,16 +87,16 @@ class Module:
         ------
         DataError
             If a name is missing or unexpected (`strict`), or a shape differs. The message has all of them,
-            and no parameter is changed.
+            and nothing is changed.
         """
-        own = dict(self.named_parameters())
+        own = self._arrays()
         skipped = NotLoaded(
             tuple(name for name in own if name not in state), tuple(name for name in state if name not in own)
         )
         wrong = [
-            f"{name} has shape {np.shape(state[name])}, not {p.shape}"
-            for name, p in own.items()
-            if name in state and np.shape(state[name]) != p.shape
+            f"{name} has shape {np.shape(state[name])}, not {values.shape}"
+            for name, values in own.items()
+            if name in state and np.shape(state[name]) != values.shape
         ]
         if strict:
             wrong += [f"{name} is missing" for name in skipped.missing]
@@ -96,7 +106,21 @@ class Module:
                 f"the weights do not fit this {type(self).__name__}: {'; '.join(wrong)}",
                 hint="build the model with the configuration the weights were saved with",
             )
-        for name, p in own.items():
+        for name, values in own.items():
             if name in state:
-                p.data[...] = state[name]  # in place: an optimizer may hold the array
+                values[...] = state[name]  # in place: an optimizer may hold the array
         return skipped
+
+    def _arrays(self) -> dict[str, FloatArray]:
+        """Return all values themselves, by name."""
+        return {name: p.data for name, p in self.named_parameters()} | dict(self.named_buffers())
+
+    def _named(self) -> Iterator[tuple[str, object]]:
+        """Yield every attribute of this module and of its parts, by name."""
+        for name, value in vars(self).items():
+            parts = enumerate(value) if isinstance(value, list | tuple) else [("", value)]
+            for index, part in parts:
+                if isinstance(part, Module):
+                    prefix = f"{name}.{index}" if index != "" else name
+                    yield from ((f"{prefix}.{inner}", v) for inner, v in part._named())
+            yield name, value

@@ -78,3 +78,30 @@ def test_load_that_is_not_strict() -> None:
     assert tree.head.weight.data[0, 0] == 4
     with pytest.raises(DataError, match=r"scale has shape \(2,\)"):  # a wrong shape is never passed over
         tree.load_state_dict({"scale": np.zeros(2)}, strict=False)
+
+
+class Counting(Module):
+    def __init__(self) -> None:
+        self.mean = np.zeros(2)
+        self.head = Leaf(1)
+        self.inner = [Leaf(2)]
+
+
+def test_buffers_are_part_of_the_state_but_no_parameters() -> None:
+    module, other = Counting(), Counting()
+    assert [name for name, _ in module.named_parameters()] == ["head.weight", "inner.0.weight"]
+    assert [(name, b is module.mean) for name, b in module.named_buffers()] == [("mean", True)]
+    module.mean += 3
+    state = module.state_dict()
+    assert list(state) == ["head.weight", "inner.0.weight", "mean"]
+    held = other.mean
+    other.load_state_dict(state)
+    assert held is other.mean
+    assert held.tolist() == [3, 3]
+    state["mean"][...] = 9  # a copy
+    assert module.mean.tolist() == [3, 3]
+    with pytest.raises(DataError, match=r"mean has shape \(3,\), not \(2,\)"):
+        other.load_state_dict({**state, "mean": np.zeros(3)})
+    del state["mean"]
+    with pytest.raises(DataError, match="mean is missing"):
+        other.load_state_dict(state)
