@@ -7,6 +7,9 @@ already, one thread; a convolution by Winograd's method needs fewer multiplicati
 
 forward: no gradients. train: forward, backward and the gradients of all parameters and of the input, unless
 the case is a network's first layer.
+
+ours MB, torch MB: peak memory beyond inputs and parameters, as ``memory.py`` says; PyTorch's in the order of
+memory that needs less.
 """
 
 from __future__ import annotations
@@ -15,19 +18,24 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from comparison import command_line, parse, row, show
+from memory import in_fresh_process, measurable, peak_mb
 from scipy.linalg.blas import sgemm
-from timing import Task, heading, interleaved, machine
+from timing import Task, heading, interleaved, machine, set_threads
 
 import lstm2d
 from lstm2d import ops
 from lstm2d.tensor import FloatArray, Tensor
 
 DIRECTIONS = ("forward", "train")
+VGG = (64, 64, 128, 128, 256, 256, 256)  # channels of the convolutions, 3 x 3 each
+VGG_POOLS = (2, 4)  # of 2 x 2, before these convolutions
+ORDERS = ("channels_first", "channels_last")  # of PyTorch's memory
 TOLERANCE = 1e-4  # of the largest value of an array, float32: Winograd's convolutions are allowed that much
 Arrays = list[FloatArray]
 Program = Callable[[], Arrays]
@@ -52,6 +60,8 @@ class Case:
     torch: Callable[..., Any]
     products: Callable[[tuple[int, ...], tuple[int, ...]], list[Product]] = lambda x, y: []
     first: bool = False
+    directions: tuple[str, ...] = DIRECTIONS
+    memory: tuple[str, ...] = ()  # directions whose peak is measured without --memory
 
 
 def conv(
@@ -142,8 +152,49 @@ def sweep(
     )
 
 
+def vgg(name: str, shape: tuple[int, int, int]) -> Case:
+    """Return the first layers of VGG-16, up to conv3_3 after its ReLU."""
+    ends = list(pairwise((shape[2], *VGG)))
+
+    def ours(x: Tensor, *parameters: Tensor) -> Tensor:
+        for k in range(len(VGG)):
+            if k in VGG_POOLS:
+                x = ops.max_pool2d(x, 2)
+            x = ops.relu(ops.conv2d(x, parameters[2 * k], parameters[2 * k + 1], padding=1))
+        return x
+
+    def peer(torch: Any, x: Any, *parameters: Any) -> Any:
+        for k in range(len(VGG)):
+            if k in VGG_POOLS:
+                x = torch.nn.functional.max_pool2d(x, 2)
+            y = torch.nn.functional.conv2d(x, parameters[2 * k], parameters[2 * k + 1], padding=1)
+            x = torch.relu_(y)
+        return x
+
+    def products(x: tuple[int, ...], y: tuple[int, ...]) -> list[Product]:
+        pools = [sum(k >= pool for pool in VGG_POOLS) for k in range(len(VGG))]
+        return [
+            ((x[1] >> p) * (x[2] >> p), 9 * c_in, c_out) for p, (c_in, c_out) in zip(pools, ends, strict=True)
+        ]
+
+    parameters = tuple(s for c_in, c_out in ends for s in ((3, 3, c_in, c_out), (c_out,)))
+    axes = len(VGG) * ((3, 2, 0, 1), (0,))
+    return Case(
+        name,
+        shape,
+        parameters,
+        axes,
+        ours,
+        peer,
+        products,
+        first=True,
+        directions=("forward",),
+        memory=("forward",),
+    )
+
+
 CASES = [
-    conv("3x3 64-64", (180, 240, 64), 3, 64, padding=1),
+    replace(conv("3x3 64-64", (180, 240, 64), 3, 64, padding=1), memory=("train",)),
     conv("3x3 128-128", (90, 120, 128), 3, 128, padding=1),
     conv("3x3 256-256", (90, 120, 256), 3, 256, padding=1),
     conv("3x3 3-64", (360, 480, 3), 3, 64, first=True, padding=1),
@@ -158,8 +209,9 @@ CASES = [
     sweep("lstm", "12-40", (120, 160, 12), 40, 1, first=True),
     sweep("lstm", "120-60", (120, 160, 120), 60, 1),
     sweep("lstm", "120-60", (120, 160, 120), 60, 2),
+    vgg("VGG-16 conv1_1 to conv3_3", (360, 480, 3)),
 ]
-QUICK = (24, 25)  # rows, columns at most; channels a quarter
+QUICK = (24, 25)  # rows, columns at most
 
 
 @dataclass(frozen=True)
@@ -174,21 +226,19 @@ class Programs:
 def small(case: Case) -> Case:
     """Return the case on a tiny image."""
     rows, columns, channels = case.shape
-    shape = (min(rows, QUICK[0]), min(columns, QUICK[1]), channels)
-    return Case(
-        case.name, shape, case.parameters, case.axes, case.ours, case.torch, case.products, case.first
-    )
+    return replace(case, shape=(min(rows, QUICK[0]), min(columns, QUICK[1]), channels))
 
 
 def prepare(case: Case, torch: Any) -> dict[str, Programs]:
-    """Return the programs of both directions on the same random values."""
+    """Return the programs of the case's directions on the same random values."""
     rng = np.random.default_rng(list(case.name.encode()))
     leaves = [Tensor(rng.standard_normal((1, *case.shape), np.float32), requires_grad=not case.first)]
     for shape in case.parameters:
         scale = 1 / np.sqrt(np.prod(shape[:-1])) if len(shape) > 1 else 1.0
         values = rng.standard_normal(shape, np.float32) * np.float32(scale)
         leaves.append(Tensor(values, requires_grad=True))
-    y = case.ours(*leaves)
+    with lstm2d.no_grad():
+        y = case.ours(*leaves)
     grad_y = rng.standard_normal(y.shape, np.float32)
     products = case.products(leaves[0].shape, y.shape)
 
@@ -204,12 +254,13 @@ def prepare(case: Case, torch: Any) -> dict[str, Programs]:
         return [out.data, *(leaf.grad for leaf in leaves if leaf.grad is not None)]
 
     backward = [p for m, k, n in products for p in [(k, m, n), *([] if case.first else [(m, n, k)])]]
-    orders = ("channels_first", "channels_last") if torch is not None else ()
+    orders = ORDERS if torch is not None else ()
     peers = {order: peer_programs(case, leaves, grad_y, torch, order) for order in orders}
-    return {
-        "forward": Programs(forward, {order: both[0] for order, both in peers.items()}, products),
-        "train": Programs(train, {order: both[1] for order, both in peers.items()}, products + backward),
+    both = {
+        "forward": Programs(forward, {order: pair[0] for order, pair in peers.items()}, products),
+        "train": Programs(train, {order: pair[1] for order, pair in peers.items()}, products + backward),
     }
+    return {direction: both[direction] for direction in case.directions}
 
 
 def peer_programs(
@@ -285,6 +336,32 @@ def measure(
     return [row(name, direction, n, times, list(programs.peers)) for n in threads]
 
 
+def peaks(case: Case, direction: str, threads: int, torch: Any) -> dict[str, float]:
+    """Return the peak memory of both sides in MB; PyTorch's in the order of memory that needs less."""
+
+    def side(name: str) -> float:
+        return in_fresh_process(peak, case.name, case.shape, direction, name, threads)
+
+    found = {"ours_peak_mb": side("ours")}
+    if torch is not None:
+        found["torch_peak_mb"] = min(side(order) for order in ORDERS)
+    return {key: round(mb, 1) for key, mb in found.items()}
+
+
+def peak(name: str, shape: tuple[int, int, int], direction: str, side: str, threads: int) -> float:
+    """Return the peak memory of one side's program in this process, in MB."""
+    set_threads(threads)
+    torch = None if side == "ours" else load_torch()
+    case = replace(next(case for case in CASES if case.name == name), shape=shape)
+
+    def program(case: Case) -> Program:
+        chosen = prepare(case, torch)[direction]
+        return chosen.ours if torch is None else chosen.peers[side]
+
+    program(small(case))()  # loads what is loaded late
+    return peak_mb(program(case))
+
+
 def load_torch() -> Any:
     """Return PyTorch, or None where it is not installed."""
     if importlib.util.find_spec("torch") is None:
@@ -294,7 +371,9 @@ def load_torch() -> Any:
 
 def main() -> None:
     """Measure and print."""
-    options = parse(command_line(__doc__, "conv"))
+    parser = command_line(__doc__, "conv")
+    parser.add_argument("--memory", action="store_true", help="peak memory of every case, not of some only")
+    options = parse(parser)
     repeats = 1 if options.quick else options.repeats
     torch = load_torch()
     described = machine(options.threads)
@@ -303,7 +382,10 @@ def main() -> None:
         case = small(chosen) if options.quick else chosen
         for direction, programs in prepare(case, torch).items():
             check(f"{case.name}, {direction}", programs)
-            rows += measure(case, direction, programs, options.threads, repeats, options.clock)
+            found = measure(case, direction, programs, options.threads, repeats, options.clock)
+            if measurable() and (options.memory or direction in case.memory):
+                found = [line | peaks(case, direction, line["threads"], torch) for line in found]
+            rows += found
     if options.json:
         print(json.dumps({"machine": described, "clock": options.clock, "rows": rows}))
         return

@@ -20,6 +20,8 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title: where it is i
     "floor ms": ("floor_ms", "{:.2f}".format),
     "ours/floor": ("ours_per_floor", "{:.2f}".format),
     "1 thr/this": ("speedup", "{:.2f}".format),
+    "ours MB": ("ours_peak_mb", "{:.0f}".format),
+    "torch MB": ("torch_peak_mb", "{:.0f}".format),
 }
 
 
