@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,12 +31,27 @@ def message(*overrides: str, base: str = "lstm2d-5x5") -> str:
 
 
 def test_presets() -> None:
-    assert preset_names() == ["lstm2d-1x1", "lstm2d-3x3", "lstm2d-5x5"]
     sizes = {name: load_preset(name).model for name in preset_names()}
-    assert [sizes[name]["window"] for name in preset_names()] == [1, 3, 5]
+    windows = {name: size["window"] for name, size in sizes.items() if size["kind"] == "lstm2d"}
+    assert windows == {"lstm2d-1x1": 1, "lstm2d-3x3": 3, "lstm2d-5x5": 5}
     # systems.md section 1, from the paper
     assert (sizes["lstm2d-5x5"]["units"], sizes["lstm2d-5x5"]["features"]) == ([10, 20, 50], [12, 30])
     assert (sizes["lstm2d-3x3"]["units"], sizes["lstm2d-3x3"]["features"]) == ([4, 20, 50], [10, 30])
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "patches", "features"),
+    [  # systems.md sections 3 and 4
+        ("reseg", [100, 100], [1, 1], "conv3_3"),
+        ("reseg-paper", [100, 100], [2, 1], "conv3_3"),
+        ("reseg-raw", [100, 100], [2, 1], "image"),
+        ("n-renet", [40, 60, 80], [2, 1, 1], []),
+        ("n-renet-ref", [40, 60, 60], [3, 1, 1], [80, 120]),
+    ],
+)
+def test_presets_of_renet_layers(name: str, units: list[int], patches: list[int], features: Any) -> None:
+    model = load_preset(name).model
+    assert (model["units"], model["patches"], model["features"]) == (units, patches, features)
 
 
 @pytest.mark.parametrize("name", preset_names())
