@@ -229,12 +229,12 @@ class LSTM2DNetwork(Network):
         """
         return super().terms(labels, ignore_index=ignore_index) / self.stride**2
 
-    def probabilities(self, x: Tensor) -> FloatArray:
+    def probabilities_from(self, z: Tensor) -> FloatArray:
         """Return class probabilities for every pixel: those of the windows, resampled by cubic convolution.
 
         Parameters
         ----------
-        x : Tensor of shape (N, H, W, channels)
+        z : Tensor of shape (N, H, W, channels)
             Normalised images; H and W are multiples of `stride`.
 
         Returns
@@ -249,8 +249,8 @@ class LSTM2DNetwork(Network):
             If the size of the images does not fit.
         """
         with no_grad():
-            windows = softmax(self.scores(x))
-            pixels = cubic_resize(windows, *x.shape[1:3]) if self.stride > 1 else windows
+            windows = softmax(self.scores(z))
+            pixels = cubic_resize(windows, *z.shape[1:3]) if self.stride > 1 else windows
         result: FloatArray = kernels.pick("softmax", like=pixels.data).clip_normalise(pixels.data)
         return result
 

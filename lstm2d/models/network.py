@@ -152,8 +152,28 @@ class Network(Module):
         ShapeError
             If the size of the images does not fit.
         """
+        return self.probabilities_from(self.frozen(x))
+
+    def probabilities_from(self, z: Tensor) -> FloatArray:
+        """Return class probabilities for every pixel from what the frozen part has computed.
+
+        Parameters
+        ----------
+        z : Tensor of shape (N, H', W', C)
+            What `frozen` returned.
+
+        Returns
+        -------
+        ndarray of shape (N, H, W, K)
+            As `probabilities` gives it.
+
+        Raises
+        ------
+        ShapeError
+            If the size does not fit.
+        """
         with no_grad():
-            return softmax(self.scores(self.frozen(x))).data
+            return softmax(self.scores(z)).data
 
     @abstractmethod
     def feature_maps(self, x: Tensor) -> dict[str, FloatArray]:

@@ -204,7 +204,7 @@ class Trainer:
         names = [self.data.name(number) for number in numbers]
         self.optimizer.zero_grad()
         try:
-            loss, terms = batch_gradient(self.run.network, self.data, numbers, progress.epoch)
+            loss, terms = batch_gradient(self.run.features, self.data, numbers, progress.epoch)
         except NotFiniteError as error:
             raise self.diverged("the loss is not finite", names, error.layer, error.names) from None
         norm = self.optimizer.gradient_norm()
@@ -346,9 +346,7 @@ class Trainer:
             raise self.diverged("the weights are not finite", ["(any)"], "(all)")
         progress.seconds = self.seconds()
         state = {"progress": progress.to_dict(), "data": self.data.to_dict()}
-        save_checkpoint(
-            self.run.folder.checkpoints, progress.step, Checkpoint(self.optimizer.state_dict(), state)
-        )
+        save_checkpoint(self.run.folder.checkpoints, progress.step, Checkpoint(self.run.tensors(), state))
         self.saved = (progress.step, progress.epoch)
 
     def numbers(self) -> dict[str, Any]:

@@ -14,15 +14,18 @@ from lstm2d.io.model_file import load_model
 from lstm2d.models import Network, build
 from lstm2d.predict import find_model
 from lstm2d.random import Purpose, generator
-from lstm2d.tensor import Tensor
+from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.training.adadelta import Adadelta
 from lstm2d.training.checkpoint import Checkpoint, load_newest
 from lstm2d.training.events import Event, Report, silent
+from lstm2d.training.features import FrozenFeatures
 from lstm2d.training.optimizer import Optimizer
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.sgd import SGD
 from lstm2d.training.state import Progress
+
+UNTRAINED = "untrained."  # how the names of such arrays begin in a checkpoint
 
 
 @dataclass(slots=True)
@@ -39,8 +42,10 @@ class Prepared:
         Images and what was measured on them.
     network : Network
         The network.
+    features : FrozenFeatures
+        What its frozen part makes of images.
     optimizer : Optimizer
-        Owns the network's weights, all but imported ones that are never trained.
+        Owns the parameters that are trained.
     progress : Progress
         Where the run stands.
     seconds_limit : float
@@ -53,10 +58,21 @@ class Prepared:
     folder: RunFolder
     data: TrainingData
     network: Network
+    features: FrozenFeatures
     optimizer: Optimizer
     progress: Progress
     seconds_limit: float
     resumed: bool
+
+    def untrained(self) -> dict[str, FloatArray]:
+        """Return the stored arrays that the optimizer does not own, by name: buffers, frozen layers."""
+        arrays = stored_arrays(self.network).items()
+        return {name: values for name, values in arrays if name not in self.optimizer.parameters}
+
+    def tensors(self) -> dict[str, FloatArray]:
+        """Return all arrays that the next step depends on, for a checkpoint."""
+        untrained = {f"{UNTRAINED}{name}": values.copy() for name, values in self.untrained().items()}
+        return self.optimizer.state_dict() | untrained
 
 
 def prepare(
@@ -105,9 +121,28 @@ def prepare(
         start_from(init_from, network, data, config.data)
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
     optimizer = make_optimizer(config.train, trained)
-    progress = Progress() if checkpoint is None else restore(checkpoint, folder, data, optimizer)
-    limit = parse_duration(config.train.max_time)
-    return Prepared(config, folder, data, network, optimizer, progress, limit, checkpoint is not None)
+    features, limit = FrozenFeatures(network), parse_duration(config.train.max_time)
+    run = Prepared(config, folder, data, network, features, optimizer, Progress(), limit, resume)
+    if checkpoint is not None:
+        restore(checkpoint, run)
+    return run
+
+
+def stored_arrays(network: Network) -> dict[str, FloatArray]:
+    """Return what model files and checkpoints hold of a network: all but imported layers that stay so.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The values themselves, by name: of parameters, then of buffers.
+    """
+    arrays = {name: p.data for name, p in network.named_parameters()} | dict(network.named_buffers())
+    return {name: values for name, values in arrays.items() if name not in network.imported}
 
 
 def make_optimizer(train: TrainSection, parameters: Mapping[str, Tensor]) -> Optimizer:
@@ -139,37 +174,31 @@ def newest_checkpoint(folder: RunFolder, report: Report) -> Checkpoint:
     return checkpoint
 
 
-def restore(checkpoint: Checkpoint, folder: RunFolder, data: TrainingData, optimizer: Optimizer) -> Progress:
+def restore(checkpoint: Checkpoint, run: Prepared) -> None:
     """Take over a checkpoint.
 
     Parameters
     ----------
     checkpoint : Checkpoint
         Where the run stood.
-    folder : RunFolder
-        For messages.
-    data : TrainingData
-        Must be the images the run began with; gets the channel statistics it began with.
-    optimizer : Optimizer
-        Gets its weights and all that its next step depends on.
-
-    Returns
-    -------
-    Progress
-        Where the run stands.
+    run : Prepared
+        Its data must be the images the run began with. It gets the channel statistics, the weights and all
+        that the next step depends on.
 
     Raises
     ------
     DataError
         If the data has changed, or the checkpoint is of another network.
     """
-    data.load_dict(checkpoint.state["data"])
+    run.data.load_dict(checkpoint.state["data"])
     try:
-        optimizer.load_state_dict(checkpoint.tensors)
+        run.optimizer.load_state_dict(checkpoint.tensors)
+        for name, values in run.untrained().items():
+            values[...] = checkpoint.tensors[f"{UNTRAINED}{name}"]
     except (KeyError, ValueError) as error:
         what = f"the checkpoint does not fit the network ({error})"
-        raise DataError(what, where=folder.checkpoints) from error
-    return Progress.from_dict(checkpoint.state["progress"])
+        raise DataError(what, where=run.folder.checkpoints) from error
+    run.progress = Progress.from_dict(checkpoint.state["progress"])
 
 
 def start_from(path: Path, network: Network, data: TrainingData, section: DataSection) -> None:
@@ -180,7 +209,7 @@ def start_from(path: Path, network: Network, data: TrainingData, section: DataSe
     path : Path
         A model file, a run folder that holds one, or the name of a bundled model.
     network : Network
-        Its weights are replaced.
+        Gets the values.
     data : TrainingData
         Its channel statistics are replaced: the weights expect those they were trained with.
     section : DataSection
@@ -201,7 +230,8 @@ def start_from(path: Path, network: Network, data: TrainingData, section: DataSe
             expected=", ".join(item.name for item in data.classes),
             hint="take a model with the same classes, or train without --init-from",
         )
-    wrong = differences(model.state, {name: p.shape for name, p in network.named_parameters()})
+    stored = stored_arrays(network)
+    wrong = differences(model.state, {name: values.shape for name, values in stored.items()})
     if wrong:
         raise ConfigError(
             "--init-from has another architecture",
@@ -209,7 +239,7 @@ def start_from(path: Path, network: Network, data: TrainingData, section: DataSe
             expected="; ".join(wrong[:4]) + ("; ..." if len(wrong) > 4 else ""),
             hint="set [model] as in the file: `lstm2d inspect` shows it",
         )
-    network.load_state_dict(model.state)
+    network.load_state_dict(model.state, strict=False)
     data.mean = data.mean if section.mean else model.mean
     data.std = data.std if section.std else model.std
 

@@ -67,7 +67,7 @@ class Example:
     Parameters
     ----------
     x : ndarray of shape (N, H, W, 3), float32
-        Normalised images; mostly one.
+        Normalised images, mostly one; or what the frozen part of the network makes of them.
     labels : ndarray of shape (N, H, W), uint8
         Classes.
     names : tuple of str
@@ -150,6 +150,11 @@ class TrainingData:
                 image = random_color(image, rng, amount=train.brightness_jitter)
         labels = pad_labels_to_multiple(labels, self.stride, ignore=self.ignore)
         return Example(self.prepared(image), labels[np.newaxis], (self.name(number),))
+
+    @property
+    def repeats(self) -> bool:
+        """Whether an epoch shows the images of another one again, perhaps mirrored."""
+        return not (self.train.scale_jitter or self.train.brightness_jitter)
 
     def name(self, number: int) -> str:
         """Return the file of a training image, for messages."""

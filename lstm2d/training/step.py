@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from lstm2d.errors import DataError
-from lstm2d.models.network import Network
 from lstm2d.tape import backward
 from lstm2d.tensor import Tensor
 from lstm2d.training.diagnose import first_not_finite
+from lstm2d.training.features import FrozenFeatures
 from lstm2d.training.samples import Example, TrainingData
 
 
@@ -32,14 +33,15 @@ class NotFiniteError(Exception):
 
 
 def batch_gradient(
-    network: Network, data: TrainingData, numbers: Sequence[int], epoch: int
+    features: FrozenFeatures, data: TrainingData, numbers: Sequence[int], epoch: int
 ) -> tuple[float, float]:
     """Add the gradient of the mean loss of some images to the `grad` of the network's parameters.
 
     Parameters
     ----------
-    network : Network
-        The network. Its images run one by one, in the order of `numbers`, unless it wants them as one batch.
+    features : FrozenFeatures
+        The network, and what its frozen part makes of images. They run one by one, in the order of `numbers`,
+        unless the network wants them as one batch.
     data : TrainingData
         Where the images come from.
     numbers : sequence of int
@@ -59,9 +61,11 @@ def batch_gradient(
     NotFiniteError
         If a loss is not finite.
     """
+    network = features.network
     averaged = network.joint and network.reduction == "mean"  # over all images already
     share, loss, terms = 1.0 if averaged else 1 / len(numbers), 0.0, 0.0
-    examples: Iterable[Example] = (data.example(number, epoch) for number in numbers)
+    images = (data.example(number, epoch) for number in numbers)
+    examples = (replace(image, x=features(image.x, again=data.repeats)) for image in images)
     for example in _stacked(examples) if network.joint else examples:
         value = network.loss(Tensor(example.x), example.labels, data.class_weights, ignore_index=data.ignore)
         if not math.isfinite(float(value.data)):

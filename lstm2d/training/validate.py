@@ -12,7 +12,7 @@ from lstm2d.io.model_file import ModelFile
 from lstm2d.io.model_file import save_model as write_model
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.tensor import Tensor
-from lstm2d.training.prepare import Prepared
+from lstm2d.training.prepare import Prepared, stored_arrays
 from lstm2d.training.stop import StopSignal
 
 METRICS = ("pixel_accuracy", "class_accuracy", "mean_iou")
@@ -50,7 +50,8 @@ def validate(run: Prepared, stop: StopSignal) -> dict[str, Any] | None:
 def predicted(run: Prepared, image: NDArray[Any]) -> NDArray[np.uint8]:
     """Return the most likely class of every pixel of an image, as prediction with the saved model will."""
     height, width = image.shape[:2]
-    probabilities = run.network.probabilities(Tensor(run.data.prepared(image)))
+    z = run.features(run.data.prepared(image), again=True)
+    probabilities = run.network.probabilities_from(Tensor(z))
     labels: NDArray[np.uint8] = probabilities[0, :height, :width].argmax(axis=2).astype(np.uint8)
     return labels
 
@@ -75,7 +76,7 @@ def save_model(run: Prepared, metrics: dict[str, Any]) -> None:
     data, config = run.data, run.config
     run.optimizer.swap_average()
     try:
-        state = {name: p.data.copy() for name, p in run.optimizer.parameters.items()}
+        state = {name: values.copy() for name, values in stored_arrays(run.network).items()}
     finally:
         run.optimizer.swap_average()
     split = "all images" if not data.dataset.splits else f"split {config.data.train_split}"

@@ -66,7 +66,7 @@ def test_stopped_in_a_validation(
     """The validation that did not come to its end is the first thing a resumed run does."""
     straight, cut = tmp_path / "straight", tmp_path / "cut"
     train(configure(), dataset, straight)
-    probabilities = LSTM2DNetwork.probabilities
+    probabilities = LSTM2DNetwork.probabilities_from
     calls = 0
 
     def interrupted(self: LSTM2DNetwork, x: Tensor) -> object:
@@ -77,7 +77,7 @@ def test_stopped_in_a_validation(
         return probabilities(self, x)
 
     with monkeypatch.context() as patch:
-        patch.setattr(LSTM2DNetwork, "probabilities", interrupted)
+        patch.setattr(LSTM2DNetwork, "probabilities_from", interrupted)
         with pytest.raises(InterruptedRun, match="stopped after step 10"):
             train(configure(), dataset, cut)
     assert len(rows(cut)) == 1
