@@ -1,0 +1,65 @@
+"""The permutohedral lattice that every backend builds and filters on."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+class Lattice(NamedTuple):
+    """The points of the permutohedral lattice around N features of d values.
+
+    Attributes
+    ----------
+    points : array of shape (N, d + 1), int32
+        The corners of the simplex that each feature lies in: numbers of lattice points, 0 to M - 1, given in
+        the order in which they are met.
+    weights : array of shape (N, d + 1)
+        Barycentric coordinates of the feature in its simplex; data type of the features.
+    neighbours : array of shape (d + 1, M, 2), int32
+        The two neighbours of each lattice point along each of the d + 1 axes; M where there is none.
+    entries : array of shape (N * (d + 1),), int32
+        Places in ``points.ravel()``, sorted by lattice point; of one point in rising order.
+    starts : array of shape (M + 1,), int32
+        Where in `entries` each lattice point begins, and the end.
+    """
+
+    points: NDArray[np.int32]
+    weights: FloatArray
+    neighbours: NDArray[np.int32]
+    entries: NDArray[np.int32]
+    starts: NDArray[np.int32]
+
+
+LARGEST = 1e8  # of the features: lattice coordinates must fit in 32 bits
+
+
+def check_features(features: FloatArray) -> None:
+    """Refuse what no lattice can be built on.
+
+    Parameters
+    ----------
+    features : array of shape (N, d)
+        Positions in units of the Gaussian's standard deviation.
+
+    Raises
+    ------
+    TypeError
+        If they are neither float32 nor float64.
+    ValueError
+        If they have another number of axes, are not finite, or are too many or too large to be numbered.
+    """
+    if features.dtype not in (np.float32, np.float64):
+        raise TypeError(f"float32 or float64 features, got {features.dtype}")
+    if features.ndim != 2 or not 1 <= features.shape[1] <= 16:
+        raise ValueError(f"features of shape {features.shape}, expected (N, d) with d from 1 to 16")
+    if features.size and not float(np.abs(features).max()) <= LARGEST:
+        raise ValueError(f"features that are not finite, or beyond {LARGEST:g} standard deviations")
+    if features.shape[0] * (features.shape[1] + 1) >= 2**31:
+        raise ValueError(
+            f"{features.shape[0]} features, expected fewer than {2**31 // (features.shape[1] + 1)}"
+        )
