@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": ("lstm2d.cli.evaluate:evaluate", "Compare a model's labels with a folder of masks."),
     "models": ("lstm2d.cli.models:models", "List the models that come with the package."),
     "inspect": ("lstm2d.cli.inspect:inspect", "Show what a model file holds."),
+    "weights": ("lstm2d.cli.weights:weights", "Bring weights of published networks along."),
     "data": ("lstm2d.cli.data:data", "Make and examine folders of images and masks."),
 }
 

@@ -17,9 +17,10 @@ def _interruptible() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what is compiled or computed once out of the user's cache folder."""
+def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what is stored, compiled or computed once out of the folders of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LSTM2D_DATA", str(tmp_path_factory.mktemp("data")))
         patch.setenv("LSTM2D_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

@@ -63,9 +63,9 @@ def broken(reason: str, path: object) -> DataError:
     DataError
         The error, not raised.
     """
-    hint = "copy the file again from where it came, or use another checkpoint"
+    hint = "copy the file again from where it came, or use another one"
     return DataError(
-        f"damaged model file ({reason})", where=path, expected="an intact lstm2d model file", hint=hint
+        f"damaged model file ({reason})", where=path, expected="an intact safetensors file", hint=hint
     )
 
 

@@ -1,0 +1,165 @@
+"""`lstm2d weights`: weights of published networks that a user brings along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lstm2d.cli.groups import SuggestingGroup
+from lstm2d.cli.models import size_text
+from lstm2d.cli.output import Console, output_options
+from lstm2d.cli.tables import fields, shortened, text_table
+
+if TYPE_CHECKING:
+    from lstm2d.io.weights import StoredWeights
+
+
+@click.group(
+    cls=SuggestingGroup,
+    epilog="""\b
+Examples:
+  lstm2d weights import vgg16.pth
+  lstm2d weights import vgg16.npz -o vgg16.safetensors
+  lstm2d weights list""",
+)
+def weights() -> None:
+    """Bring weights of published networks along.
+
+    Some networks start from layers of VGG-16, which do not come with this
+    package. Import a file that has them once; every model finds them then.
+    """
+
+
+@weights.command(
+    name="import",
+    epilog="""\b
+Examples:
+  lstm2d weights import vgg16.pth
+  lstm2d weights import vgg16_keras.npz -o vgg16.safetensors
+  lstm2d weights import vgg16_caffe.pth --convention caffe --name vgg16-caffe""",
+)
+@click.argument("file")
+@click.option("--out", "-o", metavar="FILE", help="Also write the converted weights to this file.")
+@click.option("--name", default="vgg16", show_default=True, metavar="NAME", help="What model.weights says.")
+@click.option(
+    "--convention",
+    type=click.Choice(["caffe", "torchvision", "rgb"]),
+    help="Input the filters were made for.  [default: as the names of the layers say]",
+)
+@output_options
+def import_weights(
+    console: Console, *, file: str, out: str | None, name: str, convention: str | None
+) -> None:
+    """Convert and store the layers of VGG-16 that are in FILE.
+
+    FILE is a safetensors file, a .pth of torch or an .npz, with the layer names
+    of torchvision, timm, Keras or Caffe. Nothing in it is run. It may lack
+    layers; what it has is checked and listed. --convention caffe is BGR,
+    0..255 minus the means; torchvision is RGB, 0..1, minus mean, divided by
+    deviation; rgb is RGB, 0..255 minus the means.
+    """
+    from pathlib import Path
+
+    from lstm2d.io.atomic import write_bytes
+    from lstm2d.io.vgg16 import LAYERS
+    from lstm2d.io.weights import store_weights
+    from lstm2d.io.weights_import import CONVENTIONS, read_weights
+
+    found = read_weights(file, convention)
+    source = Path(file).name
+    stored = store_weights(found.layers, name=name, convention=found.convention, source=source)
+    if out is not None:
+        write_bytes(out, stored.path.read_bytes())
+    missing = [layer for layer in LAYERS if layer not in stored.layers]
+    chosen = "as asked for" if convention else f"recognised from the layers' names, {found.style}"
+    if found.style == "lstm2d":
+        chosen = "converted by an earlier import"
+    lines = [
+        ("layers", ", ".join(stored.layers)),
+        ("missing", ", ".join(missing) or "none"),
+        ("input", f"{CONVENTIONS[found.convention]}; {chosen}"),
+        ("left out", f"{found.others} other arrays" if found.others else "nothing"),
+        ("digest", stored.digest),
+        ("stored as", f"{name} ({stored.path})"),
+    ]
+    console.answer(fields(lines))
+    console.result(
+        as_table(stored) | {"missing": missing, "others": found.others, "style": found.style, "out": out}
+    )
+
+
+@weights.command(
+    name="list",
+    epilog="""\b
+Examples:
+  lstm2d weights list
+  lstm2d weights list --json
+  lstm2d weights list --json --quiet""",
+)
+@output_options
+def list_weights(console: Console) -> None:
+    """List the weights that were imported."""
+    from lstm2d.io.weights import store_folder, stored_weights
+
+    found, problems = stored_weights()
+    for problem in problems:
+        console.warn(str(problem))
+    rows = [
+        [s.name, s.digest[:16], span(list(s.layers)), size_text(s.size), shortened(s.source, 30)]
+        for s in found
+    ]
+    table = text_table(["name", "digest", "layers", "size", "imported from"], rows, left=5)
+    console.answer(table if rows else f"no weights were imported yet ({store_folder()})")
+    console.result(
+        {
+            "folder": str(store_folder()),
+            "weights": [as_table(s) for s in found],
+            "damaged": [str(problem.where) for problem in problems],
+        }
+    )
+
+
+def as_table(stored: StoredWeights) -> dict[str, Any]:
+    """Return what ``--json`` says about a file of weights.
+
+    Parameters
+    ----------
+    stored : StoredWeights
+        The file.
+
+    Returns
+    -------
+    dict
+        Name, digest, layers, convention, source, path and bytes.
+    """
+    return {
+        "name": stored.name,
+        "digest": stored.digest,
+        "layers": list(stored.layers),
+        "convention": stored.convention,
+        "source": stored.source,
+        "path": str(stored.path),
+        "bytes": stored.size,
+    }
+
+
+def span(layers: list[str]) -> str:
+    """Return layers in few words: the first and the last where none between is missing.
+
+    Parameters
+    ----------
+    layers : list of str
+        Names, in the order of the network.
+
+    Returns
+    -------
+    str
+        "conv1_1 ... conv3_3", or how many there are.
+    """
+    from lstm2d.io.vgg16 import LAYERS
+
+    names = list(LAYERS)
+    if len(layers) > 1 and names[names.index(layers[0]) :][: len(layers)] == layers:
+        return f"{layers[0]} ... {layers[-1]}"
+    return ", ".join(layers) if len(layers) <= 3 else f"{len(layers)} layers"

@@ -1,0 +1,86 @@
+"""Arrays of an .npz file, known by shape before they are read."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.io.stored_array import StoredArray, damaged, short
+from lstm2d.io.zip_members import ZipMembers
+
+_MAX_HEADER = 1024  # the header of an array without fields takes 128
+# numpy.lib.format writes these three keys in this order; its reader would parse any Python literal
+_HEADER = re.compile(
+    rb"\{'descr': '([<>|=]?[a-zA-Z]\d*)', 'fortran_order': (True|False), "
+    rb"'shape': \(([\dL, ]{0,200})\),? *\} *\n?"
+)
+
+
+def npz_arrays(members: ZipMembers, path: object) -> dict[str, StoredArray]:
+    """List the arrays of a file by numpy.savez.
+
+    Parameters
+    ----------
+    members : ZipMembers
+        The file.
+    path : object
+        Its name, for messages.
+
+    Returns
+    -------
+    dict of str to StoredArray
+        By name, without ".npy". Arrays of objects or texts are left out: they are no weights.
+
+    Raises
+    ------
+    DataError
+        If a member's header is not that of a plain array.
+    """
+    found = {}
+    for member in members.names:
+        if not member.endswith(".npy"):
+            continue
+        start = members.read(member, limit=_MAX_HEADER, beginning=True)
+        begin, shape, fortran, dtype = _header(start, member, path)
+        if dtype.kind in "fiu":
+            size = begin + math.prod(shape) * dtype.itemsize
+            read = functools.partial(_read, members, member, begin, size, shape, fortran, dtype, path)
+            found[member.removesuffix(".npy")] = StoredArray(shape, read)
+    return found
+
+
+def _header(
+    start: bytes, member: str, path: object
+) -> tuple[int, tuple[int, ...], bool, np.dtype[np.generic]]:
+    """Return where the numbers begin, their shape, whether columns come first, and their type."""
+    length_bytes = {b"\x01": 2, b"\x02": 4, b"\x03": 4}.get(start[6:7], 0)
+    begin = 8 + length_bytes + int.from_bytes(start[8 : 8 + length_bytes], "little")
+    match = _HEADER.fullmatch(start[8 + length_bytes : begin])
+    if start[:6] != b"\x93NUMPY" or not length_bytes or begin > len(start) or match is None:
+        raise damaged(f"{short(member)} is no array of numbers", path)
+    shape = tuple(int(n) for n in re.findall(rb"\d+", match[3]))
+    try:
+        dtype = np.dtype(match[1].decode())
+    except TypeError as e:
+        raise damaged(f"{short(member)} is no array of numbers", path) from e
+    return begin, shape, match[2] == b"True", dtype
+
+
+def _read(
+    members: ZipMembers,
+    member: str,
+    start: int,
+    size: int,
+    shape: tuple[int, ...],
+    fortran: bool,
+    dtype: np.dtype[np.generic],
+    path: object,
+) -> NDArray[np.generic]:
+    data = members.read(member, limit=size)
+    if len(data) != size:
+        raise damaged(f"{short(member)} is cut short", path)
+    return np.frombuffer(data, dtype, offset=start).reshape(shape, order="F" if fortran else "C")

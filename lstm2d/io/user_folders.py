@@ -1,0 +1,60 @@
+"""Where a user's own files lie: imported weights, and what can be computed again."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from lstm2d.errors import ConfigError
+
+_PROGRAM = "lstm2d"
+
+
+def data_folder() -> Path:
+    r"""Return the folder for what the user gave the program to keep.
+
+    Returns
+    -------
+    Path
+        ``$LSTM2D_DATA``, else ``$XDG_DATA_HOME/lstm2d`` or ``~/.local/share/lstm2d`` (macOS:
+        ``~/Library/Application Support/lstm2d``, Windows: ``%LOCALAPPDATA%\lstm2d``). It may not exist.
+
+    Raises
+    ------
+    ConfigError
+        If the user has no home folder.
+    """
+    return _folder("LSTM2D_DATA", "XDG_DATA_HOME", ".local/share", "Library/Application Support", "")
+
+
+def cache_folder() -> Path:
+    r"""Return the folder for what can be computed again.
+
+    Returns
+    -------
+    Path
+        ``$LSTM2D_CACHE``, else ``$XDG_CACHE_HOME/lstm2d`` or ``~/.cache/lstm2d`` (macOS:
+        ``~/Library/Caches/lstm2d``, Windows: ``%LOCALAPPDATA%\lstm2d\cache``). It may not exist.
+
+    Raises
+    ------
+    ConfigError
+        If the user has no home folder.
+    """
+    return _folder("LSTM2D_CACHE", "XDG_CACHE_HOME", ".cache", "Library/Caches", "cache")
+
+
+def _folder(own: str, xdg: str, linux: str, mac: str, windows: str) -> Path:
+    chosen = os.environ.get(own)
+    if chosen:
+        return Path(chosen).absolute()
+    if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
+        return Path(os.environ["LOCALAPPDATA"], _PROGRAM, windows)
+    base = os.environ.get(xdg, "")
+    if os.path.isabs(base):  # the specification says to overlook a relative one
+        return Path(base, _PROGRAM)
+    try:
+        return Path.home() / (mac if sys.platform == "darwin" else linux) / _PROGRAM
+    except RuntimeError as e:
+        raise ConfigError("there is no home folder", hint=f"set {own} to a folder of yours") from e

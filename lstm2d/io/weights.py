@@ -1,0 +1,389 @@
+"""Weights of published networks, stored for every model that needs them.
+
+A file in the store is a safetensors file whose description names a digest for each layer. So a part of a
+file's layers has a digest too: a model that needs conv1_1 to conv3_3 finds them in whichever file has them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.errors import ConfigError, DataError
+from lstm2d.io.atomic import make_folder, write_bytes
+from lstm2d.io.regular import open_regular
+from lstm2d.io.safetensors_header import TensorInfo, parse_json, parse_tensors, read_header_bytes
+from lstm2d.io.stored_array import damaged
+from lstm2d.io.user_folders import data_folder
+from lstm2d.io.vgg16 import LAYERS
+
+Layers: TypeAlias = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+MEANS = (123.68, 116.779, 103.939)
+"""What is subtracted from red, green and blue, 0..255, before they meet stored filters."""
+
+METADATA_KEY = "lstm2d_weights"
+FORMAT_VERSION = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{8,64}")  # whole, or its beginning
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Layers of a published network.
+
+    Parameters
+    ----------
+    digest : str
+        SHA-256 over these layers: equal for equal layers, whatever file they came from.
+    layers : dict of str to (array, array)
+        Filters of shape (kh, kw, in, out) for RGB input, 0..255 minus `MEANS`, and biases of shape (out,),
+        both float32. Names are those of `lstm2d.io.vgg16.LAYERS`.
+    """
+
+    digest: str
+    layers: Layers
+
+
+@dataclass(frozen=True)
+class StoredWeights:
+    """What a file of weights says about itself.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    size : int
+        Its length in bytes.
+    name : str
+        What a configuration calls it.
+    convention : str
+        The input that the filters were made for before they were converted.
+    source : str
+        Name of the file they were imported from.
+    layers : dict of str to str
+        SHA-256 of each layer, in the order of the network.
+    """
+
+    path: Path
+    size: int
+    name: str
+    convention: str
+    source: str
+    layers: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all layers."""
+        return _digest_of_digests(self.layers)
+
+    def digest_of(self, names: Collection[str]) -> str | None:
+        """Return the SHA-256 over some of the layers; None if not all of them are here."""
+        if not set(names) <= set(self.layers):
+            return None
+        return _digest_of_digests({n: d for n, d in self.layers.items() if n in names})
+
+
+def store_folder() -> Path:
+    """Return the folder of the weights that the user imported; it may not exist."""
+    return data_folder() / "weights"
+
+
+def weights_digest(layers: Layers) -> str:
+    """Return the SHA-256 over layers.
+
+    Parameters
+    ----------
+    layers : dict of str to (array, array)
+        As in `Weights`.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    return _digest_of_digests({name: _layer_digest(*layers[name]) for name in LAYERS if name in layers})
+
+
+def store_weights(layers: Layers, *, name: str, convention: str, source: str) -> StoredWeights:
+    """Put weights into the store.
+
+    Parameters
+    ----------
+    layers : dict of str to (array, array)
+        As in `Weights`.
+    name : str
+        What configurations will call them.
+    convention : str
+        The input that the filters were made for before they were converted.
+    source : str
+        Name of the file they came from.
+
+    Returns
+    -------
+    StoredWeights
+        The file in the store.
+
+    Raises
+    ------
+    ConfigError
+        If the name cannot be a file's, or looks like a digest.
+    OutputError
+        If the file cannot be written.
+    """
+    if not _NAME.fullmatch(name) or _DIGEST.fullmatch(name):
+        raise ConfigError(
+            f"weights cannot be called {name!r}", expected="letters, digits, '-', '_' and '.', no digest"
+        )
+    folder = make_folder(store_folder())
+    digests = {n: _layer_digest(*layers[n]) for n in LAYERS if n in layers}
+    path = folder / f"{name}-{_digest_of_digests(digests)[:16]}.safetensors"
+    description = {
+        "format_version": FORMAT_VERSION,
+        "name": name,
+        "input": "RGB, 0..255, minus " + ", ".join(map(str, MEANS)),
+        "convention": convention,
+        "source": source,
+        "layers": digests,
+    }
+    write_bytes(path, _to_bytes(layers, json.dumps(description)))
+    return read_stored(path)
+
+
+def stored_weights() -> tuple[list[StoredWeights], list[DataError]]:
+    """List the store.
+
+    Returns
+    -------
+    found : list of StoredWeights
+        Sorted by file name.
+    problems : list of DataError
+        One for each file that cannot be used.
+    """
+    found, problems = [], []
+    for path in sorted(store_folder().glob("*.safetensors")):
+        try:
+            found.append(read_stored(path))
+        except DataError as error:
+            problems.append(error)
+    return found, problems
+
+
+def is_stored(path: str | os.PathLike[str]) -> bool:
+    """Say whether a file is one that `store_weights` wrote, perhaps a damaged one.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
+    Returns
+    -------
+    bool
+        False for files of any other kind.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or may not be read.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            head = read_header_bytes(file, size, path)
+            value = parse_json(head[8:].decode(), path)
+        except (DataError, UnicodeDecodeError):
+            return False
+    metadata = value.get("__metadata__") if isinstance(value, dict) else None
+    return isinstance(metadata, dict) and METADATA_KEY in metadata
+
+
+def read_stored(path: str | os.PathLike[str]) -> StoredWeights:
+    """Read what a file of weights says about itself.
+
+    Parameters
+    ----------
+    path : str or path
+        A file that `store_weights` wrote.
+
+    Returns
+    -------
+    StoredWeights
+        The description. Whether it is true shows when the layers are read.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged or no file of weights.
+    """
+    return _read_header(path)[0]
+
+
+def load_stored(path: str | os.PathLike[str], names: Collection[str] | None = None) -> Weights:
+    """Read layers from a file of weights.
+
+    Parameters
+    ----------
+    path : str or path
+        A file that `store_weights` wrote.
+    names : collection of str, optional
+        Which layers; all by default.
+
+    Returns
+    -------
+    Weights
+        They agree with their digests.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged or lacks a layer.
+    """
+    stored, tensors = _read_header(path)
+    wanted = [n for n in stored.layers if names is None or n in names]
+    absent = [n for n in names or () if n not in stored.layers]
+    if absent:
+        raise DataError(f"these weights lack {', '.join(absent)}", where=path)
+    layers: Layers = {}
+    with open_regular(path) as file:
+        for name in wanted:
+            parts = []
+            for kind in ("weight", "bias"):
+                tensor = tensors[f"{name}.{kind}"]
+                file.seek(tensor.begin)
+                data = file.read(tensor.end - tensor.begin)
+                if len(data) != tensor.end - tensor.begin:
+                    raise _damaged("it is cut short", path)
+                parts.append(np.frombuffer(data, "<f4").reshape(tensor.shape).astype(np.float32))
+            layers[name] = (parts[0], parts[1])
+            if _layer_digest(*layers[name]) != stored.layers[name]:
+                raise _damaged(f"the checksum of {name} does not fit its values", path)
+    return Weights(_digest_of_digests({n: stored.layers[n] for n in wanted}), layers)
+
+
+def find_weights(name_or_digest: str, names: Collection[str] | None = None) -> Weights:
+    """Read weights from the store.
+
+    Parameters
+    ----------
+    name_or_digest : str
+        A name given at the import; or the digest of a stored file, or of the layers `names` of it, or the
+        first 8 or more digits of either.
+    names : collection of str, optional
+        Which layers; all by default.
+
+    Returns
+    -------
+    Weights
+        Just these layers; the digest is that of these layers.
+
+    Raises
+    ------
+    ConfigError
+        If different weights have that name.
+    DataError
+        If there are none, if they lack a layer, or are damaged.
+    """
+    found, problems = stored_weights()
+    if _DIGEST.fullmatch(name_or_digest):
+        fitting = [s for s in found if _has_digest(s, name_or_digest, names)]
+    else:
+        fitting = [s for s in found if s.name == name_or_digest]
+    if not fitting:
+        raise _not_found(name_or_digest, names, found, problems)
+    complete = [s for s in fitting if names is None or s.digest_of(names)]
+    if not complete:
+        lacking = [n for n in names or () if n not in fitting[0].layers]
+        raise DataError(
+            f"the weights {name_or_digest!r} lack {', '.join(lacking)}",
+            where=fitting[0].path,
+            expected=", ".join(names or ()),
+            hint="import a file that has these layers: lstm2d weights import FILE",
+        )
+    if len({s.digest if names is None else s.digest_of(names) for s in complete}) > 1:
+        raise ConfigError(
+            f"different weights are called {name_or_digest!r}",
+            where=store_folder(),
+            expected="one of the digests " + ", ".join(s.digest[:16] for s in complete),
+            hint="set model.weights to a digest, or delete a file",
+        )
+    return load_stored(complete[0].path, names)
+
+
+def _has_digest(stored: StoredWeights, digest: str, names: Collection[str] | None) -> bool:
+    part = stored.digest_of(names) if names is not None else None
+    return stored.digest.startswith(digest) or (part is not None and part.startswith(digest))
+
+
+def _not_found(
+    wanted: str, names: Collection[str] | None, found: list[StoredWeights], problems: list[DataError]
+) -> DataError:
+    layers = [n for n in LAYERS if n in names] if names else []
+    what = f"weights {wanted!r} are not here" + (f" (layers {', '.join(layers)})" if layers else "")
+    if problems:
+        what += f"; {len(problems)} damaged in the store"
+    known = ", ".join(sorted({f"{s.name} ({s.digest[:16]})" for s in found})) or "nothing was imported yet"
+    hint = "lstm2d weights import FILE"
+    return DataError(what, where=store_folder(), expected=f"imported weights; there: {known}", hint=hint)
+
+
+def _to_bytes(layers: Layers, description: str) -> bytes:
+    from safetensors.numpy import save
+
+    tensors = {}
+    for name, (filters, bias) in layers.items():
+        # safetensors writes the memory of a transposed array without looking at its strides
+        tensors[f"{name}.weight"] = np.ascontiguousarray(filters, dtype="<f4")
+        tensors[f"{name}.bias"] = np.ascontiguousarray(bias, dtype="<f4")
+    return save(tensors, metadata={METADATA_KEY: description})
+
+
+def _read_header(path: str | os.PathLike[str]) -> tuple[StoredWeights, dict[str, TensorInfo]]:
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        tensors, metadata = parse_tensors(read_header_bytes(file, size, path), size, path)
+    if METADATA_KEY not in metadata:
+        raise DataError("this is no file of imported weights", where=path, hint="lstm2d weights import FILE")
+    value = parse_json(metadata[METADATA_KEY], path)
+    if not isinstance(value, dict) or value.get("format_version") != FORMAT_VERSION:
+        raise _damaged("its description is of another version", path)
+    texts = {key: v for key in ("name", "convention", "source") if isinstance(v := value.get(key), str)}
+    digests = value.get("layers")
+    if len(texts) != 3 or not isinstance(digests, dict) or not set(digests) <= set(LAYERS):
+        raise _damaged("its description is not complete", path)
+    layers = {n: d for n in LAYERS if isinstance(d := digests.get(n), str)}
+    for layer in layers:
+        shape = LAYERS[layer]
+        for kind, expected in (("weight", shape), ("bias", shape[3:])):
+            tensor = tensors.get(f"{layer}.{kind}")
+            if tensor is None or tensor.shape != expected or tensor.dtype != "<f4":
+                raise _damaged(f"layer {layer} is missing or has a wrong shape", path)
+    return StoredWeights(
+        Path(path), size, texts["name"], texts["convention"], texts["source"], layers
+    ), tensors
+
+
+def _damaged(reason: str, path: object) -> DataError:
+    error = damaged(reason, path)
+    return DataError(error.what, where=path, hint="import it again: lstm2d weights import FILE")
+
+
+def _layer_digest(filters: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
+    digest = hashlib.sha256(repr(tuple(filters.shape)).encode())
+    for values in (filters, bias):
+        digest.update(np.ascontiguousarray(values, dtype="<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _digest_of_digests(digests: Mapping[str, str]) -> str:
+    text = "".join(f"{name} {digests[name]}\n" for name in LAYERS if name in digests)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,83 @@
+"""`lstm2d weights` from the outside."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from lstm2d.io.vgg16 import LAYERS
+
+NAMES = ["conv1_1", "conv1_2", "conv2_1"]
+
+
+@pytest.fixture
+def file(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a file with three layers."""
+    monkeypatch.setenv("LSTM2D_DATA", str(tmp_path / "data"))
+    arrays = {}
+    for name in NAMES:
+        rows, columns, channels, width = LAYERS[name]
+        arrays[f"{name}.weight"] = rng.standard_normal((width, channels, rows, columns)).astype(np.float32)
+        arrays[f"{name}.bias"] = rng.standard_normal(width).astype(np.float32)
+    path = tmp_path / "given.safetensors"
+    path.write_bytes(safetensors.numpy.save(arrays))
+    return path
+
+
+def test_import_and_list(lstm2d: Callable, file: Path, tmp_path: Path) -> None:
+    ran = lstm2d("weights", "list", "--json")
+    assert (ran.code, ran.json["weights"]) == (0, [])
+    out = tmp_path / "vgg16.safetensors"
+    ran = lstm2d("weights", "import", file, "-o", out, "--json")
+    assert ran.code == 0
+    assert ran.json["layers"] == NAMES
+    assert ran.json["missing"] == [n for n in LAYERS if n not in NAMES]
+    assert ran.json["convention"] == "caffe"
+    stored = Path(ran.json["path"])
+    assert stored.parent == tmp_path / "data/weights"
+    assert out.read_bytes() == stored.read_bytes()
+    digest = ran.json["digest"]
+    # what was written can be imported again, and is the same
+    assert lstm2d("weights", "import", out, "--json").json["digest"] == digest
+    (listed,) = lstm2d("weights", "list", "--json").json["weights"]
+    assert (listed["digest"], listed["name"], listed["layers"]) == (digest, "vgg16", NAMES)
+
+
+def test_for_people(lstm2d: Callable, file: Path) -> None:
+    assert "no weights were imported yet" in lstm2d("weights", "list").out
+    ran = lstm2d("weights", "import", file)
+    assert "conv1_1, conv1_2, conv2_1" in ran.out
+    assert "BGR" in ran.out
+    assert max(map(len, ran.out.splitlines()[:6])) <= 80
+    ran = lstm2d("weights", "import", file, "--convention", "rgb", "--name", "other")
+    assert "RGB, 0..255" in ran.out
+    lines = lstm2d("weights", "list").out.splitlines()
+    assert len(lines) == 3
+    assert all("conv1_1 ... conv2_1" in line for line in lines[1:])
+
+
+def test_failures(lstm2d: Callable, file: Path, tmp_path: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+    ran = lstm2d("weights", "import", file)
+    assert ran.code == 3
+    assert str(file) in ran.err
+    assert lstm2d("weights", "list", "--json").json["weights"] == []
+    assert lstm2d("weights", "import", tmp_path / "none").code == 3
+
+
+def test_name_and_place(lstm2d: Callable, file: Path, tmp_path: Path) -> None:
+    assert lstm2d("weights", "import", file, "--name", "../up").code == 2
+    assert lstm2d("weights", "import", file, "-o", tmp_path / "no" / "folder").code == 5
+
+
+def test_a_damaged_file_in_the_store_is_told(lstm2d: Callable, file: Path, tmp_path: Path) -> None:
+    lstm2d("weights", "import", file)
+    bad = tmp_path / "data/weights/bad.safetensors"
+    bad.write_bytes(b"nothing")
+    ran = lstm2d("weights", "list", "--json")
+    assert ran.code == 0
+    assert ran.json["damaged"] == [str(bad)]
+    assert len(ran.json["weights"]) == 1
+    assert "Warning" in ran.err
