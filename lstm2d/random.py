@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     HOLD_OUT = 4
     SYNTH = 5
     DROPOUT = 6
+    CROP = 7
 
 
 def generator(seed: int, epoch: int, sample: int, purpose: Purpose, part: int = 0) -> np.random.Generator:

@@ -61,6 +61,7 @@ def test_purposes_keep_their_numbers() -> None:
         ("HOLD_OUT", 4),
         ("SYNTH", 5),
         ("DROPOUT", 6),
+        ("CROP", 7),
     ]
 
 

@@ -86,6 +86,12 @@ def section_problems(
     for item in error.errors(include_url=False):
         name = str(item["loc"][0]) if item["loc"] else ""
         key = f"{prefix}{name}".rstrip(".")
+        if len(item["loc"]) > 1 and (inner := tables_in(section, name)):
+            key = ".".join([key, *map(str, item["loc"][1:])])
+            field = inner.get(str(item["loc"][-1])) if len(item["loc"]) > 2 else None
+            expected = allowed(field) if field else "a table of " + " and ".join(inner)
+            lines[key] = f"{shown(key, item['input'])}{place(key, places)}: expected {expected}"
+            continue
         if key in lines:  # a union reports each of its parts
             continue
         where = place(key, places)
@@ -103,6 +109,14 @@ def section_problems(
                 key = f"{key}[{item['loc'][1]}]"
             lines[key] = f"{shown(key, value)}{where}: expected {expected}"
     return list(lines.values())
+
+
+def tables_in(section: type[BaseModel], name: str) -> dict[str, FieldInfo]:
+    """Return the fields of the tables inside a key; none where the key has no tables in it."""
+    field = section.model_fields.get(name)
+    if field is None or get_origin(field.annotation) is not dict:
+        return {}
+    return dict(getattr(get_args(field.annotation)[1], "model_fields", {}))
 
 
 def shown(key: str, value: Any) -> str:

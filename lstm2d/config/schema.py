@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from math import prod
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -146,6 +147,41 @@ class NReNetSection(ReNetSection):
         return features
 
 
+class GroupSection(Section):
+    """``[train.groups.PART]``: how the parameters of a part of the network are trained."""
+
+    rate: NonNegative = 1.0
+    frozen: bool = False
+
+
+def group_tables(groups: Mapping[str, Any], part: str = "") -> dict[str, Any]:
+    """Return the tables of ``[train.groups]`` by the names of their parts.
+
+    Parameters
+    ----------
+    groups : mapping
+        Tables, some of them nested: in TOML and in ``--set`` a dot inside a part's name opens a table.
+    part : str, optional
+        The part that this table is inside.
+
+    Returns
+    -------
+    dict of str to dict
+        ``{"lstm": {"0": {"rate": 2}}}`` and ``{"lstm.0": {"rate": 2}}`` both give the second.
+    """
+    found: dict[str, Any] = {}
+    for key, value in groups.items():
+        name = f"{part}.{key}" if part else key
+        if part and not isinstance(value, Mapping):
+            found.setdefault(part, {})[key] = value
+        elif isinstance(value, Mapping):
+            for inner, table in group_tables(value, name).items() or [(name, {})]:
+                found[inner] = {**found.get(inner, {}), **table}
+        else:
+            found[name] = value
+    return found
+
+
 class TrainSection(Section):
     """``[train]``: how the weights are found."""
 
@@ -167,14 +203,28 @@ class TrainSection(Section):
     max_time: Annotated[str, Field(description=f'"" or {DURATIONS}')] = ""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     flip: bool = True
+    crop: list[Annotated[int, Field(ge=1, le=8192)]] = []
     scale_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     brightness_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    groups: dict[str, GroupSection] = {}
     class_weights: Literal["none", "median_frequency", "inverse"] | list[NonNegative] = "none"
     average: Fraction = 0.0
     validate_every: Annotated[int, Field(ge=1)] = 1
     patience: Annotated[int, Field(ge=0)] = 0
     select: Literal["pixel_accuracy", "class_accuracy", "mean_iou"] = "pixel_accuracy"
     checkpoint_minutes: NonNegative = 5.0
+
+    @field_validator("crop")
+    @classmethod
+    def _whole_images_or_a_size(cls, crop: list[int]) -> list[int]:
+        if len(crop) not in (0, 2):
+            raise ValueError("no value, for whole images, or 2: rows, columns")
+        return crop
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _named_by_part(cls, groups: Any) -> Any:
+        return group_tables(groups) if isinstance(groups, dict) else groups
 
     @field_validator("step_at")
     @classmethod

@@ -131,6 +131,35 @@ def random_flip(
     return flip(image, labels) if rng.random() < 0.5 else (image, labels)
 
 
+def random_crop(
+    image: NDArray[Scalar], labels: NDArray[np.uint8], rng: np.random.Generator, *, size: Sequence[int]
+) -> tuple[NDArray[Scalar], NDArray[np.uint8]]:
+    """Cut out a part at a random place; an image that is smaller is reflected, as often as it takes.
+
+    Parameters
+    ----------
+    image : array of shape (H, W, C)
+        Image, not empty.
+    labels : array of shape (H, W), uint8
+        Its labels.
+    rng : numpy.random.Generator
+        Draws the place; of a smaller image, where in the result it lies.
+    size : sequence of two int
+        Rows and columns of the result.
+
+    Returns
+    -------
+    image, labels : array
+        Of that size, contiguous. The reflection does not repeat the row or column at the edge.
+    """
+    rows, columns = (
+        _reflected(int(rng.integers(min(0, have - want), max(0, have - want), endpoint=True)), want, have)
+        for have, want in zip(labels.shape, size, strict=True)
+    )
+    place = np.ix_(rows, columns)
+    return image[place], labels[place]
+
+
 def random_scale(
     image: NDArray[Any], labels: NDArray[np.uint8], rng: np.random.Generator, *, amount: float
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -197,6 +226,13 @@ def random_color(image: NDArray[Any], rng: np.random.Generator, *, amount: float
     result *= scale.astype(np.float32)
     result += offset.astype(np.float32)
     return np.clip(result, 0, 255, out=result)
+
+
+def _reflected(start: int, count: int, size: int) -> NDArray[np.intp]:
+    """Return where `count` positions from `start` on lie in an axis of `size`, reflected at its two ends."""
+    period = max(1, 2 * (size - 1))
+    place = np.arange(start, start + count) % period
+    return np.minimum(place, period - place) if size > 1 else np.zeros(count, np.intp)
 
 
 def _missing(array: NDArray[Any], multiple: int) -> tuple[int, int]:

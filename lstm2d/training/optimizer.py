@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,8 +48,8 @@ class Optimizer(ABC):
     average : float, default 0.0
         Decay of the running mean of the weights, in [0, 1); 0 keeps none.
     groups : mapping of str to Group, optional
-        Name of a parameter, or of the part of the network that it belongs to, to its treatment. The longest
-        name that fits decides. `requires_grad` of frozen parameters becomes False.
+        Name of a parameter, or of a part of the network that it belongs to, to its treatment, see `belongs`.
+        The longest name that fits decides. `requires_grad` of frozen parameters becomes False.
 
     Raises
     ------
@@ -233,7 +234,31 @@ class Optimizer(ABC):
         return vector[start:stop].reshape(self.parameters[name].data.shape)
 
 
+def belongs(name: str, part: str) -> bool:
+    """Tell whether a parameter is, or belongs to, a part of the network.
+
+    Parameters
+    ----------
+    name : str
+        Name of a parameter, such as "backbone.conv1_2.weight".
+    part : str
+        One step or several of that way, from anywhere on it: "backbone", "conv1_2", "conv1_2.weight". A block
+        is named without the numbers of its layers: "conv1".
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
+    return re.search(rf"(?:^|\.){re.escape(part)}(?:_\d+)?(?:\.|$)", name) is not None
+
+
+def is_frozen(name: str, groups: Mapping[str, Group]) -> bool:
+    """Tell whether a parameter stays as it is."""
+    key = _longest(name, groups)
+    return key is not None and groups[key].frozen
+
+
 def _longest(name: str, groups: Mapping[str, Group]) -> str | None:
-    """Return the longest key that is `name` or a part of the network around it."""
-    fitting = [key for key in groups if name == key or name.startswith(f"{key}.")]
-    return max(fitting, key=len, default=None)
+    """Return the longest key that a parameter belongs to."""
+    return max((key for key in groups if belongs(name, key)), key=len, default=None)

@@ -19,7 +19,7 @@ from lstm2d.training.adadelta import Adadelta
 from lstm2d.training.checkpoint import Checkpoint, load_newest
 from lstm2d.training.events import Event, Report, silent
 from lstm2d.training.features import FrozenFeatures
-from lstm2d.training.optimizer import Optimizer
+from lstm2d.training.optimizer import Group, Optimizer, belongs, is_frozen
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.sgd import SGD
@@ -109,18 +109,19 @@ def prepare(
     Raises
     ------
     ConfigError
-        If `init_from` has other classes or another architecture.
+        If `init_from` has other classes or another architecture, or a group names no part of the network.
     DataError
         If the data cannot be used, or is not what the run began with, or there is no valid checkpoint.
     """
     checkpoint = newest_checkpoint(folder, report) if resume else None
     rng = generator(config.train.seed, 0, 0, Purpose.INIT)
     network = build(config.model, len(dataset.classes), rng)
+    groups = parameter_groups(config.train, network)
     data = TrainingData(config, dataset, network.stride)
     if checkpoint is None and init_from is not None:
         start_from(init_from, network, data, config.data)
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
-    optimizer = make_optimizer(config.train, trained)
+    optimizer = make_optimizer(config.train, trained, groups)
     features, limit = FrozenFeatures(network), parse_duration(config.train.max_time)
     run = Prepared(config, folder, data, network, features, optimizer, Progress(), limit, resume)
     if checkpoint is not None:
@@ -145,7 +146,47 @@ def stored_arrays(network: Network) -> dict[str, FloatArray]:
     return {name: values for name, values in arrays.items() if name not in network.imported}
 
 
-def make_optimizer(train: TrainSection, parameters: Mapping[str, Tensor]) -> Optimizer:
+def parameter_groups(train: TrainSection, network: Network) -> dict[str, Group]:
+    """Return how the parts of a network are trained.
+
+    Parameters
+    ----------
+    train : TrainSection
+        Its `groups` name parts of the network.
+    network : Network
+        As it was built.
+
+    Returns
+    -------
+    dict of str to Group
+        As `Optimizer` takes them; without parts that are frozen anyway.
+
+    Raises
+    ------
+    ConfigError
+        If a name is no part's, or the network trains nothing in it, or nothing at all is left to train.
+    """
+    names = [name for name, _ in network.named_parameters()]
+    trained = [name for name, p in network.named_parameters() if p.requires_grad]
+    groups, wrong = {}, []
+    for part, group in train.groups.items():
+        if any(belongs(name, part) for name in trained):
+            groups[part] = Group(group.rate, group.frozen)
+        elif not any(belongs(name, part) for name in names):
+            wrong.append(f"{part} is no part of this network")
+        elif not group.frozen:
+            wrong.append(f"{part} is never trained in this network")
+    parts = {name[:dot] for name in trained for dot in range(len(name)) if name[dot] == "."}
+    if wrong:
+        raise ConfigError(f"train.groups: {'; '.join(wrong)}", expected=", ".join(sorted(parts)))
+    if all(is_frozen(name, groups) for name in trained):
+        raise ConfigError("train.groups freezes the whole network", expected="something left to train")
+    return groups
+
+
+def make_optimizer(
+    train: TrainSection, parameters: Mapping[str, Tensor], groups: Mapping[str, Group]
+) -> Optimizer:
     """Return the optimizer that a configuration asks for."""
     weight_decay, clip_norm, average = train.weight_decay, train.clip_norm, train.average
     if train.optimizer == "adadelta":
@@ -156,6 +197,7 @@ def make_optimizer(train: TrainSection, parameters: Mapping[str, Tensor]) -> Opt
             weight_decay=weight_decay,
             clip_norm=clip_norm,
             average=average,
+            groups=groups,
         )
     return SGD(
         parameters,
@@ -163,6 +205,7 @@ def make_optimizer(train: TrainSection, parameters: Mapping[str, Tensor]) -> Opt
         weight_decay=weight_decay,
         clip_norm=clip_norm,
         average=average,
+        groups=groups,
     )
 
 

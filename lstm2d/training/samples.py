@@ -19,6 +19,7 @@ from lstm2d.data.transforms import (
     pad_labels_to_multiple,
     pad_to_multiple,
     random_color,
+    random_crop,
     random_flip,
     random_scale,
 )
@@ -135,7 +136,7 @@ class TrainingData:
         Returns
         -------
         Example
-            Flipped, resized, recoloured as configured; normalised and padded.
+            Flipped, resized, recoloured, cut out as configured; normalised and padded.
         """
         train, sample = self.train, self.training[number]
         image: NDArray[Any]
@@ -148,21 +149,28 @@ class TrainingData:
                 image, labels = random_scale(image, labels, rng, amount=train.scale_jitter)
             if train.brightness_jitter:
                 image = random_color(image, rng, amount=train.brightness_jitter)
+        image = with_contrast(image, self.contrast)  # of the whole image, as prediction has it
+        if train.crop:
+            rng = generator(train.seed, epoch, number, Purpose.CROP)
+            image, labels = random_crop(image, labels, rng, size=train.crop)
         labels = pad_labels_to_multiple(labels, self.stride, ignore=self.ignore)
-        return Example(self.prepared(image), labels[np.newaxis], (self.name(number),))
+        return Example(self._normalised(image), labels[np.newaxis], (self.name(number),))
 
     @property
     def repeats(self) -> bool:
         """Whether an epoch shows the images of another one again, perhaps mirrored."""
-        return not (self.train.scale_jitter or self.train.brightness_jitter)
+        train = self.train
+        return not (train.crop or train.scale_jitter or train.brightness_jitter)
 
     def name(self, number: int) -> str:
         """Return the file of a training image, for messages."""
         return str(self.training[number].image_path)
 
     def prepared(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """Return an image as the network wants it, shape (1, H, W, 3)."""
-        image = with_contrast(image, self.contrast)
+        """Return a whole image as the network wants it, shape (1, H, W, 3)."""
+        return self._normalised(with_contrast(image, self.contrast))
+
+    def _normalised(self, image: NDArray[Any]) -> NDArray[np.float32]:
         return pad_to_multiple(normalise(image, self.mean, self.std), self.stride)[np.newaxis]
 
     def to_dict(self) -> dict[str, Any]:

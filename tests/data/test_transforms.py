@@ -13,6 +13,7 @@ from lstm2d.data.transforms import (
     pad_labels_to_multiple,
     pad_to_multiple,
     random_color,
+    random_crop,
     random_flip,
     random_scale,
 )
@@ -167,3 +168,49 @@ def test_order_of_an_epoch() -> None:
     assert first.tolist() != epoch_order(100, seed=3, epoch=1).tolist()
     assert first.tolist() != epoch_order(100, seed=4, epoch=0).tolist()
     assert epoch_order(0, seed=0, epoch=0).size == 0
+
+
+def numbered(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return an image that says where each pixel was, and labels that say the same."""
+    labels = np.arange(rows * columns, dtype=np.uint8).reshape(rows, columns)
+    return np.stack([labels, labels + 100, 255 - labels], axis=2), labels
+
+
+def test_crop_by_hand_with_reflection() -> None:
+    image, labels = numbered(1, 3)
+    places = set()
+    for seed in range(50):
+        cut, cut_labels = random_crop(image, labels, np.random.default_rng(seed), size=(2, 7))
+        np.testing.assert_array_equal(cut[..., 0], cut_labels)
+        np.testing.assert_array_equal(cut_labels[0], cut_labels[1])  # one row reflects onto itself
+        places.add(tuple(cut_labels[0].tolist()))
+    endless = [0, 1, 2, 1] * 4
+    assert places == {tuple(endless[k : k + 7]) for k in range(4)}
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 20), st.integers(1, 20), st.integers(0, 99))
+def test_crop_cuts_out_what_is_there_and_reflects_the_rest(
+    rows: int, columns: int, high: int, wide: int, seed: int
+) -> None:
+    image, labels = numbered(rows, columns)
+    cut, cut_labels = random_crop(image, labels, np.random.default_rng(seed), size=(high, wide))
+    assert cut.shape == (high, wide, 3)
+    assert cut_labels.shape == (high, wide)
+    assert cut.flags.c_contiguous
+    assert cut_labels.flags.c_contiguous
+    np.testing.assert_array_equal(cut[..., 0], cut_labels)
+    padding = [(max(0, high - rows),) * 2, (max(0, wide - columns),) * 2]
+    world = np.pad(labels, padding, mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(world, (high, wide))
+    assert (windows == cut_labels).all(axis=(2, 3)).any()
+    if high >= rows and wide >= columns:  # the whole image is in it
+        assert set(labels.ravel()) <= set(cut_labels.ravel())
+
+
+def test_every_place_is_drawn() -> None:
+    image, labels = numbered(4, 5)
+    found = {
+        int(random_crop(image, labels, np.random.default_rng(seed), size=(2, 3))[1][0, 0])
+        for seed in range(200)
+    }
+    assert found == {row * 5 + column for row in range(3) for column in range(3)}

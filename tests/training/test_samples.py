@@ -1,6 +1,7 @@
 """Which images a run sees, and what is measured on them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.stats import statistics
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.model_file import load_model
+from lstm2d.models import LSTM2DNetwork
+from lstm2d.tensor import Tensor
 from lstm2d.training.loop import train
 from lstm2d.training.samples import TrainingData
 from tests.training.runs import Configure, Stopper, digest
@@ -108,3 +111,56 @@ def test_contrast_comes_before_mean_and_deviation(dataset: Path, configure: Conf
     measured = TrainingData(configure("data.contrast=local"), folder, 3)
     np.testing.assert_allclose(measured.mean, np.concatenate(pixels).mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(measured.std, np.concatenate(pixels).std(axis=0), rtol=1e-4)
+
+
+def test_crops_are_of_one_size_and_validation_sees_whole_images(
+    dataset: Path, tmp_path: Path, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images of 9x12, 12x9, 10x10, 7x11 and 6x6 pixels become 8x10, padded to windows of 3."""
+    seen: dict[str, list[tuple[int, ...]]] = {"loss": [], "probabilities_from": []}
+    for name, shapes in seen.items():
+        real = getattr(LSTM2DNetwork, name)
+
+        def looking(
+            self: LSTM2DNetwork, z: Tensor, *args: Any, real: Any = real, shapes: Any = shapes, **kwargs: Any
+        ) -> Any:
+            shapes.append(z.shape)
+            return real(self, z, *args, **kwargs)
+
+        monkeypatch.setattr(LSTM2DNetwork, name, looking)
+    train(configure("train.crop=[8, 10]", "train.epochs=1"), dataset, tmp_path / "run")
+    assert seen["loss"] == [(1, 9, 12, 3)] * 5
+    assert seen["probabilities_from"] == [(1, 15, 9, 3), (1, 3, 6, 3)]  # 13x8 and 3x5, padded
+    config = configure("train.crop=[8, 10]", "train.batch=5", "train.epochs=1")
+    monkeypatch.setattr(LSTM2DNetwork, "joint", True)
+    train(config, dataset, tmp_path / "joint")
+    assert seen["loss"][5:] == [(5, 9, 12, 3)]
+
+
+def test_a_crop_depends_on_seed_epoch_and_image_alone(dataset: Path, configure: Configure) -> None:
+    overrides = ("train.crop=[4, 4]", "train.flip=false", "data.mean=[0, 0, 0]", "data.std=[1, 1, 1]")
+    data = TrainingData(configure(*overrides), DatasetFolder(dataset), 1)
+    again = TrainingData(configure(*overrides), DatasetFolder(dataset), 1)
+    other = TrainingData(configure(*overrides, "train.seed=1"), DatasetFolder(dataset), 1)
+    first = [data.example(1, epoch) for epoch in range(8)]
+    for epoch in reversed(range(8)):
+        np.testing.assert_array_equal(again.example(1, epoch).x, first[epoch].x)
+        np.testing.assert_array_equal(again.example(1, epoch).labels, first[epoch].labels)
+    assert len({example.x.tobytes() for example in first}) > 4
+    assert [other.example(1, epoch).x.tobytes() for epoch in range(8)] != [e.x.tobytes() for e in first]
+    image, labels = data.dataset.load(data.training[1])
+    for example in first:  # labels are cut out where the image is
+        spots = np.argwhere(
+            (np.lib.stride_tricks.sliding_window_view(image, (4, 4, 3))[:, :, 0] == example.x[0]).all(
+                (2, 3, 4)
+            )
+        )
+        assert any((labels[r : r + 4, c : c + 4] == example.labels[0]).all() for r, c in spots)
+    assert (data.repeats, TrainingData(configure(), DatasetFolder(dataset), 1).repeats) == (False, True)
+
+
+def test_contrast_is_that_of_the_whole_image(dataset: Path, configure: Configure) -> None:
+    given = ("data.mean=[0, 0, 0]", "data.std=[1, 1, 1]", "data.contrast=local", "train.flip=false")
+    whole = TrainingData(configure(*given), DatasetFolder(dataset), 1).example(0, 0).x[0]
+    part = TrainingData(configure(*given, "train.crop=[3, 3]"), DatasetFolder(dataset), 1).example(0, 0).x[0]
+    assert (np.lib.stride_tricks.sliding_window_view(whole, (3, 3, 3))[:, :, 0] == part).all((2, 3, 4)).any()
