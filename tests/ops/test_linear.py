@@ -65,6 +65,42 @@ def test_equals_numpy(rows: list[int], c_in: int, c_out: int, seed: int) -> None
     np.testing.assert_allclose(y, np.einsum("...i,io->...o", x, w) + b, rtol=1e-12, atol=1e-12)
 
 
+@settings(deadline=None, max_examples=80)
+@given(
+    positions=st.integers(1, 70) | st.integers(500, 1100),  # blocks of 512
+    c_in=st.integers(1, 70) | st.integers(380, 800),  # tiles of 12 rows, sums cut after 384
+    c_out=st.integers(1, 110),  # panels of 32 columns, the last one of any width
+    with_bias=st.booleans(),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_products_of_any_shape(
+    positions: int, c_in: int, c_out: int, with_bias: bool, dtype: type, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    shapes = [(2, positions, c_in), (c_in, c_out)] + with_bias * [(c_out,)]
+    arrays = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+    leaves = [Tensor(a, requires_grad=True) for a in arrays]
+    y = linear(*leaves)
+    grad_y = rng.standard_normal(y.shape).astype(dtype)
+    backward(y, grad_y)
+    x, w, *b = (a.astype(np.float64) for a in arrays)
+    g = grad_y.astype(np.float64)
+    expected = [x @ w + sum(b), g @ w.T, np.einsum("npi,npo->io", x, g), g.sum((0, 1))]
+    tolerance = 1e-5 if dtype is np.float32 else 1e-13
+    for got, wanted in zip([y.data, *(leaf.grad for leaf in leaves)], expected, strict=False):
+        assert got is not None
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=tolerance * (1 + np.abs(wanted).max()))
+
+
+def test_gradient_of_a_large_matrix(rng: np.random.Generator) -> None:
+    x, grad_y = rng.standard_normal((2, 530, 270)), rng.standard_normal((2, 530, 260))  # strips of 48 rows
+    weight = Tensor(np.zeros((270, 260)), requires_grad=True)
+    backward(linear(Tensor(x), weight), grad_y)
+    assert weight.grad is not None
+    np.testing.assert_allclose(weight.grad, np.einsum("npi,npo->io", x, grad_y), rtol=0, atol=1e-11)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 2e-5), (np.float64, 1e-12)])
 def test_backends_agree(backend: str, dtype: type, rtol: float, rng: np.random.Generator) -> None:

@@ -1,0 +1,35 @@
+"""Matrix products of row-major arrays of middling size, faster there than BLAS, without Python and without the GIL."""
+
+from cython cimport floating
+
+from lstm2d.kernels._cython.blas cimport matmul
+
+cdef extern from "gemm.h" nogil:
+    int gemm_f32(bint, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, const float*, Py_ssize_t, bint,
+                 const float*, float*, Py_ssize_t)
+    int gemm_f64(bint, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, const double*, Py_ssize_t, bint,
+                 const double*, double*, Py_ssize_t)
+
+
+cdef inline void product(
+    bint transpose_a, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t inner, const floating* a, Py_ssize_t lda,
+    const floating* b, Py_ssize_t ldb, bint add, const floating* bias, floating* c, Py_ssize_t ldc,
+) noexcept nogil:
+    """c (rows, columns) = op(a) b + (c if `add` else bias); ld is the distance of two rows in memory.
+
+    `bias`, a value for each column, may be NULL: zeros. BLAS multiplies for few columns, and where the processor
+    has no instructions for gemm.h.
+    """
+    cdef Py_ssize_t i, j
+    cdef int done
+    if floating is float:
+        done = gemm_f32(transpose_a, rows, columns, inner, a, lda, b, ldb, add, bias, c, ldc)
+    else:
+        done = gemm_f64(transpose_a, rows, columns, inner, a, lda, b, ldb, add, bias, c, ldc)
+    if done:
+        return
+    if bias and not add:
+        for i in range(rows):
+            for j in range(columns):
+                c[i * ldc + j] = bias[j]
+    matmul(transpose_a, False, rows, columns, inner, a, lda, b, ldb, <floating> (1 if add or bias else 0), c, ldc)
