@@ -1,8 +1,9 @@
 """Make a bundled model of a training run: add its test figures, what it was trained on and the terms of use.
 
-    python benchmarks/bundle_model.py RUN --data DIR --terms TEXT -o lstm2d/zoo/NAME.safetensors
+    python benchmarks/bundle_model.py RUN --data DIR --terms TEXT -o lstm2d/zoo/NAME.safetensors [--half]
 
 Labels the test split of DIR once, with the run's best weights, and stores the figures in the file.
+With --half the weights are rounded to half precision first: the figures are those of what is stored.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import dataclasses
 from pathlib import Path
 
 from lstm2d.data.folder import DatasetFolder
-from lstm2d.io.model_file import load_model, save_model
+from lstm2d.io.model_file import half_precision, load_model, save_model
 from lstm2d.predict import find_model
 from lstm2d.predict.evaluate import choose_samples, evaluate
 from lstm2d.predict.predictor import Predictor
@@ -27,9 +28,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="dataset folder with a test split")
     parser.add_argument("--split", default="test", help="the split to evaluate on")
     parser.add_argument("--terms", required=True, help="terms of use of the images and of the model")
+    parser.add_argument("--half", action="store_true", help="store the weights in half precision")
     parser.add_argument("-o", "--out", type=Path, required=True, help="file to write")
     args = parser.parse_args()
     model = load_model(find_model(str(args.run)))
+    if args.half:
+        model = half_precision(model)
     dataset = DatasetFolder(args.data)
     predictor = Predictor(model, source=args.run)
     _, samples = choose_samples(dataset, args.split)
@@ -37,7 +41,7 @@ def main() -> None:
     figures = {name: report[name] for name in FIGURES}
     figures["per_class"] = {name: row["accuracy"] for name, row in report["per_class"].items()}
     metrics = {**model.metrics, "test": figures}
-    save_model(args.out, dataclasses.replace(model, metrics=metrics, terms=args.terms))
+    save_model(args.out, dataclasses.replace(model, metrics=metrics, terms=args.terms), half=args.half)
     for name, value in figures.items():
         print(f"{name}: {value}")
 

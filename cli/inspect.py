@@ -8,10 +8,12 @@ import click
 
 from lstm2d.cli.models import figures_text, size_text
 from lstm2d.cli.output import Console, output_options, to_json
-from lstm2d.cli.tables import fields, shortened, text_table
+from lstm2d.cli.tables import fields, shortened, span, text_table
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from lstm2d.io.model_file import Imported
 
 
 @click.command(
@@ -54,6 +56,8 @@ def contents(path: Path) -> dict[str, Any]:
     DataError
         If the file is damaged.
     """
+    import numpy as np
+
     from lstm2d.io.model_file import load_model, read_header
 
     header = read_header(path)
@@ -73,7 +77,37 @@ def contents(path: Path) -> dict[str, Any]:
         "mean": model.mean,
         "std": model.std,
         "config": model.config,
-        "tensors": {name: {"shape": v.shape, "dtype": str(v.dtype)} for name, v in model.state.items()},
+        "imported": imported_table(model.imported),
+        "tensors": {
+            name: {"shape": t.shape, "dtype": np.dtype(t.dtype).name} for name, t in header.tensors.items()
+        },
+    }
+
+
+def imported_table(imported: Imported | None) -> dict[str, Any] | None:
+    """Return which layers of a published network a model file leaves out, and whether the user has them.
+
+    Parameters
+    ----------
+    imported : Imported or None
+        From the model file.
+
+    Returns
+    -------
+    dict or None
+        None where nothing is left out.
+    """
+    from lstm2d.io.weights import stored_weights
+
+    if imported is None:
+        return None
+    found, _ = stored_weights()
+    here = [str(s.path) for s in found if s.digest_of(imported.layers) == imported.digest]
+    return {
+        "digest": imported.digest,
+        "layers": imported.layers,
+        "parameters": imported.parameters,
+        "path": here[0] if here else None,
     }
 
 
@@ -108,6 +142,7 @@ def describe(values: dict[str, Any]) -> str:
         ("channel mean", ", ".join(f"{v:.3f}" for v in values["mean"])),
         ("channel deviation", ", ".join(f"{v:.3f}" for v in values["std"])),
         ("ignored label", str(values["ignore"])),
+        *needs(values["imported"]),
     ]
     classes = [
         [str(k), shortened(c["name"], 40), "#{:02x}{:02x}{:02x}".format(*c["color"])]
@@ -124,6 +159,26 @@ def describe(values: dict[str, Any]) -> str:
             text_table(["tensor", "shape", "type"], tensors, left=3),
         ]
     )
+
+
+def needs(imported: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Return the line about layers that a model file leaves out.
+
+    Parameters
+    ----------
+    imported : dict or None
+        From `imported_table`.
+
+    Returns
+    -------
+    list of (str, str)
+        Name and text, or nothing.
+    """
+    if imported is None:
+        return []
+    path = imported["path"]
+    place = f"found in {path}" if path else "not here yet: lstm2d weights import FILE"
+    return [("needs", f"{span(imported['layers'])} of VGG-16, digest {imported['digest'][:16]}; {place}")]
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

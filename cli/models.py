@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lstm2d.cli.output import Console, output_options
-from lstm2d.cli.tables import fields
+from lstm2d.cli.tables import fields, span
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +68,7 @@ def summary(path: Path) -> dict[str, Any]:
         "trained_on": model.trained_on,
         "terms": model.terms,
         "metrics": model.metrics,
+        "imported": None if model.imported is None else model.imported.layers,
     }
 
 
@@ -84,6 +85,7 @@ def describe(values: dict[str, Any]) -> str:
     str
         Indented, 80 columns at the most.
     """
+    needs = values["imported"] or ()
     return fields(
         [
             ("  trained on", values["trained_on"]),
@@ -93,6 +95,7 @@ def describe(values: dict[str, Any]) -> str:
             ("  preset", values["preset"]),
             ("  parameters", f"{values['parameters']:,}"),
             ("  size", size_text(values["bytes"])),
+            *([("  needs", f"{span(needs)} of VGG-16: lstm2d weights import FILE")] if needs else ()),
         ]
     )
 

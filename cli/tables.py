@@ -117,3 +117,28 @@ def columns(text: str) -> int:
 
 def _percent(value: int, total: int) -> str:
     return f"{100 * value / total:.1f}" if total else "-"
+
+
+def span(layers: Sequence[str]) -> str:
+    """Return layers in few words: the first and the last where none between is missing.
+
+    Parameters
+    ----------
+    layers : sequence of str
+        Names, in the order of the network.
+
+    Returns
+    -------
+    str
+        "conv1_1 ... conv3_3", or how many there are.
+    """
+    from lstm2d.io.vgg16 import LAYERS
+
+    names = list(LAYERS)
+    if (
+        len(layers) > 1
+        and layers[0] in names
+        and names[names.index(layers[0]) :][: len(layers)] == list(layers)
+    ):
+        return f"{layers[0]} ... {layers[-1]}"
+    return ", ".join(layers) if len(layers) <= 3 else f"{len(layers)} layers"

@@ -9,7 +9,7 @@ import click
 from lstm2d.cli.groups import SuggestingGroup
 from lstm2d.cli.models import size_text
 from lstm2d.cli.output import Console, output_options
-from lstm2d.cli.tables import fields, shortened, text_table
+from lstm2d.cli.tables import fields, shortened, span, text_table
 
 if TYPE_CHECKING:
     from lstm2d.io.weights import StoredWeights
@@ -106,7 +106,7 @@ def list_weights(console: Console) -> None:
     for problem in problems:
         console.warn(str(problem))
     rows = [
-        [s.name, s.digest[:16], span(list(s.layers)), size_text(s.size), shortened(s.source, 30)]
+        [s.name, s.digest[:16], span(tuple(s.layers)), size_text(s.size), shortened(s.source, 30)]
         for s in found
     ]
     table = text_table(["name", "digest", "layers", "size", "imported from"], rows, left=5)
@@ -142,24 +142,3 @@ def as_table(stored: StoredWeights) -> dict[str, Any]:
         "path": str(stored.path),
         "bytes": stored.size,
     }
-
-
-def span(layers: list[str]) -> str:
-    """Return layers in few words: the first and the last where none between is missing.
-
-    Parameters
-    ----------
-    layers : list of str
-        Names, in the order of the network.
-
-    Returns
-    -------
-    str
-        "conv1_1 ... conv3_3", or how many there are.
-    """
-    from lstm2d.io.vgg16 import LAYERS
-
-    names = list(LAYERS)
-    if len(layers) > 1 and names[names.index(layers[0]) :][: len(layers)] == layers:
-        return f"{layers[0]} ... {layers[-1]}"
-    return ", ".join(layers) if len(layers) <= 3 else f"{len(layers)} layers"

@@ -270,7 +270,9 @@ def load_stored(path: str | os.PathLike[str], names: Collection[str] | None = No
     return Weights(_digest_of_digests({n: stored.layers[n] for n in wanted}), layers)
 
 
-def find_weights(name_or_digest: str, names: Collection[str] | None = None) -> Weights:
+def find_weights(
+    name_or_digest: str, names: Collection[str] | None = None, *, partial: bool = False
+) -> Weights:
     """Read weights from the store.
 
     Parameters
@@ -280,6 +282,8 @@ def find_weights(name_or_digest: str, names: Collection[str] | None = None) -> W
         first 8 or more digits of either.
     names : collection of str, optional
         Which layers; all by default.
+    partial : bool, default False
+        Whether some of them may be missing.
 
     Returns
     -------
@@ -300,6 +304,9 @@ def find_weights(name_or_digest: str, names: Collection[str] | None = None) -> W
         fitting = [s for s in found if s.name == name_or_digest]
     if not fitting:
         raise _not_found(name_or_digest, names, found, problems)
+    if partial and names is not None:
+        held = {n for s in fitting for n in s.layers}
+        names = [n for n in names if n in held]
     complete = [s for s in fitting if names is None or s.digest_of(names)]
     if not complete:
         lacking = [n for n in names or () if n not in fitting[0].layers]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.errors import ConfigError
-from lstm2d.models.imported import load_imported
+from lstm2d.models.imported import import_weights, load_imported, restore_imported
 from lstm2d.models.lstm2d import LSTM2DConfig, LSTM2DNetwork
 from lstm2d.models.n_renet import NReNetConfig, NReNetNetwork
 from lstm2d.models.network import Network
@@ -26,8 +26,10 @@ __all__ = [
     "ReSegConfig",
     "ReSegNetwork",
     "build",
+    "import_weights",
     "load_imported",
     "model_config",
+    "restore_imported",
 ]
 
 ModelConfig = LSTM2DConfig | ReSegConfig | NReNetConfig

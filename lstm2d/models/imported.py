@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lstm2d.errors import DataError
+from lstm2d.io.model_description import Imported
+from lstm2d.io.weights import find_weights, weights_digest
 from lstm2d.models.network import Network
 from lstm2d.models.vgg import VGG16
 from lstm2d.tensor import FloatArray
@@ -64,3 +66,82 @@ def load_imported(
         for p, values in zip(parts[name], layers[name], strict=True):
             p.data[...] = values
     return absent
+
+
+def import_weights(network: Network, name_or_digest: str) -> tuple[Imported | None, list[str]]:
+    """Set the layers of a network's backbone from the user's store, before training.
+
+    Parameters
+    ----------
+    network : Network
+        Its other layers stay as they are. A network without a backbone stays as it is.
+    name_or_digest : str
+        Which weights: option `weights` of the network; "" for none.
+
+    Returns
+    -------
+    imported : Imported or None
+        What a model file of this network leaves out; None for nothing.
+    absent : list of str
+        Layers of the backbone that were not set and are trained from random values.
+
+    Raises
+    ------
+    ConfigError
+        If different weights in the store have that name.
+    DataError
+        If there are no such weights, or they lack a layer that is never trained.
+    """
+    if network.backbone is None or not name_or_digest:
+        return None, []
+    found = find_weights(name_or_digest, network.backbone.names, partial=True)
+    absent = load_imported(network, found.layers, source=f"weights {name_or_digest!r}")
+    names = imported_layers(network)
+    if not names:
+        return None, absent
+    digest = weights_digest({name: found.layers[name] for name in names})
+    return Imported(digest, names, network.imported), absent
+
+
+def restore_imported(network: Network, imported: Imported | None, *, source: object) -> None:
+    """Set the layers that a model file leaves out.
+
+    Parameters
+    ----------
+    network : Network
+        The network of the file.
+    imported : Imported or None
+        What the file leaves out.
+    source : object
+        The file, for messages.
+
+    Raises
+    ------
+    DataError
+        If the weights are not in the user's store, or the file leaves out something else than the network.
+    """
+    names = imported_layers(network)
+    left_out = ((), ()) if imported is None else (imported.layers, imported.parameters)
+    if left_out != (names, network.imported):
+        raise DataError(
+            "the model file is damaged (it leaves out other layers than its network)",
+            where=source,
+            expected=", ".join(names) or "none",
+        )
+    if imported is not None:
+        try:
+            load_imported(network, find_weights(imported.digest, names).layers)
+        except DataError as error:
+            raise DataError(
+                f"the model needs {', '.join(names)} of VGG-16, {error.what}",
+                where=source,
+                expected=f"weights with the digest {imported.digest}",
+                hint=error.hint,
+            ) from error
+
+
+def imported_layers(network: Network) -> tuple[str, ...]:
+    """Return the layers of the backbone that a model file leaves out, first to last."""
+    if network.backbone is None:
+        return ()
+    return tuple(name for name in network.backbone.names if f"backbone.{name}.weight" in network.imported)

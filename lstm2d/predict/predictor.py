@@ -14,7 +14,7 @@ from lstm2d.errors import ConfigError, DataError, ShapeError
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image
 from lstm2d.io.model_file import ModelFile, load_model
-from lstm2d.models import ModelConfig, Network, build, model_config
+from lstm2d.models import ModelConfig, Network, build, model_config, restore_imported
 from lstm2d.predict.zoo import find_model
 from lstm2d.tensor import Tensor
 
@@ -44,7 +44,8 @@ class Predictor:
     Raises
     ------
     DataError
-        If the model's configuration and its parameters do not fit each other.
+        If the model's configuration and its parameters do not fit each other, or the imported weights that it
+        needs are not in the user's store.
 
     Notes
     -----
@@ -177,7 +178,10 @@ def _network(model: ModelFile, source: object) -> Network:
         config = model_config(model.config["model"])
         _refuse_other_size(config, model)
         network = build(config, len(model.classes), np.random.default_rng(0), channels=CHANNELS)
-        network.load_state_dict(model.state)
+        differing = network.load_state_dict(model.state, strict=False)
+        names = [name for name in differing.missing if name not in network.imported]
+        if names or differing.unexpected:
+            raise DataError(f"it has other parameters: {', '.join([*names, *differing.unexpected][:4])}")
     except DataError as e:
         raise DataError(f"the model file is damaged ({e.what})", where=source) from e
     except (ConfigError, KeyError, TypeError, ValueError, OverflowError) as e:
@@ -187,6 +191,7 @@ def _network(model: ModelFile, source: object) -> Network:
         ) from e
     if len(model.mean) != CHANNELS:
         raise DataError(f"the model is for images of {len(model.mean)} channels", where=source, expected="3")
+    restore_imported(network, model.imported, source=source)
     return network
 
 

@@ -15,7 +15,7 @@ from lstm2d.config import RunConfig
 from lstm2d.data.batches import epoch_order
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import DivergedError, InterruptedRun
-from lstm2d.training.checkpoint import Checkpoint, newest_file, save_checkpoint
+from lstm2d.training.checkpoint import newest_file, save_checkpoint
 from lstm2d.training.events import Event, Report, silent
 from lstm2d.training.prepare import Prepared, prepare
 from lstm2d.training.recorder import Recorder
@@ -345,8 +345,7 @@ class Trainer:
         if not self.optimizer.is_finite():
             raise self.diverged("the weights are not finite", ["(any)"], "(all)")
         progress.seconds = self.seconds()
-        state = {"progress": progress.to_dict(), "data": self.data.to_dict()}
-        save_checkpoint(self.run.folder.checkpoints, progress.step, Checkpoint(self.run.tensors(), state))
+        save_checkpoint(self.run.folder.checkpoints, progress.step, self.run.checkpoint())
         self.saved = (progress.step, progress.epoch)
 
     def numbers(self) -> dict[str, Any]:

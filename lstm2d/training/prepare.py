@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lstm2d.config import DataSection, RunConfig, TrainSection, parse_duration
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError
-from lstm2d.io.model_file import load_model
-from lstm2d.models import Network, build
+from lstm2d.io.model_file import Imported, load_model
+from lstm2d.models import Network, build, import_weights, restore_imported
 from lstm2d.predict import find_model
 from lstm2d.random import Purpose, generator
 from lstm2d.tensor import FloatArray, Tensor
@@ -46,6 +46,8 @@ class Prepared:
         What its frozen part makes of images.
     optimizer : Optimizer
         Owns the parameters that are trained.
+    imported : Imported or None
+        Imported layers that are never trained: neither checkpoints nor the model file hold them.
     progress : Progress
         Where the run stands.
     seconds_limit : float
@@ -60,6 +62,7 @@ class Prepared:
     network: Network
     features: FrozenFeatures
     optimizer: Optimizer
+    imported: Imported | None
     progress: Progress
     seconds_limit: float
     resumed: bool
@@ -69,10 +72,13 @@ class Prepared:
         arrays = stored_arrays(self.network).items()
         return {name: values for name, values in arrays if name not in self.optimizer.parameters}
 
-    def tensors(self) -> dict[str, FloatArray]:
-        """Return all arrays that the next step depends on, for a checkpoint."""
+    def checkpoint(self) -> Checkpoint:
+        """Return all that the next step depends on."""
         untrained = {f"{UNTRAINED}{name}": values.copy() for name, values in self.untrained().items()}
-        return self.optimizer.state_dict() | untrained
+        state = {"progress": self.progress.to_dict(), "data": self.data.to_dict()}
+        if self.imported is not None:
+            state["imported"] = asdict(self.imported)
+        return Checkpoint(self.optimizer.state_dict() | untrained, state)
 
 
 def prepare(
@@ -117,16 +123,61 @@ def prepare(
     rng = generator(config.train.seed, 0, 0, Purpose.INIT)
     network = build(config.model, len(dataset.classes), rng)
     groups = parameter_groups(config.train, network)
+    imported = take_imported(config, network, folder, checkpoint, report)
     data = TrainingData(config, dataset, network.stride)
     if checkpoint is None and init_from is not None:
-        start_from(init_from, network, data, config.data)
+        start_from(init_from, network, data, config.data, imported)
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
     optimizer = make_optimizer(config.train, trained, groups)
     features, limit = FrozenFeatures(network), parse_duration(config.train.max_time)
-    run = Prepared(config, folder, data, network, features, optimizer, Progress(), limit, resume)
+    run = Prepared(config, folder, data, network, features, optimizer, imported, Progress(), limit, resume)
     if checkpoint is not None:
         restore(checkpoint, run)
     return run
+
+
+def take_imported(
+    config: RunConfig, network: Network, folder: RunFolder, checkpoint: Checkpoint | None, report: Report
+) -> Imported | None:
+    """Set the layers of a network that come from imported weights.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Names the weights.
+    network : Network
+        Its backbone gets them, if it has one.
+    folder : RunFolder
+        For messages.
+    checkpoint : Checkpoint or None
+        Of a run to resume: its own weights are taken, whatever the name means by now.
+    report : callable
+        Told which layers start at random values.
+
+    Returns
+    -------
+    Imported or None
+        The layers that are never trained.
+
+    Raises
+    ------
+    ConfigError
+        If different weights have that name.
+    DataError
+        If the weights are not in the user's store or lack a layer.
+    """
+    if checkpoint is not None:
+        try:
+            imported = Imported.from_json(checkpoint.state.get("imported"))
+        except ValueError as error:
+            raise DataError(f"the checkpoint is damaged ({error})", where=folder.checkpoints) from error
+        restore_imported(network, imported, source=folder.checkpoints)
+        return imported
+    imported, absent = import_weights(network, config.model.get("weights", ""))
+    if absent:
+        text = f"the imported weights lack {', '.join(absent)}: training starts them at random values"
+        report(Event("note", {"text": text}))
+    return imported
 
 
 def stored_arrays(network: Network) -> dict[str, FloatArray]:
@@ -244,7 +295,9 @@ def restore(checkpoint: Checkpoint, run: Prepared) -> None:
     run.progress = Progress.from_dict(checkpoint.state["progress"])
 
 
-def start_from(path: Path, network: Network, data: TrainingData, section: DataSection) -> None:
+def start_from(
+    path: Path, network: Network, data: TrainingData, section: DataSection, imported: Imported | None
+) -> None:
     """Take weights by name, channel mean and deviation from a model file.
 
     Parameters
@@ -257,11 +310,13 @@ def start_from(path: Path, network: Network, data: TrainingData, section: DataSe
         Its channel statistics are replaced: the weights expect those they were trained with.
     section : DataSection
         Its `mean` and `std`, where they are given, go before the model's.
+    imported : Imported or None
+        Layers that the network has from imported weights for good.
 
     Raises
     ------
     ConfigError
-        If the model has another number of classes or other parameters.
+        If the model has another number of classes, other parameters, or other imported weights.
     DataError
         If the file is no model.
     """
@@ -281,6 +336,14 @@ def start_from(path: Path, network: Network, data: TrainingData, section: DataSe
             where=path,
             expected="; ".join(wrong[:4]) + ("; ..." if len(wrong) > 4 else ""),
             hint="set [model] as in the file: `lstm2d inspect` shows it",
+        )
+    if model.imported != imported:
+        theirs = "none" if model.imported is None else model.imported.digest
+        raise ConfigError(
+            "--init-from was trained on other imported weights",
+            where=path,
+            expected="none" if imported is None else imported.digest,
+            hint=f"set model.weights as there; the file says {theirs}",
         )
     network.load_state_dict(model.state, strict=False)
     data.mean = data.mean if section.mean else model.mean

@@ -93,5 +93,6 @@ def save_model(run: Prepared, metrics: dict[str, Any]) -> None:
         metrics={"validation": metrics, "step": run.progress.step},
         trained_on=f"{data.dataset.name}, {split}: {len(data.training)} images",
         terms="",
+        imported=run.imported,
     )
     write_model(run.folder.model, model)

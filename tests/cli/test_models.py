@@ -36,6 +36,7 @@ def test_models_json(lstm2d: Callable, small_zoo: Path) -> None:
                 "trained_on": "nothing: weights set by hand",
                 "terms": "free for all",
                 "metrics": {"test": {"pixel_accuracy": 0.5, "class_accuracy": 0.25, "mean_iou": 0.125}},
+                "imported": None,
             }
         ]
     }
@@ -127,3 +128,32 @@ def test_names_in_a_model_cannot_steer_the_terminal(
     assert ran.code == 0
     assert "\x1b" not in ran.out
     assert "\\x1b[2Jgone" in ran.out
+
+
+def test_what_a_model_leaves_out(
+    lstm2d: Callable, small_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    import numpy as np
+
+    from lstm2d.io.model_file import Imported, save_model
+    from lstm2d.io.weights import store_weights, weights_digest
+
+    monkeypatch.setenv("LSTM2D_DATA", str(tmp_path / "data"))
+    layers = {"conv1_1": (np.ones((3, 3, 3, 64), np.float32), np.ones(64, np.float32))}
+    imported = Imported(weights_digest(layers), ("conv1_1",), ("backbone.conv1_1.weight",))
+    save_model(small_zoo, replace(load_model(small_zoo), imported=imported))
+    assert "conv1_1 of VGG-16: lstm2d weights import FILE" in lstm2d("models").out
+    assert lstm2d("models", "--json").json["models"][0]["imported"] == ["conv1_1"]
+    ran = lstm2d("inspect", "mini")  # needs no weights
+    assert ran.code == 0
+    assert f"conv1_1 of VGG-16, digest {imported.digest[:16]}; not here yet" in " ".join(ran.out.split())
+    assert lstm2d("inspect", "mini", "--json").json["imported"]["path"] is None
+    path = store_weights(layers, name="any", convention="rgb", source="f").path
+    assert lstm2d("inspect", "mini", "--json").json["imported"] == {
+        "digest": imported.digest,
+        "layers": ["conv1_1"],
+        "parameters": ["backbone.conv1_1.weight"],
+        "path": str(path),
+    }

@@ -1,0 +1,300 @@
+"""What a model file says beside its numbers, and the JSON text that says it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from lstm2d.errors import DataError
+from lstm2d.io.classes import MAX_CLASSES, ClassInfo
+from lstm2d.io.safetensors_header import Json, broken, parse_json
+
+FORMAT_VERSION = 2
+PLAIN_VERSION = 1  # of files that leave nothing out and hold no float16
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Layers of a published network that a model file leaves out.
+
+    Parameters
+    ----------
+    digest : str
+        SHA-256 over these layers, see `lstm2d.io.weights`.
+    layers : tuple of str
+        Their names in the published network.
+    parameters : tuple of str
+        Names of the model's parameters that hold them.
+    """
+
+    digest: str
+    layers: tuple[str, ...]
+    parameters: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, value: Json) -> Imported | None:
+        """Read what `dataclasses.asdict` of it is in JSON.
+
+        Parameters
+        ----------
+        value : object
+            From a file.
+
+        Returns
+        -------
+        Imported or None
+            None for None.
+
+        Raises
+        ------
+        ValueError
+            If the value is anything else.
+        """
+        if value is None:
+            return None
+        if not isinstance(value, dict) or set(value) != {"digest", "layers", "parameters"}:
+            raise ValueError("it does not say what it leaves out")
+        if not isinstance(value["digest"], str) or not _DIGEST.fullmatch(value["digest"]):
+            raise ValueError("it leaves layers out without a digest")
+        return cls(value["digest"], _texts(value["layers"]), _texts(value["parameters"]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """A trained model as it is stored.
+
+    Parameters
+    ----------
+    state : dict of str to array
+        Parameters by name, without those in `imported`; empty where only a file's header was read.
+    preset : str
+        Name of the preset the run started from.
+    config : dict
+        Every value of the run's configuration.
+    classes : tuple of ClassInfo
+        Names and colours, in the order of the class numbers.
+    mean, std : tuple of float
+        Channel mean and deviation of the training images, 0..255.
+    ignore : int
+        Label of the pixels that no loss and no metric counts.
+    library_version : str
+        Version of this library that wrote the file.
+    seed : int
+        Seed of the run.
+    metrics : dict
+        Figures at the time of saving.
+    trained_on : str
+        Which images, in words.
+    terms : str
+        Terms of use of those images and of the model.
+    imported : Imported, optional
+        What is left out.
+    """
+
+    state: dict[str, NDArray[Any]] = field(repr=False)
+    preset: str
+    config: dict[str, Any]
+    classes: tuple[ClassInfo, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    ignore: int
+    library_version: str
+    seed: int
+    metrics: dict[str, Any]
+    trained_on: str
+    terms: str
+    imported: Imported | None = None
+
+
+def canonical(description: Mapping[str, Any]) -> str:
+    """Write JSON so that reading and writing it again gives the same text.
+
+    Parameters
+    ----------
+    description : mapping
+        What to write.
+
+    Returns
+    -------
+    str
+        One line of ASCII characters.
+
+    Raises
+    ------
+    TypeError
+        If it holds a type that JSON does not have.
+    ValueError
+        If a number is not finite.
+    """
+    return json.dumps(description, allow_nan=False, ensure_ascii=True)
+
+
+def to_json(model: ModelFile) -> dict[str, Any]:
+    """Return the description, without the parameters and the version of the format.
+
+    Parameters
+    ----------
+    model : ModelFile
+        What to describe.
+
+    Returns
+    -------
+    dict
+        Values that JSON has, unless the model holds others.
+    """
+    imported = {} if model.imported is None else {"imported": dataclasses.asdict(model.imported)}
+    return {
+        "preset": model.preset,
+        "config": model.config,
+        "classes": [{"name": c.name, "color": [int(v) for v in c.color]} for c in model.classes],
+        "mean": [float(v) for v in model.mean],
+        "std": [float(v) for v in model.std],
+        "ignore": int(model.ignore),
+        "library_version": model.library_version,
+        "seed": int(model.seed),
+        "metrics": model.metrics,
+        "trained_on": model.trained_on,
+        "terms": model.terms,
+        **imported,
+    }
+
+
+def from_metadata(
+    metadata: dict[str, str], state: dict[str, NDArray[Any]], path: object
+) -> tuple[ModelFile, str, Json]:
+    """Check a description.
+
+    Parameters
+    ----------
+    metadata : dict of str to str
+        The texts of a safetensors file.
+    state : dict of str to array
+        Its parameters.
+    path : object
+        The file, for messages.
+
+    Returns
+    -------
+    model : ModelFile
+        What the file holds.
+    text : str
+        What its checksum covers beside the parameters.
+    digest : object
+        Its checksum, if it has one.
+
+    Raises
+    ------
+    DataError
+        If this is no model file, one of a newer version, or one with a damaged description.
+    """
+    text = metadata.get("lstm2d")
+    if text is None:
+        raise DataError(
+            "this safetensors file is no lstm2d model", where=path, expected="a file written by lstm2d train"
+        )
+    value = parse_json(text, path)
+    if not isinstance(value, dict):
+        raise broken("its description is no JSON object", path)
+    digest = value.pop("sha256", None)
+    version = value.get("format_version")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        what = f"model file of version {version}"
+        raise DataError(
+            what, where=path, expected=f"{FORMAT_VERSION} or lower", hint="install a newer lstm2d"
+        )
+    if isinstance(version, bool) or version not in (PLAIN_VERSION, FORMAT_VERSION):
+        raise broken("it has no format version", path)
+    take = _Fields(value, path)
+    model = ModelFile(
+        state=state,
+        preset=take.text("preset"),
+        config=take.table("config"),
+        classes=take.classes(),
+        mean=take.numbers("mean", positive=False),
+        std=take.numbers("std", positive=True),
+        ignore=take.integer("ignore", 0, 255),
+        library_version=take.text("library_version"),
+        seed=take.integer("seed", 0, 2**63 - 1),
+        metrics=take.table("metrics"),
+        trained_on=take.text("trained_on"),
+        terms=take.text("terms"),
+        imported=take.imported(),
+    )
+    if len(model.mean) != len(model.std):
+        raise broken("it has a mean and a deviation of different lengths", path)
+    return model, canonical(value), digest
+
+
+class _Fields:
+    """Typed access to the description: whatever is missing or of another kind is one DataError."""
+
+    def __init__(self, values: dict[str, Json], path: object) -> None:
+        self._values, self._path = values, path
+
+    def _fail(self, key: str) -> DataError:
+        return broken(f"its description lacks {key!r} or has a wrong value there", self._path)
+
+    def text(self, key: str) -> str:
+        value = self._values.get(key)
+        if not isinstance(value, str):
+            raise self._fail(key)
+        return value
+
+    def table(self, key: str) -> dict[str, Any]:
+        value = self._values.get(key)
+        if not isinstance(value, dict):
+            raise self._fail(key)
+        return value
+
+    def integer(self, key: str, low: int, high: int) -> int:
+        value = self._values.get(key)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise self._fail(key)
+        return value
+
+    def numbers(self, key: str, *, positive: bool) -> tuple[float, ...]:
+        value = self._values.get(key)
+        if not isinstance(value, list) or not value:
+            raise self._fail(key)
+        numbers = []
+        for v in value:
+            if not isinstance(v, int | float) or isinstance(v, bool) or abs(v) > 1e9 or (positive and v <= 0):
+                raise self._fail(key)
+            numbers.append(float(v))
+        return tuple(numbers)
+
+    def imported(self) -> Imported | None:
+        try:
+            return Imported.from_json(self._values.get("imported"))
+        except ValueError as e:
+            raise self._fail("imported") from e
+
+    def classes(self) -> tuple[ClassInfo, ...]:
+        value = self._values.get("classes")
+        if not isinstance(value, list) or not 1 <= len(value) <= MAX_CLASSES:
+            raise self._fail("classes")
+        return tuple(self._class(v) for v in value)
+
+    def _class(self, value: Json) -> ClassInfo:
+        name = value.get("name") if isinstance(value, dict) else None
+        color = value.get("color") if isinstance(value, dict) else None
+        if not isinstance(name, str) or not name or not isinstance(color, list) or len(color) != 3:
+            raise self._fail("classes")
+        channels = [c for c in color if isinstance(c, int) and not isinstance(c, bool) and 0 <= c <= 255]
+        if len(channels) != 3:
+            raise self._fail("classes")
+        return ClassInfo(name, (channels[0], channels[1], channels[2]))
+
+
+def _texts(value: Json) -> tuple[str, ...]:
+    texts = tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
+    if not isinstance(value, list) or not texts or len(texts) != len(value):
+        raise ValueError("it lists what it leaves out wrongly")
+    return texts
