@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
 SMALL = 1 << 16  # bytes: below this malloc reuses memory by itself
+ROOM = 8  # a block serves arrays down to this part of it: after two poolings, an image is an eighth
 
 
 class Arena:
@@ -62,7 +63,7 @@ class Arena:
                 continue
             n = self._blocks[k].nbytes - ALIGNMENT
             unused += n
-            fits = size <= n <= 2 * size
+            fits = size <= n <= ROOM * size
             if fits and (best is None or n < self._blocks[best].nbytes - ALIGNMENT):
                 best = k
         if best is not None:
@@ -77,13 +78,60 @@ class Arena:
         """Free the blocks that nobody holds."""
         self._blocks = [b for b in self._blocks if sys.getrefcount(b) > _UNHELD + 1]
 
+    def owns(self, array: NDArray[Any]) -> bool:
+        """Tell whether this is the memory of one of the blocks.
+
+        Parameters
+        ----------
+        array : ndarray
+            A block, not a view of one.
+
+        Returns
+        -------
+        bool
+            Whether it is handed out again.
+        """
+        return any(array is block for block in self._blocks)
+
+
+def is_sole(array: NDArray[Any]) -> bool:
+    """Tell whether a variable of the caller is all that holds an array, and the array all that holds its memory.
+
+    Parameters
+    ----------
+    array : ndarray
+        Of the arena or not. The caller has it in one local variable.
+
+    Returns
+    -------
+    bool
+        Then nobody else can see what is written to it.
+    """
+    if sys.getrefcount(array) > _SOLE:
+        return False
+    if array.base is None:
+        return True
+    if type(array.base) is not np.ndarray or array.base.base is not None:
+        return False
+    return sys.getrefcount(array.base) <= _SOLE_BASE + _arena.owns(array.base)
+
 
 def _count_unheld() -> int:
     blocks = [np.zeros(1, np.uint8)]
     return min(sys.getrefcount(blocks[k]) for k in range(1))
 
 
+def _count_sole() -> tuple[int, int]:
+    array = np.zeros(2, np.uint8)[:1]
+    return _counts(array)
+
+
+def _counts(array: NDArray[Any]) -> tuple[int, int]:
+    return sys.getrefcount(array), sys.getrefcount(array.base)
+
+
 _UNHELD = _count_unheld()
+_SOLE, _SOLE_BASE = _count_sole()
 _arena = Arena()
 empty = _arena.empty
 clear = _arena.clear

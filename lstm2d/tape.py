@@ -86,16 +86,23 @@ def backward(loss: Tensor, grad_y: FloatArray | None = None) -> None:
         g = pending.pop(id(t), None)
         if g is None:  # every rule on the way returned None
             continue
-        if t.node is None:
-            t.grad = _copy(g) if t.grad is None else t.grad + g
+        if t.node is not None:
+            _pass_on(t.node, g, pending)
+        elif t.grad is not None:
+            t.grad = t.grad + g
+        else:  # kept: a rule may have returned what it was given, or one array for two inputs
+            t.grad = g if g.flags.c_contiguous and arena.is_sole(g) else _copy(g)
+
+
+def _pass_on(node: Node, grad_y: FloatArray, pending: dict[int, FloatArray]) -> None:
+    """Add the gradients of an operation's inputs to those that wait for their turn."""
+    for x, g in zip(node.inputs, node.backward(grad_y), strict=True):
+        if g is None or not x.requires_grad:
             continue
-        for x, gx in zip(t.node.inputs, t.node.backward(g), strict=True):
-            if gx is None or not x.requires_grad:
-                continue
-            if gx.shape != x.data.shape:
-                raise ShapeError(f"{t.node.op}: gradient {gx.shape} for input {x.data.shape}")
-            seen = pending.get(id(x))
-            pending[id(x)] = gx if seen is None else seen + gx
+        if g.shape != x.data.shape:
+            raise ShapeError(f"{node.op}: gradient {g.shape} for input {x.data.shape}")
+        seen = pending.get(id(x))
+        pending[id(x)] = g if seen is None else seen + g
 
 
 def _copy(g: FloatArray) -> FloatArray:
