@@ -139,6 +139,7 @@ def describe(values: dict[str, Any]) -> str:
             for split in ("test", "validation")
             if figures_text(metrics, split)
         ),
+        ("class weights", weights_text(metrics)),
         ("channel mean", ", ".join(f"{v:.3f}" for v in values["mean"])),
         ("channel deviation", ", ".join(f"{v:.3f}" for v in values["std"])),
         ("ignored label", str(values["ignore"])),
@@ -179,6 +180,14 @@ def needs(imported: dict[str, Any] | None) -> list[tuple[str, str]]:
     path = imported["path"]
     place = f"found in {path}" if path else "not here yet: lstm2d weights import FILE"
     return [("needs", f"{span(imported['layers'])} of VGG-16, digest {imported['digest'][:16]}; {place}")]
+
+
+def weights_text(metrics: dict[str, Any]) -> str:
+    """Return the weights that the classes had in training; "" if the file has none."""
+    weights = metrics.get("class_weights")
+    if not isinstance(weights, dict) or not all(isinstance(v, int | float) for v in weights.values()):
+        return ""
+    return ", ".join(f"{name} {value:.3g}" for name, value in weights.items())
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -190,6 +190,7 @@ class TrainSection(Section):
     momentum: Fraction = 0.9
     rho: Fraction = 0.95
     eps: Positive = 1e-6
+    init: Literal["all", "matching"] = "all"
     batch: Annotated[int, Field(ge=1, le=1024)] = 1
     weight_decay: NonNegative = 0.0
     clip_norm: NonNegative = 3000.0

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from lstm2d.config import DataSection, RunConfig, TrainSection, parse_duration
+from lstm2d.config import RunConfig, TrainSection, parse_duration
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError
-from lstm2d.io.model_file import Imported, load_model
+from lstm2d.io.model_file import Imported
 from lstm2d.models import Network, build, import_weights, restore_imported
-from lstm2d.predict import find_model
 from lstm2d.random import Purpose, generator
 from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.training.adadelta import Adadelta
@@ -23,6 +21,7 @@ from lstm2d.training.optimizer import Group, Optimizer, belongs, is_frozen
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.sgd import SGD
+from lstm2d.training.start import start_from
 from lstm2d.training.state import Progress
 
 UNTRAINED = "untrained."  # how the names of such arrays begin in a checkpoint
@@ -120,13 +119,15 @@ def prepare(
         If the data cannot be used, or is not what the run began with, or there is no valid checkpoint.
     """
     checkpoint = newest_checkpoint(folder, report) if resume else None
+    if checkpoint is None and init_from is None and config.train.init != "all":
+        raise ConfigError(f'train.init = "{config.train.init}" without a model', expected="--init-from MODEL")
     rng = generator(config.train.seed, 0, 0, Purpose.INIT)
     network = build(config.model, len(dataset.classes), rng)
     groups = parameter_groups(config.train, network)
     imported = take_imported(config, network, folder, checkpoint, report)
     data = TrainingData(config, dataset, network.stride)
     if checkpoint is None and init_from is not None:
-        start_from(init_from, network, data, config.data, imported)
+        start_from(init_from, stored_arrays(network), imported, data, config, report)
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
     optimizer = make_optimizer(config.train, trained, groups)
     features, limit = FrozenFeatures(network), parse_duration(config.train.max_time)
@@ -293,69 +294,3 @@ def restore(checkpoint: Checkpoint, run: Prepared) -> None:
         what = f"the checkpoint does not fit the network ({error})"
         raise DataError(what, where=run.folder.checkpoints) from error
     run.progress = Progress.from_dict(checkpoint.state["progress"])
-
-
-def start_from(
-    path: Path, network: Network, data: TrainingData, section: DataSection, imported: Imported | None
-) -> None:
-    """Take weights by name, channel mean and deviation from a model file.
-
-    Parameters
-    ----------
-    path : Path
-        A model file, a run folder that holds one, or the name of a bundled model.
-    network : Network
-        Gets the values.
-    data : TrainingData
-        Its channel statistics are replaced: the weights expect those they were trained with.
-    section : DataSection
-        Its `mean` and `std`, where they are given, go before the model's.
-    imported : Imported or None
-        Layers that the network has from imported weights for good.
-
-    Raises
-    ------
-    ConfigError
-        If the model has another number of classes, other parameters, or other imported weights.
-    DataError
-        If the file is no model.
-    """
-    model = load_model(find_model(path))
-    if len(model.classes) != len(data.classes):
-        raise ConfigError(
-            f"--init-from has {len(model.classes)} classes, the data has {len(data.classes)}",
-            where=path,
-            expected=", ".join(item.name for item in data.classes),
-            hint="take a model with the same classes, or train without --init-from",
-        )
-    stored = stored_arrays(network)
-    wrong = differences(model.state, {name: values.shape for name, values in stored.items()})
-    if wrong:
-        raise ConfigError(
-            "--init-from has another architecture",
-            where=path,
-            expected="; ".join(wrong[:4]) + ("; ..." if len(wrong) > 4 else ""),
-            hint="set [model] as in the file: `lstm2d inspect` shows it",
-        )
-    if model.imported != imported:
-        theirs = "none" if model.imported is None else model.imported.digest
-        raise ConfigError(
-            "--init-from was trained on other imported weights",
-            where=path,
-            expected="none" if imported is None else imported.digest,
-            hint=f"set model.weights as there; the file says {theirs}",
-        )
-    network.load_state_dict(model.state, strict=False)
-    data.mean = data.mean if section.mean else model.mean
-    data.std = data.std if section.std else model.std
-
-
-def differences(state: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Return in which names and shapes two sets of parameters differ, one line each."""
-    found = [f"no {name}" for name in state if name not in expected]
-    for name, shape in expected.items():
-        if name not in state:
-            found.append(f"{name} of shape {shape}")
-        elif state[name].shape != shape:
-            found.append(f"{name} of shape {shape} instead of {state[name].shape}")
-    return found

@@ -18,6 +18,7 @@ FIXED = (
     "model",
     "data",
     "train.seed",
+    "train.init",
     "train.batch",
     "train.optimizer",
     "train.average",

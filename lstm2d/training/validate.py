@@ -79,6 +79,10 @@ def save_model(run: Prepared, metrics: dict[str, Any]) -> None:
         state = {name: values.copy() for name, values in stored_arrays(run.network).items()}
     finally:
         run.optimizer.swap_average()
+    class_weights = {}
+    if data.class_weights is not None:
+        pairs = zip(data.classes, data.class_weights.tolist(), strict=True)
+        class_weights = {"class_weights": {item.name: weight for item, weight in pairs}}
     split = "all images" if not data.dataset.splits else f"split {config.data.train_split}"
     model = ModelFile(
         state=state,
@@ -90,7 +94,7 @@ def save_model(run: Prepared, metrics: dict[str, Any]) -> None:
         ignore=data.ignore,
         library_version=version("lstm2d"),
         seed=config.train.seed,
-        metrics={"validation": metrics, "step": run.progress.step},
+        metrics={"validation": metrics, "step": run.progress.step} | class_weights,
         trained_on=f"{data.dataset.name}, {split}: {len(data.training)} images",
         terms="",
         imported=run.imported,

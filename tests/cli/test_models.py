@@ -92,6 +92,20 @@ def test_inspect_for_people(lstm2d: Callable, small_zoo: Path) -> None:
     assert str(small_zoo) in ran.out
 
 
+def test_class_weights_are_shown(lstm2d: Callable, brightness_model: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from lstm2d.io.model_file import save_model
+
+    model = load_model(brightness_model)
+    for weights, shown in (({"dark": 0.25, "bright": 4}, "dark 0.25, bright 4"), ({"dark": "x"}, "-")):
+        metrics = {**model.metrics, "class_weights": weights}
+        save_model(tmp_path / "weights.safetensors", replace(model, metrics=metrics))
+        ran = lstm2d("inspect", tmp_path / "weights.safetensors")
+        (line,) = [line for line in ran.out.splitlines() if line.startswith("class weights")]
+        assert line.removeprefix("class weights").strip() == shown
+
+
 @pytest.mark.parametrize("position", [0, 4, 9, 60, -200, -1])
 def test_a_flipped_bit_is_seen(
     lstm2d: Callable, brightness_model: Path, tmp_path: Path, position: int

@@ -1,5 +1,6 @@
 """Which images a run sees, and what is measured on them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from lstm2d.config import RunConfig
 from lstm2d.data.contrast import with_contrast
 from lstm2d.data.folder import DatasetFolder
-from lstm2d.data.stats import statistics
+from lstm2d.data.stats import median_frequency_weights, statistics
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.model_file import load_model
 from lstm2d.models import LSTM2DNetwork
@@ -65,6 +66,23 @@ def test_nothing_labelled(dataset: Path, tmp_path: Path, configure: Configure) -
         Image.fromarray(blank).save(path)
     with pytest.raises(DataError, match="no pixel of the training images is labelled"):
         train(configure(), dataset, tmp_path / "run")
+
+
+def test_measured_class_weights_are_reported_and_stored(
+    dataset: Path, tmp_path: Path, configure: Configure
+) -> None:
+    stopper = Stopper()
+    config = configure("train.steps=1", "train.class_weights=median_frequency")
+    train(config, dataset, tmp_path / "run", report=stopper)
+    folder = DatasetFolder(dataset)
+    expected = median_frequency_weights(statistics(folder, folder.split("train"))).tolist()
+    assert stopper.events[0].values["class_weights"] == expected
+    events = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert events[0]["class_weights"] == expected
+    weights = load_model(tmp_path / "run" / "model.safetensors").metrics["class_weights"]
+    assert weights == dict(zip(("dark", "bright", "red"), expected, strict=True))
+    train(configure("train.steps=1"), dataset, tmp_path / "none")
+    assert "class_weights" not in load_model(tmp_path / "none" / "model.safetensors").metrics
 
 
 def test_class_weights(dataset: Path, tmp_path: Path, configure: Configure) -> None:
