@@ -22,7 +22,7 @@ from lstm2d.training.recorder import Recorder
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.schedule import learning_rate
 from lstm2d.training.state import TrainResult
-from lstm2d.training.step import NotFiniteError, batch_gradient
+from lstm2d.training.step import NotFiniteError, batch_gradient, images_text
 from lstm2d.training.stop import StopSignal
 from lstm2d.training.validate import METRICS, save_model, validate
 
@@ -144,8 +144,8 @@ class Trainer:
                 if time.monotonic() - self.saved_at > 60 * (self.train.checkpoint_minutes or math.inf):
                     self.save()
             self.save()
-            if reason != "signal":
-                self.validate_the_end()
+            if reason != "signal" and not self.validate_the_end():
+                reason = "signal"
             return self.result(reason)
 
     def begin(self) -> None:
@@ -251,29 +251,9 @@ class Trainer:
     def diverged(
         self, what: str, names: Sequence[str], layer: str, culprits: Sequence[str] = ()
     ) -> DivergedError:
-        """Return the error for a number that is not finite.
-
-        Parameters
-        ----------
-        what : str
-            Which number.
-        names : sequence of str
-            The step's images.
-        layer : str
-            Where it arose.
-        culprits : sequence of str, optional
-            Those of the images that it is about, where that is known.
-
-        Returns
-        -------
-        DivergedError
-            To be raised.
-        """
+        """Return the error for a number that is not finite, in a step on some images."""
         good = newest_file(self.run.folder.checkpoints)
-        images = f"image{'s' if len(names) > 1 else ''} {', '.join(names)}"
-        if 0 < len(culprits) < len(names):
-            images = f"image {', '.join(culprits)} of the minibatch {', '.join(names)}"
-        where = f"{images}, step {self.progress.step + 1}, layer {layer}"
+        where = f"{images_text(names, culprits)}, step {self.progress.step + 1}, layer {layer}"
         self.tell("diverged", {"what": what, "where": where})
         return DivergedError(
             f"training diverged, {what}",
@@ -326,15 +306,22 @@ class Trainer:
         select, best = self.train.select, self.progress.best
         return best is None or (metrics[select] or 0.0) > (best[select] or 0.0)
 
-    def validate_the_end(self) -> None:
+    def validate_the_end(self) -> bool:
         """Give the last weights of a run that ends within an epoch their chance.
 
         This comes after the last checkpoint: a run resumed from it must not differ from one never stopped.
+
+        Returns
+        -------
+        bool
+            Whether it came to its end. If the user stopped it, it is the first thing a resumed run does.
         """
         if self.progress.validated != self.progress.step:
             found = self.measure()
-            if found is not None:
-                self.tell("end", self.numbers() | found)
+            if found is None:
+                return False
+            self.tell("end", self.numbers() | {"learning_rate": self.rate()} | found)
+        return True
 
     def save(self) -> None:
         """Write a checkpoint, unless the last one holds just this."""

@@ -60,7 +60,8 @@ class Recorder:
         Parameters
         ----------
         event : Event
-            Those of kind "epoch" also become a row of results.csv.
+            Those of kind "epoch", and "end" for an epoch that is not complete, also become a row of
+            results.csv.
 
         Raises
         ------
@@ -70,7 +71,7 @@ class Recorder:
         if event.kind == "step":
             return
         self._append(self.log, json.dumps({"event": event.kind, **event.values}) + "\n")
-        if event.kind == "epoch":
+        if event.kind in ("epoch", "end"):
             header = "" if self.results.exists() else _csv_line(dict(zip(COLUMNS, COLUMNS, strict=True)))
             self._append(self.results, header + _csv_line(event.values))
 

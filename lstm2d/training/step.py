@@ -78,6 +78,26 @@ def batch_gradient(
     return loss, terms
 
 
+def images_text(names: Sequence[str], culprits: Sequence[str] = ()) -> str:
+    """Return the images of a minibatch in words.
+
+    Parameters
+    ----------
+    names : sequence of str
+        All of them.
+    culprits : sequence of str, optional
+        Those that it is about, where that is known.
+
+    Returns
+    -------
+    str
+        To stand in a message.
+    """
+    if 0 < len(culprits) < len(names):
+        return f"image {', '.join(culprits)} of the minibatch {', '.join(names)}"
+    return f"image{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
 def _stacked(examples: Iterable[Example]) -> Iterator[Example]:
     """Yield all examples as one."""
     parts = list(examples)

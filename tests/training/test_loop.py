@@ -114,6 +114,10 @@ def test_steps_end_a_run_within_an_epoch_and_its_last_weights_are_measured(
 ) -> None:
     result = train(configure("train.steps=3"), dataset, tmp_path / "run")
     assert (result.steps, result.epochs, result.reason) == (3, 0, "steps")
+    (row,) = rows(tmp_path / "run")
+    assert (row["epoch"], row["step"], float(row["mean_iou"])) == ("1", "3", result.best["mean_iou"])
+    assert float(row["loss"]) > 0
+    assert float(row["learning_rate"]) == 0  # of the step that would come next: the cosine has come down
     assert result.best["mean_iou"] is not None
     assert result.model.is_file()
 

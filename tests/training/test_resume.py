@@ -86,6 +86,41 @@ def test_stopped_in_a_validation(
     assert rows(cut) == rows(straight)
 
 
+def test_the_row_of_an_epoch_that_is_not_complete_goes_when_the_run_goes_on(
+    dataset: Path, tmp_path: Path, configure: Configure
+) -> None:
+    straight, cut = tmp_path / "straight", tmp_path / "cut"
+    constant = "train.schedule=constant"
+    train(configure(constant), dataset, straight)
+    train(configure(constant, "train.steps=7"), dataset, cut)
+    assert [(row["epoch"], row["step"]) for row in rows(cut)] == [("1", "5"), ("2", "7")]
+    train(RunFolder(cut).reopen(""), dataset, cut, resume=True)
+    assert [(row["epoch"], row["step"]) for row in rows(cut)] == [("1", "5"), ("2", "7")]
+    train(RunFolder(cut).reopen("", [("train.steps=0", "--set")]), dataset, cut, resume=True)
+    assert rows(cut) == rows(straight)
+
+
+def test_stopped_in_the_last_validation(
+    dataset: Path, tmp_path: Path, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run has not ended before its last weights are measured."""
+    probabilities = LSTM2DNetwork.probabilities_from
+
+    def interrupted(self: LSTM2DNetwork, z: Tensor) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        return probabilities(self, z)
+
+    config, run = configure("train.steps=3"), tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(LSTM2DNetwork, "probabilities_from", interrupted)
+        with pytest.raises(InterruptedRun, match="stopped after step 3 of 3"):
+            train(config, dataset, run)
+    assert not (run / "model.safetensors").exists()
+    result = train(RunFolder(run).reopen(""), dataset, run, resume=True)
+    assert result.best["mean_iou"] is not None
+    assert len(rows(run)) == 1
+
+
 def test_second_ctrl_c_ends_at_once(dataset: Path, tmp_path: Path, configure: Configure) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(configure(), dataset, tmp_path / "run", report=Stopper(2, times=2))
