@@ -170,7 +170,13 @@ class Narrator:
             left = duration(values["seconds_left"])
             self.console.progress(f"{self.line(values)}{self.metric}  {left} left")
             return
-        if event.kind == "warning":
+        if event.kind == "features" and "done" in values:
+            self.console.progress(f"features {values['done']}/{values['total']}")
+            return
+        if event.kind == "features":
+            seconds = duration(values["seconds"])
+            self.console.say(f"features of {values['computed']} images computed in {seconds}")
+        elif event.kind == "warning":
             self.console.warn(values["text"])
         elif event.kind == "note":
             self.console.say("\n".join(str(value) for value in values.values()))

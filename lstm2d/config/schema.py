@@ -254,6 +254,8 @@ class DataSection(Section):
     std: list[Annotated[float, Field(ge=1e-4, le=1e4)]] = []
     contrast: Literal["none", "local"] = "none"
     cache_gib: NonNegative = 2.0
+    feature_cache: Literal["float16", "float32", "off"] = "float16"
+    feature_cache_gib: NonNegative = 20.0
 
     @field_validator("mean", "std")
     @classmethod

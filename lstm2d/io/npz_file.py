@@ -45,7 +45,7 @@ def npz_arrays(members: ZipMembers, path: object) -> dict[str, StoredArray]:
         if not member.endswith(".npy"):
             continue
         start = members.read(member, limit=_MAX_HEADER, beginning=True)
-        begin, shape, fortran, dtype = _header(start, member, path)
+        begin, shape, fortran, dtype = npy_header(start, member, path)
         if dtype.kind in "fiu":
             size = begin + math.prod(shape) * dtype.itemsize
             read = functools.partial(_read, members, member, begin, size, shape, fortran, dtype, path)
@@ -53,10 +53,36 @@ def npz_arrays(members: ZipMembers, path: object) -> dict[str, StoredArray]:
     return found
 
 
-def _header(
+def npy_header(
     start: bytes, member: str, path: object
 ) -> tuple[int, tuple[int, ...], bool, np.dtype[np.generic]]:
-    """Return where the numbers begin, their shape, whether columns come first, and their type."""
+    """Read the header of an array in NumPy's format.
+
+    Parameters
+    ----------
+    start : bytes
+        The first 1024 bytes, or all.
+    member : str
+        Name of the array, for messages.
+    path : object
+        Name of the file, for messages.
+
+    Returns
+    -------
+    begin : int
+        Where the numbers begin.
+    shape : tuple of int
+        Their shape.
+    fortran : bool
+        Whether the first index runs fastest.
+    dtype : dtype
+        Their type.
+
+    Raises
+    ------
+    DataError
+        If this is no header of a plain array.
+    """
     length_bytes = {b"\x01": 2, b"\x02": 4, b"\x03": 4}.get(start[6:7], 0)
     begin = 8 + length_bytes + int.from_bytes(start[8 : 8 + length_bytes], "little")
     match = _HEADER.fullmatch(start[8 + length_bytes : begin])

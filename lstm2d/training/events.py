@@ -15,7 +15,7 @@ class Event:
 
     Parameters
     ----------
-    kind : {"start", "step", "epoch", "checkpoint", "best", "note", "warning", "stop"}
+    kind : {"start", "step", "epoch", "checkpoint", "best", "features", "note", "warning", "stop"}
         What happened. All but "step" are written to log.jsonl.
     values : mapping
         Numbers and texts that JSON can hold.

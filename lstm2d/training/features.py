@@ -30,12 +30,14 @@ class FrozenFeatures:
     store : Store, optional
         Where results are kept; it must give the same bits the first time as later, so that a resumed run does
         not differ from an uninterrupted one.
+    exact : Store, optional
+        The same, for results that must not be rounded; by default `store`.
     """
 
-    def __init__(self, network: Network, store: Store | None = None) -> None:
-        self.network, self.store = network, store
+    def __init__(self, network: Network, store: Store | None = None, exact: Store | None = None) -> None:
+        self.network, self.store, self.exact = network, store, exact
 
-    def __call__(self, x: FloatArray, *, again: bool) -> FloatArray:
+    def __call__(self, x: FloatArray, *, again: bool, exact: bool = False) -> FloatArray:
         """Return what `Network.scores` and `Network.loss` take.
 
         Parameters
@@ -44,6 +46,8 @@ class FrozenFeatures:
             Normalised image.
         again : bool
             Whether it will be asked for again: what comes once is not kept.
+        exact : bool, default False
+            Whether the result must be what prediction computes, to the last bit.
 
         Returns
         -------
@@ -52,12 +56,46 @@ class FrozenFeatures:
         """
         if not self.network.frozen_part:
             return x
-        if self.store is None or not again:
+        store = self.store_of(exact)
+        if store is None or not again:
             return self._computed(x)
-        return self.store.get(image_key(x), lambda: self._computed(x)).astype(x.dtype, copy=False)
+        return store.get(image_key(x), lambda: self._computed(x)).astype(x.dtype, copy=False)
+
+    def store_of(self, exact: bool) -> Store | None:
+        """Return the store for results of this kind."""
+        return self.exact if exact and self.exact is not None else self.store
 
     def _computed(self, x: FloatArray) -> FloatArray:
         return self.network.frozen(Tensor(x)).data
+
+
+def frozen_digest(network: Network) -> str:
+    """Return a digest of what decides the features of an image.
+
+    Parameters
+    ----------
+    network : Network
+        One with a frozen part.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits: of the parameters that are not trained, and of what the frozen part answers to
+        a pattern. So networks share features if their frozen parts are the same, whatever follows them; and
+        if a kernel rounds otherwise, they do not.
+    """
+    digest = hashlib.sha256()
+    dtype = network.parameters()[0].data.dtype
+    for name, p in network.named_parameters():
+        if not p.requires_grad:
+            digest.update(f"{name} {p.data.dtype.str} {p.data.shape}".encode())
+            digest.update(np.ascontiguousarray(p.data).data)
+    side = network.stride * -(-24 // network.stride)  # room for several tiles of every kernel
+    pattern = 255 * np.sin(np.arange(side * side * 3) ** 1.5) / 2
+    answer = network.frozen(Tensor(pattern.reshape(1, side, side, 3).astype(dtype))).data
+    digest.update(f"{answer.shape}".encode())
+    digest.update(np.ascontiguousarray(answer).data)
+    return digest.hexdigest()
 
 
 def image_key(x: FloatArray) -> str:

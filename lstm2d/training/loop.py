@@ -17,6 +17,7 @@ from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import DivergedError, InterruptedRun
 from lstm2d.training.checkpoint import newest_file, save_checkpoint
 from lstm2d.training.events import Event, Report, silent
+from lstm2d.training.fill import fill
 from lstm2d.training.prepare import Prepared, prepare
 from lstm2d.training.recorder import Recorder
 from lstm2d.training.runfolder import RunFolder
@@ -133,6 +134,8 @@ class Trainer:
         """
         with self.stop:
             self.begin()
+            if self.total * self.train.batch > self.samples:  # else no image comes a second time
+                fill(self.run.features, self.data, self.report, self.tell, self.why_stop)
             reason = self.why_stop()
             while not reason:
                 if self.progress.position < self.samples:

@@ -17,6 +17,7 @@ from lstm2d.training.adadelta import Adadelta
 from lstm2d.training.checkpoint import Checkpoint, load_newest
 from lstm2d.training.events import Event, Report, silent
 from lstm2d.training.features import FrozenFeatures
+from lstm2d.training.fill import open_stores
 from lstm2d.training.optimizer import Group, Optimizer, belongs, is_frozen
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
@@ -134,6 +135,7 @@ def prepare(
     run = Prepared(config, folder, data, network, features, optimizer, imported, Progress(), limit, resume)
     if checkpoint is not None:
         restore(checkpoint, run)
+    open_stores(config, features, report)
     return run
 
 

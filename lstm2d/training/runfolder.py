@@ -24,7 +24,7 @@ FIXED = (
     "train.average",
     "train.class_weights",
 )
-FREE = ("data.cache_gib",)
+FREE = ("data.cache_gib", "data.feature_cache_gib")
 
 
 class RunFolder:

@@ -50,7 +50,7 @@ def validate(run: Prepared, stop: StopSignal) -> dict[str, Any] | None:
 def predicted(run: Prepared, image: NDArray[Any]) -> NDArray[np.uint8]:
     """Return the most likely class of every pixel of an image, as prediction with the saved model will."""
     height, width = image.shape[:2]
-    z = run.features(run.data.prepared(image), again=True)
+    z = run.features(run.data.prepared(image), again=True, exact=True)
     probabilities = run.network.probabilities_from(Tensor(z))
     labels: NDArray[np.uint8] = probabilities[0, :height, :width].argmax(axis=2).astype(np.uint8)
     return labels

@@ -1,5 +1,7 @@
 """Training behind a part of the network that is never trained: computed once, neither trained nor stored."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from lstm2d.models import Network, build
 from lstm2d.models.vgg import VGG16
 from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.training.checkpoint import newest_file, unpack
-from lstm2d.training.features import FrozenFeatures, image_key
+from lstm2d.training.events import Event
+from lstm2d.training.features import FrozenFeatures, frozen_digest, image_key
 from lstm2d.training.loop import train
 from lstm2d.training.prepare import stored_arrays
 from lstm2d.training.runfolder import RunFolder
@@ -139,9 +142,10 @@ def test_what_is_not_trained_stays_and_is_stored(
 
     monkeypatch.setattr(VGG16, "__call__", counting)
     straight, cut = tmp_path / "straight", tmp_path / "cut"
-    train(config("train.steps=4"), dataset, straight)
+    computed = config("train.steps=4", "data.feature_cache=off")  # each time: they change
+    train(computed, dataset, straight)
     with pytest.raises(InterruptedRun):
-        train(config("train.steps=4"), dataset, cut, report=Stopper(2))
+        train(computed, dataset, cut, report=Stopper(2))
     train(RunFolder(cut).reopen(""), dataset, cut, resume=True)
     assert digest(cut) == digest(straight)
     newest = newest_file(straight / "checkpoints")
@@ -150,3 +154,129 @@ def test_what_is_not_trained_stays_and_is_stored(
     assert tensors["untrained.backbone.conv1_1.bias"].tolist() == [4] * 64
     assert "velocity.backbone.conv1_1.bias" not in tensors
     assert "backbone.conv1_1.bias" in load_model(straight / "model.safetensors").state
+
+
+# kept on disk
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of a cache that nobody else uses."""
+    monkeypatch.setenv("LSTM2D_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache/features"
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Return a list that gets the shape of every image whose features are computed."""
+    shapes: list[tuple[int, ...]] = []
+    computed = FrozenFeatures._computed
+
+    def counting(self: FrozenFeatures, x: FloatArray) -> FloatArray:
+        shapes.append(x.shape)
+        return computed(self, x)
+
+    monkeypatch.setattr(FrozenFeatures, "_computed", counting)
+    return shapes
+
+
+def cached(folder: Path, dtype: str) -> int:
+    return len(list(folder.glob(f"*-{dtype}/*/*.npy")))
+
+
+def test_a_run_fills_the_cache_and_the_next_one_computes_nothing(
+    dataset: Path, tmp_path: Path, folder: Path, counted: list[tuple[int, ...]]
+) -> None:
+    listener = Stopper()
+    train(config("train.flip=true"), dataset, tmp_path / "first", report=listener)
+    assert len(counted) == 2 * 5 + 2
+    assert (cached(folder, "float16"), cached(folder, "float32")) == (2 * 5, 2)  # a validation is exact
+    told = [event.values for event in listener.events if event.kind == "features"]
+    assert [values["done"] for values in told[:-1]] == list(range(1, 13))
+    assert (told[-1]["computed"], told[-1]["total"]) == (12, 12)
+    assert '"event": "features"' in (tmp_path / "first/log.jsonl").read_text()
+    other = ("model.units=[3]", "train.learning_rate=0.02", "train.flip=true")  # behind the same frozen part
+    train(config(*other), dataset, tmp_path / "second", report=listener)
+    assert len(counted) == 12
+    train(config("train.flip=true"), dataset, tmp_path / "third")
+    assert digest(tmp_path / "third") == digest(tmp_path / "first")
+    assert len(counted) == 12
+
+
+@pytest.mark.usefixtures("folder")
+def test_every_way_to_keep_features(
+    dataset: Path, tmp_path: Path, folder: Path, counted: list[tuple[int, ...]]
+) -> None:
+    once = 5 + 2
+    for kind, computed in (("float32", once), ("off", 3 * once)):
+        train(config(f"data.feature_cache={kind}", "train.flip=false"), dataset, tmp_path / kind)
+        assert len(counted) == computed
+        counted.clear()
+    assert cached(folder, "float32") == once
+    assert digest(tmp_path / "float32") == digest(tmp_path / "off")
+
+
+def test_a_full_cache_changes_no_result(
+    dataset: Path, tmp_path: Path, folder: Path, counted: list[tuple[int, ...]]
+) -> None:
+    train(config(), dataset, tmp_path / "kept")
+    for path in folder.rglob("*.npy"):
+        path.unlink()
+    listener = Stopper()
+    train(config("data.feature_cache_gib=4e-5"), dataset, tmp_path / "full", report=listener)
+    assert digest(tmp_path / "full") == digest(tmp_path / "kept")
+    warnings = [event.values["text"] for event in listener.events if event.kind == "warning"]
+    assert 1 <= len(warnings) <= 2  # of the rounded and of the exact ones
+    assert all("training goes on" in text for text in warnings)
+    assert 1 <= cached(folder, "float16") + cached(folder, "float32") < 5 + 2
+
+
+def test_a_run_that_is_stopped_while_it_fills_the_cache(
+    dataset: Path, tmp_path: Path, folder: Path, counted: list[tuple[int, ...]]
+) -> None:
+    train(config(), dataset, tmp_path / "straight")
+    for path in folder.rglob("*.npy"):
+        path.unlink()
+    counted.clear()
+
+    def stop(event: Event) -> None:
+        if event.kind == "features" and event.values.get("done") == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(InterruptedRun):
+        train(config(), dataset, tmp_path / "cut", report=stop)
+    assert len(counted) == 3
+    train(RunFolder(tmp_path / "cut").reopen(""), dataset, tmp_path / "cut", resume=True)
+    assert digest(tmp_path / "cut") == digest(tmp_path / "straight")
+    assert len(counted) == 2 * 5 * config().train.flip + 5 * (not config().train.flip) + 2
+
+
+@pytest.mark.usefixtures("folder")
+def test_images_of_one_epoch_are_not_computed_beforehand(
+    dataset: Path, tmp_path: Path, counted: list[tuple[int, ...]]
+) -> None:
+    listener = Stopper()
+    train(config("train.epochs=1", "train.flip=true"), dataset, tmp_path / "run", report=listener)
+    assert "features" not in listener.kinds()
+    assert len(counted) == 5 + 2
+
+
+def test_the_digest_is_that_of_the_frozen_part(rng: np.random.Generator) -> None:
+    before = frozen_digest(network())
+    assert frozen_digest(network()) == before
+    other = build({**SECTION, "units": [7]}, 5, rng)  # other random values
+    assert frozen_digest(other) != before
+    other.load_state_dict({n: v for n, v in network().state_dict().items() if "backbone" in n}, strict=False)
+    assert frozen_digest(other) == before
+    changed = network()
+    changed.backbone.conv1_1.weight.data[0, 0, 0, 0] += 1e-6  # type: ignore[union-attr]
+    assert frozen_digest(changed) != before
+
+
+def test_the_digest_sees_another_computation(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = frozen_digest(network())
+    call = VGG16.__call__
+    monkeypatch.setattr(
+        VGG16, "__call__", lambda self, x, *rest: Tensor(call(self, x, *rest).data * 1.000001)
+    )
+    assert frozen_digest(network()) != before
