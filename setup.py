@@ -54,7 +54,13 @@ setup(
     packages=packages(),
     package_dir=FOLDERS,
     package_data={
-        "lstm2d": ["py.typed", "presets/*.toml", "zoo/*.safetensors", "report/templates/*"],
+        "lstm2d": [
+            "py.typed",
+            "presets/*.toml",
+            "data/conventions/*.toml",
+            "zoo/*.safetensors",
+            "report/templates/*",
+        ],
         "lstm2d.kernels._cython": ["*.pyx", "*.pxd", "*.pyi", "*.h"],
     },
     options={"build_ext": {"parallel": os.cpu_count()}},

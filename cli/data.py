@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +13,7 @@ from lstm2d.cli.evaluate import tell_guess
 from lstm2d.cli.groups import SuggestingGroup
 from lstm2d.cli.output import Console, output_options
 from lstm2d.cli.tables import fields, shortened, text_table
+from lstm2d.errors import ConfigError
 
 if TYPE_CHECKING:
     from lstm2d.data.folder import DatasetFolder
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 Examples:
   lstm2d data synth -o scenes
   lstm2d data stats scenes
-  lstm2d data stats scenes --split train --json""",
+  lstm2d data labels coco-to-voc -o coco/dataset.toml""",
 )
 def data() -> None:
     """Make and examine folders of images and masks."""
@@ -92,6 +95,64 @@ def stats(console: Console, *, folder: str, split: str | None) -> None:
     weights = median_frequency_weights(found).tolist()
     console.answer(describe(dataset, found, weights))
     console.result(as_table(dataset, split, found, weights))
+
+
+@data.command(
+    epilog="""\b
+Examples:
+  lstm2d data labels
+  lstm2d data labels voc
+  lstm2d data labels coco-to-voc -o coco/dataset.toml"""
+)
+@click.argument("name", metavar="[NAME]", required=False)
+@click.option("--out", "-o", metavar="FILE", help="Write it there; the file must not exist.")
+@output_options
+def labels(console: Console, *, name: str | None, out: str | None) -> None:
+    """Show a dataset.toml for the masks of a well-known dataset.
+
+    Without NAME the ones there are are listed. They say which mask value is
+    which class, for COCO with the classes of PASCAL VOC.
+    """
+    from lstm2d.data.conventions import convention, convention_names
+
+    if name is None:
+        if out is not None:
+            raise click.UsageError("--out needs the NAME of what to write.")
+        texts = {known: convention(known).partition("\n")[0].lstrip("# ") for known in convention_names()}
+        console.answer(fields(list(texts.items())))
+        console.result({"labels": texts})
+        return
+    text = convention(name)
+    if out is None:
+        console.answer(text.rstrip("\n"))
+    else:
+        write_new(out, text)
+        console.say(f"written: {out}")
+    console.result({"name": name, "out": out, "toml": text})
+
+
+def write_new(path: str, text: str) -> None:
+    """Write a text file.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    text : str
+        What to write.
+
+    Raises
+    ------
+    ConfigError
+        If it exists.
+    OutputError
+        If it cannot be written.
+    """
+    from lstm2d.io.atomic import write_text
+
+    if os.path.lexists(path):
+        raise ConfigError("the file exists", where=path, hint="choose another name, or delete it")
+    write_text(Path(path), text)
 
 
 def as_table(

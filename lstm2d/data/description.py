@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.data.mapping import IGNORE, ValueMap, read_map
 from lstm2d.errors import DataError
 from lstm2d.io.classes import MAX_CLASSES, ClassInfo, default_color
 from lstm2d.io.regular import inside, read_text
-
-IGNORE = 255  # the label of ignored pixels in memory, whatever the masks use for them
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,13 @@ class Description:
     classes : tuple of ClassInfo
         The K classes.
     values : tuple of int
-        Mask value of each class.
+        Mask value of each class; where there is a `mapping`, that says it instead.
     ignore : int
         Mask value of the pixels that nothing counts.
     images, masks : str
         Names of the two folders.
+    mapping : ValueMap, optional
+        Classes of the mask values, where they are not one value a class.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Description:
     ignore: int
     images: str = "images"
     masks: str = "masks"
+    mapping: ValueMap | None = None
 
     def label_of_value(self) -> NDArray[np.int16]:
         """Return the label of each mask value.
@@ -52,9 +54,10 @@ class Description:
         array of shape (256,), int16
             Class number, 255 for the ignored value, -1 for a value that means nothing.
         """
-        table = np.full(256, -1, dtype=np.int16)
+        table = np.full(256, -1, dtype=np.int16) if self.mapping is None else self.mapping.table()
         table[self.ignore] = IGNORE
-        table[list(self.values)] = np.arange(len(self.values))
+        if self.mapping is None:
+            table[list(self.values)] = np.arange(len(self.values))
         return table
 
     def to_toml(self, remarks: dict[int, str] | None = None) -> str:
@@ -77,11 +80,13 @@ class Description:
         for key, folder in (("images", self.images), ("masks", self.masks)):
             if folder != key:
                 lines.append(f"{key} = {_quoted(folder)}  # folder")
+        if self.mapping is not None:
+            lines += ["", *self.mapping.lines([_quoted(info.name) for info in self.classes])]
         for index, (info, value) in enumerate(zip(self.classes, self.values, strict=True)):
             remark = (remarks or {}).get(index)
             lines += ["", "[[classes]]", f"name = {_quoted(info.name)}" + (f"  # {remark}" if remark else "")]
             lines.append(f"color = {list(info.color)}")
-            if value != index:
+            if value != index and self.mapping is None:
                 lines.append(f"value = {value}  # in the masks")
         return "\n".join(lines) + "\n"
 
@@ -136,7 +141,7 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
     """
     problems: list[str] = []
     root = Path(path).parent
-    _unknown_keys(values, ("name", "ignore", "images", "masks", "classes"), "", problems)
+    _unknown_keys(values, ("name", "ignore", "images", "masks", "map", "classes"), "", problems)
     name = values.get("name", root.resolve().name or "dataset")
     if not isinstance(name, str) or not name:
         problems.append("name: a text is expected")
@@ -152,17 +157,23 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
         problems.append(f"classes: 1 to {MAX_CLASSES} tables [[classes]] are expected")
         tables = []
     classes, numbers = _classes(tables, problems)
-    ignore = values.get("ignore", next(v for v in range(255, -1, -1) if v not in numbers))
+    mapping = None
+    if "map" in values:
+        if any(isinstance(table, dict) and "value" in table for table in tables):
+            problems.append("map: it says what mask values mean; then no class has a value of its own")
+        mapping = read_map(values["map"], [info.name for info in classes], problems)
+    taken = numbers if mapping is None else [v for v, label in mapping.labels if label != IGNORE]
+    ignore = values.get("ignore", next((v for v in range(255, -1, -1) if v not in taken), 255))
     if not _is_byte(ignore):
         problems.append("ignore: a mask value from 0 to 255 is expected")
-    elif ignore in numbers:
-        problems.append(
-            f"ignore: {ignore} is the mask value of class {classes[numbers.index(ignore)].name!r}"
-        )
+    elif ignore in taken:
+        label = numbers.index(ignore) if mapping is None else dict(mapping.labels)[ignore]
+        problems.append(f"ignore: {ignore} is the mask value of class {classes[label].name!r}")
     if problems:
         expected = "name, ignore, and one [[classes]] with name and color a class"
         raise DataError("wrong dataset.toml: " + "; ".join(problems), where=path, expected=expected)
-    return Description(name, tuple(classes), tuple(numbers), ignore, folders["images"], folders["masks"])
+    two = (folders["images"], folders["masks"])
+    return Description(name, tuple(classes), tuple(numbers), ignore, *two, mapping)
 
 
 def _classes(tables: list[Any], problems: list[str]) -> tuple[list[ClassInfo], list[int]]:

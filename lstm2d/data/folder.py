@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.data.description import IGNORE, Description, read_description
+from lstm2d.data.description import Description, read_description
 from lstm2d.data.guess import guess_description, guess_folders
 from lstm2d.data.layout import (
     Sample,
@@ -22,6 +22,7 @@ from lstm2d.data.layout import (
     read_split,
     split_names,
 )
+from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.decoding import first_pixel
@@ -207,12 +208,11 @@ class DatasetFolder:
 
     def _unknown_value(self, sample: Sample, mask: NDArray[np.uint8], wrong: NDArray[np.bool_]) -> DataError:
         row, column = first_pixel(wrong)
-        values = [*self._description.values, self._description.ignore]
-        n_classes = len(self.classes)
-        if values[:-1] == list(range(n_classes)):
+        values, n_classes = np.flatnonzero(self._labels >= 0).tolist(), len(self.classes)
+        if values == [*range(n_classes), self._description.ignore]:
             expected = f"0 to {n_classes - 1}, or {values[-1]} to ignore"
         else:
-            expected = "one of " + ", ".join(map(str, sorted(values)))
+            expected = "one of " + ", ".join(map(str, values))
         return DataError(
             f"mask value {mask[row, column]} at row {row}, column {column} ({int(wrong.sum())} such pixels)",
             where=sample.mask_path,

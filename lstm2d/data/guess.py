@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.data.description import IGNORE, Description
+from lstm2d.data.description import Description
+from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
 from lstm2d.io.classes import ClassInfo, default_color
 from lstm2d.io.images import read_mask, read_mask_palette

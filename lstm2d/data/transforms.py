@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.data.description import IGNORE
+from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import ShapeError
 
 Scalar = TypeVar("Scalar", bound=np.generic)

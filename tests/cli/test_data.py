@@ -156,3 +156,25 @@ def test_synth_overwrites_nothing(lstm2d: Callable, dataset: Path) -> None:
     assert "not empty" in ran.err
     assert files(dataset) == before
     assert lstm2d("data", "synth", "-o", dataset / "dataset.toml", *SMALL).code == 5
+
+
+def test_labels_of_known_datasets(lstm2d: Callable, tmp_path: Path) -> None:
+    ran = lstm2d("data", "labels")
+    assert ran.code == 0
+    assert [line.split()[0] for line in ran.out.splitlines() if line[0] != " "] == [
+        "coco-stuff-to-voc",
+        "coco-to-voc",
+        "voc",
+    ]
+    shown = lstm2d("data", "labels", "coco-to-voc")
+    assert '1 = "person"' in shown.out
+    out = tmp_path / "dataset.toml"
+    ran = lstm2d("data", "labels", "coco-to-voc", "-o", out, "--json")
+    assert ran.json["toml"] == out.read_text()
+    assert ran.json["toml"].strip() == shown.out.strip()
+    again = lstm2d("data", "labels", "voc", "-o", out)
+    assert again.code == 2
+    assert "the file exists" in again.err
+    assert lstm2d("data", "labels", "vok").code == 2
+    assert lstm2d("data", "labels", "-o", tmp_path / "other").code == 2
+    assert not (tmp_path / "other").exists()

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from lstm2d.data.description import IGNORE, Description
+from lstm2d.data.description import Description
+from lstm2d.data.mapping import IGNORE
 from lstm2d.data.synth._scene import CLASSES, draw_scene
 from lstm2d.errors import ConfigError, OutputError
 from lstm2d.io.atomic import make_folder, write_text
