@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from lstm2d.errors import DataError
 from lstm2d.io.model_description import Imported
-from lstm2d.io.weights import find_weights, weights_digest
+from lstm2d.io.weights import find_weights, store_folder, stored_weights, weights_digest
 from lstm2d.models.network import Network
 from lstm2d.models.vgg import VGG16
 from lstm2d.tensor import FloatArray
@@ -129,15 +129,14 @@ def restore_imported(network: Network, imported: Imported | None, *, source: obj
             expected=", ".join(names) or "none",
         )
     if imported is not None:
-        try:
-            load_imported(network, find_weights(imported.digest, names).layers)
-        except DataError as error:
+        if not any(s.digest_of(names) == imported.digest for s in stored_weights()[0]):
             raise DataError(
-                f"the model needs {', '.join(names)} of VGG-16, {error.what}",
+                f"the model needs {', '.join(names)} of VGG-16, which were not imported",
                 where=source,
-                expected=f"weights with the digest {imported.digest}",
-                hint=error.hint,
-            ) from error
+                expected=f"layers with the digest {imported.digest} in {store_folder()}",
+                hint="lstm2d weights import FILE",
+            )
+        load_imported(network, find_weights(imported.digest, names).layers, source=imported.digest)
 
 
 def imported_layers(network: Network) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Write what torch.save writes, without torch."""
+"""Write what torch.save writes, without torch; and compare what is read from it."""
 
 import io
 import struct
@@ -6,6 +6,8 @@ import zipfile
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lstm2d.io.weights import Layers
 
 MAGIC = b"\x80\x02\x8a\n" + (0x1950A86A20F9469CFC6C).to_bytes(10, "little") + b"."
 
@@ -71,3 +73,11 @@ def torch_legacy(arrays: dict[str, NDArray[np.float32]]) -> bytes:
         + keys
         + data
     )
+
+
+def assert_equal(a: Layers, b: Layers) -> None:
+    """Compare layers of weights, with their order and types."""
+    assert list(a) == list(b)
+    for name in a:
+        for x, y in zip(a[name], b[name], strict=True):
+            np.testing.assert_array_equal(x, y, strict=True)
