@@ -1,0 +1,241 @@
+"""Whole networks beside PyTorch, and beside their matrix products alone; the cases are presets.
+
+``torch``: the same network with the same weights (``peers/torch_models.py``), the faster of the two orders of
+memory of its convolutions; before anything is measured, scores, loss and all gradients of both sides are
+compared. ``floor``: the matrix products that the definitions of the layers need, each as one big product in
+BLAS on memory that exists already, one thread; a convolution by Winograd's method needs fewer multiplications
+than that.
+
+forward: from the image to the scores of its pixels, VGG-16 with it, no gradients. train: loss and the
+gradients of all trained parameters of one image; from the features that are kept where a network starts with
+layers that are not trained.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from bench_ops import ORDERS, Arrays, Product, Program, Programs, floor
+from comparison import command_line, parse, row, show
+from timing import Task, heading, interleaved, machine
+
+import lstm2d
+from lstm2d.config import resolve
+from lstm2d.models import Network, NReNetConfig, ReSegConfig, build
+from lstm2d.models.vgg import LAYERS
+from lstm2d.tensor import Tensor
+
+SIZES = {"reseg": (360, 480), "reseg-paper": (360, 480), "n-renet": (240, 320), "n-renet-ref": (240, 321)}
+CLASSES = {"reseg": 11, "reseg-paper": 11, "n-renet": 8, "n-renet-ref": 8}  # CamVid, Stanford background
+QUICK = 24  # rows and columns: a multiple of all strides
+TOLERANCE = 1e-2  # of the largest value, float32: a ReLU near 0 that rounding turns passes a gradient or not
+PEER = Path(__file__).parent / "peers" / "torch_models.py"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A preset's network, an image with labels, and what the network's frozen part makes of it."""
+
+    preset: str
+    network: Network
+    image: Tensor
+    labels: np.ndarray[Any, np.dtype[np.int64]]
+    kept: Tensor
+
+    @property
+    def trained(self) -> dict[str, Tensor]:
+        """The parameters that have gradients, by name."""
+        return {name: p for name, p in self.network.named_parameters() if p.requires_grad}
+
+
+def make(preset: str, size: tuple[int, int]) -> Case:
+    """Return a preset's network with random weights and a random image."""
+    rng = np.random.default_rng(list(preset.encode()))
+    network = build(resolve(preset).model, CLASSES[preset], rng)
+    image = Tensor(rng.standard_normal((1, *size, 3), np.float32))
+    labels = rng.integers(0, CLASSES[preset], (1, *size))
+    return Case(preset, network, image, labels, network.frozen(image))
+
+
+def our_programs(case: Case) -> dict[str, Program]:
+    """Return our forward and our training step."""
+    network, leaves = case.network, list(case.trained.values())
+
+    def forward() -> Arrays:
+        with lstm2d.no_grad():
+            return [network.scores(network.frozen(case.image)).data]
+
+    def train() -> Arrays:
+        for leaf in leaves:
+            leaf.grad = None
+        loss = network.loss(case.kept, case.labels)
+        lstm2d.backward(loss)
+        return [loss.data, *(leaf.grad for leaf in leaves if leaf.grad is not None)]
+
+    return {"forward": forward, "train": train}
+
+
+def peer_programs(case: Case, peer: ModuleType, order: str) -> dict[str, Program]:
+    """Return PyTorch's programs in one order of memory; their arrays in ours."""
+    torch, twin = sys.modules["torch"], make_twin(case, peer, order)
+    twin.load({name: p.data for name, p in case.network.named_parameters()})
+    image, kept = (torch.from_numpy(t.data[0]) for t in (case.image, case.kept))
+    labels, names = torch.from_numpy(case.labels[0]), list(case.trained)
+
+    def forward() -> Arrays:
+        with torch.no_grad():
+            return [twin(twin.frozen(image)).numpy()[None]]
+
+    def train() -> Arrays:
+        twin.zero_grad()
+        loss = twin.loss(kept, labels, case.network.reduction)
+        loss.backward()
+        return [loss.detach().numpy(), *twin.gradients(names).values()]
+
+    return {"forward": forward, "train": train}
+
+
+def make_twin(case: Case, peer: ModuleType, order: str) -> Any:
+    """Return the network in PyTorch, with weights of its own."""
+    network = case.network
+    config: Any = network.config  # type: ignore[attr-defined]
+    if isinstance(config, ReSegConfig):
+        names = list(LAYERS)[: list(LAYERS).index(config.features) + 1]
+        return peer.TorchReSeg(
+            {name: LAYERS[name] for name in names}, config.units, config.patches, config.unit,
+            config.upsample_channels, config.doublings, network.n_classes, order,
+        )  # fmt: skip
+    assert isinstance(config, NReNetConfig)
+    return peer.TorchNReNet(
+        config.units, config.patches, config.features, config.unit, network.n_classes, order
+    )
+
+
+def products(y: Tensor, *, backward: bool) -> list[Product]:
+    """Return the matrix products of everything that led to `y`, and those of the gradients with them."""
+    found: list[Product] = []
+    for t in computed(y):
+        assert t.node is not None
+        x, forward = t.node.inputs[0], node_products(t)
+        found += forward
+        if backward:
+            found += [(k, m, n) for m, k, n in forward]
+            sweeps = t.node.op.endswith("_sweep")
+            found += [
+                (m, n, k) for i, (m, k, n) in enumerate(forward) if x.requires_grad or (sweeps and i % 2)
+            ]
+    return found
+
+
+def node_products(y: Tensor) -> list[Product]:
+    """Return the forward's products of one operation; none for what needs none."""
+    assert y.node is not None
+    op, (x, *rest) = y.node.op, y.node.inputs
+    if op == "conv2d":
+        kh, kw, c_in, c_out = rest[0].shape
+        return [(y.shape[1] * y.shape[2], kh * kw * c_in, c_out)]
+    if op == "conv_transpose2d":
+        kh, kw, c_in, c_out = rest[0].shape
+        return [(x.shape[1] * x.shape[2], c_in, kh * kw * c_out)]
+    if op == "linear":
+        return [(x.data.size // x.shape[-1], *rest[0].shape)]
+    if op.endswith("_sweep"):
+        positions, (_, c_in, gates), (_, units, _) = x.shape[1] * x.shape[2], rest[0].shape, rest[1].shape
+        return 2 * [(positions, c_in, gates), (positions, units, gates)]
+    return []
+
+
+def computed(y: Tensor) -> Iterator[Tensor]:
+    """Yield every recorded tensor that led to `y`, once."""
+    seen, stack = set(), [y]
+    while stack:
+        t = stack.pop()
+        if t.node is not None and id(t) not in seen:
+            seen.add(id(t))
+            yield t
+            stack.extend(t.node.inputs)
+
+
+def all_products(case: Case) -> dict[str, list[Product]]:
+    """Return the products of both directions."""
+    network = case.network
+    trained = products(network.loss(case.kept, case.labels), backward=True)
+    front: list[Product] = []
+    if network.backbone is not None:
+        image = Tensor(case.image.data, requires_grad=True)  # so that layers without gradients are recorded
+        front = products(network.backbone(image), backward=False)
+    return {
+        "forward": front + products(network.scores(case.kept), backward=False),
+        "train": trained,
+    }
+
+
+def prepare(case: Case, peer: ModuleType | None) -> dict[str, Programs]:
+    """Return the programs of both directions."""
+    ours, needed = our_programs(case), all_products(case)
+    orders = ORDERS if peer is not None else ()
+    peers = {order: peer_programs(case, peer, order) for order in orders if peer is not None}
+    return {
+        direction: Programs(run, {order: both[direction] for order, both in peers.items()}, needed[direction])
+        for direction, run in ours.items()
+    }
+
+
+def check(name: str, programs: Programs) -> None:
+    """Compare both sides; exit if an array differs by more than `TOLERANCE` of its largest value."""
+    for peer in programs.peers.values():
+        for k, (a, b) in enumerate(zip(programs.ours(), peer(), strict=True)):
+            error = float(np.abs(a - b).max() / np.abs(b).max())
+            if not error <= TOLERANCE:
+                sys.exit(f"{name}: array {k} and PyTorch's differ by {error:.1e}")
+
+
+def load_peer() -> ModuleType | None:
+    """Return the peer's module, or None where PyTorch is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        return None
+    spec = importlib.util.spec_from_file_location("torch_models", PEER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = command_line(__doc__, "renet")
+    parser.set_defaults(repeats=7)
+    options = parse(parser)
+    repeats = 1 if options.quick else options.repeats
+    peer = load_peer()
+    described = machine(options.threads)
+    rows: list[dict[str, Any]] = []
+    for preset in (name for name in SIZES if options.only in name):
+        size = (QUICK, QUICK) if options.quick else SIZES[preset]
+        for direction, programs in prepare(make(preset, size), peer).items():
+            check(f"{preset}, {direction}", programs)
+            tasks = {("floor", 1): Task(floor(programs.products))}
+            for n in options.threads:
+                tasks["ours", n] = Task(programs.ours, n)
+                tasks |= {(order, n): Task(program, n) for order, program in programs.peers.items()}
+            times = interleaved(tasks, repeats=repeats, clock=options.clock)
+            rows += [row(preset, direction, n, times, list(programs.peers)) for n in options.threads]
+    if options.json:
+        print(json.dumps({"machine": described, "clock": options.clock, "rows": rows}))
+        return
+    print(heading(described))
+    print(f"batch 1, float32; medians of {repeats}, {options.clock} time; +-: quartiles\n")
+    print(show(rows))
+
+
+if __name__ == "__main__":
+    main()

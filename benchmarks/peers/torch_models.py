@@ -1,0 +1,243 @@
+"""ReSeg and N-ReNet in plain PyTorch (autograd, no compiler), as fast as we could make them: the peers.
+
+One image at a time, as in the library. What makes them quick:
+
+- a feature map is one array whatever reads it: a convolution sees it as channels last, ``(1, C, H, W)``, a
+  sweep as ``(H, W, C)``, steps first along columns, sequences first along rows. Only `order` =
+  "channels_first" copies between the two;
+- a sweep is one bidirectional nn.GRU, nn.LSTM or nn.RNN: the input product of all steps is one;
+- ReLUs overwrite their input.
+
+Every layer has the attribute name that it has in the library, so that `load` finds its weights.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Array = NDArray[Any]
+Arrays = dict[str, Array]
+UPDATE = 1  # the GRU's update gate: PyTorch's is one minus the library's
+RECURRENT: dict[str, tuple[type[nn.RNNBase], int, dict[str, str]]] = {  # unit: layer, gates, its options
+    "gru": (nn.GRU, 3, {}),
+    "lstm": (nn.LSTM, 4, {}),
+    "tanh": (nn.RNN, 1, {"nonlinearity": "tanh"}),
+    "irnn": (nn.RNN, 1, {"nonlinearity": "relu"}),
+}
+
+
+class Layer(Protocol):
+    """A layer that knows the library's order of axes."""
+
+    def load(self, key: str, values: Array) -> None:
+        """Set a parameter to the library's values."""
+
+    def gradient(self, key: str) -> Array:
+        """Return a parameter's gradient in the library's order of axes."""
+
+
+class Filters:
+    """Parameters with one tensor each, in another order of axes than in the library."""
+
+    axes: tuple[int, ...]  # of the library's weight, in PyTorch's order
+
+    def load(self, key: str, values: Array) -> None:
+        """Set a parameter to the library's values."""
+        moved = values.transpose(self.axes) if key == "weight" else values
+        getattr(self, key).data.copy_(torch.from_numpy(moved.copy()))
+
+    def gradient(self, key: str) -> Array:
+        """Return a parameter's gradient in the library's order of axes."""
+        values = getattr(self, key).grad.numpy()
+        return values.transpose(np.argsort(self.axes)) if key == "weight" else values
+
+
+class Conv(Filters, nn.Conv2d):
+    """A convolution."""
+
+    axes = (3, 2, 0, 1)
+
+
+class Transposed(Filters, nn.ConvTranspose2d):
+    """A transposed convolution."""
+
+    axes = (2, 3, 0, 1)
+
+
+class Dense(Filters, nn.Linear):
+    """A matrix applied to every position."""
+
+    axes = (1, 0)
+
+
+class Sweep(nn.Module):
+    """Both directions along one axis of ``(H, W, C)``; 0 along columns, 1 along rows."""
+
+    def __init__(self, channels: int, units: int, axis: int, unit: str) -> None:
+        super().__init__()
+        layer, self.gates, options = RECURRENT[unit]
+        self.unit, self.units = unit, units
+        self.rnn = layer(channels, units, bidirectional=True, batch_first=axis == 1, **options)
+        for suffix in ("", "_reverse"):  # the library has one bias
+            bias = getattr(self.rnn, f"bias_hh_l0{suffix}")
+            bias.data.zero_()
+            bias.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the hidden states, ``(H, W, 2 * units)``."""
+        y: Tensor = self.rnn(x)[0]
+        return y
+
+    def load(self, key: str, values: Array) -> None:
+        """Set a parameter to the library's values."""
+        for d in range(2):
+            self._part(key, d).data.copy_(torch.from_numpy(self._turned(values[d]).T.copy()))
+
+    def gradient(self, key: str) -> Array:
+        """Return a parameter's gradient in the library's order of axes."""
+        return np.stack([self._turned(self._part(key, d).grad.numpy().T) for d in range(2)])
+
+    def _part(self, key: str, direction: int) -> Tensor:
+        name = {"weight": "weight_ih_l0", "recurrent": "weight_hh_l0", "bias": "bias_ih_l0"}[key]
+        part: Tensor = getattr(self.rnn, name + ("_reverse" if direction else ""))
+        return part
+
+    def _turned(self, values: Array) -> Array:
+        if self.unit == "gru":
+            values = values.copy()
+            values[..., UPDATE * self.units : (UPDATE + 1) * self.units] *= -1
+        return values
+
+
+class ReNet(nn.Module):
+    """A sweep along the columns, then one along the rows."""
+
+    def __init__(self, channels: int, units: int, patch: int, unit: str) -> None:
+        super().__init__()
+        self.patch = patch
+        self.vertical = Sweep(channels * patch**2, units, 0, unit)
+        self.horizontal = Sweep(2 * units, units, 1, unit)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(H / patch, W / patch, 2 * units)``."""
+        p, (height, width, channels) = self.patch, x.shape
+        if p > 1:
+            x = x.view(height // p, p, width // p, p, channels).transpose(1, 2)
+            x = x.reshape(height // p, width // p, p * p * channels)
+        y: Tensor = self.horizontal(self.vertical(x))
+        return y
+
+
+class Network(nn.Module):
+    """What both networks share."""
+
+    def load(self, arrays: Mapping[str, Array]) -> None:
+        """Take the library's weights, by name."""
+        for name, values in arrays.items():
+            layer, key = self._find(name)
+            layer.load(key, values)
+
+    def gradients(self, names: Iterator[str]) -> Arrays:
+        """Return gradients in the library's order of axes, by name."""
+        found = {}
+        for name in names:
+            layer, key = self._find(name)
+            found[name] = layer.gradient(key)
+        return found
+
+    def _find(self, name: str) -> tuple[Layer, str]:
+        path, _, key = name.rpartition(".")
+        layer: Any = self.get_submodule(path)
+        return layer, key
+
+    def frozen(self, image: Tensor) -> Tensor:
+        """Return what ``scores`` reads, from an image ``(H, W, 3)``."""
+        return image
+
+    def loss(self, z: Tensor, labels: Tensor, reduction: str) -> Tensor:
+        """Return the cross-entropy of an image's pixels; `labels` (H, W)."""
+        scores = self(z)
+        return F.cross_entropy(scores.view(-1, scores.shape[2]), labels.view(-1), reduction=reduction)
+
+
+class TorchReSeg(Network):
+    """VGG-16 up to conv3_3, ReNet layers, transposed convolutions, scores."""
+
+    def __init__(
+        self, vgg: Mapping[str, int], units: tuple[int, ...], patches: tuple[int, ...], unit: str,
+        channels: int, doublings: int, classes: int, order: str,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.format = torch.channels_last if order == "channels_last" else torch.contiguous_format
+        self.backbone, inputs = nn.Module(), 3
+        for name, outputs in vgg.items():
+            setattr(self.backbone, name, Conv(inputs, outputs, 3, padding=1))
+            inputs = outputs
+        self.layers = tuple(vgg)
+        self.renet = nn.ModuleList()
+        for u, patch in zip(units, patches, strict=True):
+            self.renet.append(ReNet(inputs, u, patch, unit))
+            inputs = 2 * u
+        self.upsample = nn.ModuleList()
+        for _ in range(doublings):
+            self.upsample.append(Transposed(inputs, channels, 2, stride=2))
+            inputs = channels
+        self.classify = Dense(inputs, classes)
+        self.to(memory_format=self.format)
+
+    def frozen(self, image: Tensor) -> Tensor:
+        """Return VGG-16's features, ``(H / 4, W / 4, 256)``."""
+        x = image.permute(2, 0, 1)[None].contiguous(memory_format=self.format)
+        block = self.layers[0][:5]
+        with torch.no_grad():
+            for name in self.layers:
+                if name[:5] != block:
+                    x, block = F.max_pool2d(x, 2), name[:5]
+                x = torch.relu_(getattr(self.backbone, name)(x))
+        return x[0].permute(1, 2, 0).contiguous()
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return scores ``(H, W, classes)``."""
+        for layer in self.renet:
+            z = layer(z)
+        x = z.permute(2, 0, 1)[None].contiguous(memory_format=self.format)
+        for enlarge in self.upsample:
+            x = torch.relu_(enlarge(x))
+        y: Tensor = self.classify(x[0].permute(1, 2, 0).contiguous())
+        return y
+
+
+class TorchNReNet(Network):
+    """ReNet layers, 1 x 1 convolutions with tanh between them, scores enlarged to the size of the image."""
+
+    def __init__(
+        self, units: tuple[int, ...], patches: tuple[int, ...], features: tuple[int, ...], unit: str,
+        classes: int, order: str,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.format = torch.channels_last if order == "channels_last" else torch.contiguous_format
+        self.renet, self.convs, inputs = nn.ModuleList(), nn.ModuleList(), 3
+        for k, (u, patch) in enumerate(zip(units, patches, strict=True)):
+            self.renet.append(ReNet(inputs, u, patch, unit))
+            inputs = 2 * u
+            if k < len(features):
+                self.convs.append(Dense(inputs, features[k]))
+                inputs = features[k]
+        self.classify = Dense(inputs, classes)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return scores ``(H, W, classes)``."""
+        size = z.shape[:2]
+        for k, layer in enumerate(self.renet):
+            z = layer(z)
+            if k < len(self.convs):
+                z = torch.tanh(self.convs[k](z))
+        x = self.classify(z).permute(2, 0, 1)[None].contiguous(memory_format=self.format)
+        if x.shape[2:] != size:
+            x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+        return x[0].permute(1, 2, 0).contiguous()
