@@ -23,8 +23,25 @@
 #define GEMM_LEAST 32
 /* Bytes of a row of a panel of two AVX-512 registers. */
 #define GEMM_WHOLE 128
+/* Bytes of a cache line. */
+#define GEMM_LINE 64
 
 #ifdef GEMM_TILES
+
+/* What the caller will need next: it is fetched into the L2 cache while the processor multiplies. */
+typedef struct {
+    const char *at, *end;
+} Ahead;
+
+/* Where the next `lines` cache lines begin; behind the end, what the product itself needs next. */
+LSTM2D_INLINE const char *gemm_ahead(Ahead *ahead, ptrdiff_t lines, const void *next)
+{
+    const char *at = ahead->at;
+    if (at >= ahead->end)
+        return (const char *)next;
+    ahead->at += lines * GEMM_LINE;
+    return at;
+}
 
 #define REAL float
 #define VECTOR_BYTES 64
@@ -64,19 +81,21 @@
 
 /* c (rows, columns) = op(a) b + (add ? c : bias ? the column's bias : 0); op(a) has `inner` columns, and a, b and c
    have their rows lda, ldb and ldc apart. Returns 0, and does nothing, for few columns, or where the processor has no
-   such instructions. Long vectors take whole panels, short ones the columns behind them. */
+   such instructions. Long vectors take whole panels, short ones the columns behind them. `soon` is what the caller
+   reads or writes next, `bytes` long. */
 #ifdef GEMM_TILES
 #define GEMM_CHOOSE(suffix)                                                                                     \
+    Ahead ahead = {(const char *)soon, (const char *)soon + bytes};                                             \
     ptrdiff_t done = 0;                                                                                         \
     if (columns < (ptrdiff_t)((transposed ? 2 : 1) * GEMM_LEAST / sizeof(*c)) ||                                \
         !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))                                      \
         return 0;                                                                                               \
     if (__builtin_cpu_supports("avx512f")) {                                                                    \
         done = columns - columns % (ptrdiff_t)(GEMM_WHOLE / sizeof(*c));                                        \
-        product_##suffix##_512(transposed, rows, done, inner, a, lda, b, ldb, add, bias, c, ldc);               \
+        product_##suffix##_512(transposed, rows, done, inner, a, lda, b, ldb, add, bias, c, ldc, &ahead);       \
     }                                                                                                           \
     product_##suffix##_256(transposed, rows, columns - done, inner, a, lda, b + done, ldb, add,                 \
-                           bias ? bias + done : NULL, c + done, ldc);                                           \
+                           bias ? bias + done : NULL, c + done, ldc, &ahead);                                   \
     return 1;
 #else
 #define GEMM_CHOOSE(suffix) return 0;
@@ -84,7 +103,7 @@
 #define GEMM(suffix, real)                                                                                      \
     static inline int gemm_##suffix(int transposed, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t inner,         \
                                     const real *a, ptrdiff_t lda, const real *b, ptrdiff_t ldb, int add,        \
-                                    const real *bias, real *c, ptrdiff_t ldc)                                   \
+                                    const real *bias, real *c, ptrdiff_t ldc, const void *soon, ptrdiff_t bytes) \
     {                                                                                                           \
         GEMM_CHOOSE(suffix)                                                                                     \
     }

@@ -6,30 +6,34 @@ from lstm2d.kernels._cython.blas cimport matmul
 
 cdef extern from "gemm.h" nogil:
     int gemm_f32(bint, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, const float*, Py_ssize_t, bint,
-                 const float*, float*, Py_ssize_t)
+                 const float*, float*, Py_ssize_t, const void*, Py_ssize_t)
     int gemm_f64(bint, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, const double*, Py_ssize_t, bint,
-                 const double*, double*, Py_ssize_t)
+                 const double*, double*, Py_ssize_t, const void*, Py_ssize_t)
 
 
 cdef inline void product(
     bint transpose_a, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t inner, const floating* a, Py_ssize_t lda,
     const floating* b, Py_ssize_t ldb, bint add, const floating* bias, floating* c, Py_ssize_t ldc,
+    const floating* soon=NULL, Py_ssize_t values=0,
 ) noexcept nogil:
     """c (rows, columns) = op(a) b + (c if `add` else bias); ld is the distance of two rows in memory.
 
     `bias`, a value for each column, may be NULL: zeros. BLAS multiplies for few columns, and where the processor
-    has no instructions for gemm.h.
+    has no instructions for gemm.h. `soon` is what the caller reads or writes next, as many values: fetched meanwhile.
     """
     cdef Py_ssize_t i, j
     cdef int done
     if floating is float:
-        done = gemm_f32(transpose_a, rows, columns, inner, a, lda, b, ldb, add, bias, c, ldc)
+        done = gemm_f32(transpose_a, rows, columns, inner, a, lda, b, ldb, add, bias, c, ldc, soon,
+                        values * sizeof(floating))
     else:
-        done = gemm_f64(transpose_a, rows, columns, inner, a, lda, b, ldb, add, bias, c, ldc)
+        done = gemm_f64(transpose_a, rows, columns, inner, a, lda, b, ldb, add, bias, c, ldc, soon,
+                        values * sizeof(floating))
     if done:
         return
-    if bias and not add:
+    if not add and (bias or inner == 0):
         for i in range(rows):
             for j in range(columns):
-                c[i * ldc + j] = bias[j]
-    matmul(transpose_a, False, rows, columns, inner, a, lda, b, ldb, <floating> (1 if add or bias else 0), c, ldc)
+                c[i * ldc + j] = bias[j] if bias else 0
+    if inner:
+        matmul(transpose_a, False, rows, columns, inner, a, lda, b, ldb, <floating> (1 if add or bias else 0), c, ldc)

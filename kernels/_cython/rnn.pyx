@@ -16,27 +16,29 @@ from cython.parallel cimport prange
 from libc.string cimport memcpy, memset
 
 from lstm2d.kernels import arena
-from lstm2d.kernels._cython.blas cimport matmul, matmul_thin
+from lstm2d.kernels._cython.gemm cimport product
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
 from lstm2d.kernels.threads import single_blas
 
 cdef extern from "rnn_gates.h" nogil:
     int RNN_GRU, RNN_LSTM, RNN_TANH, RNN_RELU
-    void rnn_step_forward_f32(int, Py_ssize_t, Py_ssize_t, const float*, const float*, const float*, const float*,
-                              float*, float*, Py_ssize_t, float*)
-    void rnn_step_forward_f64(int, Py_ssize_t, Py_ssize_t, const double*, const double*, const double*,
-                              const double*, double*, double*, Py_ssize_t, double*)
+    void rnn_step_forward_f32(int, Py_ssize_t, Py_ssize_t, const float*, const float*, const float*, float*, float*,
+                              Py_ssize_t, float*)
+    void rnn_step_forward_f64(int, Py_ssize_t, Py_ssize_t, const double*, const double*, const double*, double*,
+                              double*, Py_ssize_t, double*)
     void rnn_step_backward_f32(int, Py_ssize_t, Py_ssize_t, const float*, const float*, Py_ssize_t, const float*,
                                const float*, Py_ssize_t, const float*, const float*, float*, float*)
     void rnn_step_backward_f64(int, Py_ssize_t, Py_ssize_t, const double*, const double*, Py_ssize_t,
                                const double*, const double*, Py_ssize_t, const double*, const double*, double*,
                                double*)
-    void rnn_add_rows_f32(Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, double*)
-    void rnn_add_rows_f64(Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
+
+cdef extern from "rows.h" nogil:
+    void add_rows_f32(Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, double*)
+    void add_rows_f64(Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
 
 cdef enum:
-    BLOCK = 384  # pixels of a block, at most, but at least one step: what BLAS takes at once
+    BLOCK = 384  # pixels of a block, at most, but at least one step: its products stay in the L2 cache
     PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
 
 KINDS = {"gru": RNN_GRU, "lstm": RNN_LSTM, "tanh": RNN_TANH, "relu": RNN_RELU}
@@ -73,12 +75,13 @@ def rnn_forward(x, weight, recurrent, bias, unit, axis, keep):
 
 def rnn_backward(grad_y, x, y, kept, weight, recurrent, unit, axis, need_x):
     """See kernels/_reference/rnn.py."""
-    grad_y, x, y, weight, recurrent = contiguous_floats(grad_y, x, y, _inside(weight, unit), recurrent)
-    back = np.ascontiguousarray(recurrent.transpose(0, 2, 1))
-    cdef Sweep s = _sweep(KINDS[unit], x.shape, recurrent.shape[1], axis)
+    grad_y, x, y, weight, recurrent = contiguous_floats(
+        grad_y, x, y, _inside(weight, unit).transpose(0, 2, 1), recurrent.transpose(0, 2, 1)
+    )
+    cdef Sweep s = _sweep(KINDS[unit], x.shape, recurrent.shape[2], axis)
     n, dtype = x.shape[0], x.dtype
-    grad_weight = np.zeros((n, *weight.shape), dtype)
-    grad_recurrent = np.zeros((n, *recurrent.shape), dtype)
+    grad_weight = np.zeros((n, 2, s.channels, s.gates), dtype)
+    grad_recurrent = np.zeros((n, 2, s.units, s.gates), dtype)
     grad_bias = np.zeros((n, 2, s.gates))
     grad_x = arena.empty(x.shape, dtype) if need_x else None
     other = arena.empty(x.shape, dtype) if need_x else None  # the second direction's
@@ -87,10 +90,10 @@ def rnn_backward(grad_y, x, y, kept, weight, recurrent, unit, axis, need_x):
         threads = _threads(3 * y.size, s)
         with single_blas():
             if dtype == np.float32:
-                _backward[float](s, grad_y, x, y, kept, weight, back, scratch, grad_weight, grad_recurrent,
+                _backward[float](s, grad_y, x, y, kept, weight, recurrent, scratch, grad_weight, grad_recurrent,
                                  grad_bias, grad_x, other, threads)
             else:
-                _backward[double](s, grad_y, x, y, kept, weight, back, scratch, grad_weight, grad_recurrent,
+                _backward[double](s, grad_y, x, y, kept, weight, recurrent, scratch, grad_weight, grad_recurrent,
                                   grad_bias, grad_x, other, threads)
     elif need_x:
         grad_x[...] = 0
@@ -180,6 +183,7 @@ cdef void _task_forward(Sweep s, bint backward, const floating* x, const floatin
     cdef floating* z = r + s.rows * s.gates
     cdef floating* block = z + s.block * s.rows * s.gates
     cdef const floating* operand
+    cdef floating* to_keep
     s.backward = backward
     memset(before, 0, s.rows * s.state * sizeof(floating))
     memset(r, 0, s.rows * s.gates * sizeof(floating))
@@ -187,28 +191,28 @@ cdef void _task_forward(Sweep s, bint backward, const floating* x, const floatin
         first = index * s.block
         n = min(s.block, s.steps - first)
         low = min(_place(&s, first), _place(&s, first + n - 1))
-        if s.channels:
-            operand = _rows(&s, x, s.channels, s.channels, low, n, block)
-            matmul(False, False, n * s.rows, s.gates, s.channels, operand, s.channels, weight, s.gates,
-                   <floating>0, z, s.gates)
-        else:
-            memset(z, 0, n * s.rows * s.gates * sizeof(floating))
+        operand = _rows(&s, x, s.channels, s.channels, low, n, block) if s.channels else NULL
+        product(False, n * s.rows, s.gates, s.channels, operand, s.channels, weight, s.gates, False, bias, z, s.gates)
         for k in range(first, first + n):
             at = _place(&s, k)
-            if k:
-                matmul_thin(False, s.rows, s.gates, s.units, before, s.state, recurrent, s.gates, r, s.gates)
-            _step_forward(&s, z + (at - low) * s.rows * s.gates, r, bias, before, after,
-                          y + at * s.step * 2 * s.units, kept + at * s.rows * s.kept if kept else NULL)
+            to_keep = kept + at * s.rows * s.kept if kept else NULL
+            if k and s.unit == RNN_GRU:
+                product[floating](False, s.rows, s.gates, s.units, before, s.state, recurrent, s.gates, False, NULL, r,
+                                  s.gates, to_keep, s.rows * s.kept)
+            elif k:
+                product[floating](False, s.rows, s.gates, s.units, before, s.state, recurrent, s.gates, True, NULL,
+                                  z + (at - low) * s.rows * s.gates, s.gates, to_keep, s.rows * s.kept)
+            _step_forward(&s, z + (at - low) * s.rows * s.gates, r, before, after,
+                          y + at * s.step * 2 * s.units, to_keep)
             before, after = after, before
 
 
-cdef inline void _step_forward(const Sweep* s, const floating* z, const floating* r, const floating* bias,
-                               const floating* before, floating* after, floating* y,
-                               floating* kept) noexcept nogil:
+cdef inline void _step_forward(const Sweep* s, const floating* z, const floating* r, const floating* before,
+                               floating* after, floating* y, floating* kept) noexcept nogil:
     if floating is float:
-        rnn_step_forward_f32(s.unit, s.units, s.rows, z, r, bias, before, after, y, s.row * 2 * s.units, kept)
+        rnn_step_forward_f32(s.unit, s.units, s.rows, z, r, before, after, y, s.row * 2 * s.units, kept)
     else:
-        rnn_step_forward_f64(s.unit, s.units, s.rows, z, r, bias, before, after, y, s.row * 2 * s.units, kept)
+        rnn_step_forward_f64(s.unit, s.units, s.rows, z, r, before, after, y, s.row * 2 * s.units, kept)
 
 
 # ---- backward
@@ -267,9 +271,10 @@ cdef void _task_backward(Sweep s, bint backward, const floating* grad_y, const f
             _step_backward(&s, k, kept, y, zeros, grad_y, from_r, carry, k % 2,
                            grads + (_place(&s, k) - low) * s.rows * s.grads)
             if k:
-                matmul_thin(False, s.rows, s.units, s.gates,
-                            grads + (_place(&s, k) - low) * s.rows * s.grads + s.recurrent_grads, s.grads, back,
-                            s.units, from_r, s.units)
+                product[floating](False, s.rows, s.units, s.gates,
+                                  grads + (_place(&s, k) - low) * s.rows * s.grads + s.recurrent_grads, s.grads, back,
+                                  s.units, False, NULL, from_r, s.units,
+                                  kept + _place(&s, max(0, k - 2)) * s.rows * s.kept, s.rows * s.kept)
         _grads_of_block(&s, first, low, n, grads, x, y, weight, block, grad_weight, grad_recurrent, grad_bias,
                         grad_x)
 
@@ -304,26 +309,26 @@ cdef void _grads_of_block(
     cdef floating* to = block
     if s.channels:
         operand = _rows(s, x, s.channels, s.channels, low, n, block)
-        matmul(True, False, s.channels, s.gates, pixels, operand, s.channels, grads, s.grads, <floating>1,
-               grad_weight, s.gates)
+        product[floating](True, s.channels, s.gates, pixels, operand, s.channels, grads, s.grads, True, NULL,
+                          grad_weight, s.gates)
     # hidden states of the steps before; the very first step has none, and is the last row of a backward block
     skip = 1 if first == 0 else 0
     if n > skip:
         operand = _rows(s, y, s.units, 2 * s.units, low + 1 if s.backward else low + skip - 1, n - skip, block)
         if s.step == s.rows:
             ld = 2 * s.units
-        matmul(True, False, s.units, s.gates, (n - skip) * s.rows, operand, ld,
-               grads + (0 if s.backward else skip * s.rows * s.grads) + s.recurrent_grads, s.grads, <floating>1,
-               grad_recurrent, s.gates)
+        product[floating](True, s.units, s.gates, (n - skip) * s.rows, operand, ld,
+                          grads + (0 if s.backward else skip * s.rows * s.grads) + s.recurrent_grads, s.grads, True,
+                          NULL, grad_recurrent, s.gates)
     if floating is float:
-        rnn_add_rows_f32(pixels, s.gates, grads, s.grads, grad_bias)
+        add_rows_f32(pixels, s.gates, grads, s.grads, grad_bias)
     else:
-        rnn_add_rows_f64(pixels, s.gates, grads, s.grads, grad_bias)
+        add_rows_f64(pixels, s.gates, grads, s.grads, grad_bias)
     if grad_x:
         if s.step == s.rows:
             to = grad_x + low * s.rows * s.channels
-        matmul(False, True, pixels, s.channels, s.gates, grads, s.grads, weight, s.gates, <floating>0, to,
-               s.channels)
+        product[floating](False, pixels, s.channels, s.gates, grads, s.grads, weight, s.channels, False, NULL, to,
+                          s.channels)
         if to == block:
             _scatter(s, block, s.channels, low, n, grad_x)
 

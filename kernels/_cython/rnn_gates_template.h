@@ -1,8 +1,8 @@
 /* Included once for each REAL; NAME(f) adds its suffix.
 
    A row is one pixel of the step. Order of the values of a row, `units` of each:
-   products z of the input, bias: GRU candidate, reset, update; LSTM input, forget, candidate, output; else one.
-   products r of the hidden state: GRU reset, update, candidate; else as z.
+   sums z of bias and products of the input: GRU candidate, reset, update; LSTM input, forget, candidate, output;
+   else one. Those of the hidden state are in z too, but for the GRU in r: reset, update, candidate.
    state: h, and c behind it for the LSTM.
    kept: GRU candidate, reset, update, the candidate's r; LSTM its gates as z, new cell; else nothing.
    grad: GRU candidate, reset, update, the candidate's r, so that the gradients of z and of r lie together each;
@@ -11,15 +11,15 @@
 /* ---- forward: h to `y` and with the cell to `after`; `kept` may be NULL */
 
 LSTM2D_INLINE void NAME(gru_cells)(ptrdiff_t n, ptrdiff_t units, const REAL *restrict z, const REAL *restrict r,
-                                   const REAL *restrict bias, const REAL *restrict before, REAL *restrict after,
-                                   REAL *restrict y, REAL *restrict kept, const int keep)
+                                   const REAL *restrict before, REAL *restrict after, REAL *restrict y,
+                                   REAL *restrict kept, const int keep)
 {
 #pragma omp simd
     for (ptrdiff_t k = 0; k < n; k++) {
-        const REAL reset = NAME(sigmoid)(z[k + units] + bias[k + units] + r[k]);
-        const REAL update = NAME(sigmoid)(z[k + 2 * units] + bias[k + 2 * units] + r[k + units]);
+        const REAL reset = NAME(sigmoid)(z[k + units] + r[k]);
+        const REAL update = NAME(sigmoid)(z[k + 2 * units] + r[k + units]);
         const REAL product = r[k + 2 * units];
-        const REAL candidate = NAME(tanh)(z[k] + bias[k] + reset * product);
+        const REAL candidate = NAME(tanh)(z[k] + reset * product);
         const REAL h = (1 - update) * before[k] + update * candidate;
         after[k] = h;
         y[k] = h;
@@ -32,16 +32,15 @@ LSTM2D_INLINE void NAME(gru_cells)(ptrdiff_t n, ptrdiff_t units, const REAL *res
     }
 }
 
-LSTM2D_INLINE void NAME(lstm_cells)(ptrdiff_t n, ptrdiff_t units, const REAL *restrict z, const REAL *restrict r,
-                                    const REAL *restrict bias, const REAL *restrict before, REAL *restrict after,
-                                    REAL *restrict y, REAL *restrict kept, const int keep)
+LSTM2D_INLINE void NAME(lstm_cells)(ptrdiff_t n, ptrdiff_t units, const REAL *restrict z, const REAL *restrict before,
+                                    REAL *restrict after, REAL *restrict y, REAL *restrict kept, const int keep)
 {
 #pragma omp simd
     for (ptrdiff_t k = 0; k < n; k++) {
-        const REAL i = NAME(sigmoid)(z[k] + bias[k] + r[k]);
-        const REAL f = NAME(sigmoid)(z[k + units] + bias[k + units] + r[k + units]);
-        const REAL g = NAME(tanh)(z[k + 2 * units] + bias[k + 2 * units] + r[k + 2 * units]);
-        const REAL o = NAME(sigmoid)(z[k + 3 * units] + bias[k + 3 * units] + r[k + 3 * units]);
+        const REAL i = NAME(sigmoid)(z[k]);
+        const REAL f = NAME(sigmoid)(z[k + units]);
+        const REAL g = NAME(tanh)(z[k + 2 * units]);
+        const REAL o = NAME(sigmoid)(z[k + 3 * units]);
         const REAL c = f * before[k + units] + i * g;
         const REAL h = o * NAME(tanh)(c);
         after[k] = h;
@@ -57,12 +56,12 @@ LSTM2D_INLINE void NAME(lstm_cells)(ptrdiff_t n, ptrdiff_t units, const REAL *re
     }
 }
 
-LSTM2D_INLINE void NAME(plain_cells)(ptrdiff_t n, const int relu, const REAL *restrict z, const REAL *restrict r,
-                                     const REAL *restrict bias, REAL *restrict after, REAL *restrict y)
+LSTM2D_INLINE void NAME(plain_cells)(ptrdiff_t n, const int relu, const REAL *restrict z, REAL *restrict after,
+                                     REAL *restrict y)
 {
 #pragma omp simd
     for (ptrdiff_t k = 0; k < n; k++) {
-        const REAL sum = z[k] + bias[k] + r[k];
+        const REAL sum = z[k];
         const REAL h = relu ? (sum < 0 ? 0 : sum) : NAME(tanh)(sum); /* NaN is not below 0, and stays */
         after[k] = h;
         y[k] = h;
@@ -70,24 +69,19 @@ LSTM2D_INLINE void NAME(plain_cells)(ptrdiff_t n, const int relu, const REAL *re
 }
 
 LSTM2D_CLONES void NAME(rnn_step_forward)(int unit, ptrdiff_t units, ptrdiff_t rows, const REAL *z, const REAL *r,
-                                          const REAL *bias, const REAL *before, REAL *after, REAL *y,
-                                          ptrdiff_t y_ld, REAL *kept)
+                                          const REAL *before, REAL *after, REAL *y, ptrdiff_t y_ld, REAL *kept)
 {
     for (ptrdiff_t row = 0; row < rows; row++, y += y_ld) {
 #define GRU_KEPT(i, n)                                                                                         \
-    NAME(gru_cells)(n, units, z + (i), r + (i), bias + (i), before + (i), after + (i),                         \
-        y + (i), kept + (i), 1)
+    NAME(gru_cells)(n, units, z + (i), r + (i), before + (i), after + (i), y + (i), kept + (i), 1)
 #define GRU_LOST(i, n)                                                                                         \
-    NAME(gru_cells)(n, units, z + (i), r + (i), bias + (i), before + (i), after + (i),                         \
-        y + (i), NULL, 0)
+    NAME(gru_cells)(n, units, z + (i), r + (i), before + (i), after + (i), y + (i), NULL, 0)
 #define LSTM_KEPT(i, n)                                                                                        \
-    NAME(lstm_cells)(n, units, z + (i), r + (i), bias + (i), before + (i), after + (i),                        \
-        y + (i), kept + (i), 1)
+    NAME(lstm_cells)(n, units, z + (i), before + (i), after + (i), y + (i), kept + (i), 1)
 #define LSTM_LOST(i, n)                                                                                        \
-    NAME(lstm_cells)(n, units, z + (i), r + (i), bias + (i), before + (i), after + (i),                        \
-        y + (i), NULL, 0)
-#define TANH(i, n) NAME(plain_cells)(n, 0, z + (i), r + (i), bias + (i), after + (i), y + (i))
-#define RELU(i, n) NAME(plain_cells)(n, 1, z + (i), r + (i), bias + (i), after + (i), y + (i))
+    NAME(lstm_cells)(n, units, z + (i), before + (i), after + (i), y + (i), NULL, 0)
+#define TANH(i, n) NAME(plain_cells)(n, 0, z + (i), after + (i), y + (i))
+#define RELU(i, n) NAME(plain_cells)(n, 1, z + (i), after + (i), y + (i))
         if (unit == RNN_GRU) {
             if (kept) {
                 RNN_BLOCKS(units, GRU_KEPT)
@@ -103,14 +97,14 @@ LSTM2D_CLONES void NAME(rnn_step_forward)(int unit, ptrdiff_t units, ptrdiff_t r
             } else {
                 RNN_BLOCKS(units, LSTM_LOST)
             }
-            z += 4 * units, r += 4 * units, before += 2 * units, after += 2 * units;
+            z += 4 * units, before += 2 * units, after += 2 * units;
         } else {
             if (unit == RNN_TANH) {
                 RNN_BLOCKS(units, TANH)
             } else {
                 RNN_BLOCKS(units, RELU)
             }
-            z += units, r += units, after += units;
+            z += units, after += units;
         }
 #undef GRU_KEPT
 #undef GRU_LOST
@@ -208,28 +202,5 @@ LSTM2D_CLONES void NAME(rnn_step_backward)(int unit, ptrdiff_t units, ptrdiff_t 
 #undef RELU
         before += before_ld, y += y_ld, grad_y += y_ld;
         from_r += units, carry += units, carry_out += units;
-    }
-}
-
-/* total[k] += sum of column k; rows lie `ld` apart. The sum of a block is its own: long sums stay exact. */
-LSTM2D_CLONES void NAME(rnn_add_rows)(ptrdiff_t rows, ptrdiff_t columns, const REAL *values, ptrdiff_t ld,
-                                      double *restrict total)
-{
-    for (ptrdiff_t first = 0; first < columns; first += RNN_LANES) {
-        const ptrdiff_t n = columns - first < RNN_LANES ? columns - first : RNN_LANES;
-        REAL sum[RNN_LANES] = {0};
-        if (n == RNN_LANES) {
-            for (ptrdiff_t row = 0; row < rows; row++) {
-                const REAL *restrict value = values + row * ld + first;
-#pragma omp simd
-                for (ptrdiff_t k = 0; k < RNN_LANES; k++)
-                    sum[k] += value[k];
-            }
-        } else
-            for (ptrdiff_t row = 0; row < rows; row++)
-                for (ptrdiff_t k = 0; k < n; k++)
-                    sum[k] += values[row * ld + first + k];
-        for (ptrdiff_t k = 0; k < n; k++)
-            total[first + k] += sum[k];
     }
 }
