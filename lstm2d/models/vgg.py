@@ -7,9 +7,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import DTypeLike
 
+from lstm2d import kernels
 from lstm2d.errors import ConfigError
 from lstm2d.nn import Conv2d, Module
-from lstm2d.ops import max_pool2d, relu
+from lstm2d.ops import conv2d, max_pool2d, relu
+from lstm2d.tape import records
 from lstm2d.tensor import FloatArray, Tensor
 
 BLOCKS: tuple[tuple[int, int], ...] = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # layers, channels
@@ -25,6 +27,8 @@ STEPS: tuple[str, ...] = tuple(  # with the maxima behind each block
 )
 SCALED = 4  # the first block that `width` changes: published files have the blocks before it in small
 DILATED = 5  # the block behind the maxima that are not taken apart
+TILE = 4  # rows of a tile of Winograd's method
+BAND = 16 * TILE  # rows of an image that a layer in front of maxima answers at a time
 
 
 def channels_of(layer: str, width: float = 1.0) -> int:
@@ -170,13 +174,53 @@ class VGG16(Module):
         """
         begin = 0 if after is None else self.steps.index(after) + 1
         end = len(self.steps) if last is None else self.steps.index(last) + 1
-        for name in self.steps[begin:end]:
-            if name in self._kept:
-                x = max_pool2d(x, 3, stride=1, padding=1)
-            elif name in LAYERS:
-                x = relu(getattr(self, name)(x))
-            else:
-                x = max_pool2d(x, 2)
-            if maps is not None and name in LAYERS:
+        steps = list(self.steps[begin:end])
+        while steps:
+            name = steps.pop(0)
+            layer: Conv2d | None = getattr(self, name, None)
+            if layer is None:
+                x = max_pool2d(x, 3, stride=1, padding=1) if name in self._kept else max_pool2d(x, 2)
+                continue
+            halved = steps and steps[0] not in LAYERS and steps[0] not in self._kept
+            if halved and maps is None and not records(x, layer.weight, layer.bias):
+                x = conv_pool(layer, x)
+                del steps[0]
+                continue
+            x = relu(layer(x))
+            if maps is not None:
                 maps[name] = x.data
         return x
+
+
+def conv_pool(layer: Conv2d, x: Tensor) -> Tensor:
+    """Return the maxima of 2 x 2 behind a layer and its ReLU, without gradients.
+
+    Band by band of the image: the layer's answer, the largest array of the whole network, never exists.
+
+    Parameters
+    ----------
+    layer : Conv2d
+        3 x 3 with padding 1.
+    x : Tensor of shape (N, H, W, C)
+        Its input; H is even.
+
+    Returns
+    -------
+    Tensor of shape (N, H / 2, W / 2, channels of the layer)
+        The maxima.
+    """
+    n, rows, columns, _ = x.shape
+    y = kernels.arena.empty((n, rows // 2, columns // 2, layer.weight.shape[3]), x.dtype)
+    for first in range(0, rows, BAND):
+        last = min(first + BAND, rows)
+        inner = first > 0 and last < rows
+        # at an edge of the image zeros are added at the band's other end too: rows behind that end are
+        # computed with it and dropped, as many as a tile has, so that the tiles lie as in the whole image
+        low, high = (first - 1, last + 1) if inner else (max(0, first - TILE), min(rows, last + 1))
+        part = Tensor(x.data[:, low:high])
+        answer = relu(conv2d(part, layer.weight, layer.bias, padding=(0 if inner else 1, 1)))
+        start = 0 if inner else first - low
+        wanted = Tensor(answer.data[:, start : start + last - first])
+        y[:, first // 2 : last // 2] = max_pool2d(wanted, 2).data
+        del part, answer, wanted  # their memory serves the next band
+    return Tensor(y)

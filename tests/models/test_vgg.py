@@ -9,7 +9,10 @@ from lstm2d.errors import ConfigError, DataError
 from lstm2d.models import ReSegConfig, build
 from lstm2d.models.imported import load_imported
 from lstm2d.models.network import Network
-from lstm2d.models.vgg import LAYERS, STEPS, VGG16, channels_of, count
+from lstm2d.models.vgg import LAYERS, STEPS, VGG16, channels_of, conv_pool, count
+from lstm2d.nn import Conv2d
+from lstm2d.ops import max_pool2d, relu
+from lstm2d.tape import no_grad
 
 Array = NDArray[np.float64]
 MEANS = (123.68, 116.779, 103.939)
@@ -122,6 +125,30 @@ def test_maps_are_those_of_the_layers(rng: np.random.Generator) -> None:
     assert y.data.tobytes() == maps["conv2_1"].tobytes()
     parts = vgg(vgg(x, last="pool1"), after="pool1")
     assert parts.data.tobytes() == y.data.tobytes()
+
+
+@pytest.mark.parametrize("size", [(2, 6), (64, 6), (66, 4), (126, 4), (128, 2), (200, 8)])
+def test_maxima_in_bands(size: tuple[int, int], rng: np.random.Generator) -> None:
+    layer = Conv2d(5, 17, 3, padding=1, rng=rng, dtype=np.float64)
+    layer.bias.data[...] = rng.standard_normal(17)
+    x = Tensor(rng.standard_normal((2, *size, 5)))
+    with no_grad():
+        whole = max_pool2d(relu(layer(x)), 2)
+    np.testing.assert_allclose(conv_pool(layer, x).data, whole.data, rtol=1e-9, atol=1e-10)
+    same = Tensor(x.data[1:])
+    np.testing.assert_array_equal(conv_pool(layer, same).data, conv_pool(layer, x).data[1:])
+
+
+def test_answers_with_and_without_gradients_agree(rng: np.random.Generator) -> None:
+    network = VGG16("conv3_1", rng=rng, dtype=np.float64)
+    x = Tensor(rng.standard_normal((1, 132, 8, 3)))
+    with no_grad():
+        alone = network(x)
+    recorded, maps = network(x), dict[str, Array]()
+    assert recorded.requires_grad
+    np.testing.assert_allclose(alone.data, recorded.data, rtol=1e-9, atol=1e-10)
+    with no_grad():
+        np.testing.assert_array_equal(network(x, maps).data, recorded.data)
 
 
 def test_no_such_layer(rng: np.random.Generator) -> None:
