@@ -20,7 +20,7 @@ def bundled_models() -> dict[str, Path]:
     dict of str to Path
         Name and file, sorted by name.
     """
-    return {path.stem: path for path in sorted(ZOO.glob("*.safetensors"))}
+    return {path.stem: path for path in sorted(ZOO.glob("*.safetensors"), key=lambda p: p.stem)}
 
 
 def find_model(path_or_name: str | os.PathLike[str]) -> Path:
