@@ -95,7 +95,7 @@ class Arena:
 
 
 def is_sole(array: NDArray[Any]) -> bool:
-    """Tell whether a variable of the caller is all that holds an array, and the array all that holds its memory.
+    """Tell whether one variable of the caller is all that holds an array that owns its memory alone.
 
     Parameters
     ----------
