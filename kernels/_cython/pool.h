@@ -6,9 +6,14 @@
 #define POOL_H
 
 #include "simd.h"
+#include "stream.h"
 
 /* Channels of one block of the inner loops: one AVX-512 register of float32. */
 #define POOL_LANES 16
+/* Values of a line that are compared at once: what is known of them stays in the L1 cache. */
+#define POOL_VALUES 1024
+/* Pixels of a window from which a zero for each costs more than finding the winner's place. */
+#define POOL_SPARSE 16
 
 /* Sizes in pixels; a window of row r begins at row r * stride - padding of the image. */
 typedef struct {
@@ -46,13 +51,19 @@ LSTM2D_INLINE void pool_covering(ptrdiff_t place, ptrdiff_t size, ptrdiff_t stri
 
 #define REAL float
 #define NAME(f) f##_f32
+#define PLACE int32_t
 #include "pool_template.h"
+#include "pool_blocks_template.h"
+#undef PLACE
 #undef REAL
 #undef NAME
 
 #define REAL double
 #define NAME(f) f##_f64
+#define PLACE int64_t
 #include "pool_template.h"
+#include "pool_blocks_template.h"
+#undef PLACE
 #undef REAL
 #undef NAME
 

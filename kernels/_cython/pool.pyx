@@ -1,15 +1,26 @@
-"""Pooling, vectorised over channels, a row at a time; meaning: kernels/_reference/pool.py."""
+"""Pooling, vectorised, a row at a time; meaning: kernels/_reference/pool.py.
+
+Lanes run over channels. The maximum of windows that touch has its own way: lanes run over whole lines first, and
+results larger than the caches are written past them.
+"""
 
 import numpy as np
 
 from cython cimport floating
 from cython.parallel cimport prange
+from libc.string cimport memset
 
 from lstm2d.kernels import arena
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
 
+cdef extern from "stream.h":
+    enum:
+        STREAM_LEAST
+
 cdef extern from "pool.h" nogil:
+    enum:
+        POOL_VALUES
     ctypedef struct Pool:
         Py_ssize_t height, width, channels, rows, columns
         Py_ssize_t[2] size, stride, padding
@@ -19,6 +30,10 @@ cdef extern from "pool.h" nogil:
     void pool_mean_f64(const Pool*, const double*, Py_ssize_t, double*)
     void pool_grad_f32(const Pool*, Py_ssize_t, const float*, const unsigned char*, const int*, float*)
     void pool_grad_f64(const Pool*, Py_ssize_t, const double*, const unsigned char*, const int*, double*)
+    void pool_block_max_f32(const Pool*, const float*, Py_ssize_t, float*, unsigned char*, int*, bint)
+    void pool_block_max_f64(const Pool*, const double*, Py_ssize_t, double*, unsigned char*, int*, bint)
+    void pool_block_grad_f32(const Pool*, const float*, const unsigned char*, const int*, float*, bint)
+    void pool_block_grad_f64(const Pool*, const double*, const unsigned char*, const int*, double*, bint)
 
 
 def max_pool2d_forward(x, size, stride, padding, keep):
@@ -32,10 +47,11 @@ def max_pool2d_forward(x, size, stride, padding, keep):
     elif keep:
         large = arena.empty(y.shape, np.intc)
     if y.size:
+        stream = y.nbytes >= STREAM_LEAST
         if x.dtype == np.float32:
-            _max[float](p, x, y, small, large, threads_for(x.size))
+            _max[float](p, x, y, small, large, stream, threads_for(x.size))
         else:
-            _max[double](p, x, y, small, large, threads_for(x.size))
+            _max[double](p, x, y, small, large, stream, threads_for(x.size))
     return y, large if small is None else small
 
 
@@ -43,6 +59,15 @@ def max_pool2d_backward(grad_y, winner, shape, size, stride, padding):
     """See kernels/_reference/pool.py."""
     grad_y, = contiguous_floats(grad_y)
     small, large = (winner, None) if winner.dtype == np.uint8 else (None, winner)
+    cdef Pool p = _pool(shape, size, stride, padding)
+    if _touch(&p) and grad_y.size:
+        grad_x = arena.empty(shape, grad_y.dtype)
+        stream = grad_x.nbytes >= STREAM_LEAST
+        if grad_y.dtype == np.float32:
+            _block_grad[float](p, grad_y, small, large, grad_x, stream, threads_for(grad_x.size))
+        else:
+            _block_grad[double](p, grad_y, small, large, grad_x, stream, threads_for(grad_x.size))
+        return grad_x
     return _backward(grad_y, small, large, shape, size, stride, padding)
 
 
@@ -87,18 +112,59 @@ cdef Pool _pool(shape, size, stride, padding):
     return p
 
 
+cdef bint _touch(const Pool* p) noexcept nogil:
+    """Tell whether windows touch, and a row of one fits into the buffers."""
+    return (
+        p.stride[0] == p.size[0] and p.stride[1] == p.size[1] and p.padding[0] == p.padding[1] == 0
+        and p.size[1] * p.channels <= POOL_VALUES
+    )
+
+
 cdef void _max(Pool p, const floating[:, :, :, ::1] x, floating[:, :, :, ::1] y, unsigned char[:, :, :, ::1] small,
-               int[:, :, :, ::1] large, int threads) noexcept:
+               int[:, :, :, ::1] large, bint stream, int threads) noexcept:
     cdef unsigned char* bytes_ = &small[0, 0, 0, 0] if small is not None else NULL
     cdef int* wide = &large[0, 0, 0, 0] if large is not None else NULL
     cdef Py_ssize_t row = p.columns * p.channels, k
     for k in prange(y.shape[0] * p.rows, nogil=True, schedule="static", num_threads=threads):
-        if floating is float:
-            pool_max_f32(&p, &x[k // p.rows, 0, 0, 0], k % p.rows, &y[0, 0, 0, 0] + k * row,
-                         bytes_ + k * row if bytes_ else NULL, wide + k * row if wide else NULL)
+        _max_row(&p, &x[k // p.rows, 0, 0, 0], k % p.rows, &y[0, 0, 0, 0] + k * row,
+                 bytes_ + k * row if bytes_ else NULL, wide + k * row if wide else NULL, stream)
+
+
+cdef void _max_row(const Pool* p, const floating* x, Py_ssize_t row, floating* y, unsigned char* small, int* large,
+                   bint stream) noexcept nogil:
+    if floating is float:
+        if _touch(p):
+            pool_block_max_f32(p, x, row, y, small, large, stream)
         else:
-            pool_max_f64(&p, &x[k // p.rows, 0, 0, 0], k % p.rows, &y[0, 0, 0, 0] + k * row,
-                         bytes_ + k * row if bytes_ else NULL, wide + k * row if wide else NULL)
+            pool_max_f32(p, x, row, y, small, large)
+    else:
+        if _touch(p):
+            pool_block_max_f64(p, x, row, y, small, large, stream)
+        else:
+            pool_max_f64(p, x, row, y, small, large)
+
+
+cdef void _block_grad(Pool p, const floating[:, :, :, ::1] grad_y, const unsigned char[:, :, :, ::1] small,
+                      const int[:, :, :, ::1] large, floating[:, :, :, ::1] grad_x, bint stream,
+                      int threads) noexcept:
+    cdef const unsigned char* bytes_ = &small[0, 0, 0, 0] if small is not None else NULL
+    cdef const int* wide = &large[0, 0, 0, 0] if large is not None else NULL
+    cdef Py_ssize_t row = p.columns * p.channels, k
+    for k in prange(grad_x.shape[0] * p.rows, nogil=True, schedule="static", num_threads=threads):
+        _block_grad_row(&p, &grad_y[0, 0, 0, 0] + k * row, bytes_ + k * row if bytes_ else NULL,
+                        wide + k * row if wide else NULL, &grad_x[k // p.rows, k % p.rows * p.size[0], 0, 0], stream,
+                        k % p.rows == p.rows - 1)
+
+
+cdef void _block_grad_row(const Pool* p, const floating* grad_y, const unsigned char* small, const int* large,
+                          floating* grad_x, bint stream, bint last) noexcept nogil:
+    cdef Py_ssize_t line = p.width * p.channels
+    if floating is float:
+        pool_block_grad_f32(p, grad_y, small, large, grad_x, stream)
+    else:
+        pool_block_grad_f64(p, grad_y, small, large, grad_x, stream)
+    if last:  # lines below that no window covers
+        memset(grad_x + p.size[0] * line, 0, (p.height - p.rows * p.size[0]) * line * sizeof(floating))
 
 
 cdef void _mean(Pool p, const floating[:, :, :, ::1] x, floating[:, :, :, ::1] y, int threads) noexcept:

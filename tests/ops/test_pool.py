@@ -119,6 +119,51 @@ def test_equals_windows_cut_one_by_one(data: st.DataObject, seed: int) -> None:
         np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-14)
 
 
+@settings(deadline=None, max_examples=80)
+@given(
+    size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    height=st.integers(0, 13),
+    width=st.integers(0, 50),
+    channels=st.integers(1, 40) | st.integers(150, 180),  # some rows of windows are cut, some too long to be
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_windows_that_touch(
+    size: tuple[int, int], height: int, width: int, channels: int, dtype: type, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    shape = (2, size[0] + height, size[1] + width, channels)  # with pixels left over
+    x = rng.integers(-2, 3, shape).astype(dtype)  # many equal ones
+    x[rng.random(shape) < 0.2] = np.nan
+    results = []
+    for name in BACKENDS:
+        leaf = Tensor(x, requires_grad=True)
+        with kernels.use(name):
+            y = max_pool2d(leaf, size)
+            backward(y, np.arange(1, y.data.size + 1, dtype=dtype).reshape(y.shape))
+            with no_grad():
+                np.testing.assert_array_equal(max_pool2d(leaf, size).data, y.data)
+        results.append((y.data, leaf.grad))
+    for expected, got in zip(results[-1], results[0], strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_results_larger_than_the_caches(rng: np.random.Generator) -> None:
+    shape = (1, 1001, 521, 21)  # rows begin anywhere in a cache line
+    values = rng.permutation(np.prod(shape)).astype(np.float32)  # all different
+    x = Tensor(values.reshape(shape), requires_grad=True)
+    y = max_pool2d(x, 2)
+    assert y.data.nbytes > 1 << 23
+    blocks = x.data[:, :1000, :520].reshape(1, 500, 2, 260, 2, 21)
+    np.testing.assert_array_equal(y.data, blocks.max((2, 4)))
+    backward(y, y.data)
+    expected = np.zeros_like(x.data)
+    expected[:, :1000, :520] = np.where(blocks == y.data[:, :, None, :, None], blocks, 0).reshape(
+        1, 1000, 520, 21
+    )
+    np.testing.assert_array_equal(x.grad, expected)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 1e-6), (np.float64, 1e-14)])
