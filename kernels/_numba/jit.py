@@ -16,10 +16,10 @@ import llvmlite
 import numba
 import numpy as np
 
-from lstm2d.kernels.grain import GRAIN
 from lstm2d.kernels.threads import get_num_threads
 
 Loop = Callable[..., Any]
+GRAIN = 1 << 19  # values a thread should have to itself: starting a Python thread costs 0.1 ms and more
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 
@@ -78,9 +78,11 @@ def spread(loop: kernel, size: int, work: int, *args: object) -> None:
         return
     cuts = [size * k // threads for k in range(threads + 1)]
     loop(*args, 0, 0)  # compiled before the threads start
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(loop, *args, *cuts[k : k + 2]) for k in range(threads)]:
-            done.result()
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(loop, *args, *cuts[k : k + 2]) for k in range(1, threads)]
+        loop(*args, *cuts[:2])
+        for other in others:
+            other.result()
 
 
 def _cached(function: Loop) -> Loop:
