@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lstm2d.cli.options import compute_options
+from lstm2d.cli.options import apply_crf, compute_options, crf_options
 from lstm2d.cli.output import Console, output_options
 from lstm2d.errors import DataError, Lstm2dError, SomeFailedError
 
 if TYPE_CHECKING:
+    from lstm2d.config.schema import CRFSection
     from lstm2d.predict.folder import Outcome
 
 MAX_PIXELS = 100_000_000  # a copy: the original needs NumPy, a help page must not (a test compares them)
@@ -35,7 +36,8 @@ def part_of(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
 Examples:
   lstm2d predict outdoor photo.jpg -o out
   lstm2d predict outdoor holiday/ more/ -o out --overlay --skip-done
-  lstm2d predict runs/first 'scans/**/*.tif' -o out --shard 2/4"""
+  lstm2d predict runs/first 'scans/**/*.tif' -o out --shard 2/4
+  lstm2d predict outdoor photo.jpg -o out --crf deeplab-voc --set crf.iterations=5"""
 )
 @click.argument("model")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
@@ -61,6 +63,7 @@ Examples:
     metavar="N",
     help="Larger images count as failed.",
 )
+@crf_options
 @output_options
 @compute_options
 def predict(
@@ -75,6 +78,9 @@ def predict(
     shard: tuple[int, int] | None,
     on_error: str,
     max_pixels: int,
+    crf: str | None,
+    no_crf: bool,
+    settings: tuple[str, ...],
 ) -> None:
     """Label every pixel of images.
 
@@ -104,6 +110,7 @@ def predict(
         max_pixels=max_pixels,
     )
     predictor = load(model)
+    apply_crf(predictor, crf, no_crf, settings)
     renamed = [task for task in tasks if task.labels.stem != task.source.stem]
     if renamed:
         first = renamed[0]
@@ -116,7 +123,7 @@ def predict(
         manifest=manifest,
         report=lambda o: console.progress(progress_line(o)),
     )
-    finish(console, outcome, Path(out), manifest)
+    finish(console, outcome, Path(out), manifest, predictor.crf)
 
 
 def progress_line(outcome: Outcome) -> str:
@@ -129,7 +136,9 @@ def progress_line(outcome: Outcome) -> str:
     return f"{over}/{to_do} images  {rate:.1f} images/s  {left:.0f} s left{failed}"
 
 
-def finish(console: Console, outcome: Outcome, out: Path, manifest: str) -> None:
+def finish(
+    console: Console, outcome: Outcome, out: Path, manifest: str, crf: CRFSection | None = None
+) -> None:
     """Tell what was done.
 
     Parameters
@@ -142,6 +151,8 @@ def finish(console: Console, outcome: Outcome, out: Path, manifest: str) -> None
         The output folder.
     manifest : str
         Name of the record in it.
+    crf : CRFSection, optional
+        The CRF behind the network, if there was one.
 
     Raises
     ------
@@ -162,6 +173,7 @@ def finish(console: Console, outcome: Outcome, out: Path, manifest: str) -> None
             "seconds": outcome.seconds,
             "out": str(out),
         }
+        | ({} if crf is None else {"crf": crf.model_dump()})
     )
     if not failed:
         return

@@ -21,6 +21,8 @@ from lstm2d.config import (
     preset_names,
     resolve,
 )
+from lstm2d.config.crf import CRF_SETS, crf_settings
+from lstm2d.config.schema import CRFSection
 from lstm2d.errors import ConfigError
 
 
@@ -292,3 +294,51 @@ def test_pydantic_is_loaded_only_with_the_configuration() -> None:
     code = "import sys, lstm2d, lstm2d.cli.train, lstm2d.random; print('pydantic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_no_crf_unless_asked_for() -> None:
+    config = load_preset("lstm2d-5x5")
+    assert config.crf is None
+    assert "crf" not in config.model_dump()
+    assert "crf" not in dump_toml(config)
+
+
+def test_a_crf_in_a_configuration(tmp_path: Path) -> None:
+    config = apply_overrides(load_preset("lstm2d-5x5"), ["crf.theta_beta=9"])
+    assert config.crf == crf_settings("krahenbuehl", ["crf.theta_beta=9"])
+    (tmp_path / "c.toml").write_text(dump_toml(config))
+    assert load_toml(tmp_path / "c.toml") == config
+    assert from_dict(config.model_dump(), "model file") == config
+    (tmp_path / "c.toml").write_text('preset = "lstm2d-5x5"\n[crf]\n')
+    assert load_toml(tmp_path / "c.toml").crf == CRFSection()
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("iterations = 0", "crf.iterations = 0 (c.toml, line 3): expected an integer >= 1"),
+        ("theta_alpha = 0.01", "crf.theta_alpha = 0.01 (c.toml, line 3): expected a number >= 0.1"),
+        ("theta_alfa = 1", "did you mean crf.theta_alpha?"),
+        ('normalisation = "before"', 'expected "symmetric" or "after"'),
+        ("bilateral_weight = -1", "expected a number >= 0"),
+    ],
+)
+def test_a_wrong_crf_in_a_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, part: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.toml").write_text(f'preset = "lstm2d-5x5"\n[crf]\n{text}\n')
+    with pytest.raises(ConfigError) as caught:
+        load_toml("c.toml")
+    assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("name", CRF_SETS)
+def test_named_sets_of_the_crf(name: str) -> None:
+    assert crf_settings(name).model_dump() | CRF_SETS[name] == crf_settings(name).model_dump()
+    tuned = {"iterations", "bilateral_weight", "theta_alpha", "theta_beta", "spatial_weight", "theta_gamma"}
+    assert set(CRF_SETS[name]) == tuned
+
+
+def test_the_default_set_is_the_default_of_each_key() -> None:
+    assert crf_settings() == CRFSection() == crf_settings({})

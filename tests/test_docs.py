@@ -153,6 +153,20 @@ def test_keys_of_the_docs_are_keys_of_the_presets(checkout: Path) -> None:
             assert key in config[section], f"{page.name}: {section}.{key}"
 
 
+def test_crf_keys_and_sets_of_the_docs_exist(checkout: Path) -> None:
+    crf = import_module("lstm2d.config.crf")
+    keys = crf.CRFSection.model_fields
+    for page in pages(checkout):
+        text = page.read_text()
+        for key in re.findall(r"(?:--set |`)crf\.([a-z_]+)", text):
+            assert key in keys, f"{page.name}: crf.{key}"
+        for name in re.findall(r" --crf ([a-z][a-z0-9-]*)", "\n".join(blocks(page, "sh"))):
+            assert name in crf.CRF_SETS, f"{page.name}: --crf {name}"
+    how_to = (checkout / "docs/how-to/crf.md").read_text()
+    assert all(f"`crf.{key}`" in how_to for key in keys)
+    assert all(f"`{name}`" in how_to for name in crf.CRF_SETS)
+
+
 def test_settings_of_the_docs_are_accepted(checkout: Path) -> None:
     config = import_module("lstm2d.config")
     tried = 0

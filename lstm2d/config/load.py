@@ -16,6 +16,7 @@ from lstm2d.config.problems import place, raise_for, section_problems, shown, un
 from lstm2d.config.schema import (
     MODEL_SECTIONS,
     USED_ONLY_WITH,
+    CRFSection,
     DataSection,
     RunConfig,
     Section,
@@ -104,7 +105,7 @@ def resolve(preset_or_toml: str, overrides: Iterable[tuple[str, str]] = ()) -> R
         table, places = _read_file(Path(preset_or_toml))
     else:
         table, places = _read_preset(preset_or_toml)
-    return check(table, places, _override(table, places, overrides))
+    return check(table, places, override(table, places, overrides))
 
 
 def is_file(preset_or_toml: str) -> bool:
@@ -134,7 +135,7 @@ def apply_overrides(config: RunConfig, overrides: Iterable[str | tuple[str, str]
     """
     table, places = config.model_dump(), dict[str, str]()
     pairs = [(item, "--set") if isinstance(item, str) else item for item in overrides]
-    return check(table, places, _override(table, places, pairs))
+    return check(table, places, override(table, places, pairs))
 
 
 def from_dict(table: Mapping[str, Any], source: str) -> RunConfig:
@@ -199,6 +200,8 @@ def check(table: Table, places: Mapping[str, str], problems: Iterable[str] = ())
     used = {**table, "train": _used(table.get("train", {}), places, found)}
     sections["train"] = _section(TrainSection, "train", used, valid, places, found)
     sections["data"] = _section(DataSection, "data", table, valid, places, found)
+    if "crf" in table:
+        sections["crf"] = _section(CRFSection, "crf", table, valid, places, found)
     preset = table.get("preset", "")
     if not isinstance(preset, str):
         found.append(f"{shown('preset', preset)}{place('preset', places)}: expected the name of a preset")
@@ -211,7 +214,8 @@ def valid_keys(model_section: type[Section] | None) -> list[str]:
     models = [model_section] if model_section else list(MODEL_SECTIONS.values())
     keys = ["preset", *(f"model.{name}" for section in models for name in section.model_fields)]
     keys += [f"train.{name}" for name in TrainSection.model_fields]
-    return keys + [f"data.{name}" for name in DataSection.model_fields]
+    keys += [f"data.{name}" for name in DataSection.model_fields]
+    return keys + [f"crf.{name}" for name in CRFSection.model_fields]
 
 
 def _section(
@@ -285,8 +289,8 @@ def _read_file(path: Path) -> tuple[Table, dict[str, str]]:
     return base, base_places | places
 
 
-def _override(table: Table, places: dict[str, str], overrides: Iterable[tuple[str, str]]) -> list[str]:
-    """Write overrides into `table`; return what is wrong with them."""
+def override(table: Table, places: dict[str, str], overrides: Iterable[tuple[str, str]]) -> list[str]:
+    """Write overrides ("a.b=c" and where each comes from) into `table`; return what is wrong with them."""
     problems = []
     for item, source in overrides:
         key, equals, text = item.partition("=")

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from math import prod
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+)
 
 from lstm2d.random import MAX_SEED
 
@@ -16,6 +24,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Within = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+Deviation = Annotated[float, Field(ge=0.1, le=1e6)]
 Units = Annotated[int, Field(ge=1, le=4096)]
 
 SOURCES = '"image", or a layer of VGG-16: "conv1_1" to "conv5_3"'
@@ -265,6 +274,19 @@ class DataSection(Section):
         return values
 
 
+class CRFSection(Section):
+    """``[crf]``: a fully connected CRF behind the network, at prediction."""
+
+    iterations: Annotated[int, Field(ge=1, le=1000)] = 2
+    bilateral_weight: NonNegative = 10.0
+    theta_alpha: Deviation = 80.0
+    theta_beta: Deviation = 13.0
+    spatial_weight: NonNegative = 3.0
+    theta_gamma: Deviation = 3.0
+    normalisation: Literal["symmetric", "after"] = "symmetric"
+    exact: bool = False
+
+
 class RunConfig(Section):
     """Everything that decides what a training run computes.
 
@@ -278,12 +300,19 @@ class RunConfig(Section):
         Section ``[train]``.
     data : DataSection
         Section ``[data]``.
+    crf : CRFSection or None
+        Section ``[crf]``, which a configuration may lack.
     """
 
     preset: str = ""
     model: dict[str, Any]
     train: TrainSection = TrainSection()
     data: DataSection = DataSection()
+    crf: CRFSection | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent_sections(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialise(self).items() if value is not None}
 
 
 # key of [train] -> the key and value without which it is not used

@@ -14,6 +14,7 @@ import numpy as np
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import DataError
 from lstm2d.metrics.confusion import Confusion
+from lstm2d.metrics.edges import edge_band
 from lstm2d.predict.csv_text import csv_text
 from lstm2d.predict.predictor import Predictor
 
@@ -139,6 +140,7 @@ def evaluate(
     dataset: DatasetFolder,
     samples: Sequence[Sample],
     *,
+    edge: int | None = None,
     report: Callable[[int, Confusion], None] | None = None,
 ) -> Evaluation:
     """Label images and compare with their masks.
@@ -151,6 +153,9 @@ def evaluate(
         Where the images are.
     samples : sequence of Sample
         Which ones.
+    edge : int, optional
+        Also measure the pixel accuracy within so many pixels of an edge between true labels:
+        ``edge_accuracy`` in the report, with ``edge_width`` and ``edge_pixels``.
     report : callable, optional
         Called after each image with the number of images done and the counts so far.
 
@@ -163,10 +168,12 @@ def evaluate(
     ------
     DataError
         If the classes differ, or any image or mask cannot be used: figures over the rest would mislead.
+    ConfigError
+        If `edge` is out of its range.
     """
     check_classes(predictor, dataset)
     names = [c.name for c in predictor.classes]
-    total = Confusion(len(names), dataset.ignore)
+    total, edges = (Confusion(len(names), dataset.ignore) for _ in range(2))
     scores = []
     # the first call loads BLAS, which is no image's time
     predictor.predict(np.zeros((1, 1), dtype=np.uint8))
@@ -178,6 +185,8 @@ def evaluate(
         one = Confusion(len(names), dataset.ignore)
         one.add(truth, labels)
         total.merge(one)
+        if edge is not None:
+            edges.add(np.where(edge_band(truth, edge), truth, truth.dtype.type(dataset.ignore)), labels)
         scores.append(
             ImageScore(
                 sample.stem,
@@ -192,6 +201,14 @@ def evaluate(
             report(number, total)
     seconds = sum(score.seconds for score in scores) / max(len(scores), 1)
     figures = total.report(names) | {"seconds_per_image": seconds, "parameters": predictor.parameters}
+    if edge is not None:
+        figures |= {
+            "edge_accuracy": edges.pixel_accuracy,
+            "edge_width": edge,
+            "edge_pixels": int(edges.matrix.sum()),
+        }
+    if predictor.crf is not None:
+        figures["crf"] = predictor.crf.model_dump()
     return Evaluation(total, scores, figures)
 
 

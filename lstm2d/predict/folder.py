@@ -20,6 +20,7 @@ from lstm2d.predict.manifest import Manifest
 from lstm2d.predict.predictor import FloatArray, LabelArray, Predictor
 
 LONGEST_NAME = 255  # bytes, of every common file system
+UNKNOWN = "unknown"  # the CRF of labels that another prediction has left without a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ def _complete(record: Manifest, done: Sequence[Task], folder: Path, n_classes: i
         except DataError:
             wrong.append(task)
         else:
-            record.add(str(task.source), str(task.labels), seconds=None, areas=areas)
+            record.add(str(task.source), str(task.labels), seconds=None, crf=UNKNOWN, areas=areas)
     return wrong
 
 
@@ -199,8 +200,18 @@ def _label_one(
             raise
         return
     areas = _areas(labels, len(predictor.classes))
-    record.add(source, target, seconds=time.perf_counter() - start, areas=areas)
+    seconds = time.perf_counter() - start
+    record.add(source, target, seconds=seconds, crf=_crf(predictor), areas=areas)
     outcome.done += 1
+
+
+def _crf(predictor: Predictor) -> str:
+    """Return the settings of the CRF for the record."""
+    if predictor.crf is None:
+        return ""
+    from lstm2d.predict.crf import described
+
+    return described(predictor.crf)
 
 
 def _write_results(predictor: Predictor, task: Task, folder: Path, options: Options) -> LabelArray:

@@ -12,14 +12,15 @@ from lstm2d.io.atomic import write_text
 from lstm2d.io.regular import read_text
 from lstm2d.predict.csv_text import csv_text
 
-FIXED = ("image", "labels", "seconds", "error")
+FIXED = ("image", "labels", "seconds", "error", "crf")
 
 
 class Manifest:
     """Keeps `predictions.csv` in step with the results.
 
-    Columns: image, labels (relative to the output folder), seconds, error (empty where all went well), then
-    the fraction of the image's area that each class covers.
+    Columns: image, labels (relative to the output folder), seconds, error (empty where all went well), crf
+    (the settings of the CRF behind the network, empty where there is none), then the fraction of the image's
+    area that each class covers.
 
     Parameters
     ----------
@@ -43,7 +44,14 @@ class Manifest:
         return csv_text(labels) in self._named
 
     def add(
-        self, image: str, labels: str, *, seconds: float | None, error: str = "", areas: Sequence[float] = ()
+        self,
+        image: str,
+        labels: str,
+        *,
+        seconds: float | None,
+        error: str = "",
+        crf: str = "",
+        areas: Sequence[float] = (),
     ) -> None:
         """Append one row.
 
@@ -57,6 +65,8 @@ class Manifest:
             What it took to read, label and write; None where that was not measured.
         error : str
             Why there are no labels.
+        crf : str
+            Settings of the CRF.
         areas : sequence of float
             Fraction of the pixels of each class.
 
@@ -71,6 +81,7 @@ class Manifest:
             csv_text(labels),
             "" if seconds is None else f"{seconds:.4f}",
             csv_text(error),
+            csv_text(crf),
             *numbers,
         ]
         try:

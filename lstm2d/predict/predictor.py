@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from lstm2d.io.model_file import ModelFile, load_model
 from lstm2d.models import ModelConfig, Network, build, model_config, restore_imported
 from lstm2d.predict.zoo import find_model
 from lstm2d.tensor import Tensor
+
+if TYPE_CHECKING:
+    from lstm2d.config.schema import CRFSection
 
 FloatArray = NDArray[np.float32]
 LabelArray = NDArray[np.uint8]
@@ -33,11 +36,16 @@ class Predictor:
         What a model file holds.
     source : str or path, optional
         Where it comes from, for messages.
+    crf : bool, str or CRFSection, default True
+        The fully connected CRF behind the network: True for what the model's configuration says, if it says
+        anything, False for none, the name of a set (`lstm2d.config.crf.CRF_SETS`), or the settings.
 
     Attributes
     ----------
     model : ModelFile
         As given.
+    crf : CRFSection or None
+        The CRF's settings, None for none. May be replaced.
     classes : tuple of ClassInfo
         Names and colours of the K classes; labels are numbers 0 to K - 1 in this order.
 
@@ -46,6 +54,8 @@ class Predictor:
     DataError
         If the model's configuration and its parameters do not fit each other, or the imported weights that it
         needs are not in the user's store.
+    ConfigError
+        If there is no such set.
 
     Notes
     -----
@@ -53,11 +63,14 @@ class Predictor:
     of threads.
     """
 
-    def __init__(self, model: ModelFile, *, source: object = None) -> None:
+    def __init__(
+        self, model: ModelFile, *, source: object = None, crf: bool | str | CRFSection = True
+    ) -> None:
         self.model = model
         self.classes: tuple[ClassInfo, ...] = model.classes
         self._network = _network(model, source)
         self._contrast = _contrast(model, source)
+        self.crf = _crf(model, source, crf)
 
     @property
     def parameters(self) -> int:
@@ -125,13 +138,17 @@ class Predictor:
             In 0..1, with the sum 1 at every pixel.
         """
         height, width = image.shape[:2]
-        image = with_contrast(image, self._contrast)
-        x = pad_to_multiple(normalise(image, self.model.mean, self.model.std), self._network.stride)
+        contrasted = with_contrast(image, self._contrast)
+        x = pad_to_multiple(normalise(contrasted, self.model.mean, self.model.std), self._network.stride)
         pixels = self._network.probabilities(Tensor(x[np.newaxis]))  # (1, padded H, padded W, K)
         result: FloatArray = pixels[0, :height, :width].astype(
             np.float32
         )  # a copy: without the padding behind it
-        return result
+        if self.crf is None:
+            return result
+        from lstm2d.predict.crf import refine
+
+        return refine(result, image, self.crf)
 
     def most_likely(self, probabilities: FloatArray) -> LabelArray:
         """Return the class with the highest probability; of equal ones the first.
@@ -150,13 +167,16 @@ class Predictor:
         return labels
 
 
-def load(path_or_name: str | os.PathLike[str]) -> Predictor:
+def load(path_or_name: str | os.PathLike[str], *, crf: bool | str | CRFSection = True) -> Predictor:
     """Load a trained model.
 
     Parameters
     ----------
     path_or_name : str or path
         A model file, the folder of a run, or the name of a bundled model such as "outdoor".
+    crf : bool, str or CRFSection, default True
+        The fully connected CRF behind the network, as for `Predictor`: True for the model's own, False for
+        none, the name of a set such as "deeplab-voc", or settings.
 
     Returns
     -------
@@ -167,9 +187,11 @@ def load(path_or_name: str | os.PathLike[str]) -> Predictor:
     ------
     DataError
         If there is no such model, or its file is damaged.
+    ConfigError
+        If there is no such set of CRF settings.
     """
     path = find_model(path_or_name)
-    return Predictor(load_model(path), source=path)
+    return Predictor(load_model(path), source=path, crf=crf)
 
 
 def _network(model: ModelFile, source: object) -> Network:
@@ -207,6 +229,22 @@ def _contrast(model: ModelFile, source: object) -> str:
             hint="install a newer lstm2d",
         )
     return str(contrast)
+
+
+def _crf(model: ModelFile, source: object, crf: bool | str | CRFSection) -> CRFSection | None:
+    """Return the settings of the CRF: those that are asked for, else the model's own."""
+    if not crf or (crf is True and "crf" not in model.config):
+        return None
+    from lstm2d.config.crf import crf_settings  # only now: it loads pydantic
+
+    if isinstance(crf, str):
+        return crf_settings(crf)
+    if crf is not True:
+        return crf
+    try:
+        return crf_settings(dict(model.config["crf"]))
+    except (ConfigError, TypeError, ValueError) as e:
+        raise DataError(f"the model file has CRF settings that cannot be used ({e})", where=source) from e
 
 
 def _refuse_other_size(config: ModelConfig, model: ModelFile) -> None:

@@ -90,7 +90,8 @@ def test_probabilities_are_those_of_the_predictor(predictor: Predictor, images: 
 def test_manifest_has_areas_and_seconds(predictor: Predictor, images: Path, tmp_path: Path) -> None:
     run(predictor, images, tmp_path / "out")
     rows = read_manifest(tmp_path / "out/predictions.csv")
-    assert list(rows[0]) == ["image", "labels", "seconds", "error", "area dark", "area bright", "area never"]
+    assert list(rows[0])[:5] == ["image", "labels", "seconds", "error", "crf"]
+    assert list(rows[0])[5:] == ["area dark", "area bright", "area never"]
     assert [row["labels"] for row in rows] == ["a.png", "b.png", "c.png", "sub/a.png", "sub/d.png"]
     for row in rows:
         assert row["image"] == str(images / row["labels"])
@@ -244,7 +245,7 @@ def test_manifest_survives_a_crash_in_the_middle_of_a_row(tmp_path: Path) -> Non
 def test_manifest_of_another_model_begins_anew(tmp_path: Path) -> None:
     Manifest(tmp_path / "m.csv", ["x"], frozenset()).add("a", "a.png", seconds=1, areas=[1.0])
     Manifest(tmp_path / "m.csv", ["y"], frozenset())
-    assert (tmp_path / "m.csv").read_text() == "image,labels,seconds,error,area y\n"
+    assert (tmp_path / "m.csv").read_text() == "image,labels,seconds,error,crf,area y\n"
 
 
 def test_names_in_the_manifest_are_no_formulas_and_no_rows(tmp_path: Path) -> None:

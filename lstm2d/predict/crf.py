@@ -1,0 +1,143 @@
+"""A fully connected CRF behind a network: labels follow the edges of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d import kernels
+from lstm2d.config.schema import CRFSection
+from lstm2d.errors import ConfigError, DataError, ShapeError
+
+FloatArray = NDArray[np.floating[Any]]
+Filter = Callable[[FloatArray], FloatArray]
+
+LEAST = 1e-6  # a probability below is taken for this one: 0 would forbid a class for good
+MAX_EXACT = 1 << 14  # pixels; the exact sum takes a second an iteration for so many
+
+
+def described(settings: CRFSection | None) -> str:
+    """Return settings as one line of KEY=VALUE, "" for none."""
+    if settings is None:
+        return ""
+    items = settings.model_dump().items()
+    values = ((key, str(v).lower() if isinstance(v, bool) else v) for key, v in items)
+    return " ".join(f"{key}={v:g}" if isinstance(v, float) else f"{key}={v}" for key, v in values)
+
+
+def refine(probabilities: FloatArray, image: NDArray[Any], settings: CRFSection) -> FloatArray:
+    r"""Return the class probabilities of a fully connected CRF.
+
+    Parameters
+    ----------
+    probabilities : array of shape (H, W, K)
+        What the network says of each pixel, in 0..1; float32 or float64.
+    image : array of shape (H, W, 3)
+        Red, green, blue in 0..255.
+    settings : CRFSection
+        Section ``[crf]``; `lstm2d.config.crf.crf_settings` makes one.
+
+    Returns
+    -------
+    array of shape (H, W, K)
+        The mean-field marginals Q, in 0..1 with the sum 1 at every pixel; same data type.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit.
+    DataError
+        If ``crf.exact`` is asked for on more than 16384 pixels.
+    ConfigError
+        If the deviations are too small for an image of this size.
+
+    Notes
+    -----
+    Unary energies -ln P, and for each pair of pixels with different labels the weighted sum of a bilateral
+    and a spatial Gaussian. With :math:`K^m` a Gaussian's matrix (its diagonal included, as in the authors'
+    code), :math:`D^m` the diagonal matrix of its row sums and :math:`w_m` its weight, an iteration is
+
+    .. math:: Q \leftarrow \text{softmax}\Bigl(\ln P + \sum_m w_m N^m K^m N^m Q\Bigr),
+              \quad N^m = (D^m)^{-1/2}
+
+    starting from Q = P; ``normalisation = "after"`` has :math:`(D^m)^{-1} K^m Q` instead. The products are
+    filters on a permutohedral lattice [2]_, or with ``exact`` the sums over all pairs. The result does not
+    depend on the number of threads.
+
+    References
+    ----------
+    .. [1] P. Kraehenbuehl and V. Koltun, "Efficient Inference in Fully Connected CRFs with Gaussian Edge
+       Potentials", NIPS 2011.
+    .. [2] A. Adams, J. Baek and M. A. Davis, "Fast High-Dimensional Filtering Using the Permutohedral
+       Lattice", Eurographics 2010.
+    """
+    if probabilities.ndim != 3 or image.shape != (*probabilities.shape[:2], 3):
+        raise ShapeError(
+            "image and probabilities do not fit",
+            where=f"{image.shape} and {probabilities.shape}",
+            expected="(H, W, 3) and (H, W, K)",
+        )
+    height, width, classes = probabilities.shape
+    if settings.exact and height * width > MAX_EXACT:
+        raise DataError(
+            f"{height}x{width} pixels are too many for crf.exact",
+            expected=f"at most {MAX_EXACT}",
+            hint="leave crf.exact out, or cut the image",
+        )
+    p = np.ascontiguousarray(probabilities).reshape(-1, classes)
+    softmax = kernels.pick("softmax", like=p).softmax_forward
+    filters = _filters(image, settings, p.dtype)
+    unary = np.log(np.maximum(p, p.dtype.type(LEAST)))
+    q = p
+    for _ in range(settings.iterations):
+        scores = unary.copy()
+        for message in filters:
+            scores += message(q)
+        q = softmax(scores[np.newaxis])[0]
+    return q.reshape(probabilities.shape)
+
+
+def _filters(image: NDArray[Any], settings: CRFSection, dtype: np.dtype[Any]) -> list[Filter]:
+    """Return a function for each Gaussian that counts: from Q to its weighted message."""
+    rows, columns = np.indices(image.shape[:2], dtype).reshape(2, -1)
+    # by half a step away from 0, where features would lie exactly on borders of the lattice's simplices
+    position = np.stack([rows, columns], axis=1) + dtype.type(0.5)
+    colour = image.reshape(-1, 3).astype(dtype) + dtype.type(0.5)
+    filters = []
+    if settings.bilateral_weight:
+        features = np.hstack([position / settings.theta_alpha, colour / settings.theta_beta]).astype(dtype)
+        filters.append(_filter(features, settings.bilateral_weight, settings))
+    if settings.spatial_weight:
+        features = (position / settings.theta_gamma).astype(dtype)
+        filters.append(_filter(features, settings.spatial_weight, settings))
+    return filters
+
+
+def _filter(features: FloatArray, weight: float, settings: CRFSection) -> Filter:
+    """Return a normalised Gaussian filter."""
+    crf = kernels.pick("crf", like=features)
+    ones = np.ones(len(features), features.dtype)
+    if settings.exact:
+
+        def product(values: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
+            result: FloatArray = crf.gaussian_sum(features, values, before, after)
+            return result
+    else:
+        try:
+            lattice = crf.build_lattice(features)
+        except ValueError as e:
+            raise ConfigError(
+                f"the CRF's lattice cannot be built ({e})", hint="use larger crf.theta_*"
+            ) from e
+
+        def product(values: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
+            result: FloatArray = crf.lattice_filter(lattice, values, before, after)
+            return result
+
+    sums = product(ones[:, np.newaxis], ones, ones)[:, 0]
+    before = 1 / np.sqrt(sums) if settings.normalisation == "symmetric" else ones
+    after = (features.dtype.type(weight) / sums) / before
+    return lambda q: product(q, before, after)
