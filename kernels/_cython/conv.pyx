@@ -3,14 +3,15 @@
 import numpy as np
 
 from lstm2d.kernels import arena
-from lstm2d.kernels._cython import conv_columns, conv_windows, conv_winograd, linear
+from lstm2d.kernels._cython import conv_columns, conv_nested, conv_winograd, linear
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.conv_parts import adjoint_parts, forward_parts
 
 cdef enum:
     CHANNELS = 16  # of input and output: with fewer, the transforms cost more than the products
-    LINE = 48  # values that a row of taps sees: with fewer, products of windows in place are too thin
-    FILTERS = 1 << 16  # of a row of taps: with more, reading them again for every product costs more than copies
+    SMALL = 8  # channels of filters of 3 x 3 taps, as above, for a nested convolution
+    TILES = 32  # whose products cost as much as the transforms of a nested convolution's filters
+    FILTERS = 1 << 17  # pairs of channels beyond which the points of a filter, up to four times its taps, are too many
 
 
 def conv2d_forward(x, weight, bias, stride, padding, dilation):
@@ -33,8 +34,8 @@ def conv2d_forward(x, weight, bias, stride, padding, dilation):
     y = arena.empty((n, rows, columns, c_out), x.dtype)
     if _is_winograd(weight, y, stride, dilation):
         conv_winograd.products(x, weight, bias, y, padding)
-    elif x.size and _is_windows(weight, x, y, stride, padding, dilation):
-        conv_windows.products(x, weight, bias, y, padding)
+    elif x.size and _is_nested(weight, y, stride, dilation):
+        conv_nested.products(x, weight, bias, y, padding)
     elif y.size:
         conv_columns.products(
             x, weight, bias, y,
@@ -65,8 +66,9 @@ def conv2d_adjoint(grad_y, weight, bias, size, stride, padding, dilation):
         return grad_x
     if _is_winograd(weight, grad_x, stride, dilation):  # the filters turned round
         conv_winograd.products(grad_y, turned[::-1, ::-1], bias, grad_x, (2 - padding[0], 2 - padding[1]))
-    elif grad_x.size and _is_windows(weight, grad_x, grad_y, stride, padding, dilation):
-        conv_windows.adjoint(grad_y, weight, bias, grad_x, padding)
+    elif grad_y.size and _is_nested(weight, grad_x, stride, dilation):
+        outside = (kh - 1 - padding[0], kw - 1 - padding[1])
+        conv_nested.products(grad_y, turned[::-1, ::-1], bias, grad_x, outside)
     elif grad_x.size:
         conv_columns.products(
             grad_y, np.ascontiguousarray(turned), bias, grad_x,
@@ -87,8 +89,8 @@ def conv2d_grad_weight(x, grad_y, kernel, stride, padding, dilation):
         return flat.reshape(grad.shape)
     if x.size and _is_winograd(grad, grad_y, stride, dilation):
         return conv_winograd.grad_weight(x, grad_y, padding)
-    if x.size and _is_windows(grad, x, grad_y, stride, padding, dilation):
-        return conv_windows.grad_weight(x, grad_y, kernel, padding)
+    if x.size and _is_nested(grad, grad_y, stride, dilation):
+        return conv_nested.grad_weight(x, grad_y, kernel, padding)
     if grad.size and x.size and grad_y.size:
         conv_columns.grad_weight(
             x, grad_y, grad,
@@ -119,11 +121,14 @@ def _is_winograd(weight, y, stride, dilation):
     )
 
 
-def _is_windows(weight, x, y, stride, padding, dilation):
-    _, kw, c_in, c_out = weight.shape
-    line = kw * c_in
-    wide = x.shape[2] + 2 * padding[1] - kw + 1 >= 4 * kw  # else the columns that fill up windows are too many
-    return (
-        stride == dilation == (1, 1) and kw > 1 and line >= LINE and 0 < line * c_out <= FILTERS and wide
-        and y.size > 0
-    )
+def _is_nested(weight, y, stride, dilation):
+    """Return whether a nested convolution needs so few multiplications that its transforms are worth it."""
+    kh, kw, c_in, c_out = weight.shape
+    _, rows, columns, _ = y.shape
+    if stride != (1, 1) or dilation != (1, 1) or not 0 < c_in * c_out <= FILTERS or not y.size:
+        return False
+    if max(kh, kw) <= 3 and min(c_in, c_out) < SMALL:
+        return False
+    blocks = -(-kh // 4) * -(-kw // 4)
+    tiles = -(-rows // 4) * -(-columns // 4)
+    return rows * columns * kh * kw >= (tiles + TILES) * blocks * 64  # 49, and some for the transforms

@@ -55,8 +55,10 @@ def conv2d(
     .. math:: y_{ij} = b + \sum_{rs} x_{i t - p + r d,\, j t - p + s d} W_{rs}
 
     Filters of 3 x 3 with stride 1, no dilation and 16 channels or more on both sides are computed as
-    Winograd's F(4 x 4, 3 x 3) [1]_, forward and backward. In float32 its error stays below 1e-4 of the
-    largest value (1e-5 is usual), in float64 below 1e-11. A NaN reaches all outputs whose 4 x 4 tile sees it.
+    Winograd's F(4 x 4, 3 x 3) [1]_, forward and backward; other filters with stride 1 and no dilation, from
+    4 x 4 on and on images that are not tiny, as sums of F(4 x 4, 4 x 4). In float32 their error stays below
+    1e-4 of the largest value (1e-5 is usual), in float64 below 1e-11. A NaN reaches all outputs whose 4 x 4
+    tile sees it, through a filter whose size is rounded up to a multiple of 4 or 3.
 
     Keeps x and weight for the backward pass, nothing else.
 

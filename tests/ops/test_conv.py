@@ -39,6 +39,10 @@ CASES: list[Case] = [
     ((2, 6, 7, 18), (3, 3, 16), (1, 1), (0, 2), (1, 1)),
     ((1, 3, 3, 16), (3, 3, 16), (1, 1), (0, 0), (1, 1)),
     ((1, 2, 1, 16), (3, 3, 16), (1, 1), (3, 3), (1, 1)),
+    ((1, 21, 22, 2), (8, 8, 3), (1, 1), (0, 0), (1, 1)),  # 4 x 4 tiles: enough for nested products
+    ((2, 25, 33, 3), (5, 7, 2), (1, 1), (1, 6), (1, 1)),
+    ((1, 4, 18, 17), (4, 4, 2), (1, 1), (8, 3), (1, 1)),  # more padding than filter and image
+    ((0, 25, 33, 3), (5, 7, 2), (1, 1), (1, 6), (1, 1)),
     ((0, 4, 5, 3), (3, 3, 4), (1, 1), (1, 1), (1, 1)),
     ((0, 4, 5, 16), (3, 3, 16), (1, 1), (1, 1), (1, 1)),
     ((1, 4, 5, 0), (3, 3, 4), (1, 1), (1, 1), (1, 1)),
@@ -149,6 +153,10 @@ def results(
 LARGE: list[Case] = [
     ((2, 37, 29, 3), (3, 3, 20), (1, 1), (1, 1), (1, 1)),
     ((2, 38, 31, 5), (8, 8, 9), (1, 1), (0, 0), (1, 1)),
+    ((2, 49, 53, 11), (8, 8, 25), (1, 1), (0, 0), (1, 1)),
+    ((2, 41, 39, 33), (5, 6, 16), (1, 1), (2, 3), (1, 1)),
+    ((1, 15, 17, 20), (12, 10, 20), (1, 1), (9, 9), (1, 1)),
+    ((2, 45, 60, 9), (3, 3, 40), (1, 1), (1, 1), (1, 1)),
     ((2, 38, 31, 5), (4, 4, 9), (4, 4), (0, 0), (1, 1)),
     ((2, 33, 31, 24), (3, 3, 36), (1, 1), (1, 1), (1, 1)),
     ((1, 33, 31, 33), (3, 3, 16), (1, 1), (0, 0), (1, 1)),
@@ -246,9 +254,11 @@ def test_threads_and_batch_change_no_bit(
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-4), (np.float64, 1e-11)])
-@pytest.mark.parametrize("channels", [16, 300])
-def test_winograd_is_precise(dtype: type, tolerance: float, channels: int, rng: np.random.Generator) -> None:
-    case: Case = ((1, 40, 43, channels), (3, 3, channels), (1, 1), (1, 1), (1, 1))
+@pytest.mark.parametrize(("kernel", "channels"), [(3, 16), (3, 300), (4, 50), (5, 30), (8, 25), (8, 200)])
+def test_winograd_is_precise(
+    dtype: type, tolerance: float, kernel: int, channels: int, rng: np.random.Generator
+) -> None:
+    case: Case = ((1, 40, 43, channels), (kernel, kernel, channels), (1, 1), (1, 1), (1, 1))
     arrays = draw(case, rng, dtype)
     arrays[0] += 3  # as after a ReLU: no mean of 0 that hides rounding
     got = results(case, arrays, None, transposed=False)
@@ -271,13 +281,15 @@ def test_only_what_is_needed_is_computed(needed: int, transposed: bool, rng: np.
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize(("channels", "reach"), [(3, 1), (20, 5)])
-def test_nan_reaches_what_sees_it(backend: str, channels: int, reach: int) -> None:
+@pytest.mark.parametrize(("kernel", "channels", "reach"), [(3, 3, 1), (3, 20, 5), (5, 3, 9), (5, 20, 9)])
+def test_nan_reaches_what_sees_it(backend: str, kernel: int, channels: int, reach: int) -> None:
     x = np.ones((1, 30, 30, channels), np.float32)
     x[0, 14, 15, 0] = np.nan
+    half = kernel // 2
+    weight = np.zeros((kernel, kernel, channels, 20), np.float32)
     with kernels.use(backend):
-        y = conv2d(Tensor(x), Tensor(np.zeros((3, 3, channels, 20), np.float32)), padding=1).data[0]
-    assert np.isnan(y[13:16, 14:17]).all()
+        y = conv2d(Tensor(x), Tensor(weight), padding=half).data[0]
+    assert np.isnan(y[14 - half : 15 + half, 15 - half : 16 + half]).all()
     y[14 - reach : 15 + reach, 15 - reach : 16 + reach] = 0
     assert not np.isnan(y).any()
 
