@@ -156,6 +156,30 @@ class NReNetSection(ReNetSection):
         return features
 
 
+class HReNetSection(ReNetSection):
+    """``[model]`` of H-ReNet; of FCN-LargeFOV without units."""
+
+    kind: Literal["h-renet"]
+    sources: Annotated[list[Literal["pool4", "pool5", "conv7"]], Field(min_length=1, max_length=3)] = ["conv7"]
+    weights: str = "vgg16"
+    units: Annotated[list[Units], Field(max_length=8)] = [120]
+    patches: Annotated[list[Patch], Field(max_length=8)] = [1]
+    unit: RecurrentUnit = "lstm"
+    forget_bias: Finite = 2.0
+    normalisation: Literal["none", "batch", "l2"] = "none"
+    l2_scale: Positive = 1000.0
+    conv7_kernel: Literal[3, 1] = 3
+    width: Annotated[float, Field(gt=0, le=4)] = 1.0
+    loss: Literal["sum", "mean"] = "mean"
+
+    @field_validator("sources")
+    @classmethod
+    def _each_once(cls, sources: list[str]) -> list[str]:
+        if len(set(sources)) < len(sources):
+            raise ValueError("each layer once")
+        return sources
+
+
 class GroupSection(Section):
     """``[train.groups.PART]``: how the parameters of a part of the network are trained."""
 
@@ -330,4 +354,5 @@ MODEL_SECTIONS: dict[str, type[Section]] = {
     "lstm2d": LSTM2DSection,
     "reseg": ReSegSection,
     "n-renet": NReNetSection,
+    "h-renet": HReNetSection,
 }

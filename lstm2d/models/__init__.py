@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.errors import ConfigError
+from lstm2d.models.h_renet import HReNetConfig, HReNetNetwork
 from lstm2d.models.imported import import_weights, load_imported, restore_imported
 from lstm2d.models.lstm2d import LSTM2DConfig, LSTM2DNetwork
 from lstm2d.models.n_renet import NReNetConfig, NReNetNetwork
@@ -17,6 +18,8 @@ from lstm2d.models.network import Network
 from lstm2d.models.reseg import ReSegConfig, ReSegNetwork
 
 __all__ = [
+    "HReNetConfig",
+    "HReNetNetwork",
     "LSTM2DConfig",
     "LSTM2DNetwork",
     "ModelConfig",
@@ -32,12 +35,13 @@ __all__ = [
     "restore_imported",
 ]
 
-ModelConfig = LSTM2DConfig | ReSegConfig | NReNetConfig
+ModelConfig = LSTM2DConfig | ReSegConfig | NReNetConfig | HReNetConfig
 # the value of model.kind -> its fields
 CONFIGS: dict[str, type[ModelConfig]] = {
     "lstm2d": LSTM2DConfig,
     "reseg": ReSegConfig,
     "n-renet": NReNetConfig,
+    "h-renet": HReNetConfig,
 }
 
 
@@ -83,6 +87,8 @@ def build(
         return LSTM2DNetwork(config, n_classes, rng, channels=channels, dtype=dtype)
     if isinstance(config, ReSegConfig):
         return ReSegNetwork(config, n_classes, rng, channels=channels, dtype=dtype)
+    if isinstance(config, HReNetConfig):
+        return HReNetNetwork(config, n_classes, rng, channels=channels, dtype=dtype)
     return NReNetNetwork(config, n_classes, rng, channels=channels, dtype=dtype)
 
 

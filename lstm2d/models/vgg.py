@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d import kernels
-from lstm2d.errors import ConfigError
+from lstm2d.errors import ConfigError, ShapeError
 from lstm2d.nn import Conv2d, Module
 from lstm2d.ops import conv2d, max_pool2d, relu
 from lstm2d.tape import records
@@ -144,7 +144,7 @@ class VGG16(Module):
             channels = outputs
         self._kept = ("pool4", "pool5") if dense else ()
         self.channels = channels
-        self.stride = 2 ** sum(name not in LAYERS and name not in self._kept for name in self.steps)
+        self.stride = 2 ** sum(self._halves(name) for name in self.steps)
 
     def __call__(
         self,
@@ -171,9 +171,17 @@ class VGG16(Module):
         -------
         Tensor of shape (N, H / stride, W / stride, C)
             Behind the ReLU.
+
+        Raises
+        ------
+        ShapeError
+            If H or W is no such multiple.
         """
         begin = 0 if after is None else self.steps.index(after) + 1
         end = len(self.steps) if last is None else self.steps.index(last) + 1
+        ahead = 2 ** sum(self._halves(name) for name in self.steps[begin:])
+        if x.data.ndim == 4 and (x.shape[1] % ahead or x.shape[2] % ahead):
+            raise ShapeError(f"VGG-16: {x.shape[1]}x{x.shape[2]}", expected=f"multiples of {ahead}")
         steps = list(self.steps[begin:end])
         while steps:
             name = steps.pop(0)
@@ -181,7 +189,7 @@ class VGG16(Module):
             if layer is None:
                 x = max_pool2d(x, 3, stride=1, padding=1) if name in self._kept else max_pool2d(x, 2)
                 continue
-            halved = steps and steps[0] not in LAYERS and steps[0] not in self._kept
+            halved = steps and self._halves(steps[0])
             if halved and maps is None and not records(x, layer.weight, layer.bias):
                 x = conv_pool(layer, x)
                 del steps[0]
@@ -190,6 +198,9 @@ class VGG16(Module):
             if maps is not None:
                 maps[name] = x.data
         return x
+
+    def _halves(self, name: str) -> bool:
+        return name not in LAYERS and name not in self._kept
 
 
 def conv_pool(layer: Conv2d, x: Tensor) -> Tensor:

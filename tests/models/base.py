@@ -9,7 +9,7 @@ import pytest
 from lstm2d import Tensor, backward
 from lstm2d.errors import Lstm2dError
 from lstm2d.kernels.threads import get_num_threads, set_num_threads
-from lstm2d.models import LSTM2DNetwork, build
+from lstm2d.models import Network, build, model_config
 from lstm2d.tensor import FloatArray
 
 CLASSES = 4
@@ -17,13 +17,15 @@ IGNORE = 255
 
 
 class ModelTests(ABC):
-    """Tests of one model; `section` says which."""
+    """Tests of one model; `section` says which. `rate`, `steps` and `grid` are those of the overfitting."""
+
+    rate, steps, grid = 0.01, 150, (2, 5, 6)
 
     @abstractmethod
     def section(self) -> dict[str, Any]:
         """Return a small ``[model]`` section of this model."""
 
-    def build(self, seed: int = 0, dtype: type = np.float32) -> LSTM2DNetwork:
+    def build(self, seed: int = 0, dtype: type = np.float32) -> Network:
         return build(self.section(), CLASSES, np.random.default_rng(seed), dtype=dtype)
 
     def batch(self, n: int, rows: int, columns: int, dtype: type = np.float32) -> tuple[FloatArray, Any]:
@@ -36,12 +38,17 @@ class ModelTests(ABC):
         x = colors[labels] + 0.3 * rng.standard_normal((*labels.shape, 3))
         return x.astype(dtype), labels
 
+    def shape_of_scores(self, n: int, rows: int, columns: int) -> tuple[int, ...]:
+        """Return the shape of the scores of `n` images of `rows` x `columns` strides."""
+        stride = self.build().stride
+        return (n, rows * stride, columns * stride, CLASSES)
+
     @pytest.mark.parametrize("size", [(1, 1, 1), (1, 1, 7), (1, 6, 1), (2, 3, 5), (1, 9, 4)])
     def test_any_size(self, size: tuple[int, int, int]) -> None:
         net = self.build()
         x, labels = self.batch(*size)
-        scores = net.scores(Tensor(x))
-        assert scores.shape == (*size, CLASSES)
+        scores = net.scores(net.frozen(Tensor(x)))
+        assert scores.shape == self.shape_of_scores(*size)
         assert scores.dtype == np.float32
         p = net.probabilities(Tensor(x))
         assert p.shape == (*labels.shape, CLASSES)
@@ -51,39 +58,52 @@ class ModelTests(ABC):
     def test_wrong_size_is_said(self) -> None:
         net = self.build()
         if net.stride > 1:
-            with pytest.raises(Lstm2dError, match="multiples of the window"):
-                net.scores(Tensor(np.zeros((1, net.stride + 1, net.stride, 3), np.float32)))
+            with pytest.raises(Lstm2dError, match="multiples of"):
+                net.probabilities(Tensor(np.zeros((1, net.stride + 1, net.stride, 3), np.float32)))
 
     def test_gradient_of_every_parameter(self) -> None:
         net = self.build(dtype=np.float64)
         x, labels = self.batch(2, 3, 4, np.float64)
         labels[0, 0, 0] = IGNORE
-        weights = np.array([1.0, 2.0, 0.5, 3.0])
-        backward(net.loss(Tensor(x), labels, weights))
+        weights, z = np.array([1.0, 2.0, 0.5, 3.0]), net.frozen(Tensor(x))
+        backward(net.loss(z, labels, weights))
         rng = np.random.default_rng(8)
         for name, p in net.named_parameters():
-            assert p.grad is not None, name
+            assert (p.grad is not None) == p.requires_grad, name
+            if p.grad is None:
+                continue
             v, eps = rng.standard_normal(p.shape), 1e-6
+            v /= np.sqrt((v**2).sum())  # a short step: it must meet no bend of a rectifier
             ends = []
             for step in (eps, -2 * eps):
                 p.data += step * v
-                ends.append(float(net.loss(Tensor(x), labels, weights).data))
+                ends.append(float(net.loss(z, labels, weights).data))
             p.data += eps * v
             slope = (ends[0] - ends[1]) / (2 * eps)
             assert float((p.grad * v).sum()) == pytest.approx(slope, rel=2e-6, abs=1e-7), name
 
+    def train(self, net: Network, x: FloatArray, labels: Any, steps: int) -> list[float]:
+        """Train by Adam, and return the loss before each step."""
+        z, trained = net.frozen(Tensor(x)), [p for p in net.parameters() if p.requires_grad]
+        moments = [(np.zeros_like(p.data), np.zeros_like(p.data)) for p in trained]
+        losses = []
+        for step in range(1, steps + 1):
+            loss = net.loss(z, labels)
+            losses.append(float(loss.data))
+            backward(loss)
+            for p, (mean, square) in zip(trained, moments, strict=True):
+                assert p.grad is not None
+                mean += 0.1 * (p.grad - mean)
+                square += 0.01 * (p.grad**2 - square)
+                root = np.sqrt(square / (1 - 0.99**step)) + 1e-8
+                p.data -= self.rate / (1 - 0.9**step) * mean / root
+                p.grad = None
+        return losses
+
     def test_overfits_two_images(self) -> None:
         net = self.build()
-        x, labels = self.batch(2, 5, 6)
-        velocity = [np.zeros_like(p.data) for p in net.parameters()]
-        for _ in range(150):
-            backward(net.loss(Tensor(x), labels))
-            norm = np.sqrt(sum(float((p.grad**2).sum()) for p in net.parameters() if p.grad is not None))
-            for p, v in zip(net.parameters(), velocity, strict=True):
-                v *= 0.9
-                v -= 0.01 * min(1, 10 / norm) * p.grad
-                p.data += v
-                p.grad = None
+        x, labels = self.batch(*self.grid)
+        self.train(net, x, labels, self.steps)
         predicted = net.probabilities(Tensor(x)).argmax(-1)
         assert (predicted == labels).mean() > 0.95
 
@@ -93,51 +113,71 @@ class ModelTests(ABC):
         assert net.probabilities(Tensor(x)).tobytes() != other.probabilities(Tensor(x)).tobytes()
         other.load_state_dict(net.state_dict())
         assert net.probabilities(Tensor(x)).tobytes() == other.probabilities(Tensor(x)).tobytes()
-        assert net.loss(Tensor(x), labels).data.tobytes() == other.loss(Tensor(x), labels).data.tobytes()
+        losses = {n.loss(n.frozen(Tensor(x)), labels).data.tobytes() for n in (net, other)}
+        assert len(losses) == 1
 
     def test_seed_decides_the_weights(self) -> None:
         first, second = self.build(seed=3).state_dict(), self.build(seed=3).state_dict()
         assert {k: v.tobytes() for k, v in first.items()} == {k: v.tobytes() for k, v in second.items()}
 
     def test_threads_and_batch_change_no_bit(self) -> None:
-        net = self.build()
         x, labels = self.batch(3, 9, 7)
         before = get_num_threads()
         try:
-            results = set()
+            results, together = set(), set()
             for threads in (1, 2, 3):
                 set_num_threads(threads)
-                backward(net.loss(Tensor(x), labels))
-                grads = b"".join(p.grad.tobytes() for p in net.parameters() if p.grad is not None)
-                for p in net.parameters():
-                    p.grad = None
-                results.add((net.probabilities(Tensor(x)).tobytes(), grads))
-            assert len(results) == 1
+                net = self.build()
+                together.add(net.probabilities(Tensor(x)).tobytes())
+                backward(net.loss(net.frozen(Tensor(x)), labels))
+                values = [p.grad for p in net.parameters() if p.grad is not None]
+                values += [buffer for _, buffer in net.named_buffers()]
+                results.add(b"".join(v.tobytes() for v in values))
+            assert len(results) == len(together) == 1
+            net = self.build()
             alone = b"".join(net.probabilities(Tensor(x[k : k + 1])).tobytes() for k in range(3))
-            assert alone == results.pop()[0]
+            assert alone == together.pop()
         finally:
             set_num_threads(before)
 
     def test_ignored_pixels_count_nowhere(self) -> None:
         net = self.build(dtype=np.float64)
         x, labels = self.batch(1, 3, 4, np.float64)
-        whole = float(net.loss(Tensor(x), labels).data)
-        s = net.stride
+        z, s = net.frozen(Tensor(x)), net.stride
         half = labels.copy()
         half[:, :, 2 * s :] = IGNORE
         rest = labels.copy()
         rest[:, :, : 2 * s] = IGNORE
-        parts = [float(net.loss(Tensor(x), part).data) for part in (half, rest)]
-        assert sum(parts) == pytest.approx(whole, rel=1e-12)
-        loss = net.loss(Tensor(x), np.full_like(labels, IGNORE))
+
+        def total(part: Any) -> float:
+            pixels = np.count_nonzero(part != IGNORE) if net.reduction == "mean" else 1
+            return float(net.loss(z, part).data) * pixels
+
+        assert total(half) + total(rest) == pytest.approx(total(labels), rel=1e-12)
+        loss = net.loss(z, np.full_like(labels, IGNORE))
         backward(loss)
         assert float(loss.data) == 0
         assert not any(p.grad is not None and p.grad.any() for p in net.parameters())
+
+    def test_terms_are_those_of_the_loss(self) -> None:
+        net = self.build(dtype=np.float64)
+        x, labels = self.batch(1, 2, 2, np.float64)
+        labels[0, 0, 0] = IGNORE
+        for p in net.parameters():
+            p.data[...] = 0  # each term is ln K then
+        loss = float(net.loss(net.frozen(Tensor(x)), labels).data)
+        terms = net.terms(labels, ignore_index=IGNORE)
+        assert loss / terms == pytest.approx(np.log(CLASSES), rel=1e-6)
 
     def test_feature_maps_end_with_the_scores(self) -> None:
         net = self.build()
         x, _ = self.batch(2, 3, 4)
         maps = net.feature_maps(Tensor(x))
         assert list(maps)[-1] == "scores"
-        assert maps["scores"].tobytes() == net.scores(Tensor(x)).data.tobytes()
-        assert all(m.shape[:3] == (2, 3, 4) for m in maps.values())
+        assert maps["scores"].tobytes() == net.scores(net.frozen(Tensor(x))).data.tobytes()
+        assert all(m.ndim == 4 and m.shape[0] == 2 for m in maps.values())
+
+    def test_a_model_file_holds_the_number_of_values_that_the_config_counts(self) -> None:
+        net = self.build()
+        stored = sum(v.size for name, v in net.state_dict().items() if name not in net.imported)
+        assert stored == model_config(self.section()).count(3, CLASSES)

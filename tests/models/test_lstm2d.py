@@ -10,7 +10,7 @@ from lstm2d import Tensor, ops
 from lstm2d.errors import ConfigError
 from lstm2d.models import LSTM2DConfig, build
 from lstm2d.tape import no_grad
-from tests.models.base import ModelTests
+from tests.models.base import CLASSES, ModelTests
 
 PAPER: dict[int, dict[str, Any]] = {
     5: {"units": [10, 20, 50], "features": [12, 30]},
@@ -18,18 +18,23 @@ PAPER: dict[int, dict[str, Any]] = {
 }
 
 
-class TestShared(ModelTests):
+class LSTM2DTests(ModelTests):
+    def shape_of_scores(self, n: int, rows: int, columns: int) -> tuple[int, ...]:
+        return (n, rows, columns, CLASSES)
+
+
+class TestShared(LSTM2DTests):
     def section(self) -> dict[str, Any]:
         return {"kind": "lstm2d", "window": 3, "units": [4, 8], "features": [6], "peepholes": False}
 
 
-class TestSeparate(ModelTests):
+class TestSeparate(LSTM2DTests):
     def section(self) -> dict[str, Any]:
         sizes = {"window": 1, "units": [4, 3, 8], "features": [6, 5]}
         return {"kind": "lstm2d", **sizes, "feedforward": "separate", "peepholes": True, "cell_scale": 0.5}
 
 
-class TestLeakyAndClipped(ModelTests):
+class TestLeakyAndClipped(LSTM2DTests):
     def section(self) -> dict[str, Any]:
         # far above any gradient of these tests: the slope of a clipped loss is not its gradient
         return {
