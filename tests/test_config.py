@@ -56,6 +56,24 @@ def test_presets_of_renet_layers(name: str, units: list[int], patches: list[int]
     assert (model["units"], model["patches"], model["features"]) == (units, patches, features)
 
 
+@pytest.mark.parametrize(
+    ("name", "sources", "units", "normalisation", "steps"),
+    [  # systems.md section 4
+        ("fcn-largefov", ["conv7"], [], "none", 12000),
+        ("h-renet", ["conv7", "pool5", "pool4"], [120], "batch", 40000),
+    ],
+)
+def test_presets_of_the_dilated_network(
+    name: str, sources: list[str], units: list[int], normalisation: str, steps: int
+) -> None:
+    config = load_preset(name)
+    model, train = config.model, config.train
+    assert (model["sources"], model["units"], model["normalisation"]) == (sources, units, normalisation)
+    assert (model["width"], model["conv7_kernel"]) == (1.0, 3)
+    assert (train.steps, train.batch, train.crop) == (steps, 10, [400, 500])
+    assert (train.learning_rate, train.schedule, train.step_at) == (0.001, "step", [0.5])
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_every_value_of_a_preset_is_in_its_file_with_a_comment(name: str) -> None:
     import lstm2d.config.load as load

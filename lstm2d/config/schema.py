@@ -96,6 +96,7 @@ class LSTM2DSection(Section):
 
 Patch = Annotated[int, Field(ge=1, le=64)]
 RecurrentUnit = Literal["gru", "lstm", "tanh", "irnn"]
+Source = Literal["pool4", "pool5", "conv7"]
 
 
 class ReNetSection(Section):
@@ -160,7 +161,9 @@ class HReNetSection(ReNetSection):
     """``[model]`` of H-ReNet; of FCN-LargeFOV without units."""
 
     kind: Literal["h-renet"]
-    sources: Annotated[list[Literal["pool4", "pool5", "conv7"]], Field(min_length=1, max_length=3)] = ["conv7"]
+    sources: Annotated[list[Literal["pool4", "pool5", "conv7"]], Field(min_length=1, max_length=3)] = [
+        "conv7"
+    ]
     weights: str = "vgg16"
     units: Annotated[list[Units], Field(max_length=8)] = [120]
     patches: Annotated[list[Patch], Field(max_length=8)] = [1]

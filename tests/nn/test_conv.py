@@ -1,0 +1,86 @@
+"""Conv2d, ConvTranspose2d and BatchNorm: against plain NumPy, and how their parameters start."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lstm2d import Tensor, backward
+from lstm2d.nn import BatchNorm, Conv2d, ConvTranspose2d, init
+
+Array = NDArray[np.float64]
+
+
+def plain_conv(x: Array, weight: Array, bias: Array, stride: int, padding: int, dilation: int) -> Array:
+    """Convolve pixel by pixel."""
+    x = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    side = dilation * (weight.shape[0] - 1) + 1
+    rows, columns = ((size - side) // stride + 1 for size in x.shape[1:3])
+    y = np.empty((x.shape[0], rows, columns, weight.shape[3]))
+    for i in range(rows):
+        for j in range(columns):
+            top, left = i * stride, j * stride
+            window = x[:, top : top + side : dilation, left : left + side : dilation]
+            y[:, i, j] = np.einsum("nrsc,rsco->no", window, weight) + bias
+    return y
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation"), [(3, 1, 1, 1), (3, 1, 2, 2), (5, 2, 0, 1), (1, 1, 0, 1)]
+)
+def test_conv2d(kernel: int, stride: int, padding: int, dilation: int, rng: np.random.Generator) -> None:
+    options = {"stride": stride, "padding": padding, "dilation": dilation}
+    layer = Conv2d(2, 3, kernel, **options, rng=rng, dtype=np.float64)
+    layer.bias.data[...] = rng.standard_normal(3)
+    x = rng.standard_normal((2, 7, 8, 2))
+    expected = plain_conv(x, layer.weight.data, layer.bias.data, **options)
+    y = layer(Tensor(x))
+    np.testing.assert_allclose(y.data, expected, rtol=1e-10, atol=1e-12)
+    backward(y, np.ones(y.shape))
+    np.testing.assert_allclose(layer.bias.grad, np.full(3, expected[..., 0].size), rtol=1e-12)
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.shape == (kernel, kernel, 2, 3)
+
+
+def test_conv_transpose2d(rng: np.random.Generator) -> None:
+    layer = ConvTranspose2d(2, 3, 2, stride=2, rng=rng, dtype=np.float64)
+    layer.bias.data[...] = rng.standard_normal(3)
+    x = rng.standard_normal((2, 3, 4, 2))
+    expected = np.empty((2, 6, 8, 3))
+    for r in (0, 1):
+        for s in (0, 1):
+            expected[:, r::2, s::2] = x @ layer.weight.data[r, s] + layer.bias.data
+    np.testing.assert_allclose(layer(Tensor(x)).data, expected, rtol=1e-12)
+    assert ConvTranspose2d(1, 1, 4, stride=2, padding=1, rng=rng)(
+        Tensor(np.zeros((1, 3, 5, 1), np.float32))
+    ).shape == (1, 6, 10, 1)
+
+
+@pytest.mark.parametrize("layer", [Conv2d, ConvTranspose2d])
+def test_first_values(layer: type[Conv2d | ConvTranspose2d], rng: np.random.Generator) -> None:
+    made = layer(20, 30, 3, rng=rng)
+    limit = np.sqrt(6 / (9 * 50))
+    assert made.weight.shape == (3, 3, 20, 30)
+    assert 0.99 * limit < abs(made.weight.data).max() <= limit
+    assert not made.bias.data.any()
+    assert {p.dtype for p in made.parameters()} == {np.dtype(np.float32)}
+    normal = layer(20, 30, 3, weight=partial(init.normal, deviation=0.1), rng=rng, dtype=np.float64)
+    assert normal.weight.dtype == np.float64
+    assert normal.weight.data.std() == pytest.approx(0.1, rel=0.05)
+
+
+def test_batch_norm(rng: np.random.Generator) -> None:
+    layer = BatchNorm(3, dtype=np.float64)
+    assert (layer.mean.tolist(), layer.var.tolist()) == ([0, 0, 0], [1, 1, 1])
+    assert [name for name, _ in layer.named_buffers()] == ["mean", "var"]
+    assert layer.parameters() == []
+    x = 5 + 2 * rng.standard_normal((2, 4, 5, 3))
+    np.testing.assert_allclose(layer(Tensor(x), training=False).data, x / np.sqrt(1 + 1e-5), rtol=1e-12)
+    y = layer(Tensor(x), training=True).data
+    np.testing.assert_allclose(y.mean((0, 1, 2)), 0, atol=1e-12)
+    np.testing.assert_allclose(y.std((0, 1, 2)), 1, rtol=1e-4)
+    for _ in range(300):
+        layer(Tensor(x), training=True)
+    np.testing.assert_allclose(layer.mean, x.mean((0, 1, 2)), rtol=1e-9)
+    np.testing.assert_allclose(layer.var, x.var((0, 1, 2), ddof=1), rtol=1e-9)
