@@ -29,12 +29,18 @@ from timing import Task, heading, interleaved, machine
 
 import lstm2d
 from lstm2d.config import resolve
-from lstm2d.models import Network, NReNetConfig, ReSegConfig, build
-from lstm2d.models.vgg import LAYERS
+from lstm2d.models import HReNetConfig, Network, NReNetConfig, ReSegConfig, build
+from lstm2d.models.h_renet import FROZEN
 from lstm2d.tensor import Tensor
 
-SIZES = {"reseg": (360, 480), "reseg-paper": (360, 480), "n-renet": (240, 320), "n-renet-ref": (240, 321)}
-CLASSES = {"reseg": 11, "reseg-paper": 11, "n-renet": 8, "n-renet-ref": 8}  # CamVid, Stanford background
+CASES = {  # case: preset, values set, rows and columns, classes: those of CamVid, or of Stanford background
+    "reseg": ("reseg", [], (360, 480), 11),
+    "reseg-paper": ("reseg-paper", [], (360, 480), 11),
+    "n-renet": ("n-renet", [], (240, 320), 8),
+    "n-renet-ref": ("n-renet-ref", [], (240, 321), 8),
+    "h-renet, width 0.125": ("h-renet", ["model.width=0.125"], (240, 320), 8),
+    "fcn-largefov, width 0.125": ("fcn-largefov", ["model.width=0.125"], (240, 320), 8),
+}
 QUICK = 24  # rows and columns: a multiple of all strides
 TOLERANCE = 1e-2  # of the largest value, float32: a ReLU near 0 that rounding turns passes a gradient or not
 PEER = Path(__file__).parent / "peers" / "torch_models.py"
@@ -44,7 +50,7 @@ PEER = Path(__file__).parent / "peers" / "torch_models.py"
 class Case:
     """A preset's network, an image with labels, and what the network's frozen part makes of it."""
 
-    preset: str
+    name: str
     network: Network
     image: Tensor
     labels: np.ndarray[Any, np.dtype[np.int64]]
@@ -56,13 +62,14 @@ class Case:
         return {name: p for name, p in self.network.named_parameters() if p.requires_grad}
 
 
-def make(preset: str, size: tuple[int, int]) -> Case:
-    """Return a preset's network with random weights and a random image."""
-    rng = np.random.default_rng(list(preset.encode()))
-    network = build(resolve(preset).model, CLASSES[preset], rng)
-    image = Tensor(rng.standard_normal((1, *size, 3), np.float32))
-    labels = rng.integers(0, CLASSES[preset], (1, *size))
-    return Case(preset, network, image, labels, network.frozen(image))
+def make(name: str, size: tuple[int, int] | None = None) -> Case:
+    """Return a preset's network with random weights, and a random image, of `size` if that is given."""
+    rng = np.random.default_rng(list(name.encode()))
+    preset, sets, usual, classes = CASES[name]
+    network = build(resolve(preset, [(item, "--set") for item in sets]).model, classes, rng)
+    image = Tensor(rng.standard_normal((1, *(size or usual), 3), np.float32))
+    labels = rng.integers(0, classes, image.shape[:3])
+    return Case(name, network, image, labels, network.frozen(image))
 
 
 def our_programs(case: Case) -> dict[str, Program]:
@@ -86,17 +93,20 @@ def our_programs(case: Case) -> dict[str, Program]:
 def peer_programs(case: Case, peer: ModuleType, order: str) -> dict[str, Program]:
     """Return PyTorch's programs in one order of memory; their arrays in ours."""
     torch, twin = sys.modules["torch"], make_twin(case, peer, order)
-    twin.load({name: p.data for name, p in case.network.named_parameters()})
+    network = case.network
+    twin.load({name: p.data for name, p in network.named_parameters()} | dict(network.named_buffers()))
     image, kept = (torch.from_numpy(t.data[0]) for t in (case.image, case.kept))
     labels, names = torch.from_numpy(case.labels[0]), list(case.trained)
 
     def forward() -> Arrays:
+        twin.eval()
         with torch.no_grad():
             return [twin(twin.frozen(image)).numpy()[None]]
 
     def train() -> Arrays:
+        twin.train()
         twin.zero_grad()
-        loss = twin.loss(kept, labels, case.network.reduction)
+        loss = twin.loss(kept, labels, network.reduction)
         loss.backward()
         return [loss.detach().numpy(), *twin.gradients(names).values()]
 
@@ -107,11 +117,23 @@ def make_twin(case: Case, peer: ModuleType, order: str) -> Any:
     """Return the network in PyTorch, with weights of its own."""
     network = case.network
     config: Any = network.config  # type: ignore[attr-defined]
+    backbone = network.backbone
+    if backbone is not None:
+        vgg = {name: getattr(backbone, name).weight.shape[3] for name in backbone.names}
     if isinstance(config, ReSegConfig):
-        names = list(LAYERS)[: list(LAYERS).index(config.features) + 1]
+        assert backbone is not None
         return peer.TorchReSeg(
-            {name: LAYERS[name] for name in names}, config.units, config.patches, config.unit,
+            backbone.steps, vgg, config.units, config.patches, config.unit,
             config.upsample_channels, config.doublings, network.n_classes, order,
+        )  # fmt: skip
+    if isinstance(config, HReNetConfig):
+        assert backbone is not None
+        begin = backbone.steps.index(FROZEN) + 1
+        return peer.TorchHReNet(
+            backbone.steps[:begin], backbone.steps[begin:], vgg,
+            {source: config.channels_of(source) for source in config.sources}, config.conv7_kernel,
+            config.normalisation == "batch", config.units, config.patches, config.unit, network.n_classes,
+            order,
         )  # fmt: skip
     assert isinstance(config, NReNetConfig)
     return peer.TorchNReNet(
@@ -166,12 +188,13 @@ def computed(y: Tensor) -> Iterator[Tensor]:
 
 def all_products(case: Case) -> dict[str, list[Product]]:
     """Return the products of both directions."""
-    network = case.network
+    network, config = case.network, case.network.config  # type: ignore[attr-defined]
     trained = products(network.loss(case.kept, case.labels), backward=True)
     front: list[Product] = []
     if network.backbone is not None:
         image = Tensor(case.image.data, requires_grad=True)  # so that layers without gradients are recorded
-        front = products(network.backbone(image), backward=False)
+        last = FROZEN if isinstance(config, HReNetConfig) else None
+        front = products(network.backbone(image, last=last), backward=False)
     return {
         "forward": front + products(network.scores(case.kept), backward=False),
         "train": trained,
@@ -219,16 +242,16 @@ def main() -> None:
     peer = load_peer()
     described = machine(options.threads)
     rows: list[dict[str, Any]] = []
-    for preset in (name for name in SIZES if options.only in name):
-        size = (QUICK, QUICK) if options.quick else SIZES[preset]
-        for direction, programs in prepare(make(preset, size), peer).items():
-            check(f"{preset}, {direction}", programs)
+    for name in (name for name in CASES if options.only in name):
+        case = make(name, (QUICK, QUICK) if options.quick else None)
+        for direction, programs in prepare(case, peer).items():
+            check(f"{name}, {direction}", programs)
             tasks = {("floor", 1): Task(floor(programs.products))}
             for n in options.threads:
                 tasks["ours", n] = Task(programs.ours, n)
                 tasks |= {(order, n): Task(program, n) for order, program in programs.peers.items()}
             times = interleaved(tasks, repeats=repeats, clock=options.clock)
-            rows += [row(preset, direction, n, times, list(programs.peers)) for n in options.threads]
+            rows += [row(name, direction, n, times, list(programs.peers)) for n in options.threads]
     if options.json:
         print(json.dumps({"machine": described, "clock": options.clock, "rows": rows}))
         return

@@ -1,4 +1,4 @@
-"""ReSeg and N-ReNet in plain PyTorch (autograd, no compiler), as fast as we could make them: the peers.
+"""ReSeg, N-ReNet and H-ReNet in plain PyTorch (autograd, no compiler), as fast as we could: the peers.
 
 One image at a time, as in the library. What makes them quick:
 
@@ -11,7 +11,7 @@ One image at a time, as in the library. What makes them quick:
 Every layer has the attribute name that it has in the library, so that `load` finds its weights.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,6 +73,17 @@ class Dense(Filters, nn.Linear):
     """A matrix applied to every position."""
 
     axes = (1, 0)
+
+
+class Norm(nn.BatchNorm2d):
+    """Batch normalisation without a scale."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=False)
+
+    def load(self, key: str, values: Array) -> None:
+        """Set a running statistic to the library's values."""
+        getattr(self, f"running_{key}").copy_(torch.from_numpy(values))
 
 
 class Sweep(nn.Module):
@@ -165,20 +176,39 @@ class Network(nn.Module):
         return F.cross_entropy(scores.view(-1, scores.shape[2]), labels.view(-1), reduction=reduction)
 
 
+class VGG(nn.Module):
+    """VGG-16's convolutions, `channels` of each by name; `dense`: pool4 and pool5 keep the size."""
+
+    def __init__(self, channels: Mapping[str, int], *, dense: bool) -> None:
+        super().__init__()
+        self.dense, inputs = dense, 3
+        for name, outputs in channels.items():
+            dilation = 2 if dense and name.startswith("conv5") else 1
+            setattr(self, name, Conv(inputs, outputs, 3, padding=dilation, dilation=dilation))
+            inputs = outputs
+
+    def forward(self, x: Tensor, steps: Sequence[str]) -> Tensor:
+        """Return what some steps, "conv1_1" to "pool5", make of ``(1, C, H, W)``."""
+        for name in steps:
+            if name.startswith("conv"):
+                x = torch.relu_(getattr(self, name)(x))
+            elif self.dense and name in ("pool4", "pool5"):
+                x = F.max_pool2d(x, 3, 1, 1)
+            else:
+                x = F.max_pool2d(x, 2)
+        return x
+
+
 class TorchReSeg(Network):
     """VGG-16 up to conv3_3, ReNet layers, transposed convolutions, scores."""
 
     def __init__(
-        self, vgg: Mapping[str, int], units: tuple[int, ...], patches: tuple[int, ...], unit: str,
-        channels: int, doublings: int, classes: int, order: str,
+        self, steps: Sequence[str], vgg: Mapping[str, int], units: tuple[int, ...], patches: tuple[int, ...],
+        unit: str, channels: int, doublings: int, classes: int, order: str,
     ) -> None:  # fmt: skip
         super().__init__()
         self.format = torch.channels_last if order == "channels_last" else torch.contiguous_format
-        self.backbone, inputs = nn.Module(), 3
-        for name, outputs in vgg.items():
-            setattr(self.backbone, name, Conv(inputs, outputs, 3, padding=1))
-            inputs = outputs
-        self.layers = tuple(vgg)
+        self.steps, self.backbone, inputs = steps, VGG(vgg, dense=False), [*vgg.values()][-1]
         self.renet = nn.ModuleList()
         for u, patch in zip(units, patches, strict=True):
             self.renet.append(ReNet(inputs, u, patch, unit))
@@ -192,13 +222,8 @@ class TorchReSeg(Network):
 
     def frozen(self, image: Tensor) -> Tensor:
         """Return VGG-16's features, ``(H / 4, W / 4, 256)``."""
-        x = image.permute(2, 0, 1)[None].contiguous(memory_format=self.format)
-        block = self.layers[0][:5]
         with torch.no_grad():
-            for name in self.layers:
-                if name[:5] != block:
-                    x, block = F.max_pool2d(x, 2), name[:5]
-                x = torch.relu_(getattr(self.backbone, name)(x))
+            x = self.backbone(image.permute(2, 0, 1)[None].contiguous(memory_format=self.format), self.steps)
         return x[0].permute(1, 2, 0).contiguous()
 
     def forward(self, z: Tensor) -> Tensor:
@@ -240,4 +265,52 @@ class TorchNReNet(Network):
         x = self.classify(z).permute(2, 0, 1)[None].contiguous(memory_format=self.format)
         if x.shape[2:] != size:
             x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+        return x[0].permute(1, 2, 0).contiguous()
+
+
+class TorchHReNet(Network):
+    """Dilated VGG-16, conv6 and conv7, ReNet layers on `sources`, scores enlarged to the image's size."""
+
+    def __init__(
+        self, steps: Sequence[str], trained: Sequence[str], vgg: Mapping[str, int],
+        sources: Mapping[str, int], kernel: int, batch_norm: bool, units: tuple[int, ...],
+        patches: tuple[int, ...], unit: str, classes: int, order: str,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.format = torch.channels_last if order == "channels_last" else torch.contiguous_format
+        self.steps, self.trained, self.backbone = steps, trained, VGG(vgg, dense=True)
+        wide = sources["conv7"]
+        self.conv6 = Conv([*vgg.values()][-1], wide, 3, padding=12, dilation=12)
+        self.conv7 = Conv(wide, wide, kernel, padding=kernel // 2)
+        self.sources = tuple(sources)
+        self.norms = nn.ModuleList(Norm(size) for size in sources.values()) if batch_norm else None
+        self.renet, inputs = nn.ModuleList(), sum(sources.values())
+        for u, patch in zip(units, patches, strict=True):
+            self.renet.append(ReNet(inputs, u, patch, unit))
+            inputs = 2 * u
+        self.conv8 = Dense(inputs, classes)
+        self.to(memory_format=self.format)
+
+    def frozen(self, image: Tensor) -> Tensor:
+        """Return what conv1 and conv2 make of an image, ``(H / 4, W / 4, 128)``."""
+        with torch.no_grad():
+            x = self.backbone(image.permute(2, 0, 1)[None].contiguous(memory_format=self.format), self.steps)
+        return x[0].permute(1, 2, 0).contiguous()
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return scores ``(H, W, classes)``."""
+        size = [4 * side for side in z.shape[:2]]
+        x, found = z.permute(2, 0, 1)[None].contiguous(memory_format=self.format), {}
+        for name in self.trained:
+            x = found[name] = self.backbone(x, (name,))
+        for name in ("conv6", "conv7"):
+            x = found[name] = torch.relu_(getattr(self, name)(x))
+        parts = [found[name] for name in self.sources]
+        if self.norms is not None:
+            parts = [norm(part) for norm, part in zip(self.norms, parts, strict=True)]
+        z = torch.cat([part[0].permute(1, 2, 0) for part in parts], 2).contiguous()
+        for layer in self.renet:
+            z = layer(z)
+        x = self.conv8(z).permute(2, 0, 1)[None].contiguous(memory_format=self.format)
+        x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
         return x[0].permute(1, 2, 0).contiguous()

@@ -36,6 +36,9 @@ def bench(checkout: Path) -> Iterator[ModuleType]:
         VGG | {"units": (7,), "patches": (1,), "unit": "tanh"},
         {"kind": "n-renet", "units": (4, 6), "patches": (3, 1), "features": (9,), "unit": "lstm"},
         {"kind": "n-renet", "units": (4, 6), "patches": (2, 1), "unit": "irnn"},
+        {"kind": "h-renet", "width": 1 / 64, "units": (4,), "patches": (1,), "unit": "lstm"},
+        {"kind": "h-renet", "width": 1 / 64, "units": (), "patches": (), "unit": "gru", "conv7_kernel": 1}
+        | {"sources": ("conv7", "pool4", "pool5"), "normalisation": "batch"},
     ],
     ids=lambda config: f"{config['kind']}-{config['unit']}",
 )
@@ -43,16 +46,18 @@ def test_networks_are_equal(
     bench: ModuleType, config: dict[str, Any], order: str, rng: np.random.Generator
 ) -> None:
     network = build(config, CLASSES, rng, dtype=np.float64)
-    image = Tensor(rng.standard_normal((1, 12, 24, 3)))
-    labels = rng.integers(0, CLASSES, (1, 12, 24))
+    image = Tensor(rng.standard_normal((1, 24, 48, 3)))
+    labels = rng.integers(0, CLASSES, (1, 24, 48))
     case = bench.Case("any", network, image, labels, network.frozen(image))
     peer = bench.load_peer()
     twin = bench.make_twin(case, peer, order).double()
-    twin.load({name: p.data for name, p in network.named_parameters()})
+    twin.load({name: p.data for name, p in network.named_parameters()} | dict(network.named_buffers()))
     kept = torch.from_numpy(case.kept.data[0])
     np.testing.assert_allclose(twin.frozen(torch.from_numpy(image.data[0])), kept, rtol=1e-9, atol=1e-10)
+    twin.eval()
     with torch.no_grad():
         np.testing.assert_allclose(twin(kept), network.scores(case.kept).data[0], rtol=1e-9, atol=1e-10)
+    twin.train()
     loss = twin.loss(kept, torch.from_numpy(labels[0]), network.reduction)
     loss.backward()
     ours = network.loss(case.kept, labels)
