@@ -199,11 +199,11 @@ def _grad_weight(const floating[:, :, :, ::1] x, const floating[:, :, :, ::1] gr
 
 cdef void _group_sum(const floating[:, :, :, ::1] x, const floating[:, :, :, ::1] grad_y, const Plan* plan,
                      Py_ssize_t group, Py_ssize_t groups, floating* total, floating* scratch) noexcept nogil:
-    cdef Py_ssize_t blocks = plan.bands * plan.strips, k = group
-    while k < x.shape[0] * blocks:
+    cdef Py_ssize_t blocks = plan.bands * plan.strips, k
+    cdef Py_ssize_t first = x.shape[0] * blocks * group // groups, last = x.shape[0] * blocks * (group + 1) // groups
+    for k in range(first, last):
         _block_sum(&x[k // blocks, 0, 0, 0], &grad_y[k // blocks, 0, 0, 0], plan, _block(plan, k % blocks),
-                   0 if k == group else 1, total, scratch)
-        k += groups
+                   0 if k == first else 1, total, scratch)
 
 
 cdef void _block_sum(const floating* x, const floating* grad_y, const Plan* plan, Block block, floating beta,
