@@ -23,7 +23,7 @@ Examples:
   lstm2d evaluate runs/first my_photos
   lstm2d evaluate outdoor stanford_background --split test -o images.csv
   lstm2d evaluate runs/first my_photos --split val --json --quiet
-  lstm2d evaluate outdoor stanford_background --crf --edge 5"""
+  lstm2d evaluate outdoor stanford_background --crf outdoor --edge 5"""
 )
 @click.argument("model")
 @click.argument("folder", metavar="DIR")

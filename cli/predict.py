@@ -37,7 +37,7 @@ Examples:
   lstm2d predict outdoor photo.jpg -o out
   lstm2d predict outdoor holiday/ more/ -o out --overlay --skip-done
   lstm2d predict runs/first 'scans/**/*.tif' -o out --shard 2/4
-  lstm2d predict outdoor photo.jpg -o out --crf deeplab-voc --set crf.iterations=5"""
+  lstm2d predict outdoor photo.jpg -o out --crf outdoor --set crf.iterations=9"""
 )
 @click.argument("model")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)

@@ -54,6 +54,16 @@ CRF_SETS: dict[str, dict[str, Any]] = {
         "spatial_weight": 3.0,
         "theta_gamma": 1.0,
     },
+    # ours, for the bundled model of this name: searched on the 29 Stanford training images that its training
+    # held out (benchmarks/results/crf.md)
+    "outdoor": {
+        "iterations": 5,
+        "bilateral_weight": 4.0,
+        "theta_alpha": 100.0,
+        "theta_beta": 4.0,
+        "spatial_weight": 3.0,
+        "theta_gamma": 3.0,
+    },
 }
 
 
