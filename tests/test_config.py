@@ -80,11 +80,12 @@ def test_every_value_of_a_preset_is_in_its_file_with_a_comment(name: str) -> Non
 
     text = (Path(load.__file__).parents[1] / "presets" / f"{name}.toml").read_text()
     config = load_preset(name).model_dump()
-    for section in ("model", "train", "data"):
+    for section in ("model", "train", "data", *(["crf"] if "crf" in config else [])):
+        part = text.partition(f"\n[{section}]")[2].partition("\n[")[0]
         for key in config[section]:
             if key == "kind":
                 continue
-            lines = [line for line in text.splitlines() if line.startswith(f"{key} = ")]
+            lines = [line for line in part.splitlines() if line.startswith(f"{key} = ")]
             assert len(lines) == 1, key
             assert "#" in lines[0], key
 
@@ -319,6 +320,10 @@ def test_no_crf_unless_asked_for() -> None:
     assert config.crf is None
     assert "crf" not in config.model_dump()
     assert "crf" not in dump_toml(config)
+
+
+def test_h_renet_has_one() -> None:
+    assert load_preset("h-renet").crf == crf_settings("krahenbuehl")
 
 
 def test_a_crf_in_a_configuration(tmp_path: Path) -> None:
