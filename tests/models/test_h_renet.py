@@ -1,5 +1,7 @@
 """H-ReNet and FCN-LargeFOV: what each option computes, and their sizes."""
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -191,3 +193,23 @@ def test_a_wrong_config_names_everything() -> None:
         "'max'",
     ):
         assert word in str(error.value)
+
+
+MEASURE = """
+import resource
+import numpy as np
+from lstm2d import Tensor
+from lstm2d.models import build
+options = {"sources": ["conv7", "pool5", "pool4"], "normalisation": "batch", "weights": ""}
+net = build({"kind": "h-renet", **options}, 21, np.random.default_rng(0))
+p = net.probabilities(Tensor(np.ones((1, 400, 504, 3), np.float32)))
+assert p.shape == (1, 400, 504, 21) and np.isfinite(p).all()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 2**10)  # Linux counts in KiB
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+def test_one_image_of_500x400_at_full_width_needs_less_than_4_gb() -> None:
+    done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 4e9
