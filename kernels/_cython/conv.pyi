@@ -7,7 +7,13 @@ FloatArray = NDArray[np.floating[Any]]
 Pair = tuple[int, int]
 
 def conv2d_forward(
-    x: FloatArray, weight: FloatArray, bias: FloatArray | None, stride: Pair, padding: Pair, dilation: Pair
+    x: FloatArray,
+    weight: FloatArray,
+    bias: FloatArray | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    activation: str | None = None,
 ) -> FloatArray: ...
 def conv2d_adjoint(
     grad_y: FloatArray,
@@ -17,6 +23,7 @@ def conv2d_adjoint(
     stride: Pair,
     padding: Pair,
     dilation: Pair,
+    activation: str | None = None,
 ) -> FloatArray: ...
 def conv2d_grad_weight(
     x: FloatArray, grad_y: FloatArray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair

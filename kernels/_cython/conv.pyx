@@ -2,19 +2,25 @@
 
 import numpy as np
 
-from lstm2d.kernels import arena
+from cython cimport floating
+from cython.parallel cimport prange
+
+from lstm2d.kernels import arena, winograd
 from lstm2d.kernels._cython import conv_columns, conv_nested, conv_winograd, linear
+from lstm2d.kernels._cython.activation cimport activate, activation_kind
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.conv_parts import adjoint_parts, forward_parts
+from lstm2d.kernels.grain import threads_for
 
 cdef enum:
+    RUN = 16384  # values a thread takes at a time
     CHANNELS = 16  # of input and output: with fewer, the transforms cost more than the products
     SMALL = 8  # channels of filters of 3 x 3 taps, as above, for a nested convolution
     TILES = 32  # whose products cost as much as the transforms of a nested convolution's filters
     FILTERS = 1 << 17  # pairs of channels beyond which the points of a filter, up to four times its taps, are too many
 
 
-def conv2d_forward(x, weight, bias, stride, padding, dilation):
+def conv2d_forward(x, weight, bias, stride, padding, dilation, activation=None):
     """See kernels/_reference/conv.py."""
     x, weight, bias = _floats(x, weight, bias)
     n, h, w, c_in = x.shape
@@ -23,57 +29,63 @@ def conv2d_forward(x, weight, bias, stride, padding, dilation):
         (x.shape[k + 1] + 2 * padding[k] - dilation[k] * (weight.shape[k] - 1) - 1) // stride[k] + 1 for k in (0, 1)
     )
     if _is_linear(weight, stride, padding):
-        y = linear.linear_forward(x.reshape(n, h * w, c_in), weight[0, 0], bias)
+        y = linear.linear_forward(x.reshape(n, h * w, c_in), weight[0, 0], bias, activation)
         return y.reshape(n, h, w, c_out)
     if (kh, kw) == stride and _is_patches(padding, dilation):
         patches = x[:, :rows * kh, :columns * kw].reshape(n, rows, kh, columns, kw * c_in).transpose(0, 1, 3, 2, 4)
         values = kh * kw * c_in
         y = linear.linear_forward(
-            patches.reshape(n, rows * columns, values), weight.reshape(values, c_out), bias)
+            patches.reshape(n, rows * columns, values), weight.reshape(values, c_out), bias, activation)
         return y.reshape(n, rows, columns, c_out)
     y = arena.empty((n, rows, columns, c_out), x.dtype)
-    if _is_winograd(weight, y, stride, dilation):
-        conv_winograd.products(x, weight, bias, y, padding)
+    kind = activation_kind(activation)
+    if _is_winograd((kh, kw), x, y, stride, padding, dilation):
+        conv_winograd.products(x, weight, bias, y, padding, dilation, kind, False)
     elif x.size and _is_nested(weight, y, stride, dilation):
         conv_nested.products(x, weight, bias, y, padding)
+        _activate(y, kind)
     elif y.size:
         conv_columns.products(
             x, weight, bias, y,
             forward_parts(h, rows, kh, stride[0], padding[0], dilation[0]),
             forward_parts(w, columns, kw, stride[1], padding[1], dilation[1]),
+            kind,
         )
     return y
 
 
-def conv2d_adjoint(grad_y, weight, bias, size, stride, padding, dilation):
+def conv2d_adjoint(grad_y, weight, bias, size, stride, padding, dilation, activation=None):
     """See kernels/_reference/conv.py."""
     grad_y, bias = _floats(grad_y, weight, bias)[::2]
     n, rows, columns, c_out = grad_y.shape
     kh, kw, c_in, _ = weight.shape
     turned = weight.transpose(0, 1, 3, 2)
     if _is_linear(turned, stride, padding):
-        grad_x = linear.linear_forward(grad_y.reshape(n, rows * columns, c_out), turned[0, 0], bias)
+        grad_x = linear.linear_forward(grad_y.reshape(n, rows * columns, c_out), turned[0, 0], bias, activation)
         return grad_x.reshape(n, rows, columns, c_in)
     grad_x = arena.empty((n, *size, c_in), grad_y.dtype)
+    kind = activation_kind(activation)
     if (kh, kw) == stride and _is_patches(padding, dilation) and size == (rows * kh, columns * kw):
         patches = linear.linear_forward(
             grad_y.reshape(n, rows * columns, c_out), weight.reshape(kh * kw * c_in, c_out).T,
-            None if bias is None else np.tile(bias, kh * kw),
+            None if bias is None else np.tile(bias, kh * kw), activation,
         )
         grad_x.reshape(n, rows, kh, columns, kw * c_in)[...] = (
             patches.reshape(n, rows, columns, kh, kw * c_in).transpose(0, 1, 3, 2, 4)
         )
         return grad_x
-    if _is_winograd(weight, grad_x, stride, dilation):  # the filters turned round
-        conv_winograd.products(grad_y, turned[::-1, ::-1], bias, grad_x, (2 - padding[0], 2 - padding[1]))
+    outside = (dilation[0] * (kh - 1) - padding[0], dilation[1] * (kw - 1) - padding[1])
+    if _is_winograd((kh, kw), grad_y, grad_x, stride, outside, dilation):
+        conv_winograd.products(grad_y, weight, bias, grad_x, outside, dilation, kind, True)
     elif grad_y.size and _is_nested(weight, grad_x, stride, dilation):
-        outside = (kh - 1 - padding[0], kw - 1 - padding[1])
         conv_nested.products(grad_y, turned[::-1, ::-1], bias, grad_x, outside)
+        _activate(grad_x, kind)
     elif grad_x.size:
         conv_columns.products(
             grad_y, np.ascontiguousarray(turned), bias, grad_x,
             adjoint_parts(size[0], rows, kh, stride[0], padding[0], dilation[0]),
             adjoint_parts(size[1], columns, kw, stride[1], padding[1], dilation[1]),
+            kind,
         )
     return grad_x
 
@@ -83,12 +95,12 @@ def conv2d_grad_weight(x, grad_y, kernel, stride, padding, dilation):
     x, grad_y = contiguous_floats(x, grad_y)
     n, h, w, c_in = x.shape
     rows, columns, c_out = grad_y.shape[1:]
+    if _is_winograd(kernel, x, grad_y, stride, padding, dilation):
+        return conv_winograd.grad_weight(x, grad_y, padding, dilation)
     grad = np.zeros((*kernel, c_in, c_out), x.dtype)
     if _is_linear(grad, stride, padding):
         flat = linear.linear_grad_weight(x.reshape(n, h * w, c_in), grad_y.reshape(n, h * w, c_out))
         return flat.reshape(grad.shape)
-    if x.size and _is_winograd(grad, grad_y, stride, dilation):
-        return conv_winograd.grad_weight(x, grad_y, padding)
     if x.size and _is_nested(grad, grad_y, stride, dilation):
         return conv_nested.grad_weight(x, grad_y, kernel, padding)
     if grad.size and x.size and grad_y.size:
@@ -98,6 +110,21 @@ def conv2d_grad_weight(x, grad_y, kernel, stride, padding, dilation):
             forward_parts(w, columns, kernel[1], stride[1], padding[1], dilation[1]),
         )
     return grad
+
+
+def _activate(y, int kind):
+    """Apply an activation to contiguous results."""
+    threads = threads_for(y.size)
+    if kind and y.dtype == np.float32:
+        _activate_runs[float](y.reshape(-1), kind, threads)
+    elif kind:
+        _activate_runs[double](y.reshape(-1), kind, threads)
+
+
+cdef void _activate_runs(floating[::1] values, int kind, int threads) noexcept:
+    cdef Py_ssize_t n = values.shape[0], k
+    for k in prange((n + RUN - 1) // RUN, nogil=True, schedule="static", num_threads=threads):
+        activate(&values[k * RUN], min(<Py_ssize_t> RUN, n - k * RUN), kind)
 
 
 def _floats(x, weight, bias):
@@ -114,10 +141,12 @@ def _is_patches(padding, dilation):
     return padding == (0, 0) and dilation == (1, 1)
 
 
-def _is_winograd(weight, y, stride, dilation):
-    kh, kw, c_in, c_out = weight.shape
+def _is_winograd(kernel, x, y, stride, padding, dilation):
+    channels, outputs = x.shape[3], y.shape[3]
     return (
-        (kh, kw) == (3, 3) and stride == dilation == (1, 1) and min(c_in, c_out) >= CHANNELS and y.size > 0
+        kernel == (3, 3) and stride == (1, 1) and min(channels, outputs) >= CHANNELS and x.size > 0 and y.size > 0
+        and winograd.saves(
+            x.shape[1:3], y.shape[1:3], padding, dilation, conv_winograd.largest(channels, outputs))
     )
 
 

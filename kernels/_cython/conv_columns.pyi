@@ -14,6 +14,7 @@ def products(
     y: FloatArray,
     row_parts: list[Part],
     column_parts: list[Part],
+    activation: int,
 ) -> None: ...
 def grad_weight(
     x: FloatArray,

@@ -13,6 +13,7 @@ from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 
 from lstm2d.kernels import arena
+from lstm2d.kernels._cython.activation cimport activate
 from lstm2d.kernels._cython.blas cimport matmul
 from lstm2d.kernels.grain import threads_for
 from lstm2d.kernels.threads import single_blas
@@ -38,8 +39,11 @@ cdef struct Target:
     bint whole  # the positions of the rectangle lie one after the other
 
 
-def products(x, weight, bias, y, row_parts, column_parts):
-    """Fill y, contiguous: what the parts say of x, times weight (taps of rows, of columns, in, out), plus bias."""
+def products(x, weight, bias, y, row_parts, column_parts, int activation):
+    """Fill y, contiguous: what the parts say of x, times weight (taps of rows, of columns, in, out), plus bias.
+
+    The activation is applied to the sum.
+    """
     n, size = x.shape[0], y.shape[1:3]
     flat = y.reshape(n, size[0] * size[1], y.shape[3])
     with single_blas():
@@ -55,7 +59,9 @@ def products(x, weight, bias, y, row_parts, column_parts):
                 threads = threads_for(n * positions * inner * outputs // PRODUCTS)
                 scratch = arena.empty((threads, block * (inner + outputs)), x.dtype)
                 geometry = _geometry(rows, columns, size)
-                _products(x, used.reshape(inner, outputs), bias, flat, scratch, block, positions, *geometry, threads)
+                _products(
+                    x, used.reshape(inner, outputs), bias, flat, scratch, block, positions, *geometry, activation,
+                    threads)
 
 
 def grad_weight(x, grad_y, grad, row_parts, column_parts):
@@ -160,7 +166,7 @@ def _products(const floating[:, :, :, ::1] x, const floating[:, ::1] weight, con
               floating[:, :, ::1] y, floating[:, ::1] scratch, Py_ssize_t block, Py_ssize_t positions,
               const Py_ssize_t[::1] row_offsets, const Py_ssize_t[::1] column_offsets, Py_ssize_t row_step,
               Py_ssize_t column_step, Py_ssize_t targets, Py_ssize_t first, Py_ssize_t target_row_step,
-              Py_ssize_t target_column_step, bint whole, int threads):
+              Py_ssize_t target_column_step, bint whole, int activation, int threads):
     cdef Source s = _source(x.shape[1], x.shape[2], x.shape[3], row_offsets, column_offsets, row_step, column_step,
                             targets)
     cdef Target t = Target(first, target_row_step, target_column_step, whole)
@@ -174,12 +180,12 @@ def _products(const floating[:, :, :, ::1] x, const floating[:, ::1] weight, con
     for p in prange(x.shape[0] * blocks, nogil=True, schedule="dynamic", num_threads=threads):
         _block_product(x_values + p // blocks * image_x if x_values else NULL, &s, weights, inner, outputs, biases,
                        &y[0, 0, 0] + p // blocks * image_y, &t, p % blocks * block,
-                       min(block, positions - p % blocks * block), &scratch[threadid(), 0])
+                       min(block, positions - p % blocks * block), activation, &scratch[threadid(), 0])
 
 
 cdef void _block_product(const floating* image, const Source* s, const floating* weight, Py_ssize_t inner,
                          Py_ssize_t outputs, const floating* bias, floating* y, const Target* t, Py_ssize_t first,
-                         Py_ssize_t n, floating* scratch) noexcept nogil:
+                         Py_ssize_t n, int activation, floating* scratch) noexcept nogil:
     cdef floating* result = y + (t.first + first) * outputs if t.whole else scratch + n * inner
     cdef Py_ssize_t p
     if bias:
@@ -191,6 +197,7 @@ cdef void _block_product(const floating* image, const Source* s, const floating*
         _copy(image, s, first, n, scratch)
         matmul[floating](False, False, n, outputs, inner, scratch, inner, weight, outputs, 1 if bias else 0, result,
                          outputs)
+    activate(result, n * outputs, activation)
     if not t.whole:
         for p in range(n):
             memcpy(y + _place(s, t, first + p) * outputs, result + p * outputs, outputs * sizeof(floating))

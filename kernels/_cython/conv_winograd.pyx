@@ -1,12 +1,16 @@
-"""3 x 3 convolutions with stride 1 as Winograd's F(4 x 4, 3 x 3).
+"""3 x 3 convolutions with stride 1 as Winograd's F(m x m, 3 x 3), m up to 6 (kernels/winograd.py).
 
-A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. A tile of 4 x 4 results sees
-6 x 6 pixels. Pixels and filters are transformed to 36 points each; at every point the channels are multiplied,
-one product for a block of tiles; the products are transformed to results. 36 multiplications take the place of
-144. A block's transforms and products stay in the cache.
+A tile of m x m results sees (m + 2) x (m + 2) pixels, `dilation` pixels apart. Pixels and filters are transformed to
+as many points; at every point the channels are multiplied, one product for a block of tiles; the products are
+transformed to results. With m = 4, 36 multiplications take the place of 144, with m = 6, 64 that of 324.
+
+Few filters: every thread works on blocks of its own, whose points stay in its cache. Many filters: the points of
+the filters are larger than any cache, so a block has as many tiles as memory allows, and the threads share its tiles
+and then its points.
 
 The transforms are linear, so a weight gradient is computed by their transposes: results and filters change roles.
-It is summed in groups of blocks, and over these in order, so that it does not depend on the number of threads.
+With few filters it is summed in groups of blocks, and over these in order, so that it does not depend on the number
+of threads.
 """
 
 import numpy as np
@@ -15,246 +19,432 @@ from cython cimport floating
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 
-from lstm2d.kernels import arena
+from lstm2d.kernels import arena, winograd
 from lstm2d.kernels._cython.blas cimport matmul, matmul_thin
 from lstm2d.kernels.grain import threads_for
 from lstm2d.kernels.threads import single_blas
 
 cdef extern from "winograd.h" nogil:
-    void winograd_pixels_f32(const float*, Py_ssize_t, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, const float*,
-                             Py_ssize_t)
-    void winograd_pixels_f64(const double*, Py_ssize_t, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, const double*,
-                             Py_ssize_t)
-    void winograd_results_f32(const float*, Py_ssize_t, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, const float*,
-                              Py_ssize_t)
-    void winograd_results_f64(const double*, Py_ssize_t, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, const double*,
-                              Py_ssize_t)
-    void winograd_taps_f32(const float*, Py_ssize_t, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, const float*,
-                           Py_ssize_t)
-    void winograd_taps_f64(const double*, Py_ssize_t, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, const double*,
-                           Py_ssize_t)
-    void winograd_grad_results_f32(const float*, Py_ssize_t, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, const float*,
+    ctypedef struct WinogradTile:
+        Py_ssize_t row, column, rows, columns
+        const Py_ssize_t* points
+    void winograd_pixels_f32(const WinogradTile*, const float*, float*, const float*, const float*, Py_ssize_t)
+    void winograd_pixels_f64(const WinogradTile*, const double*, double*, const double*, const double*, Py_ssize_t)
+    void winograd_grad_results_f32(const WinogradTile*, const float*, float*, const float*, const float*, Py_ssize_t)
+    void winograd_grad_results_f64(const WinogradTile*, const double*, double*, const double*, const double*,
                                    Py_ssize_t)
-    void winograd_grad_results_f64(const double*, Py_ssize_t, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t,
-                                   const double*, Py_ssize_t)
-    void winograd_grad_taps_f32(const float*, Py_ssize_t, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, const float*,
-                                Py_ssize_t)
-    void winograd_grad_taps_f64(const double*, Py_ssize_t, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, const double*,
-                                Py_ssize_t)
+    void winograd_taps_f32(const WinogradTile*, const float*, float*, const float*, const float*, Py_ssize_t)
+    void winograd_taps_f64(const WinogradTile*, const double*, double*, const double*, const double*, Py_ssize_t)
+    void winograd_grad_taps_f32(const WinogradTile*, const float*, float*, const float*, const float*, Py_ssize_t)
+    void winograd_grad_taps_f64(const WinogradTile*, const double*, double*, const double*, const double*, Py_ssize_t)
+    void winograd_results_f32(const WinogradTile*, const float*, float*, const float*, const float*, const float*,
+                              int, Py_ssize_t)
+    void winograd_results_f64(const WinogradTile*, const double*, double*, const double*, const double*,
+                              const double*, int, Py_ssize_t)
 
 cdef enum:
-    POINTS = 36
-    RESULTS = 4  # side of a tile
-    PIXELS = 6  # side of what it sees
+    SIDE = 8  # points of a tile on an axis, at most
+    OWN = 4  # results of the tile whose transforms need no matrix
     GROUPS = 4
     PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
-    THIN = 1 << 16  # filters up to which products of a few tiles are the fastest
-    LINE = 16  # values of a cache line: the points of a tile must not fall into the same cache sets
+    FEW = 1 << 16  # filters whose points stay in the L3 cache from one block to the next
+    SMALL_BLOCK = 32  # tiles
+    LARGE_BLOCK = 1 << 24  # values of a block's points
+    PAD = 48  # values between two points of a tile: they must not fall into the same cache sets
+    RUN = 4096  # filters that a thread transforms at a time
 
 cdef struct Plane:
     Py_ssize_t height, width, channels
-    Py_ssize_t top, left  # pixel of the first tile's corner
+    Py_ssize_t top, left  # pixel of the corner of a tile whose first result is (0, 0)
+    Py_ssize_t row_step, column_step  # dilation
+
+cdef struct Axis:  # tiles: first result, results
+    const Py_ssize_t* first
+    const Py_ssize_t* results
+    Py_ssize_t tiles, block, points  # how many, in a block, points of the longest one
+
+cdef struct Geometry:
+    Plane source, target
+    Axis rows, columns
+    Py_ssize_t blocks, row_blocks  # of one image; of one column of blocks
+    Py_ssize_t largest  # results of a tile on an axis
+    bint few
+
+cdef struct Block:
+    Py_ssize_t row, column, rows, columns  # first tile, tiles
+    Py_ssize_t row_tiles[SIDE]  # how many of them have a point: the first ones
+    Py_ssize_t column_tiles[SIDE]
+    Py_ssize_t tiles[SIDE * SIDE]  # before this point
+    Py_ssize_t total
 
 
-def products(x, weight, bias, y, padding):
-    """Fill y, contiguous, with the convolution of x and weight (3, 3, in, out), plus bias."""
-    n, rows, columns, outputs = y.shape
-    channels = x.shape[3]
-    taps = np.ascontiguousarray(weight).reshape(9, channels * outputs)
-    points = arena.empty((POINTS, channels * outputs), x.dtype)
-    tiles = -(-rows // RESULTS) * -(-columns // RESULTS)
-    block = min(tiles, _block(channels, outputs))
-    threads = threads_for(n * tiles * POINTS * channels * outputs // PRODUCTS)
-    edge = POINTS * max(channels, outputs)
-    scratch = arena.empty((threads, POINTS * (_line(block, channels) + _line(block, outputs)) + edge), x.dtype)
+def largest(channels, outputs):
+    """Return how many results a tile has on an axis, at most."""
+    return OWN if channels * outputs <= FEW else SIDE - 2
+
+
+def products(x, weight, bias, y, padding, dilation, int activation, bint turned):
+    """Fill y, contiguous, with the convolution of x and weight (3, 3, in, out), plus bias.
+
+    With `turned` weight is (3, 3, out, in) and its taps are turned round.
+    """
+    n, inner, outputs = x.shape[0], x.shape[3], y.shape[3]
+    size = largest(inner, outputs)
+    rows, columns = (winograd.cut(y.shape[k + 1], dilation[k], size) for k in (0, 1))
+    cdef Geometry g = _geometry(x.shape, y.shape, padding, dilation, rows, columns, size)
+    matrices = winograd.transforms(size, x.dtype)
+    threads = _threads(&g, n)
+    cdef bint across = turned and not g.few  # products with the filters' transpose; thin ones want them in order
+    taps = np.ascontiguousarray(weight.transpose(0, 1, 3, 2) if turned and g.few else weight).reshape(9, -1)
+    points = arena.empty((g.rows.points * g.columns.points, inner * outputs + PAD), x.dtype)
+    scratch = arena.empty((threads if g.few else 1, _scratch(&g)), x.dtype)
+    edges = arena.empty((threads, SIDE * SIDE * inner), x.dtype)
     with single_blas():
         if x.dtype == np.float32:
-            _taps[float](taps, points)
+            _filters[float](taps, points, matrices.taps, &g, turned, threads)
+            _products[float](x, points, bias, y, scratch, edges, matrices.pixels, matrices.results, &g, activation,
+                             across, threads)
         else:
-            _taps[double](taps, points)
-        _products(x, points, bias, y, scratch, padding[0], padding[1], block, threads)
+            _filters[double](taps, points, matrices.taps, &g, turned, threads)
+            _products[double](x, points, bias, y, scratch, edges, matrices.pixels, matrices.results, &g, activation,
+                              across, threads)
 
 
-def grad_weight(x, grad_y, padding):
+def grad_weight(x, grad_y, padding, dilation):
     """Return the gradient of weight (3, 3, in, out)."""
-    n, rows, columns, outputs = grad_y.shape
-    channels = x.shape[3]
-    tiles = -(-rows // RESULTS) * -(-columns // RESULTS)
-    block = min(tiles, _block(channels, outputs))
-    groups = min(<Py_ssize_t> GROUPS, n * (-(-tiles // block)))
-    threads = min(groups, threads_for(n * tiles * POINTS * channels * outputs // PRODUCTS))
-    sums = arena.empty((groups, POINTS, channels * outputs), x.dtype)
-    edge = POINTS * max(channels, outputs)
-    scratch = arena.empty((threads, POINTS * (_line(block, channels) + _line(block, outputs)) + edge), x.dtype)
-    grad = np.empty((9, channels * outputs), x.dtype)
+    n, inner, outputs = x.shape[0], x.shape[3], grad_y.shape[3]
+    size = largest(inner, outputs)
+    rows, columns = (winograd.cut(grad_y.shape[k + 1], dilation[k], size) for k in (0, 1))
+    cdef Geometry g = _geometry(x.shape, grad_y.shape, padding, dilation, rows, columns, size)
+    matrices = winograd.transforms(size, x.dtype)
+    threads = _threads(&g, n)
+    groups = min(<Py_ssize_t> GROUPS, n * g.blocks) if g.few else 1
+    sums = arena.empty((groups, g.rows.points * g.columns.points, inner * outputs + PAD), x.dtype)
+    scratch = arena.empty((threads if g.few else 1, _scratch(&g)), x.dtype)
+    edges = arena.empty((threads, SIDE * SIDE * inner), x.dtype)
+    grad = arena.empty((9, inner * outputs), x.dtype)
     with single_blas():
-        _grad_weight(x, grad_y, sums, scratch, padding[0], padding[1], block, threads)
-    for k in range(1, groups):
-        sums[0] += sums[k]
-    if x.dtype == np.float32:
-        _grad_taps[float](sums[0], grad)
-    else:
-        _grad_taps[double](sums[0], grad)
-    return grad.reshape(3, 3, channels, outputs)
+        if x.dtype == np.float32:
+            _sums[float](x, grad_y, sums, scratch, edges, matrices.pixels, matrices.grad_results, &g, threads)
+            _grad_filters[float](sums, grad, matrices.grad_taps, &g, threads)
+        else:
+            _sums[double](x, grad_y, sums, scratch, edges, matrices.pixels, matrices.grad_results, &g, threads)
+            _grad_filters[double](sums, grad, matrices.grad_taps, &g, threads)
+    return grad.reshape(3, 3, inner, outputs)
 
 
-def _block(channels, outputs):
-    """Return the tiles of a block: few, where the filters' points stay in the cache from one to the next."""
-    return 32 if channels * outputs <= THIN else 256
+# ---- geometry
 
 
-cpdef Py_ssize_t _line(Py_ssize_t tiles, Py_ssize_t channels) noexcept nogil:
-    return tiles * channels // LINE * LINE + 3 * LINE
+cdef Geometry _geometry(x_shape, y_shape, padding, dilation, rows, columns, Py_ssize_t size):
+    """Lay out tiles and blocks; `rows` and `columns` must live as long as the result."""
+    cdef Geometry g
+    g.source = Plane(x_shape[1], x_shape[2], x_shape[3], -padding[0], -padding[1], dilation[0], dilation[1])
+    g.target = Plane(y_shape[1], y_shape[2], y_shape[3], 0, 0, dilation[0], dilation[1])
+    g.rows, g.columns = _axis(rows), _axis(columns)
+    g.largest, g.few = size, size == OWN
+    cdef Py_ssize_t point_values = g.rows.points * g.columns.points * (g.source.channels + g.target.channels)
+    cdef Py_ssize_t tiles = SMALL_BLOCK if g.few else max(1, LARGE_BLOCK // point_values)
+    g.columns.block = _part(g.columns.tiles, tiles)
+    g.rows.block = _part(g.rows.tiles, max(1, tiles // g.columns.block))
+    g.row_blocks = (g.rows.tiles + g.rows.block - 1) // g.rows.block
+    g.blocks = g.row_blocks * ((g.columns.tiles + g.columns.block - 1) // g.columns.block)
+    return g
 
 
-cdef void _taps(const floating[:, ::1] taps, floating[:, ::1] points) noexcept:
-    cdef Py_ssize_t n = taps.shape[1]
-    if floating is float:
-        winograd_taps_f32(&taps[0, 0], 3 * n, n, &points[0, 0], PIXELS * n, n, NULL, n)
-    else:
-        winograd_taps_f64(&taps[0, 0], 3 * n, n, &points[0, 0], PIXELS * n, n, NULL, n)
+cdef Axis _axis(tiles):
+    cdef const Py_ssize_t[::1] first = tiles.first, results = tiles.results
+    return Axis(&first[0], &results[0], first.shape[0], 0, results[0] + 2)
 
 
-cdef void _grad_taps(const floating[:, ::1] points, floating[:, ::1] taps) noexcept:
-    cdef Py_ssize_t n = taps.shape[1]
-    if floating is float:
-        winograd_grad_taps_f32(&points[0, 0], PIXELS * n, n, &taps[0, 0], 3 * n, n, NULL, n)
-    else:
-        winograd_grad_taps_f64(&points[0, 0], PIXELS * n, n, &taps[0, 0], 3 * n, n, NULL, n)
+cdef Py_ssize_t _part(Py_ssize_t n, Py_ssize_t most) noexcept nogil:
+    """Return the length of about equal parts of n that have `most` at most."""
+    cdef Py_ssize_t parts = (n + most - 1) // most
+    return (n + parts - 1) // parts
 
 
-def _products(const floating[:, :, :, ::1] x, const floating[:, ::1] points, const floating[::1] bias,
-              floating[:, :, :, ::1] y, floating[:, ::1] scratch, Py_ssize_t top, Py_ssize_t left, Py_ssize_t block,
-              int threads):
-    cdef Plane source = Plane(x.shape[1], x.shape[2], x.shape[3], -top, -left)
-    cdef Plane target = Plane(y.shape[1], y.shape[2], y.shape[3], 0, 0)
-    cdef Py_ssize_t columns = (target.width + RESULTS - 1) // RESULTS
-    cdef Py_ssize_t tiles = (target.height + RESULTS - 1) // RESULTS * columns
-    cdef Py_ssize_t blocks = (tiles + block - 1) // block, p
+cdef Py_ssize_t _scratch(const Geometry* g) noexcept nogil:
+    """Return the values that the points of a block take, of both sides."""
+    cdef Py_ssize_t tiles = g.rows.block * g.rows.points * g.columns.block * g.columns.points
+    return tiles * (g.source.channels + g.target.channels) + 2 * SIDE * SIDE * PAD
+
+
+cdef int _threads(const Geometry* g, Py_ssize_t images):
+    cdef Py_ssize_t points = g.rows.tiles * g.rows.points * g.columns.tiles * g.columns.points
+    return threads_for(images * points * g.source.channels * g.target.channels // PRODUCTS)
+
+
+cdef void _block(const Geometry* g, Py_ssize_t index, Block* b) noexcept nogil:
+    cdef Py_ssize_t p, q
+    b.row, b.column = index % g.row_blocks * g.rows.block, index // g.row_blocks * g.columns.block
+    b.rows, b.columns = min(g.rows.block, g.rows.tiles - b.row), min(g.columns.block, g.columns.tiles - b.column)
+    _count(&g.rows, b.row, b.rows, b.row_tiles)
+    _count(&g.columns, b.column, b.columns, b.column_tiles)
+    b.total = 0
+    for p in range(SIDE):
+        for q in range(SIDE):
+            b.tiles[p * SIDE + q] = b.total
+            b.total += b.row_tiles[p] * b.column_tiles[q]
+
+
+cdef void _count(const Axis* axis, Py_ssize_t first, Py_ssize_t n, Py_ssize_t* tiles) noexcept nogil:
+    """Count the tiles that have each point: the longest ones come first."""
+    cdef Py_ssize_t p
+    for p in range(SIDE):
+        tiles[p] = n
+        while tiles[p] and axis.results[first + tiles[p] - 1] + 2 <= p:
+            tiles[p] -= 1
+
+
+cdef inline Py_ssize_t _at(const Block* b, Py_ssize_t point, Py_ssize_t channels) noexcept nogil:
+    """Return where the first tile's values of a point lie."""
+    return b.tiles[point] * channels + point * PAD
+
+
+cdef inline WinogradTile _tile(const Geometry* g, const Plane* plane, const Block* b, Py_ssize_t tile,
+                               Py_ssize_t* places) noexcept nogil:
+    """Describe a tile of the block, with the steps of a plane; fill in where its points lie."""
+    cdef Py_ssize_t i = tile // b.columns, j = tile % b.columns, c = plane.channels, p, q
+    cdef WinogradTile t
+    t.rows, t.columns = g.rows.results[b.row + i], g.columns.results[b.column + j]
+    t.row, t.column, t.points = plane.row_step * plane.width * c, plane.column_step * c, places
+    for p in range(t.rows + 2):
+        for q in range(t.columns + 2):
+            places[p * SIDE + q] = _at(b, p * SIDE + q, c) + (i * b.column_tiles[q] + j) * c
+    return t
+
+
+cdef inline Py_ssize_t _corner(const Geometry* g, const Plane* plane, const Block* b, Py_ssize_t tile) noexcept nogil:
+    """Return where the tile's first result lies in the target."""
+    return (g.rows.first[b.row + tile // b.columns] * plane.width
+            + g.columns.first[b.column + tile % b.columns]) * plane.channels
+
+
+cdef inline const floating* _matrix(const Geometry* g, const floating* stack, Py_ssize_t m) noexcept nogil:
+    if m == OWN == g.largest:
+        return NULL
+    return stack + m * SIDE * SIDE
+
+
+# ---- filters
+
+
+cdef WinogradTile _filter_tile(const Geometry* g, Py_ssize_t n, bint turned, Py_ssize_t* places) noexcept nogil:
+    cdef Py_ssize_t p, q
+    cdef WinogradTile t
+    t.rows, t.columns, t.points = g.rows.points - 2, g.columns.points - 2, places
+    t.row, t.column = -3 * n if turned else 3 * n, -n if turned else n
+    for p in range(g.rows.points):
+        for q in range(g.columns.points):
+            places[p * SIDE + q] = (p * g.columns.points + q) * (n + PAD)
+    return t
+
+
+cdef void _filters(const floating[:, ::1] taps, floating[:, ::1] points, const floating[:, ::1] matrix,
+                   const Geometry* g, bint turned, int threads) noexcept:
+    cdef Py_ssize_t n = taps.shape[1], runs = max(1, taps.shape[1] // RUN), r, length
+    cdef Py_ssize_t places[SIDE * SIDE]
+    cdef WinogradTile t = _filter_tile(g, n, turned, places)
+    cdef const floating* first = &taps[8 if turned else 0, 0]
+    for r in prange(runs, nogil=True, schedule="static", num_threads=threads):
+        length = RUN if r < runs - 1 else n - r * RUN
+        if floating is float:
+            winograd_taps_f32(&t, first + r * RUN, &points[0, r * RUN], &matrix[0, 0], &matrix[0, 0], length)
+        else:
+            winograd_taps_f64(&t, first + r * RUN, &points[0, r * RUN], &matrix[0, 0], &matrix[0, 0], length)
+
+
+cdef void _grad_filters(floating[:, :, ::1] sums, floating[:, ::1] taps, const floating[:, ::1] matrix,
+                        const Geometry* g, int threads) noexcept:
+    """Add up the groups, and transform to the gradients of taps."""
+    cdef Py_ssize_t n = taps.shape[1], runs = max(1, taps.shape[1] // RUN), r, length, k, p, c
+    cdef Py_ssize_t places[SIDE * SIDE]
+    cdef WinogradTile t = _filter_tile(g, n, False, places)
+    for r in prange(runs, nogil=True, schedule="static", num_threads=threads):
+        length = RUN if r < runs - 1 else n - r * RUN
+        for k in range(1, sums.shape[0]):
+            for p in range(sums.shape[1]):
+                for c in range(r * RUN, r * RUN + length):
+                    sums[0, p, c] += sums[k, p, c]
+        if floating is float:
+            winograd_grad_taps_f32(&t, &sums[0, 0, r * RUN], &taps[0, r * RUN], &matrix[0, 0], &matrix[0, 0], length)
+        else:
+            winograd_grad_taps_f64(&t, &sums[0, 0, r * RUN], &taps[0, r * RUN], &matrix[0, 0], &matrix[0, 0], length)
+
+
+# ---- results
+
+
+cdef void _products(const floating[:, :, :, ::1] x, const floating[:, ::1] filters, const floating[::1] bias,
+                    floating[:, :, :, ::1] y, floating[:, ::1] scratch, floating[:, ::1] edges,
+                    const floating[:, :, ::1] pixels, const floating[:, :, ::1] results, const Geometry* g,
+                    int activation, bint across, int threads) noexcept:
+    cdef Py_ssize_t images = x.shape[0], n, k
+    cdef Block b
     cdef const floating* biases = NULL
     if bias is not None:
         biases = &bias[0]
-    for p in prange(x.shape[0] * blocks, nogil=True, schedule="dynamic", num_threads=threads):
-        _block_products(&x[p // blocks, 0, 0, 0], &source, &points[0, 0], biases, &y[p // blocks, 0, 0, 0], &target,
-                        columns, p % blocks * block, min(block, tiles - p % blocks * block), &scratch[threadid(), 0])
-
-
-cdef void _block_products(const floating* x, const Plane* source, const floating* points, const floating* bias,
-                          floating* y, const Plane* target, Py_ssize_t columns, Py_ssize_t first, Py_ssize_t n,
-                          floating* scratch) noexcept nogil:
-    cdef Py_ssize_t channels = source.channels, outputs = target.channels, k
-    cdef Py_ssize_t line_x = _line(n, channels), line_y = _line(n, outputs)
-    cdef floating* products = scratch + POINTS * line_x
-    cdef floating* edge = products + POINTS * line_y
-    for k in range(n):
-        _pixels(x, source, (first + k) // columns, (first + k) % columns, scratch + k * channels, line_x, edge)
-    for k in range(POINTS):
-        if channels * outputs <= THIN:
-            matmul_thin[floating](False, n, outputs, channels, scratch + k * line_x, channels,
-                                  points + k * channels * outputs, outputs, products + k * line_y, outputs)
-        else:
-            matmul[floating](False, False, n, outputs, channels, scratch + k * line_x, channels,
-                             points + k * channels * outputs, outputs, <floating> 0, products + k * line_y, outputs)
-    for k in range(n):
-        _results(products + k * outputs, line_y, bias, y, target, (first + k) // columns, (first + k) % columns, edge)
-
-
-def _grad_weight(const floating[:, :, :, ::1] x, const floating[:, :, :, ::1] grad_y, floating[:, :, ::1] sums,
-                 floating[:, ::1] scratch, Py_ssize_t top, Py_ssize_t left, Py_ssize_t block, int threads):
-    cdef Plane source = Plane(x.shape[1], x.shape[2], x.shape[3], -top, -left)
-    cdef Plane target = Plane(grad_y.shape[1], grad_y.shape[2], grad_y.shape[3], 0, 0)
-    cdef Py_ssize_t groups = sums.shape[0], g
-    for g in prange(groups, nogil=True, schedule="dynamic", num_threads=threads):
-        _group_sum(x, &source, grad_y, &target, g, groups, block, &sums[g, 0, 0], &scratch[threadid(), 0])
-
-
-cdef void _group_sum(const floating[:, :, :, ::1] x, const Plane* source, const floating[:, :, :, ::1] grad_y,
-                     const Plane* target, Py_ssize_t group, Py_ssize_t groups, Py_ssize_t block, floating* total,
-                     floating* scratch) noexcept nogil:
-    cdef Py_ssize_t columns = (target.width + RESULTS - 1) // RESULTS
-    cdef Py_ssize_t tiles = (target.height + RESULTS - 1) // RESULTS * columns
-    cdef Py_ssize_t blocks = (tiles + block - 1) // block, channels = source.channels, outputs = target.channels
-    cdef Py_ssize_t b = group, k, first, n, line_x, line_y
-    cdef floating* grads
-    cdef floating* edge
-    while b < x.shape[0] * blocks:
-        first = b % blocks * block
-        n = min(block, tiles - first)
-        line_x, line_y = _line(n, channels), _line(n, outputs)
-        grads = scratch + POINTS * line_x
-        edge = grads + POINTS * line_y
-        for k in range(n):
-            _pixels(&x[b // blocks, 0, 0, 0], source, (first + k) // columns, (first + k) % columns,
-                    scratch + k * channels, line_x, edge)
-            _grad_results(&grad_y[b // blocks, 0, 0, 0], target, (first + k) // columns, (first + k) % columns,
-                          grads + k * outputs, line_y, edge)
-        for k in range(POINTS):
-            matmul[floating](True, False, channels, outputs, n, scratch + k * line_x, channels, grads + k * line_y,
-                             outputs, 0 if b == group else 1, total + k * channels * outputs, outputs)
-        b += groups
-
-
-# ---- tiles
-
-
-cdef inline bint _inside(const Plane* plane, Py_ssize_t row, Py_ssize_t column, Py_ssize_t side) noexcept nogil:
-    return 0 <= row and row + side <= plane.height and 0 <= column and column + side <= plane.width
-
-
-cdef void _cut(const floating* image, const Plane* plane, Py_ssize_t row, Py_ssize_t column, Py_ssize_t side,
-               floating* tile) noexcept nogil:
-    """Copy a tile that lies in part outside the image: zeros there."""
-    cdef Py_ssize_t i, c = plane.channels, low = max(0, -column), high = min(side, plane.width - column)
-    memset(tile, 0, side * side * c * sizeof(floating))
-    if high <= low:
+    if g.few:
+        for n in prange(images * g.blocks, nogil=True, schedule="dynamic", num_threads=threads):
+            _own_block(&x[n // g.blocks, 0, 0, 0], &filters[0, 0], biases, &y[n // g.blocks, 0, 0, 0],
+                       &scratch[threadid(), 0], &edges[threadid(), 0], &pixels[0, 0, 0], &results[0, 0, 0], g,
+                       n % g.blocks, activation)
         return
-    for i in range(max(0, -row), min(side, plane.height - row)):
-        memcpy(tile + (i * side + low) * c, image + ((row + i) * plane.width + column + low) * c,
-               (high - low) * c * sizeof(floating))
+    for n in range(images * g.blocks):
+        _block(g, n % g.blocks, &b)
+        for k in prange(b.rows * b.columns, nogil=True, schedule="dynamic", num_threads=threads):
+            _pixels(&x[n // g.blocks, 0, 0, 0], g, &b, k, &pixels[0, 0, 0], &scratch[0, 0], &edges[threadid(), 0])
+        for k in prange(SIDE * SIDE, nogil=True, schedule="dynamic", num_threads=threads):
+            _product(g, &b, k, &scratch[0, 0], &filters[0, 0], across)
+        for k in prange(b.rows * b.columns, nogil=True, schedule="dynamic", num_threads=threads):
+            _results(&scratch[0, 0], g, &b, k, &results[0, 0, 0], biases, activation, &y[n // g.blocks, 0, 0, 0])
 
 
-cdef inline void _pixels(const floating* image, const Plane* plane, Py_ssize_t i, Py_ssize_t j, floating* points,
-                         Py_ssize_t line, floating* edge) noexcept nogil:
-    """Transform what tile (i, j) sees."""
-    cdef Py_ssize_t row = RESULTS * i + plane.top, column = RESULTS * j + plane.left, c = plane.channels
-    cdef Py_ssize_t width = plane.width
-    cdef const floating* tile = image + (row * width + column) * c
-    if not _inside(plane, row, column, PIXELS):
-        _cut(image, plane, row, column, PIXELS, edge)
-        tile, width = edge, PIXELS
+cdef void _own_block(const floating* x, const floating* filters, const floating* bias, floating* y,
+                     floating* scratch, floating* edge, const floating* pixels, const floating* results,
+                     const Geometry* g, Py_ssize_t index, int activation) noexcept nogil:
+    cdef Block b
+    cdef Py_ssize_t k
+    _block(g, index, &b)
+    for k in range(b.rows * b.columns):
+        _pixels(x, g, &b, k, pixels, scratch, edge)
+    for k in range(SIDE * SIDE):
+        _product(g, &b, k, scratch, filters, False)
+    for k in range(b.rows * b.columns):
+        _results(scratch, g, &b, k, results, bias, activation, y)
+
+
+cdef inline floating* _second(const Geometry* g, const Block* b, floating* scratch) noexcept nogil:
+    """Return the points of the target's side of a block: behind those of the source's."""
+    return scratch + b.total * g.source.channels + SIDE * SIDE * PAD
+
+
+cdef void _product(const Geometry* g, const Block* b, Py_ssize_t point, floating* scratch, const floating* filters,
+                   bint across) noexcept nogil:
+    cdef Py_ssize_t inner = g.source.channels, outputs = g.target.channels
+    cdef Py_ssize_t row = point // SIDE, column = point % SIDE, n = b.row_tiles[row] * b.column_tiles[column]
+    cdef floating* a = scratch + _at(b, point, inner)
+    cdef floating* c = _second(g, b, scratch) + _at(b, point, outputs)
+    cdef const floating* w = filters + (row * g.columns.points + column) * (inner * outputs + PAD)
+    if n and g.few:
+        matmul_thin[floating](False, n, outputs, inner, a, inner, w, outputs, c, outputs)
+    elif n:
+        matmul[floating](False, across, n, outputs, inner, a, inner, w, inner if across else outputs, 0, c, outputs)
+
+
+cdef void _pixels(const floating* image, const Geometry* g, const Block* b, Py_ssize_t tile, const floating* stack,
+                  floating* points, floating* edge) noexcept nogil:
+    """Transform what a tile sees."""
+    cdef Py_ssize_t places[SIDE * SIDE]
+    cdef WinogradTile t = _tile(g, &g.source, b, tile, places)
+    cdef const Plane* plane = &g.source
+    cdef Py_ssize_t row = g.rows.first[b.row + tile // b.columns] + plane.top
+    cdef Py_ssize_t column = g.columns.first[b.column + tile % b.columns] + plane.left, c = plane.channels
+    cdef const floating* seen = image + (row * plane.width + column) * c
+    if (row < 0 or row + (t.rows + 1) * plane.row_step >= plane.height
+            or column < 0 or column + (t.columns + 1) * plane.column_step >= plane.width):
+        _cut(image, plane, row, column, t.rows + 2, t.columns + 2, edge)
+        t.row, t.column = (t.columns + 2) * c, c
+        seen = edge
     if floating is float:
-        winograd_pixels_f32(tile, width * c, c, points, PIXELS * line, line, NULL, c)
+        winograd_pixels_f32(&t, seen, points, _matrix(g, stack, t.rows), _matrix(g, stack, t.columns), c)
     else:
-        winograd_pixels_f64(tile, width * c, c, points, PIXELS * line, line, NULL, c)
+        winograd_pixels_f64(&t, seen, points, _matrix(g, stack, t.rows), _matrix(g, stack, t.columns), c)
 
 
-cdef inline void _grad_results(const floating* image, const Plane* plane, Py_ssize_t i, Py_ssize_t j,
-                               floating* points, Py_ssize_t line, floating* edge) noexcept nogil:
-    """Transform the gradients of tile (i, j)'s results."""
-    cdef Py_ssize_t row = RESULTS * i, column = RESULTS * j, c = plane.channels, width = plane.width
-    cdef const floating* tile = image + (row * width + column) * c
-    if not _inside(plane, row, column, RESULTS):
-        _cut(image, plane, row, column, RESULTS, edge)
-        tile, width = edge, RESULTS
+cdef void _cut(const floating* image, const Plane* plane, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows,
+               Py_ssize_t columns, floating* tile) noexcept nogil:
+    """Copy a tile that lies in part outside the image: zeros there."""
+    cdef Py_ssize_t i, j, r, s, c = plane.channels
+    for i in range(rows):
+        r = row + i * plane.row_step
+        for j in range(columns):
+            s = column + j * plane.column_step
+            if 0 <= r < plane.height and 0 <= s < plane.width:
+                memcpy(tile, image + (r * plane.width + s) * c, c * sizeof(floating))
+            else:
+                memset(tile, 0, c * sizeof(floating))
+            tile += c
+
+
+cdef void _results(const floating* scratch, const Geometry* g, const Block* b, Py_ssize_t tile,
+                   const floating* stack, const floating* bias, int activation, floating* image) noexcept nogil:
+    """Write the results of a tile."""
+    cdef Py_ssize_t places[SIDE * SIDE]
+    cdef WinogradTile t = _tile(g, &g.target, b, tile, places)
+    cdef const floating* points = _second(g, b, <floating*> scratch)
+    cdef const floating* rows = _matrix(g, stack, t.rows)
+    cdef const floating* columns = _matrix(g, stack, t.columns)
+    cdef Py_ssize_t first = _corner(g, &g.target, b, tile), c = g.target.channels
     if floating is float:
-        winograd_grad_results_f32(tile, width * c, c, points, PIXELS * line, line, NULL, c)
+        winograd_results_f32(&t, points, image + first, rows, columns, bias, activation, c)
     else:
-        winograd_grad_results_f64(tile, width * c, c, points, PIXELS * line, line, NULL, c)
+        winograd_results_f64(&t, points, image + first, rows, columns, bias, activation, c)
 
 
-cdef inline void _results(const floating* points, Py_ssize_t line, const floating* bias, floating* image,
-                          const Plane* plane, Py_ssize_t i, Py_ssize_t j, floating* edge) noexcept nogil:
-    """Write the results of tile (i, j), without those outside the image."""
-    cdef Py_ssize_t row = RESULTS * i, column = RESULTS * j, c = plane.channels, width = plane.width, k
-    cdef floating* tile = image + (row * width + column) * c
-    cdef bint inside = _inside(plane, row, column, RESULTS)
-    if not inside:
-        tile, width = edge, RESULTS
+# ---- weight gradient
+
+
+cdef void _sums(const floating[:, :, :, ::1] x, const floating[:, :, :, ::1] grad_y, floating[:, :, ::1] sums,
+                floating[:, ::1] scratch, floating[:, ::1] edges, const floating[:, :, ::1] pixels,
+                const floating[:, :, ::1] grad_results, const Geometry* g, int threads) noexcept:
+    cdef Py_ssize_t groups = sums.shape[0], n, k, image
+    cdef Block b
+    if g.few:
+        for n in prange(groups, nogil=True, schedule="dynamic", num_threads=threads):
+            _group_sum(x, grad_y, n, groups, &sums[n, 0, 0], &scratch[threadid(), 0], &edges[threadid(), 0],
+                       &pixels[0, 0, 0], &grad_results[0, 0, 0], g)
+        return
+    for n in range(x.shape[0] * g.blocks):
+        image = n // g.blocks
+        _block(g, n % g.blocks, &b)
+        for k in prange(b.rows * b.columns, nogil=True, schedule="dynamic", num_threads=threads):
+            _pixels(&x[image, 0, 0, 0], g, &b, k, &pixels[0, 0, 0], &scratch[0, 0], &edges[threadid(), 0])
+            _grad_results(&grad_y[image, 0, 0, 0], g, &b, k, &grad_results[0, 0, 0], &scratch[0, 0])
+        for k in prange(SIDE * SIDE, nogil=True, schedule="dynamic", num_threads=threads):
+            _add_product(g, &b, k, &scratch[0, 0], &sums[0, 0, 0], n == 0)
+
+
+cdef void _group_sum(const floating[:, :, :, ::1] x, const floating[:, :, :, ::1] grad_y, Py_ssize_t group,
+                     Py_ssize_t groups, floating* total, floating* scratch, floating* edge, const floating* pixels,
+                     const floating* grad_results, const Geometry* g) noexcept nogil:
+    cdef Py_ssize_t n = group, k, image
+    cdef Block b
+    while n < x.shape[0] * g.blocks:
+        image = n // g.blocks
+        _block(g, n % g.blocks, &b)
+        for k in range(b.rows * b.columns):
+            _pixels(&x[image, 0, 0, 0], g, &b, k, pixels, scratch, edge)
+            _grad_results(&grad_y[image, 0, 0, 0], g, &b, k, grad_results, scratch)
+        for k in range(SIDE * SIDE):
+            _add_product(g, &b, k, scratch, total, n == group)
+        n += groups
+
+
+cdef void _add_product(const Geometry* g, const Block* b, Py_ssize_t point, floating* scratch, floating* sums,
+                       bint first) noexcept nogil:
+    cdef Py_ssize_t inner = g.source.channels, outputs = g.target.channels
+    cdef Py_ssize_t row = point // SIDE, column = point % SIDE, n = b.row_tiles[row] * b.column_tiles[column]
+    cdef floating* total = sums + (row * g.columns.points + column) * (inner * outputs + PAD)
+    if row >= g.rows.points or column >= g.columns.points:
+        return
+    if n:
+        matmul[floating](True, False, inner, outputs, n, scratch + _at(b, point, inner), inner,
+                         _second(g, b, scratch) + _at(b, point, outputs), outputs, 0 if first else 1, total, outputs)
+    elif first:  # no tile of this block has the point: one of a later image may
+        memset(total, 0, inner * outputs * sizeof(floating))
+
+
+cdef void _grad_results(const floating* image, const Geometry* g, const Block* b, Py_ssize_t tile,
+                        const floating* stack, floating* scratch) noexcept nogil:
+    """Transform the gradients of a tile's results."""
+    cdef Py_ssize_t places[SIDE * SIDE]
+    cdef WinogradTile t = _tile(g, &g.target, b, tile, places)
+    cdef floating* points = _second(g, b, scratch)
+    cdef const floating* rows = _matrix(g, stack, t.rows)
+    cdef const floating* columns = _matrix(g, stack, t.columns)
+    cdef Py_ssize_t first = _corner(g, &g.target, b, tile), c = g.target.channels
     if floating is float:
-        winograd_results_f32(points, PIXELS * line, line, tile, width * c, c, bias, c)
+        winograd_grad_results_f32(&t, image + first, points, rows, columns, c)
     else:
-        winograd_results_f64(points, PIXELS * line, line, tile, width * c, c, bias, c)
-    if not inside:
-        for k in range(min(RESULTS, plane.height - row)):
-            memcpy(image + ((row + k) * plane.width + column) * c, edge + k * RESULTS * c,
-                   min(RESULTS, plane.width - column) * c * sizeof(floating))
+        winograd_grad_results_f64(&t, image + first, points, rows, columns, c)

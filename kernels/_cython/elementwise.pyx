@@ -34,7 +34,7 @@ cdef extern from *:
             return (x < 0 ? e : 1) / (1 + e);                                                                 \
         }                                                                                                     \
         LSTM2D_MAP(sigmoid_run_##SUFFIX, REAL, logistic_##SUFFIX(x[k]))                                       \
-        LSTM2D_MAP(relu_run_##SUFFIX, REAL, x[k] <= 0 ? 0 : x[k])                                             \
+        LSTM2D_MAP(relu_run_##SUFFIX, REAL, relu_##SUFFIX(x[k]))                                              \
         LSTM2D_MAP_GRAD(tanh_grad_run_##SUFFIX, REAL, g[k] * (1 - y[k] * y[k]))                               \
         LSTM2D_MAP_GRAD(sigmoid_grad_run_##SUFFIX, REAL, g[k] * (y[k] * (1 - y[k])))                          \
         LSTM2D_MAP_GRAD(relu_grad_run_##SUFFIX, REAL, y[k] <= 0 ? 0 : g[k])                                   \

@@ -11,6 +11,7 @@ from cython cimport floating
 from cython.parallel cimport prange
 
 from lstm2d.kernels import arena
+from lstm2d.kernels._cython.activation cimport activate, activation_kind
 from lstm2d.kernels._cython.blas cimport matmul
 from lstm2d.kernels._cython.gemm cimport product
 from lstm2d.kernels.checks import contiguous_floats
@@ -30,7 +31,7 @@ cdef enum:
     PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
 
 
-def linear_forward(x, weight, bias):
+def linear_forward(x, weight, bias, activation=None):
     """See kernels/_reference/linear.py."""
     x, weight = contiguous_floats(x, weight)
     if bias is not None:
@@ -40,13 +41,12 @@ def linear_forward(x, weight, bias):
         return y
     if x.shape[2] == 0:  # nothing to multiply
         y[...] = 0 if bias is None else bias
-        return y
     threads = threads_for(y.size * x.shape[2] // PRODUCTS)
     with single_blas():
         if x.dtype == np.float32:
-            _forward[float](x, weight, bias, y, threads)
+            _forward[float](x, weight, bias, y, activation_kind(activation), threads)
         else:
-            _forward[double](x, weight, bias, y, threads)
+            _forward[double](x, weight, bias, y, activation_kind(activation), threads)
     return y
 
 
@@ -107,17 +107,20 @@ def _added(sums):
 
 
 cdef void _forward(const floating[:, :, ::1] x, const floating[:, ::1] weight, const floating[::1] bias,
-                   floating[:, :, ::1] y, int threads) noexcept:
+                   floating[:, :, ::1] y, int activation, int threads) noexcept:
     cdef Py_ssize_t blocks = (x.shape[1] + BLOCK - 1) // BLOCK, p
     cdef const floating* start = &bias[0] if bias is not None else NULL
     for p in prange(x.shape[0] * blocks, nogil=True, schedule="dynamic", num_threads=threads):
-        _forward_block(x, weight, start, y, p // blocks, (p % blocks) * BLOCK)
+        _forward_block(x, weight, start, y, activation, p // blocks, (p % blocks) * BLOCK)
 
 
 cdef void _forward_block(const floating[:, :, ::1] x, const floating[:, ::1] weight, const floating* bias,
-                         floating[:, :, ::1] y, Py_ssize_t image, Py_ssize_t first) noexcept nogil:
-    product[floating](False, min(<Py_ssize_t> BLOCK, x.shape[1] - first), y.shape[2], x.shape[2], &x[image, first, 0],
-                      x.shape[2], &weight[0, 0], y.shape[2], False, bias, &y[image, first, 0], y.shape[2])
+                         floating[:, :, ::1] y, int activation, Py_ssize_t image, Py_ssize_t first) noexcept nogil:
+    cdef Py_ssize_t rows = min(<Py_ssize_t> BLOCK, x.shape[1] - first)
+    if x.shape[2]:
+        product[floating](False, rows, y.shape[2], x.shape[2], &x[image, first, 0], x.shape[2], &weight[0, 0],
+                          y.shape[2], False, bias, &y[image, first, 0], y.shape[2])
+    activate(&y[image, first, 0], rows * y.shape[2], activation)
 
 
 cdef void _grad_x(const floating[:, :, ::1] grad_y, const floating[:, ::1] weight,

@@ -46,6 +46,16 @@ LSTM2D_INLINE float sigmoid_f32(float x)
     return 0.5f + 0.5f * tanh_f32(0.5f * x);
 }
 
+LSTM2D_INLINE float relu_f32(float x)
+{
+    return x <= 0 ? 0 : x;
+}
+
+LSTM2D_INLINE double relu_f64(double x)
+{
+    return x <= 0 ? 0 : x;
+}
+
 LSTM2D_INLINE double tanh_f64(double x)
 {
     return tanh(x);

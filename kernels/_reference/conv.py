@@ -13,14 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.kernels._reference.linear import ACTIVATIONS
+
 FloatArray = NDArray[np.floating[Any]]
 Pair = tuple[int, int]  # rows, columns
 
 
 def conv2d_forward(
-    x: FloatArray, weight: FloatArray, bias: FloatArray | None, stride: Pair, padding: Pair, dilation: Pair
+    x: FloatArray,
+    weight: FloatArray,
+    bias: FloatArray | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    activation: str | None = None,
 ) -> FloatArray:
-    """Return the convolution, plus bias. Nothing is saved beside the inputs."""
+    """Return the convolution, plus bias, or its "relu" or "tanh". Nothing is saved beside the inputs."""
     kernel = weight.shape[:2]
     size = [
         (x.shape[k + 1] + 2 * padding[k] - dilation[k] * (kernel[k] - 1) - 1) // stride[k] + 1 for k in (0, 1)
@@ -30,7 +38,7 @@ def conv2d_forward(
         y[outer] += x[inner] @ weight[r, s]
     if bias is not None:
         y += bias
-    return y
+    return y if activation is None else ACTIVATIONS[activation](y)
 
 
 def conv2d_adjoint(
@@ -41,14 +49,18 @@ def conv2d_adjoint(
     stride: Pair,
     padding: Pair,
     dilation: Pair,
+    activation: str | None = None,
 ) -> FloatArray:
-    """Return the gradient of an x of `size` pixels; plus bias (C_in,): a transposed convolution."""
+    """Return the gradient of an x of `size` pixels.
+
+    Plus bias (C_in,) and with an activation, "relu" or "tanh", of the sum: a transposed convolution.
+    """
     grad_x = np.zeros((len(grad_y), *size, weight.shape[2]), grad_y.dtype)
     for r, s, inner, outer in _taps(weight.shape[:2], grad_x.shape, grad_y.shape, stride, padding, dilation):
         grad_x[inner] += grad_y[outer] @ weight[r, s].T
     if bias is not None:
         grad_x += bias
-    return grad_x
+    return grad_x if activation is None else ACTIVATIONS[activation](grad_x)
 
 
 def conv2d_grad_weight(

@@ -10,17 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.kernels._reference.elementwise import relu_forward, tanh_forward
+
 FloatArray = NDArray[np.floating[Any]]
+ACTIVATIONS = {"relu": relu_forward, "tanh": tanh_forward}
 
 
-def linear_forward(x: FloatArray, weight: FloatArray, bias: FloatArray | None) -> FloatArray:
-    """Return x @ weight + bias. Nothing is saved beside the inputs."""
+def linear_forward(
+    x: FloatArray, weight: FloatArray, bias: FloatArray | None, activation: str | None = None
+) -> FloatArray:
+    """Return x @ weight + bias, or its "relu" or "tanh". Nothing is saved beside the inputs."""
     y = np.empty((*x.shape[:2], weight.shape[1]), x.dtype)
     for image, out in zip(x, y, strict=True):
         out[...] = image @ weight
         if bias is not None:
             out += bias
-    return y
+    return y if activation is None else ACTIVATIONS[activation](y)
 
 
 def linear_grad_x(grad_y: FloatArray, weight: FloatArray) -> FloatArray:

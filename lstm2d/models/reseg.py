@@ -17,7 +17,7 @@ from lstm2d.models.network import Network
 from lstm2d.models.vgg import LAYERS, VGG16
 from lstm2d.nn import ConvTranspose2d, Linear, ReNet, Unit, init
 from lstm2d.nn.renet import GATES
-from lstm2d.ops import bilinear_resize, relu
+from lstm2d.ops import bilinear_resize
 from lstm2d.tape import no_grad
 from lstm2d.tensor import FloatArray, Tensor
 
@@ -177,10 +177,10 @@ class ReSegNetwork(Network):
             channels = 2 * units
         self.upsample: list[ConvTranspose2d] = []
         for _ in range(config.doublings):
-            self.upsample.append(
-                ConvTranspose2d(channels, config.upsample_channels, 2, stride=2, rng=rng, dtype=dtype)
-            )
-            channels = config.upsample_channels
+            wide = config.upsample_channels
+            enlarge = ConvTranspose2d(channels, wide, 2, stride=2, activation="relu", rng=rng, dtype=dtype)
+            self.upsample.append(enlarge)
+            channels = wide
         self.classify = Linear(channels, n_classes, rng=rng, dtype=dtype)
 
     def frozen(self, x: Tensor) -> Tensor:
@@ -254,7 +254,7 @@ class ReSegNetwork(Network):
             if maps is not None:  # else the memory of one layer is free for the next
                 maps[f"renet{k}(V)"], maps[f"renet{k}(H)"] = vertical.data, x.data
         for k, enlarge in enumerate(self.upsample, start=1):
-            x = relu(enlarge(x))
+            x = enlarge(x)
             if maps is not None:
                 maps[f"upsample{k}"] = x.data
         x = self.classify(x)

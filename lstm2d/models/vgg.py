@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from lstm2d import kernels
 from lstm2d.errors import ConfigError, ShapeError
 from lstm2d.nn import Conv2d, Module
-from lstm2d.ops import conv2d, max_pool2d, relu
+from lstm2d.ops import conv2d, max_pool2d
 from lstm2d.tape import records
 from lstm2d.tensor import FloatArray, Tensor
 
@@ -139,7 +139,16 @@ class VGG16(Module):
         self.names = tuple(name for name in self.steps if name in LAYERS)
         for name in self.names:
             outputs, dilation = channels_of(name, width), 2 if dense and int(name[4]) >= DILATED else 1
-            layer = Conv2d(channels, outputs, 3, padding=dilation, dilation=dilation, rng=rng, dtype=dtype)
+            layer = Conv2d(
+                channels,
+                outputs,
+                3,
+                padding=dilation,
+                dilation=dilation,
+                activation="relu",
+                rng=rng,
+                dtype=dtype,
+            )
             setattr(self, name, layer)
             channels = outputs
         self._kept = ("pool4", "pool5") if dense else ()
@@ -194,7 +203,7 @@ class VGG16(Module):
                 x = conv_pool(layer, x)
                 del steps[0]
                 continue
-            x = relu(layer(x))
+            x = layer(x)
             if maps is not None:
                 maps[name] = x.data
         return x
@@ -204,7 +213,7 @@ class VGG16(Module):
 
 
 def conv_pool(layer: Conv2d, x: Tensor) -> Tensor:
-    """Return the maxima of 2 x 2 behind a layer and its ReLU, without gradients.
+    """Return the maxima of 2 x 2 behind a layer, without gradients.
 
     Band by band of the image: the layer's answer, the largest array of the whole network, never exists.
 
@@ -229,7 +238,8 @@ def conv_pool(layer: Conv2d, x: Tensor) -> Tensor:
         # computed with it and dropped, as many as a tile has, so that the tiles lie as in the whole image
         low, high = (first - 1, last + 1) if inner else (max(0, first - TILE), min(rows, last + 1))
         part = Tensor(x.data[:, low:high])
-        answer = relu(conv2d(part, layer.weight, layer.bias, padding=(0 if inner else 1, 1)))
+        padding = (0 if inner else 1, 1)
+        answer = conv2d(part, layer.weight, layer.bias, padding=padding, activation=layer.activation)
         start = 0 if inner else first - low
         wanted = Tensor(answer.data[:, start : start + last - first])
         y[:, first // 2 : last // 2] = max_pool2d(wanted, 2).data

@@ -7,7 +7,7 @@ from numpy.typing import DTypeLike
 
 from lstm2d.nn import init
 from lstm2d.nn.module import Module
-from lstm2d.ops.conv import conv2d, conv_transpose2d
+from lstm2d.ops.conv import Activation, conv2d, conv_transpose2d
 from lstm2d.tensor import Tensor
 
 
@@ -22,6 +22,8 @@ class Conv2d(Module):
         Side of the filters, in pixels.
     stride, padding, dilation : int
         As in `lstm2d.ops.conv2d`.
+    activation : {"relu", "tanh"}, optional
+        Applied to the result.
     weight : init.Draw, optional
         Draws the filters; `init.glorot_uniform` if left out. The bias starts at 0.
     rng : numpy.random.Generator
@@ -39,6 +41,7 @@ class Conv2d(Module):
         stride: int = 1,
         padding: int = 0,
         dilation: int = 1,
+        activation: Activation | None = None,
         weight: init.Draw | None = None,
         rng: np.random.Generator,
         dtype: DTypeLike = np.float32,
@@ -46,6 +49,7 @@ class Conv2d(Module):
         self.weight = _filters(kernel, in_channels, out_channels, weight, rng, dtype)
         self.bias = Tensor(np.zeros(out_channels, dtype), requires_grad=True)
         self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.activation = activation
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the convolved images.
@@ -61,7 +65,13 @@ class Conv2d(Module):
             As `lstm2d.ops.conv2d` gives it.
         """
         return conv2d(
-            x, self.weight, self.bias, stride=self.stride, padding=self.padding, dilation=self.dilation
+            x,
+            self.weight,
+            self.bias,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            activation=self.activation,
         )
 
 
@@ -76,6 +86,8 @@ class ConvTranspose2d(Module):
         Side of the windows, in pixels.
     stride, padding : int
         As in `lstm2d.ops.conv_transpose2d`.
+    activation : {"relu", "tanh"}, optional
+        Applied to the result.
     weight : init.Draw, optional
         Draws the filters; `init.glorot_uniform` if left out. The bias starts at 0.
     rng : numpy.random.Generator
@@ -92,6 +104,7 @@ class ConvTranspose2d(Module):
         *,
         stride: int = 1,
         padding: int = 0,
+        activation: Activation | None = None,
         weight: init.Draw | None = None,
         rng: np.random.Generator,
         dtype: DTypeLike = np.float32,
@@ -99,6 +112,7 @@ class ConvTranspose2d(Module):
         self.weight = _filters(kernel, in_channels, out_channels, weight, rng, dtype)
         self.bias = Tensor(np.zeros(out_channels, dtype), requires_grad=True)
         self.stride, self.padding = stride, padding
+        self.activation = activation
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the larger images.
@@ -113,7 +127,14 @@ class ConvTranspose2d(Module):
         Tensor of shape (N, rows, columns, out_channels)
             As `lstm2d.ops.conv_transpose2d` gives it.
         """
-        return conv_transpose2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
+        return conv_transpose2d(
+            x,
+            self.weight,
+            self.bias,
+            stride=self.stride,
+            padding=self.padding,
+            activation=self.activation,
+        )
 
 
 def _filters(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Literal, get_args
 
 from lstm2d import kernels
 from lstm2d.errors import ShapeError
@@ -10,6 +11,7 @@ from lstm2d.tape import record
 from lstm2d.tensor import FloatArray, Tensor
 
 Pair = tuple[int, int]  # rows, columns
+Activation = Literal["relu", "tanh"]
 
 
 def conv2d(
@@ -20,6 +22,7 @@ def conv2d(
     stride: int | Pair = 1,
     padding: int | Pair = 0,
     dilation: int | Pair = 1,
+    activation: Activation | None = None,
 ) -> Tensor:
     r"""Convolve images with a bank of filters.
 
@@ -37,6 +40,8 @@ def conv2d(
         Zeros on each side of the image.
     dilation : int or pair of int, default 1
         Pixels between two taps of a filter.
+    activation : {"relu", "tanh"}, optional
+        Applied to the result, with the same bits as the op of that name.
 
     Returns
     -------
@@ -48,25 +53,27 @@ def conv2d(
     ShapeError
         If the shapes do not fit, or the filter is larger than the padded image; the message has both.
     ValueError
-        If a stride or dilation is below 1, or a padding below 0.
+        If a stride or dilation is below 1, or a padding below 0, or the activation is another one.
 
     Notes
     -----
     .. math:: y_{ij} = b + \sum_{rs} x_{i t - p + r d,\, j t - p + s d} W_{rs}
 
-    Filters of 3 x 3 with stride 1, no dilation and 16 channels or more on both sides are computed as
-    Winograd's F(4 x 4, 3 x 3) [1]_, forward and backward; other filters with stride 1 and no dilation, from
-    4 x 4 on and on images that are not tiny, as sums of F(4 x 4, 4 x 4). In float32 their error stays below
-    1e-4 of the largest value (1e-5 is usual), in float64 below 1e-11. A NaN reaches all outputs whose 4 x 4
-    tile sees it, through a filter whose size is rounded up to a multiple of 4 or 3.
+    Filters of 3 x 3 with stride 1 and 16 channels or more on both sides are computed by Winograd's method
+    [1]_, forward and backward, wherever that saves multiplications: as F(4 x 4, 3 x 3), or with more than
+    65,536 pairs of channels as F(6 x 6, 3 x 3). A dilation cuts the image into sub-images, each convolved by
+    itself. Other filters with stride 1 and no dilation, from 4 x 4 on and on images that are not tiny, are
+    sums of F(4 x 4, 4 x 4). In float32 their error stays below 1e-4 of the largest value (2e-5 is usual), in
+    float64 below 1e-11. A NaN reaches all outputs whose tile, 6 x 6 at most, sees it, through a filter whose
+    size is rounded up to a multiple of 4 or 3.
 
-    Keeps x and weight for the backward pass, nothing else.
+    Keeps x and weight for the backward pass, and the result where there is an activation.
 
     References
     ----------
     .. [1] A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
     """
-    _check("conv2d", x, weight, bias, weight.shape[-1:])
+    _check("conv2d", x, weight, bias, activation)
     strides, paddings, dilations = _pairs("conv2d", stride, padding, dilation)
     kernel = (weight.shape[0], weight.shape[1])
     for axis in (0, 1):
@@ -77,10 +84,12 @@ def conv2d(
             )
     k = kernels.pick("conv", like=x.data)
     y = k.conv2d_forward(
-        x.data, weight.data, None if bias is None else bias.data, strides, paddings, dilations
+        x.data, weight.data, None if bias is None else bias.data, strides, paddings, dilations, activation
     )
+    kept = None if activation is None else y
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray | None, ...]:
+        grad_y = _before(activation, kept, grad_y)
         grad_x = grad_weight = None
         if x.requires_grad:
             size = (x.shape[1], x.shape[2])
@@ -99,6 +108,7 @@ def conv_transpose2d(
     *,
     stride: int | Pair = 1,
     padding: int | Pair = 0,
+    activation: Activation | None = None,
 ) -> Tensor:
     r"""Spread every position over a window of the output; windows that overlap are added.
 
@@ -114,6 +124,8 @@ def conv_transpose2d(
         Pixels between two windows, for rows and columns.
     padding : int or pair of int, default 0
         Pixels that are cut off at each side.
+    activation : {"relu", "tanh"}, optional
+        Applied to the result, with the same bits as the op of that name.
 
     Returns
     -------
@@ -125,14 +137,15 @@ def conv_transpose2d(
     ShapeError
         If the shapes do not fit, or nothing is left of the output; the message has both.
     ValueError
-        If a stride is below 1, or a padding below 0.
+        If a stride is below 1, or a padding below 0, or the activation is another one.
 
     Notes
     -----
     The gradient of `conv2d` with respect to its input, and that function's gradient is `conv2d`; its
-    notes on precision hold here. Keeps x and weight for the backward pass, nothing else.
+    notes on precision hold here. Keeps x and weight for the backward pass, and the result where there is an
+    activation.
     """
-    _check("conv_transpose2d", x, weight, bias, weight.shape[-1:])
+    _check("conv_transpose2d", x, weight, bias, activation)
     strides, paddings, dilations = _pairs("conv_transpose2d", stride, padding, 1)
     kernel = (weight.shape[0], weight.shape[1])
     size = [(x.shape[k + 1] - 1) * strides[k] - 2 * paddings[k] + kernel[k] for k in (0, 1)]
@@ -144,9 +157,13 @@ def conv_transpose2d(
     k = kernels.pick("conv", like=x.data)
     swapped = weight.data.transpose(0, 1, 3, 2)  # the convolution goes from our output to our input
     bias_values = None if bias is None else bias.data
-    y = k.conv2d_adjoint(x.data, swapped, bias_values, (size[0], size[1]), strides, paddings, dilations)
+    y = k.conv2d_adjoint(
+        x.data, swapped, bias_values, (size[0], size[1]), strides, paddings, dilations, activation
+    )
+    kept = None if activation is None else y
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray | None, ...]:
+        grad_y = _before(activation, kept, grad_y)
         grad_x = grad_weight = None
         if x.requires_grad:
             grad_x = k.conv2d_forward(grad_y, swapped, None, strides, paddings, dilations)
@@ -158,7 +175,8 @@ def conv_transpose2d(
     return record("conv_transpose2d", (x, weight) if bias is None else (x, weight, bias), y, backward)
 
 
-def _check(op: str, x: Tensor, weight: Tensor, bias: Tensor | None, outputs: tuple[int, ...]) -> None:
+def _check(op: str, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None) -> None:
+    outputs = weight.shape[-1:]
     if x.data.ndim != 4 or weight.data.ndim != 4 or x.shape[3] != weight.shape[2] or 0 in weight.shape[:2]:
         raise ShapeError(
             f"{op}: x {x.shape} does not fit weight {weight.shape}",
@@ -166,6 +184,8 @@ def _check(op: str, x: Tensor, weight: Tensor, bias: Tensor | None, outputs: tup
         )
     if bias is not None and bias.shape != outputs:
         raise ShapeError(f"{op}: bias {bias.shape} does not fit weight {weight.shape}", expected=f"{outputs}")
+    if activation not in (None, *get_args(Activation)):
+        raise ValueError(f"{op}: activation {activation!r}, expected None, 'relu' or 'tanh'")
 
 
 def _pairs(op: str, stride: int | Pair, padding: int | Pair, dilation: int | Pair) -> tuple[Pair, Pair, Pair]:
@@ -174,6 +194,15 @@ def _pairs(op: str, stride: int | Pair, padding: int | Pair, dilation: int | Pai
         if min(pair) < least:
             raise ValueError(f"{op}: {name} {pair}, expected {least} or more")
     return pairs[0], pairs[1], pairs[2]
+
+
+def _before(activation: Activation | None, y: FloatArray | None, grad_y: FloatArray) -> FloatArray:
+    """Return the gradient before the activation, from its result."""
+    if activation is None or y is None:
+        return grad_y
+    k = kernels.pick("elementwise", like=y)
+    values: FloatArray = {"relu": k.relu_backward, "tanh": k.tanh_backward}[activation](y, grad_y)
+    return values
 
 
 def _grad_bias(bias: Tensor, grad_y: FloatArray) -> FloatArray | None:

@@ -1,5 +1,6 @@
 """Conv2d, ConvTranspose2d and BatchNorm: against plain NumPy, and how their parameters start."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from lstm2d import Tensor, backward
 from lstm2d.nn import BatchNorm, Conv2d, ConvTranspose2d, init
+from lstm2d.ops import relu, tanh
 
 Array = NDArray[np.float64]
 
@@ -84,3 +86,17 @@ def test_batch_norm(rng: np.random.Generator) -> None:
         layer(Tensor(x), training=True)
     np.testing.assert_allclose(layer.mean, x.mean((0, 1, 2)), rtol=1e-9)
     np.testing.assert_allclose(layer.var, x.var((0, 1, 2), ddof=1), rtol=1e-9)
+
+
+@pytest.mark.parametrize("op", [relu, tanh])
+def test_activation(op: Callable[[Tensor], Tensor], rng: np.random.Generator) -> None:
+    x = Tensor(rng.standard_normal((1, 9, 8, 2)).astype(np.float32))
+    for plain, layer in (
+        (Conv2d(2, 3, 3, rng=rng), Conv2d(2, 3, 3, activation=op.__name__, rng=rng)),
+        (
+            ConvTranspose2d(2, 3, 2, stride=2, rng=rng),
+            ConvTranspose2d(2, 3, 2, stride=2, activation=op.__name__, rng=rng),
+        ),
+    ):
+        layer.weight, layer.bias = plain.weight, plain.bias
+        assert layer(x).data.tobytes() == op(plain(x)).data.tobytes()

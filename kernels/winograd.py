@@ -1,0 +1,184 @@
+"""Winograd's F(m, 3) for m = 1 to 6 results, and how an axis is cut into tiles of such lengths.
+
+Toom and Cook: m results of a filter with three taps are a product of polynomials, computed at m + 2 points.
+The points are 0, infinity, 1, -1, 2, -2, 1/2 and -1/2; a tile of m results uses the first m + 2 of them. So
+tiles of every length share the points of the filters. What a point divides by goes into the filters.
+
+A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import cache
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+TAPS = 3
+POINTS = 8  # at most, of an axis
+INFINITY = None
+FILTERS = 24  # multiplications that take as long as one value of the transform of the filters
+VALUES = (Fraction(0), INFINITY, *(Fraction(v, 2) for v in (2, -2, 4, -4, 1, -1)))
+
+
+class Transforms(NamedTuple):
+    """Matrices (POINTS, POINTS), zeros beyond their end; the first three are stacked by results of a tile.
+
+    ``results @ ((taps @ filter) * (pixels @ image))`` is the convolution of m + 2 pixels.
+    """
+
+    pixels: NDArray[np.floating[Any]]  # pixels to points, and the same for every m
+    results: NDArray[np.floating[Any]]  # points to results
+    grad_results: NDArray[np.floating[Any]]  # its transpose
+    taps: NDArray[np.floating[Any]]  # taps to points, for every m
+    grad_taps: NDArray[np.floating[Any]]  # its transpose
+
+
+@cache
+def transforms(largest: int, dtype: DTypeLike) -> Transforms:
+    """Return the matrices of all tiles of up to `largest` results.
+
+    Parameters
+    ----------
+    largest : int
+        1 to 6.
+    dtype : dtype
+        Of the matrices; every entry is rounded once.
+
+    Returns
+    -------
+    Transforms
+        Its stacks have ``largest + 1`` matrices; the first one is zeros.
+    """
+    pixels, results = np.zeros((2, largest + 1, POINTS, POINTS), dtype)
+    taps = np.zeros((POINTS, POINTS), dtype)
+    for m in range(1, largest + 1):
+        _fill(pixels[m], pixel_matrix(m, largest))
+        _fill(results[m], result_matrix(m))
+    _fill(taps, tap_matrix(largest))
+    return Transforms(
+        pixels, results, np.ascontiguousarray(results.transpose(0, 2, 1)), taps, np.ascontiguousarray(taps.T)
+    )
+
+
+def pixel_matrix(m: int, largest: int) -> list[list[Fraction]]:
+    """Return the rows that take m + 2 pixels to points, for filters whose points suit `largest` results."""
+    used, later = VALUES[: m + 2], VALUES[m + 2 : largest + 2]
+    finite = [v for v in used if v is not INFINITY]
+    rows = []
+    for value in used:
+        row = _polynomial([v for v in finite if v != value])
+        factor = (
+            1
+            if value is INFINITY
+            else prod((value - v for v in later if v is not INFINITY), start=Fraction(1))
+        )
+        rows.append([c * factor for c in row] + [Fraction(0)] * (m + 2 - len(row)))
+    return rows
+
+
+def result_matrix(m: int) -> list[list[Fraction]]:
+    """Return the rows that take m + 2 points to m results."""
+    return [[_power(v, k, m - 1) for v in VALUES[: m + 2]] for k in range(m)]
+
+
+def tap_matrix(largest: int) -> list[list[Fraction]]:
+    """Return the rows that take three taps to the points of tiles of `largest` results."""
+    used = VALUES[: largest + 2]
+    finite = [v for v in used if v is not INFINITY]
+    rows = []
+    for value in used:
+        factor = (
+            1 if value is INFINITY else prod((value - v for v in finite if v != value), start=Fraction(1))
+        )
+        rows.append([_power(value, k, TAPS - 1) / factor for k in range(TAPS)])
+    return rows
+
+
+def _power(value: Fraction | None, k: int, degree: int) -> Fraction:
+    return Fraction(k == degree) if value is INFINITY else value**k
+
+
+def _polynomial(roots: Sequence[Fraction]) -> list[Fraction]:
+    """Return the coefficients of the product of (x - root), lowest first."""
+    row = [Fraction(1)]
+    for root in roots:
+        row = [low - root * high for low, high in zip([Fraction(0), *row], [*row, Fraction(0)], strict=True)]
+    return row
+
+
+def _fill(matrix: NDArray[np.floating[Any]], rows: list[list[Fraction]]) -> None:
+    matrix[: len(rows), : len(rows[0])] = [[float(v) for v in row] for row in rows]
+
+
+class Tiles(NamedTuple):
+    """One axis of the results, cut into tiles: those with the most results first.
+
+    Tile t has the results ``first[t] + k * dilation``, k < ``results[t]``.
+    """
+
+    first: NDArray[np.intp]
+    results: NDArray[np.intp]
+
+
+def cut(n: int, dilation: int, largest: int) -> Tiles:
+    """Cut an axis into as few tiles as possible, each within positions of one remainder by the dilation.
+
+    Parameters
+    ----------
+    n : int
+        Results on the axis, 1 or more.
+    dilation : int
+        Pixels between two taps.
+    largest : int
+        Results of a tile, at most.
+
+    Returns
+    -------
+    Tiles
+        The longest of them first.
+    """
+    first, results = [], []
+    for phase in range(min(dilation, n)):
+        length = -(-(n - phase) // dilation)
+        size = -(-length // -(-length // largest))  # as long as the least number of tiles asks for
+        starts = np.arange(0, length, size)
+        first.append(phase + dilation * starts)
+        results.append(np.minimum(size, length - starts))
+    sizes = np.concatenate(results)
+    order = np.argsort(-sizes, kind="stable")
+    return Tiles(np.concatenate(first)[order], sizes[order])
+
+
+def saves(
+    size: Sequence[int], n: Sequence[int], padding: Sequence[int], dilation: Sequence[int], largest: int
+) -> bool:
+    """Tell whether tiles need fewer multiplications than the taps that fall into the image.
+
+    Parameters
+    ----------
+    size, n : pair of int
+        Rows and columns of the source and of the results.
+    padding, dilation : pair of int
+        Zeros around the source, pixels between two taps; for rows and columns.
+    largest : int
+        Results of a tile on an axis, at most.
+
+    Returns
+    -------
+    bool
+        With the transform of the filters counted as `FILTERS` multiplications a point.
+    """
+    points = direct = filters = 1
+    for k in (0, 1):
+        whole, longer = divmod(n[k], dilation[k])  # `longer` phases have one result more
+        lengths = ((longer, whole + 1), (dilation[k] - longer, whole))
+        points *= n[k] + 2 * sum(count * -(-length // largest) for count, length in lengths)
+        filters *= min(largest, whole + (longer > 0)) + 2
+        offsets = [tap * dilation[k] - padding[k] for tap in range(TAPS)]
+        direct *= sum(max(0, min(n[k], size[k] - o) - max(0, -o)) for o in offsets)
+    return points + FILTERS * filters < direct
