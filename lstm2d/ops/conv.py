@@ -67,6 +67,10 @@ def conv2d(
     float64 below 1e-11. A NaN reaches all outputs whose tile, 6 x 6 at most, sees it, through a filter whose
     size is rounded up to a multiple of 4 or 3.
 
+    The activation of a part of the result is computed behind that part's products, and needs no second array.
+    Measured with ReLU on one thread: 3 to 64 channels at 360x480 take 13.7 ms, and 17.1 ms with the op behind
+    them; with Winograd's tiles of 64 channels it saves the array but no time.
+
     Keeps x and weight for the backward pass, and the result where there is an activation.
 
     References
