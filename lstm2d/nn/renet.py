@@ -102,8 +102,16 @@ class ReNet(Module):
         Hidden units of each direction.
     patch : int, default 1
         Side of the non-overlapping patches of pixels that are one step of a sweep.
-    unit, forget_bias, weight, recurrent, rng, dtype
+    unit : {"gru", "lstm", "tanh", "irnn"}, default "gru"
         As for `Sweep`.
+    forget_bias : float, default 0.0
+        First bias of the LSTM's forget gates.
+    weight, recurrent : init.Draw
+        Draw the input matrices and the recurrent matrices, each gate's by itself.
+    rng : numpy.random.Generator
+        What they draw from.
+    dtype : dtype, default float32
+        Data type of the parameters.
 
     References
     ----------
