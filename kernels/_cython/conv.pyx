@@ -6,7 +6,7 @@ from cython cimport floating
 from cython.parallel cimport prange
 
 from lstm2d.kernels import arena, winograd
-from lstm2d.kernels._cython import conv_columns, conv_nested, conv_winograd, linear
+from lstm2d.kernels._cython import conv_columns, conv_nested, conv_patches, conv_winograd, linear
 from lstm2d.kernels._cython.activation cimport activate, activation_kind
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.conv_parts import adjoint_parts, forward_parts
@@ -31,15 +31,11 @@ def conv2d_forward(x, weight, bias, stride, padding, dilation, activation=None):
     if _is_linear(weight, stride, padding):
         y = linear.linear_forward(x.reshape(n, h * w, c_in), weight[0, 0], bias, activation)
         return y.reshape(n, h, w, c_out)
-    if (kh, kw) == stride and _is_patches(padding, dilation):
-        patches = x[:, :rows * kh, :columns * kw].reshape(n, rows, kh, columns, kw * c_in).transpose(0, 1, 3, 2, 4)
-        values = kh * kw * c_in
-        y = linear.linear_forward(
-            patches.reshape(n, rows * columns, values), weight.reshape(values, c_out), bias, activation)
-        return y.reshape(n, rows, columns, c_out)
     y = arena.empty((n, rows, columns, c_out), x.dtype)
     kind = activation_kind(activation)
-    if _is_winograd((kh, kw), x, y, stride, padding, dilation):
+    if x.size and _is_patches(weight, y, stride, padding, dilation):
+        conv_patches.products(x, weight, bias, y, kind)
+    elif _is_winograd((kh, kw), x, y, stride, padding, dilation):
         conv_winograd.products(x, weight, bias, y, padding, dilation, kind, False)
     elif x.size and _is_nested(weight, y, stride, dilation):
         conv_nested.products(x, weight, bias, y, padding)
@@ -56,7 +52,7 @@ def conv2d_forward(x, weight, bias, stride, padding, dilation, activation=None):
 
 def conv2d_adjoint(grad_y, weight, bias, size, stride, padding, dilation, activation=None):
     """See kernels/_reference/conv.py."""
-    grad_y, bias = _floats(grad_y, weight, bias)[::2]
+    grad_y, bias = _floats(grad_y, weight[:0], bias)[::2]  # whoever reads the weights makes them contiguous
     n, rows, columns, c_out = grad_y.shape
     kh, kw, c_in, _ = weight.shape
     turned = weight.transpose(0, 1, 3, 2)
@@ -65,17 +61,10 @@ def conv2d_adjoint(grad_y, weight, bias, size, stride, padding, dilation, activa
         return grad_x.reshape(n, rows, columns, c_in)
     grad_x = arena.empty((n, *size, c_in), grad_y.dtype)
     kind = activation_kind(activation)
-    if (kh, kw) == stride and _is_patches(padding, dilation) and size == (rows * kh, columns * kw):
-        patches = linear.linear_forward(
-            grad_y.reshape(n, rows * columns, c_out), weight.reshape(kh * kw * c_in, c_out).T,
-            None if bias is None else np.tile(bias, kh * kw), activation,
-        )
-        grad_x.reshape(n, rows, kh, columns, kw * c_in)[...] = (
-            patches.reshape(n, rows, columns, kh, kw * c_in).transpose(0, 1, 3, 2, 4)
-        )
-        return grad_x
     outside = (dilation[0] * (kh - 1) - padding[0], dilation[1] * (kw - 1) - padding[1])
-    if _is_winograd((kh, kw), grad_y, grad_x, stride, outside, dilation):
+    if grad_y.size and _is_patches(weight, grad_x, stride, padding, dilation) and size == (rows * kh, columns * kw):
+        conv_patches.adjoint(grad_y, weight, bias, grad_x, kind)
+    elif _is_winograd((kh, kw), grad_y, grad_x, stride, outside, dilation):
         conv_winograd.products(grad_y, weight, bias, grad_x, outside, dilation, kind, True)
     elif grad_y.size and _is_nested(weight, grad_x, stride, dilation):
         conv_nested.products(grad_y, turned[::-1, ::-1], bias, grad_x, outside)
@@ -101,6 +90,8 @@ def conv2d_grad_weight(x, grad_y, kernel, stride, padding, dilation):
     if _is_linear(grad, stride, padding):
         flat = linear.linear_grad_weight(x.reshape(n, h * w, c_in), grad_y.reshape(n, h * w, c_out))
         return flat.reshape(grad.shape)
+    if x.size and _is_patches(grad, grad_y, stride, padding, dilation):
+        return conv_patches.grad_weight(x, grad_y, kernel)
     if x.size and _is_nested(grad, grad_y, stride, dilation):
         return conv_nested.grad_weight(x, grad_y, kernel, padding)
     if grad.size and x.size and grad_y.size:
@@ -137,8 +128,8 @@ def _is_linear(weight, stride, padding):
     return weight.shape[:2] == (1, 1) and stride == (1, 1) and padding == (0, 0)
 
 
-def _is_patches(padding, dilation):
-    return padding == (0, 0) and dilation == (1, 1)
+def _is_patches(weight, y, stride, padding, dilation):
+    return weight.shape[:2] == stride and padding == (0, 0) and dilation == (1, 1) and y.size > 0
 
 
 def _is_winograd(kernel, x, y, stride, padding, dilation):

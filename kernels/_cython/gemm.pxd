@@ -37,3 +37,17 @@ cdef inline void product(
                 c[i * ldc + j] = bias[j] if bias else 0
     if inner:
         matmul(transpose_a, False, rows, columns, inner, a, lda, b, ldb, <floating> (1 if add or bias else 0), c, ldc)
+
+
+cdef inline void product_panels(
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t inner, const floating* a, Py_ssize_t lda,
+    const floating* panels, bint add, const floating* bias, floating* c, Py_ssize_t ldc,
+    const floating* soon=NULL, Py_ssize_t values=0,
+) noexcept nogil:
+    """As `product`, with b as lstm2d.kernels.panels cuts it: nothing is copied."""
+    cdef Py_ssize_t width = 128 // sizeof(floating), least = 32 // sizeof(floating), j = 0, n
+    while j < columns:
+        n = width if columns - j >= width + least else columns - j
+        product[floating](False, rows, n, inner, a, lda, panels + j * inner, n, add, bias + j if bias else NULL, c + j,
+                          ldc, soon + values * j // columns if soon else NULL, values * n // columns)
+        j += n
