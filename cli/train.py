@@ -38,6 +38,7 @@ Examples:
   lstm2d train lstm2d-5x5 --data photos -o run
   lstm2d train lstm2d-3x3 --data photos -o quick --max-time 30m
   lstm2d train lstm2d-5x5 --data photos -o run --resume
+  lstm2d train reseg --data photos -o reseg --set train.batch=1
 
 \b
 The paper's own training:
@@ -91,9 +92,10 @@ def train(
 ) -> None:
     """Train a network on a folder of images and masks.
 
-    PRESET_OR_TOML is a preset (lstm2d-1x1, lstm2d-3x3, lstm2d-5x5) or a TOML file.
-    RUN gets the configuration, the log, results.csv, checkpoints, plots, and the
-    best model as model.safetensors.
+    PRESET_OR_TOML is a preset (lstm2d-5x5, lstm2d-3x3, lstm2d-1x1, n-renet,
+    n-renet-ref, reseg, reseg-paper, reseg-raw, h-renet, fcn-largefov) or a TOML
+    file. RUN gets the configuration, the log, results.csv, checkpoints, plots, and
+    the best model as model.safetensors.
     """
     from lstm2d.config import resolve
     from lstm2d.training.loop import train as run_training
