@@ -3,6 +3,7 @@
 ``LSTM2D_DEBUG=1`` builds the kernels with bounds checks and without optimisation.
 """
 
+import multiprocessing
 import os
 import shutil
 from pathlib import Path
@@ -13,6 +14,8 @@ from setuptools import Extension, find_packages, setup
 DEBUG = os.environ.get("LSTM2D_DEBUG") == "1"
 OPENMP = ["-fopenmp"]
 FLAGS = ["-O0", "-DLSTM2D_DEBUG"] if DEBUG else ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+# a process that is started afresh would run this file again
+PROCESSES = os.cpu_count() if multiprocessing.get_start_method() == "fork" else 0
 # import name -> folder
 FOLDERS = {"lstm2d": "lstm2d", "lstm2d.kernels": "kernels", "lstm2d.cli": "cli"}
 
@@ -69,6 +72,7 @@ setup(
         include_path=[cimport_path()],
         build_dir="build/cython",
         force=DEBUG,
+        nthreads=PROCESSES,
         compiler_directives={
             "language_level": "3",
             "boundscheck": DEBUG,
