@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite, prod
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from lstm2d.errors import ConfigError
 from lstm2d.models import vgg
 from lstm2d.models.imported import frozen_names
 from lstm2d.models.network import Network
+from lstm2d.models.renet_options import layer_count, problems
 from lstm2d.models.vgg import VGG16, channels_of
 from lstm2d.nn import BatchNorm, Conv2d, Linear, ReNet, Unit, init
-from lstm2d.nn.renet import GATES
-from lstm2d.ops import bilinear_resize, concatenate, cross_entropy, l2_normalise, relu
+from lstm2d.ops import bilinear_resize, concatenate, l2_normalise, relu
 from lstm2d.tape import no_grad
 from lstm2d.tensor import FloatArray, Tensor
 
@@ -82,16 +82,10 @@ class HReNetConfig:
     loss: Literal["sum", "mean"] = "mean"
 
     def __post_init__(self) -> None:
-        wrong = []
+        wrong = problems(self.units, self.patches, self.unit, self.loss)
         known = get_args(Source)
         if not self.sources or set(self.sources) - {*known} or len(set(self.sources)) < len(self.sources):
             wrong.append(f"sources = {self.sources}, expected one or more of {', '.join(known)}")
-        if min(self.units, default=1) < 1:
-            wrong.append(f"units = {self.units}, expected one positive number for each layer")
-        if len(self.patches) != len(self.units) or min(self.patches, default=1) < 1:
-            wrong.append(f"patches = {self.patches}, expected one positive number for each layer")
-        if self.unit not in get_args(Unit):
-            wrong.append(f"unit = {self.unit!r}, expected one of {', '.join(get_args(Unit))}")
         if not isfinite(self.forget_bias):
             wrong.append(f"forget_bias = {self.forget_bias}, expected a finite number")
         if self.normalisation not in get_args(Normalisation):
@@ -102,8 +96,6 @@ class HReNetConfig:
             wrong.append(f"conv7_kernel = {self.conv7_kernel}, expected 3 or 1")
         if not 0 < self.width <= 4:
             wrong.append(f"width = {self.width}, expected more than 0, up to 4")
-        if self.loss not in ("sum", "mean"):
-            wrong.append(f"loss = {self.loss!r}, expected 'sum' or 'mean'")
         if wrong:
             raise ConfigError("; ".join(wrong), where="H-ReNet")
 
@@ -140,8 +132,7 @@ class HReNetConfig:
         inputs = sum(self.channels_of(source) for source in self.sources)
         total += 2 * inputs * (self.normalisation == "batch")
         for units, patch in zip(self.units, self.patches, strict=True):
-            for values in (inputs * patch**2, 2 * units):
-                total += 2 * GATES[self.unit] * units * (values + units + 1)
+            total += layer_count(inputs, units, patch, self.unit)
             inputs = 2 * units
         return total + (inputs + 1) * n_classes
 
@@ -246,44 +237,25 @@ class HReNetNetwork(Network):
         """
         return self._layers(z)
 
-    def loss(
-        self,
-        z: Tensor,
-        labels: NDArray[np.integer[Any]],
-        class_weights: NDArray[np.floating[Any]] | None = None,
-        *,
-        ignore_index: int = 255,
-    ) -> Tensor:
-        """Return the cross-entropy of all pixels, for training.
+    def training_scores(self, z: Tensor) -> Tensor:
+        """Return class scores for every pixel, with batch normalisation by the statistics of these images.
 
         Parameters
         ----------
         z : Tensor of shape (N, H / 4, W / 4, 128)
             What `frozen` returned.
-        labels : ndarray of int, shape (N, H, W)
-            Classes of the pixels, or `ignore_index`.
-        class_weights : ndarray of shape (K,), optional
-            Factor of each class.
-        ignore_index : int, default 255
-            Marks pixels that do not count.
 
         Returns
         -------
-        Tensor of shape ()
-            Reduced as `reduction` says. With batch normalisation by the statistics of these images, which
-            also enter the running ones.
+        Tensor of shape (N, H, W, K)
+            Input of the softmax. The statistics also enter the running ones.
 
         Raises
         ------
         ShapeError
-            If the sizes do not fit.
-        ValueError
-            If a label is neither a class nor `ignore_index`.
+            If the size does not fit the patches.
         """
-        scores = self._layers(z, training=True)
-        return cross_entropy(
-            scores, labels, class_weights=class_weights, ignore_index=ignore_index, reduction=self.reduction
-        )
+        return self._layers(z, training=True)
 
     def feature_maps(self, x: Tensor) -> dict[str, FloatArray]:
         """Return what every layer answers to images.

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.errors import ConfigError
 from lstm2d.models.network import Network
+from lstm2d.models.renet_options import layer_count, problems
 from lstm2d.nn import Linear, ReNet, Unit, init
-from lstm2d.nn.renet import GATES
 from lstm2d.ops import bilinear_resize, tanh
 from lstm2d.tape import no_grad
 from lstm2d.tensor import FloatArray, Tensor
@@ -55,19 +55,13 @@ class NReNetConfig:
     loss: Literal["sum", "mean"] = "mean"
 
     def __post_init__(self) -> None:
-        wrong = []
-        if not self.units or min(self.units) < 1:
-            wrong.append(f"units = {self.units}, expected one positive number for each layer")
-        if len(self.patches) != len(self.units) or min(self.patches, default=1) < 1:
-            wrong.append(f"patches = {self.patches}, expected one positive number for each layer")
+        wrong = problems(self.units, self.patches, self.unit, self.loss)
+        if not self.units:
+            wrong.append("units = (), expected one positive number for each layer")
         if self.features and (len(self.features) != len(self.units) - 1 or min(self.features) < 1):
             wrong.append(f"features = {self.features}, expected none, or one between two layers")
-        if self.unit not in get_args(Unit):
-            wrong.append(f"unit = {self.unit!r}, expected one of {', '.join(get_args(Unit))}")
         if not np.isfinite(self.forget_bias):
             wrong.append(f"forget_bias = {self.forget_bias}, expected a finite number")
-        if self.loss not in ("sum", "mean"):
-            wrong.append(f"loss = {self.loss!r}, expected 'sum' or 'mean'")
         if wrong:
             raise ConfigError("; ".join(wrong), where="N-ReNet")
 
@@ -89,8 +83,7 @@ class NReNetConfig:
         total, inputs = 0, channels
         outputs = (*self.features, n_classes) if self.features else (*[0] * (len(self.units) - 1), n_classes)
         for units, patch, features in zip(self.units, self.patches, outputs, strict=True):
-            for values in (inputs * patch**2, 2 * units):
-                total += 2 * GATES[self.unit] * units * (values + units + 1)
+            total += layer_count(inputs, units, patch, self.unit)
             inputs = 2 * units
             if features:
                 total += (inputs + 1) * features

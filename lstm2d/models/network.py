@@ -76,6 +76,21 @@ class Network(Module):
             Input of the softmax.
         """
 
+    def training_scores(self, z: Tensor) -> Tensor:
+        """Return the class scores that `loss` compares: `scores`, unless the network trains on others.
+
+        Parameters
+        ----------
+        z : Tensor of shape (N, H', W', C)
+            What `frozen` returned.
+
+        Returns
+        -------
+        Tensor of shape (N, rows, columns, K)
+            Input of the softmax.
+        """
+        return self.scores(z)
+
     def loss(
         self,
         z: Tensor,
@@ -110,7 +125,7 @@ class Network(Module):
             If a label is neither a class nor `ignore_index`.
         """
         return cross_entropy(
-            self.scores(z),
+            self.training_scores(z),
             labels,
             class_weights=class_weights,
             ignore_index=ignore_index,

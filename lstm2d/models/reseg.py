@@ -14,9 +14,9 @@ from lstm2d.errors import ConfigError
 from lstm2d.models import vgg
 from lstm2d.models.imported import frozen_names
 from lstm2d.models.network import Network
+from lstm2d.models.renet_options import layer_count, problems
 from lstm2d.models.vgg import LAYERS, VGG16
 from lstm2d.nn import ConvTranspose2d, Linear, ReNet, Unit, init
-from lstm2d.nn.renet import GATES
 from lstm2d.ops import bilinear_resize
 from lstm2d.tape import no_grad
 from lstm2d.tensor import FloatArray, Tensor
@@ -66,21 +66,13 @@ class ReSegConfig:
     loss: Literal["sum", "mean"] = "sum"
 
     def __post_init__(self) -> None:
-        wrong = []
+        wrong = problems(self.units, self.patches, self.unit, self.loss)
         if self.features != IMAGE and self.features not in LAYERS:
             wrong.append(f"features = {self.features!r}, expected 'image' or a layer of VGG-16")
-        if min(self.units, default=1) < 1:
-            wrong.append(f"units = {self.units}, expected one positive number for each layer")
-        if len(self.patches) != len(self.units) or min(self.patches, default=1) < 1:
-            wrong.append(f"patches = {self.patches}, expected one positive number for each layer")
-        if self.unit not in get_args(Unit):
-            wrong.append(f"unit = {self.unit!r}, expected one of {', '.join(get_args(Unit))}")
         if self.upsampling not in get_args(Upsampling):
             wrong.append(f"upsampling = {self.upsampling!r}, expected 'transposed' or 'bilinear'")
         if self.upsample_channels < 1:
             wrong.append(f"upsample_channels = {self.upsample_channels}, expected 1 or more")
-        if self.loss not in ("sum", "mean"):
-            wrong.append(f"loss = {self.loss!r}, expected 'sum' or 'mean'")
         if not wrong and self.upsampling == "transposed" and self.stride & (self.stride - 1):
             wrong.append(
                 f"patches = {self.patches}: transposed convolutions double the size, the total stride of "
@@ -114,8 +106,7 @@ class ReSegConfig:
         if self.features != IMAGE and not self.weights:
             total = vgg.count(self.features, channels=channels)
         for units, patch in zip(self.units, self.patches, strict=True):
-            for values in (inputs * patch**2, 2 * units):
-                total += 2 * GATES[self.unit] * units * (values + units + 1)
+            total += layer_count(inputs, units, patch, self.unit)
             inputs = 2 * units
         for _ in range(self.doublings):
             total += (4 * inputs + 1) * self.upsample_channels
