@@ -138,8 +138,10 @@ def test_file_system_that_cannot_sync_folders(tmp_path: Path, monkeypatch: pytes
     with disk(monkeypatch, 0) as counting:
         write_bytes(tmp_path / "a.bin", NEW)
     last_sync = len(counting.log) - counting.log[::-1].index("fsync")
+    (tmp_path / "a.bin").unlink()
     with disk(monkeypatch, last_sync, errno.EINVAL):
         write_bytes(tmp_path / "a.bin", NEW)
+    assert (tmp_path / "a.bin").read_bytes() == NEW
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])

@@ -1,6 +1,5 @@
 """Model files come back as they were saved; whatever else stands in a file is one DataError."""
 
-import dataclasses
 import json
 import os
 import stat
@@ -18,38 +17,11 @@ from hypothesis import strategies as st
 from lstm2d.errors import DataError, Lstm2dError, OutputError
 from lstm2d.io.model_file import (
     ClassInfo,
-    Imported,
-    ModelFile,
-    half_precision,
     load_model,
     read_header,
     save_model,
 )
-
-
-def example(**changes: Any) -> ModelFile:
-    rng = np.random.default_rng(1)
-    state = {
-        "layers.0.weight": rng.standard_normal((4, 3, 10)).astype(np.float32),
-        "layers.0.bias": rng.standard_normal((4, 10)),
-        "steps": np.array(7, dtype=np.int64),
-        "empty": np.zeros((0, 3), np.float32),
-    }
-    model = ModelFile(
-        state=state,
-        preset="lstm2d-5x5",
-        config={"model": {"window": 5, "units": [10, 20, 50]}, "train": {"learning_rate": 1e-6}},
-        classes=(ClassInfo("sky", (135, 206, 235)), ClassInfo("Bäume <b>", (0, 0, 0))),
-        mean=(120.5, 118.25, 0.1),
-        std=(60.0, 61.0, 1e-3),
-        ignore=255,
-        library_version="0.1.0",
-        seed=2**63 - 1,
-        metrics={"pixel_accuracy": 0.75, "mean_iou": None},
-        trained_on="Stanford Background, 572 images",
-        terms="research",
-    )
-    return dataclasses.replace(model, **changes)
+from tests.io.models import assert_equal, example
 
 
 def raw(header: Any, data: bytes = b"") -> bytes:
@@ -59,16 +31,6 @@ def raw(header: Any, data: bytes = b"") -> bytes:
 
 def tensor(shape: list[Any], begin: Any, end: Any, dtype: Any = "F32") -> dict[str, Any]:
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
-
-
-def assert_equal(a: ModelFile, b: ModelFile) -> None:
-    for f in dataclasses.fields(ModelFile):
-        if f.name != "state":
-            assert getattr(a, f.name) == getattr(b, f.name), f.name
-    assert a.state.keys() == b.state.keys()
-    for name in a.state:
-        assert a.state[name].dtype == b.state[name].dtype
-        np.testing.assert_array_equal(a.state[name], b.state[name], strict=True)
 
 
 @pytest.fixture
@@ -357,61 +319,3 @@ def test_any_state_comes_back(
     if dtype == "f2":  # a way to store float32, no type that networks compute with
         state = {k: v.astype(np.float32) for k, v in state.items()}
     assert_equal(load_model(path), example(state=state))
-
-
-# what a file leaves out, and half precision
-
-LEFT_OUT = Imported("0123456789abcdef" * 4, ("conv1_1", "conv1_2"), ("a.conv1_1.weight", "a.conv1_1.bias"))
-
-
-def test_left_out_layers_come_back(tmp_path: Path) -> None:
-    save_model(tmp_path / "m", example(imported=LEFT_OUT))
-    assert_equal(load_model(tmp_path / "m"), example(imported=LEFT_OUT))
-    assert read_header(tmp_path / "m").model.imported == LEFT_OUT
-
-
-def test_only_files_that_need_it_ask_for_a_newer_program(tmp_path: Path) -> None:
-    save_model(tmp_path / "m", example())
-    assert b'\\"format_version\\": 1' in (tmp_path / "m").read_bytes()
-    save_model(tmp_path / "m", example(imported=LEFT_OUT))
-    assert b'\\"format_version\\": 2' in (tmp_path / "m").read_bytes()
-    state = {"w": np.ones(3, np.float32)}
-    save_model(tmp_path / "m", example(state=state), half=True)
-    assert b'\\"format_version\\": 2' in (tmp_path / "m").read_bytes()
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        [],
-        {},
-        {"digest": "0" * 63, "layers": ["a"], "parameters": ["b"]},
-        {"digest": "0" * 64, "layers": [], "parameters": ["b"]},
-        {"digest": "0" * 64, "layers": "a", "parameters": ["b"]},
-        {"digest": "0" * 64, "layers": ["a"], "parameters": [1]},
-        {"digest": "0" * 64, "layers": ["a"], "parameters": ["b"], "file": "/etc/passwd"},
-    ],
-)
-def test_wrong_lists_of_what_is_left_out(value: Any) -> None:
-    with pytest.raises(ValueError, match="leaves"):
-        Imported.from_json(value)
-
-
-def test_half_precision(tmp_path: Path, rng: np.random.Generator) -> None:
-    values = (rng.standard_normal(1000) * 10.0 ** rng.integers(-4, 4, 1000)).astype(np.float32)
-    state = {"w": values, "large": np.array([1.0, 70000.0], np.float32), "n": np.arange(3)}
-    model = example(state=state)
-    rounded = half_precision(model)
-    np.testing.assert_allclose(rounded.state["w"], values, rtol=2**-11, atol=2**-25)
-    assert rounded.state["w"].dtype == np.float32
-    np.testing.assert_array_equal(rounded.state["large"], state["large"])  # float16 ends at 65504
-    save_model(tmp_path / "half", rounded, half=True)
-    save_model(tmp_path / "full", rounded)
-    assert_equal(load_model(tmp_path / "half"), rounded)
-    dtypes = {name: t.dtype for name, t in read_header(tmp_path / "half").tensors.items()}
-    assert dtypes == {"w": "<f2", "large": "<f4", "n": "<i8"}
-    saved = (tmp_path / "full").stat().st_size - (tmp_path / "half").stat().st_size
-    assert 1900 < saved < 2100
-    # asked for without rounding, nothing is changed behind one's back
-    save_model(tmp_path / "asked", model, half=True)
-    assert_equal(load_model(tmp_path / "asked"), model)
