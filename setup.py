@@ -65,6 +65,7 @@ setup(
             "report/templates/*",
         ],
         "lstm2d.kernels._cython": ["*.pyx", "*.pxd", "*.pyi", "*.h"],
+        "lstm2d.kernels._cuda": ["*.cu"],
     },
     options={"build_ext": {"parallel": os.cpu_count()}},
     ext_modules=cythonize(

@@ -1,6 +1,30 @@
 """Numerical kernels. Import only this package, never a backend folder."""
 
 from lstm2d.kernels import arena, threads
+from lstm2d.kernels.device import (
+    ascontiguousarray,
+    device_of,
+    empty,
+    is_array,
+    on_gpu,
+    to_device,
+    to_host,
+    zeros,
+)
 from lstm2d.kernels.dispatch import available, pick, use
 
-__all__ = ["arena", "available", "pick", "threads", "use"]
+__all__ = [
+    "arena",
+    "ascontiguousarray",
+    "available",
+    "device_of",
+    "empty",
+    "is_array",
+    "on_gpu",
+    "pick",
+    "threads",
+    "to_device",
+    "to_host",
+    "use",
+    "zeros",
+]

@@ -1,0 +1,82 @@
+"""Arrays on the host and on a GPU: where they lie, and how they get there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from lstm2d.kernels import arena
+
+Array = Any  # numpy.ndarray or cupy.ndarray: CuPy ships no types
+
+
+def on_gpu(array: object) -> bool:
+    """Tell whether this is an array on a GPU; CuPy is not imported for it."""
+    return type(array).__module__.partition(".")[0] == "cupy"
+
+
+def is_array(value: object) -> bool:
+    """Tell whether this is an array, on the host or on a GPU."""
+    return isinstance(value, np.ndarray) or (on_gpu(value) and hasattr(value, "dtype"))
+
+
+def device_of(array: Array) -> str:
+    """Return where an array lies: "cpu", or "cuda:N"."""
+    return f"cuda:{array.device.id}" if on_gpu(array) else "cpu"
+
+
+def to_device(array: Array, device: str) -> Array:
+    """Return an array on a device.
+
+    Parameters
+    ----------
+    array : ndarray
+        On the host or on a GPU.
+    device : str
+        "cpu" or "cuda:N".
+
+    Returns
+    -------
+    ndarray
+        The array itself where it lies there already, else a copy.
+    """
+    if device == "cpu":
+        return to_host(array)
+    import cupy
+
+    with cupy.cuda.Device(int(device.partition(":")[2] or 0)):
+        return cupy.asarray(array)
+
+
+def to_host(array: Array) -> NDArray[Any]:
+    """Return an array on the host: itself if it lies there, else a copy."""
+    return np.asarray(array.get() if on_gpu(array) else array)
+
+
+def empty(shape: tuple[int, ...], dtype: DTypeLike, *, like: Array) -> Array:
+    """Return an array of any contents on the device of another one."""
+    if not on_gpu(like):
+        return arena.empty(shape, dtype)
+    import cupy
+
+    return cupy.empty(shape, dtype)
+
+
+def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, like: Array) -> Array:
+    """Return an array of zeros on the device of another one."""
+    if not on_gpu(like):
+        return np.zeros(shape, dtype)
+    import cupy
+
+    return cupy.zeros(shape, dtype)
+
+
+def ascontiguousarray(array: Array) -> Array:
+    """Return an array C-contiguous, on the device where it lies; itself if it is."""
+    if not on_gpu(array):
+        return np.ascontiguousarray(array)
+    import cupy
+
+    return cupy.ascontiguousarray(array)
