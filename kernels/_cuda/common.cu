@@ -44,3 +44,13 @@ __device__ inline REAL sigmoid_(REAL x) {
     const REAL e = exp_(x < 0 ? x : -x);
     return (x < 0 ? e : (REAL)1) / (1 + e);
 }
+
+// a / b for a >= 0: in 32 bits where that does, which takes a fraction of the time.
+__device__ inline Long quotient(Long a, int b) {
+    return a >> 32 ? a / b : (Long)((unsigned)a / (unsigned)b);
+}
+
+// 0 nothing, 1 ReLU, 2 tanh; NaN stays
+__device__ inline REAL activated(REAL x, int kind) {
+    return kind == 2 ? tanh_(x) : kind == 1 && x <= 0 ? (REAL)0 : x;
+}
