@@ -54,3 +54,73 @@ __device__ inline Long quotient(Long a, int b) {
 __device__ inline REAL activated(REAL x, int kind) {
     return kind == 2 ? tanh_(x) : kind == 1 && x <= 0 ? (REAL)0 : x;
 }
+
+// ---- The product that every step of a recurrent layer takes.
+//
+// A block advances L sequences side by side, its lanes: value k of lane l lies at states[k * PITCH + l]. It
+// multiplies them by a matrix of n_rows x 4 * quarter. A worker takes every slices-th row and four columns, each
+// a quarter of the matrix from the next: 4 L sums in registers for 4 + L / 4 reads of shared memory a row. The
+// sums of the slices meet in shared memory, always in the same order. steps.py lays the matrix out: the distance
+// of two rows is `quarter` more than a multiple of the 32 banks, so that neighbours in a warp read neighbouring
+// banks also where one slice ends and the next begins. Rows beyond `n_held`, for which shared memory has no
+// room, come through the caches.
+
+template <int L> struct alignas(16) Lanes {
+    REAL of[L];
+};
+
+// Distance of two values of a lane; 8 would send what neighbours in a warp write to four banks only.
+template <int L> constexpr int PITCH = L == 8 ? 12 : L;
+
+struct Matrix {
+    const REAL *rows;
+    int n_rows, n_held, stride, quarter, slices;
+    const REAL *held;  // in shared memory
+
+    // Copy the first rows to shared memory, by all threads of the block.
+    __device__ inline void hold(REAL *place) {
+        for (int i = threadIdx.x; i < n_held * stride; i += blockDim.x) place[i] = rows[i];
+        held = place;
+    }
+};
+
+template <int L>
+__device__ inline void add_row(REAL (&sum)[4][L], const REAL *state, const REAL *row, int quarter) {
+    const Lanes<L> lanes = *reinterpret_cast<const Lanes<L> *>(state);
+#pragma unroll
+    for (int m = 0; m < 4; m++) {
+        const REAL weight = row[m * quarter];
+#pragma unroll
+        for (int l = 0; l < L; l++) sum[m][l] += weight * lanes.of[l];
+    }
+}
+
+template <int L>
+__device__ inline void multiply(const Matrix &m, const REAL *states, REAL *partial, int worker, int workers) {
+    for (int w = worker; w < m.quarter * m.slices; w += workers) {
+        const int slice = w / m.quarter, column = w % m.quarter;
+        REAL sum[4][L] = {};
+        int k = slice;
+#pragma unroll 2
+        for (; k < m.n_held; k += m.slices)
+            add_row(sum, states + k * PITCH<L>, m.held + k * m.stride + column, m.quarter);
+#pragma unroll 2
+        for (; k < m.n_rows; k += m.slices)
+            add_row(sum, states + k * PITCH<L>, m.rows + k * m.stride + column, m.quarter);
+        for (int l = 0; l < L; l++)
+            for (int part = 0; part < 4; part++)
+                partial[((slice * L + l) * 4 + part) * m.quarter + column] = sum[part][l];
+    }
+}
+
+// One value of the product.
+template <int L> __device__ inline REAL product_of(const Matrix &m, const REAL *partial, int lane, int column) {
+    REAL sum = 0;
+    for (int s = 0; s < m.slices; s++) sum += partial[(s * L + lane) * 4 * m.quarter + column];
+    return sum;
+}
+
+// Set n values of shared memory to zero, by all threads of the block.
+__device__ inline void clear(REAL *values, int n) {
+    for (int i = threadIdx.x; i < n; i += blockDim.x) values[i] = 0;
+}

@@ -1,0 +1,101 @@
+"""How a block shares out the product that every step of a recurrent layer takes; see common.cu."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cupy
+
+from lstm2d.kernels._cuda.launch import shared_limit
+
+Array = Any  # cupy.ndarray: CuPy ships no types
+
+BANKS = 32  # of shared memory
+WARP = 32  # threads that run together
+WORKERS = 448  # most threads that multiply: with 64 more, each can have 128 registers
+SUMS = 64  # most partial sums that meet in one value, over all lanes
+ROWS = 8  # a slice should have as many
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The shares; `matrix` holds what common.cu's `Matrix` asks for beside the rows."""
+
+    lanes: int  # sequences that a block advances side by side
+    n_rows: int
+    n_held: int  # rows in shared memory
+    stride: int
+    quarter: int
+    slices: int
+    threads: int  # that multiply
+    shared: int  # bytes
+
+    @property
+    def matrix(self) -> tuple[int, ...]:
+        """Return what a kernel takes behind the rows of the matrix."""
+        return self.lanes, self.n_held, self.stride, self.quarter, self.slices
+
+
+def plan(
+    rows: int, columns: int, units: int, values: int, constants: int, itemsize: int, crowded: bool
+) -> Plan:
+    """Share out a product.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Size of the matrix.
+    units : int
+        Hidden units of a lane: what is done after the product.
+    values : int
+        What a lane has in shared memory beside its states.
+    constants : int
+        What a block has in shared memory beside lanes and matrix.
+    itemsize : int
+        Bytes of a value.
+    crowded : bool
+        Whether four lanes a block would make more blocks than the device has multiprocessors. Then eight,
+        where they fit: each weight that is read serves more of them.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    ValueError
+        If the states alone do not fit into shared memory.
+    """
+    room = shared_limit() // itemsize
+    wide = 32 // itemsize  # eight in float32; double would need twice the registers
+    choices = (wide, 4) if crowded else (4,)
+    plans = [_plan(rows, columns, units, n, room, n * values + constants) for n in choices]
+    enough = [p for p in plans if p.n_held >= rows // 2] or plans[-1:]
+    chosen = enough[0]
+    if chosen.n_held < 0:
+        raise ValueError(
+            f"{units} units: a block has room for {room} values in its shared memory, too few for the states "
+            "of a step; expected fewer units"
+        )
+    return Plan(**{**vars(chosen), "shared": chosen.shared * itemsize})
+
+
+def _plan(rows: int, columns: int, units: int, lanes: int, room: int, values: int) -> Plan:
+    """Return a plan with the shared memory counted in values."""
+    quarter = -(-columns // 4)
+    stride = 4 * quarter + -3 * quarter % BANKS
+    slices = max(1, min(WORKERS // quarter, SUMS // lanes, rows // ROWS))
+    pitch = 12 if lanes == 8 else lanes
+    fixed = rows * pitch + slices * lanes * 4 * quarter + values
+    n_held = min(rows, (room - fixed) // stride)
+    workers = max(min(quarter * slices, WORKERS), min(lanes * units, WORKERS))
+    threads = -(-workers // WARP) * WARP
+    return Plan(lanes, rows, n_held, stride, quarter, slices, threads, fixed + n_held * stride)
+
+
+def laid_out(matrix: Array, p: Plan) -> Array:
+    """Return matrices (..., rows, columns) in rows as far apart as planned, zeros between them."""
+    rows = cupy.zeros((*matrix.shape[:-1], p.stride), matrix.dtype)
+    rows[..., : matrix.shape[-1]] = matrix
+    return rows
