@@ -81,7 +81,7 @@ Examples:
 )
 @output_options
 @compute_options
-def demo(console: Console, *, out: str, seconds: float, scenes: int, seed: int) -> None:
+def demo(console: Console, *, out: str, seconds: float, scenes: int, seed: int, device: str) -> None:
     """Train, evaluate and label: everything once, no data needed.
 
     Draws outdoor scenes, trains a small 2D-LSTM on them for about a minute,
@@ -96,7 +96,7 @@ def demo(console: Console, *, out: str, seconds: float, scenes: int, seed: int) 
     from lstm2d.report.plots import write_run_plots
     from lstm2d.report.showcase import label_all, photograph, write_pages
 
-    bundled = load(BUNDLED)  # before the work: without it there is no demo
+    bundled = load(BUNDLED, device=device)  # before the work: without it there is no demo
     began = time.monotonic()
     root = prepare_folder(Path(out))
     console.say(f"1/4  drawing {scenes} outdoor scenes")
@@ -110,7 +110,7 @@ def demo(console: Console, *, out: str, seconds: float, scenes: int, seed: int) 
     )
     dataset = DatasetFolder(root / "scenes")
     console.say(f"2/4  training a 2D-LSTM for about {seconds:.0f} s")
-    model = train_network(console, dataset, root / "run", seconds, seed)
+    model = train_network(console, dataset, root / "run", seconds, seed, device)
     console.say(f"3/4  measuring it on {len(dataset.split('test'))} other scenes")
     samples = dataset.split("test")
     evaluation = evaluate(model, dataset, samples)
@@ -168,7 +168,7 @@ def remove(path: Path) -> None:
 
 
 def train_network(
-    console: Console, dataset: DatasetFolder, run: Path, seconds: float, seed: int
+    console: Console, dataset: DatasetFolder, run: Path, seconds: float, seed: int, device: str
 ) -> Predictor:
     """Train for about so many seconds.
 
@@ -184,6 +184,8 @@ def train_network(
         How long.
     seed : int
         Of weights and order.
+    device : str
+        Where to compute.
 
     Returns
     -------
@@ -197,7 +199,7 @@ def train_network(
     images = len(dataset.split("train"))
     config = resolve("lstm2d-5x5", [(item, "demo") for item in (*SETTINGS, f"train.seed={seed}")])
     # the rate falls to 0 at the last step, so their number must be known before
-    steps = max(int(seconds / seconds_a_step(config, dataset)), 10)
+    steps = max(int(seconds / seconds_a_step(config, dataset, device)), 10)
     plan = (
         f"train.steps={steps}",
         f"train.epochs={math.ceil(steps / images)}",
@@ -205,13 +207,13 @@ def train_network(
     )
     config = resolve("lstm2d-5x5", [(item, "demo") for item in (*SETTINGS, f"train.seed={seed}", *plan)])
     try:
-        train(config, dataset, run, report=Follower(console, config))
+        train(config, dataset, run, device=device, report=Follower(console, config))
     except InterruptedRun as error:
         raise InterruptedRun("the demo was interrupted", where=run, hint="start it again") from error
-    return load(run)
+    return load(run, device=device)
 
 
-def seconds_a_step(config: RunConfig, dataset: DatasetFolder) -> float:
+def seconds_a_step(config: RunConfig, dataset: DatasetFolder, device: str) -> float:
     """Measure what one training step takes here.
 
     Parameters
@@ -220,6 +222,8 @@ def seconds_a_step(config: RunConfig, dataset: DatasetFolder) -> float:
         The network.
     dataset : DatasetFolder
         The first of its scenes is learnt from, and forgotten again.
+    device : str
+        Where to compute.
 
     Returns
     -------
@@ -228,19 +232,24 @@ def seconds_a_step(config: RunConfig, dataset: DatasetFolder) -> float:
     """
     import numpy as np
 
+    from lstm2d import kernels
     from lstm2d.data.transforms import normalise
+    from lstm2d.kernels import gpu
     from lstm2d.models import build
     from lstm2d.tape import backward
     from lstm2d.tensor import Tensor
 
-    network = build(config.model, len(dataset.classes), np.random.default_rng(0))
-    image, labels = dataset.load(dataset.samples[0])
-    x = Tensor(normalise(image, (128.0,) * 3, (64.0,) * 3)[np.newaxis])
     times = []
-    for _ in range(8):
-        start = time.perf_counter()
-        backward(network.loss(x, labels[np.newaxis]))
-        times.append(time.perf_counter() - start)
+    with gpu.current(device):
+        network = build(config.model, len(dataset.classes), np.random.default_rng(0)).to(device)
+        image, labels = dataset.load(dataset.samples[0])
+        x = kernels.to_device(normalise(image, (128.0,) * 3, (64.0,) * 3)[np.newaxis], device)
+        truth = kernels.to_device(labels[np.newaxis], device)
+        for _ in range(8):
+            start = time.perf_counter()
+            backward(network.loss(Tensor(x), truth))
+            gpu.synchronize(device)
+            times.append(time.perf_counter() - start)
     return 1.15 * float(np.median(times)) + 5e-4
 
 

@@ -49,6 +49,7 @@ def evaluate(
     crf: str | None,
     no_crf: bool,
     settings: tuple[str, ...],
+    device: str,
 ) -> None:
     """Compare a model's labels with the masks of a folder.
 
@@ -62,7 +63,7 @@ def evaluate(
     from lstm2d.predict.evaluate import check_classes, choose_samples, image_table
     from lstm2d.predict.evaluate import evaluate as run
 
-    predictor = load(model)
+    predictor = load(model, device=device)
     apply_crf(predictor, crf, no_crf, settings)
     dataset = DatasetFolder(folder)
     tell_guess(console, dataset)

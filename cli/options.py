@@ -19,12 +19,12 @@ DEFAULT_CRF = (
 
 
 def compute_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--threads`` and ``--device``, and apply them before the command runs.
+    """Add ``--threads``, ``--device`` and ``--gpu-memory``, and apply them before the command runs.
 
     Parameters
     ----------
     command : callable
-        Takes the command's own parameters.
+        Takes the command's own parameters, and `device`: "cpu" or "cuda:N".
 
     Returns
     -------
@@ -32,45 +32,77 @@ def compute_options(command: Callable[..., None]) -> Callable[..., None]:
         To be decorated by `output_options`, which gives the error about a wrong device its form.
     """
 
-    @click.option(
-        "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; changes no result."
-    )
-    @click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="auto or cpu.")
+    @device_options
     @functools.wraps(command)
-    def run(*args: object, threads: int | None, device: str, **kwargs: object) -> None:
-        check_device(device)
-        if threads is not None:
-            from lstm2d.kernels.threads import set_num_threads
-
-            set_num_threads(threads)
-        command(*args, **kwargs)
+    def run(
+        *args: object, threads: int | None, device: str, gpu_memory: float | None, **kwargs: object
+    ) -> None:
+        command(*args, device=use_device(device, gpu_memory, threads), **kwargs)
 
     return run
 
 
-def check_device(device: str) -> None:
-    """Accept what this build can compute on.
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; changes no result."
+)
+
+
+def device_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--threads``, ``--device`` and ``--gpu-memory``, which `use_device` applies."""
+    options = [
+        threads_option,
+        click.option(
+            "--device",
+            default="auto",
+            show_default=True,
+            metavar="DEVICE",
+            help="auto, cpu, cuda or cuda:N. auto: a GPU where there is one, else the CPU.",
+        ),
+        click.option(
+            "--gpu-memory",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="GIB",
+            help="Most memory that arrays on the GPU may take.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def use_device(device: str, gpu_memory: float | None, threads: int | None) -> str:
+    """Apply what the command line says about where to compute.
 
     Parameters
     ----------
     device : str
-        What the user asked for.
+        What the user asked for: auto, cpu, cuda or cuda:N.
+    gpu_memory : float or None
+        Gibibytes that arrays on the GPU may take; None for no limit.
+    threads : int or None
+        CPU threads; None leaves them as they are.
+
+    Returns
+    -------
+    str
+        "cpu" or "cuda:N".
 
     Raises
     ------
     ConfigError
-        If it is not the CPU.
+        If the device cannot be used, or memory of a GPU is limited while the CPU is asked for.
     """
-    kind, _, number = device.partition(":")
-    if kind == "cuda" and (not number or number.isdigit()):
-        raise ConfigError(
-            "this build has no GPU kernels",
-            where=f"--device {device}",
-            expected="auto or cpu",
-            hint="leave it out",
-        )
-    if device not in ("auto", "cpu"):
-        raise ConfigError("unknown device", where=f"--device {device}", expected="auto or cpu")
+    from lstm2d.kernels.gpu import limit_memory, resolve_device
+    from lstm2d.kernels.threads import set_num_threads
+
+    if gpu_memory is not None and device == "cpu":
+        raise ConfigError("--gpu-memory together with --device cpu", hint="leave one out")
+    chosen = resolve_device(device, name="--device")
+    if gpu_memory is not None and chosen != "cpu":  # auto has found no GPU: none of its memory is taken
+        limit_memory(chosen, gpu_memory)
+    if threads is not None:
+        set_num_threads(threads)
+    return chosen
 
 
 def crf_options(command: Callable[..., None]) -> Callable[..., None]:

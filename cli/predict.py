@@ -81,6 +81,7 @@ def predict(
     crf: str | None,
     no_crf: bool,
     settings: tuple[str, ...],
+    device: str,
 ) -> None:
     """Label every pixel of images.
 
@@ -109,7 +110,7 @@ def predict(
         stop_on_error=on_error == "stop",
         max_pixels=max_pixels,
     )
-    predictor = load(model)
+    predictor = load(model, device=device)
     apply_crf(predictor, crf, no_crf, settings)
     renamed = [task for task in tasks if task.labels.stem != task.source.stem]
     if renamed:

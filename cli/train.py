@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lstm2d.cli.options import check_device
+from lstm2d.cli.options import device_options, use_device
 from lstm2d.cli.output import Console, output_options
 from lstm2d.errors import DataError, InterruptedRun
 
@@ -74,8 +74,7 @@ The paper's own training:
     "--init-from", type=click.Path(path_type=Path), metavar="MODEL", help="Start from these weights."
 )
 @click.option("--seed", metavar="N", help="Rules weights, order and augmentation.")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; changes no result.")
-@click.option("--device", default="auto", metavar="DEVICE", help="auto or cpu.", show_default=True)
+@device_options
 @output_options
 def train(
     console: Console,
@@ -88,6 +87,7 @@ def train(
     init_from: Path | None,
     threads: int | None,
     device: str,
+    gpu_memory: float | None,
     **keys: str | None,
 ) -> None:
     """Train a network on a folder of images and masks.
@@ -101,19 +101,18 @@ def train(
     from lstm2d.training.loop import train as run_training
     from lstm2d.training.runfolder import RunFolder
 
-    check_device(device)
+    chosen = use_device(device, gpu_memory, threads)
     overrides = [(item, "--set") for item in sets] + from_options(keys)
     config = RunFolder(out).reopen(preset, overrides) if resume else resolve(preset, overrides)
-    if threads is not None:
-        from lstm2d.kernels.threads import set_num_threads
-
-        set_num_threads(threads)
     again = ["lstm2d", "train", preset, "--data", str(data), "-o", str(out), "--resume"]
-    if threads is not None:
-        again += ["--threads", str(threads)]
+    for option, value in (("--threads", threads), ("--device", device), ("--gpu-memory", gpu_memory)):
+        if value not in (None, "auto"):
+            again += [option, str(value)]
     narrator = Narrator(console, config)
     try:
-        result = run_training(config, data, out, resume=resume, init_from=init_from, report=narrator)
+        result = run_training(
+            config, data, out, resume=resume, init_from=init_from, device=chosen, report=narrator
+        )
     except InterruptedRun as error:
         raise InterruptedRun(
             error.what, where=error.where, hint=f"continue with: {shlex.join(again)}"

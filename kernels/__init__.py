@@ -3,6 +3,7 @@
 from lstm2d.kernels import arena, threads
 from lstm2d.kernels.device import (
     ascontiguousarray,
+    copy_into,
     device_of,
     empty,
     is_array,
@@ -17,6 +18,7 @@ __all__ = [
     "arena",
     "ascontiguousarray",
     "available",
+    "copy_into",
     "device_of",
     "empty",
     "is_array",

@@ -80,3 +80,8 @@ def ascontiguousarray(array: Array) -> Array:
     import cupy
 
     return cupy.ascontiguousarray(array)
+
+
+def copy_into(array: Array, values: Array) -> None:
+    """Set an array, on any device, to values from any other, converted to its data type; in place."""
+    array[...] = to_device(np.asarray(to_host(values), array.dtype), device_of(array))

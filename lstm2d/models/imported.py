@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lstm2d import kernels
 from lstm2d.errors import DataError
 from lstm2d.io.model_description import Imported
 from lstm2d.io.weights import find_weights, store_folder, stored_weights, weights_digest
@@ -64,7 +65,7 @@ def load_imported(
         )
     for name in fitting:
         for p, values in zip(parts[name], layers[name], strict=True):
-            p.data[...] = values
+            kernels.copy_into(p.data, values)
     return absent
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
+from lstm2d import kernels
 from lstm2d.errors import DataError
 from lstm2d.tensor import FloatArray, Tensor
 
@@ -52,8 +53,8 @@ class Module:
             The buffer itself.
         """
         for name, value in self._named():
-            if isinstance(value, np.ndarray):
-                yield name, value
+            if kernels.is_array(value):
+                yield name, value  # type: ignore[misc]
 
     def parameters(self) -> list[Tensor]:
         """Return all parameters, in the order of their names in `named_parameters`."""
@@ -64,9 +65,37 @@ class Module:
         for parameter in self.parameters():
             parameter.requires_grad = False
 
+    @property
+    def device(self) -> str:
+        """Where the first parameter lies, "cpu" or "cuda:N"; "cpu" for a module without parameters."""
+        return next((kernels.device_of(p.data) for _, p in self.named_parameters()), "cpu")
+
+    def to(self, device: str) -> Self:
+        """Move all parameters and buffers, before an optimizer holds them.
+
+        Parameters
+        ----------
+        device : str
+            "cpu" or "cuda:N", from `lstm2d.kernels.gpu.resolve_device`.
+
+        Returns
+        -------
+        Module
+            The module itself. Gradients are forgotten.
+        """
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                value.data, value.grad = kernels.to_device(value.data, device), None
+            elif kernels.is_array(value):
+                setattr(self, name, kernels.to_device(value, device))
+            for part in value if isinstance(value, list | tuple) else (value,):
+                if isinstance(part, Module):
+                    part.to(device)
+        return self
+
     def state_dict(self) -> dict[str, FloatArray]:
-        """Return a copy of the values of all parameters and buffers, by name; parameters come first."""
-        return {name: values.copy() for name, values in self._arrays().items()}
+        """Return a copy, on the host, of the values of all parameters and buffers; parameters come first."""
+        return {name: kernels.to_host(values.copy()) for name, values in self._arrays().items()}
 
     def load_state_dict(self, state: Mapping[str, FloatArray], *, strict: bool = True) -> NotLoaded:
         """Set the values of the parameters and buffers.
@@ -74,7 +103,8 @@ class Module:
         Parameters
         ----------
         state : mapping from str to ndarray
-            Values by name, as `state_dict` gives them. Converted to the data type of what they are for.
+            Values by name, as `state_dict` gives them. Converted to the data type of what they are for, and
+            copied to the device where that lies.
         strict : bool, default True
             Whether both must have the same names. If False, names that only one has are passed over.
 
@@ -108,7 +138,7 @@ class Module:
             )
         for name, values in own.items():
             if name in state:
-                values[...] = state[name]  # in place: an optimizer may hold the array
+                kernels.copy_into(values, state[name])  # in place: an optimizer may hold the array
         return skipped
 
     def _arrays(self) -> dict[str, FloatArray]:

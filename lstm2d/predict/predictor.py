@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d import kernels
 from lstm2d.data.contrast import CONTRASTS, with_contrast
 from lstm2d.data.transforms import normalise, pad_to_multiple
 from lstm2d.errors import ConfigError, DataError, ShapeError
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image
 from lstm2d.io.model_file import ModelFile, load_model
+from lstm2d.kernels import gpu
 from lstm2d.models import ModelConfig, Network, build, model_config, restore_imported
 from lstm2d.predict.zoo import find_model
 from lstm2d.tensor import Tensor
@@ -39,11 +41,15 @@ class Predictor:
     crf : bool, str or CRFSection, default True
         The fully connected CRF behind the network: True for what the model's configuration says, if it says
         anything, False for none, the name of a set (`lstm2d.config.crf.CRF_SETS`), or the settings.
+    device : str, default "cpu"
+        Where the network computes: "auto", "cpu", "cuda" or "cuda:N". The CRF runs on the CPU in any case.
 
     Attributes
     ----------
     model : ModelFile
         As given.
+    device : str
+        "cpu" or "cuda:N".
     crf : CRFSection or None
         The CRF's settings, None for none. May be replaced.
     classes : tuple of ClassInfo
@@ -55,20 +61,25 @@ class Predictor:
         If the model's configuration and its parameters do not fit each other, or the imported weights that it
         needs are not in the user's store.
     ConfigError
-        If there is no such set.
+        If there is no such set, or the device cannot be used.
 
     Notes
     -----
-    The labels of an image depend on that image and the model alone: not on other images, nor on the number
-    of threads.
+    The labels of an image depend on that image, the model and the device alone: not on other images, nor on
+    the number of threads.
     """
 
     def __init__(
-        self, model: ModelFile, *, source: object = None, crf: bool | str | CRFSection = True
+        self,
+        model: ModelFile,
+        *,
+        source: object = None,
+        crf: bool | str | CRFSection = True,
+        device: str = "cpu",
     ) -> None:
-        self.model = model
+        self.model, self.device = model, gpu.resolve_device(device)
         self.classes: tuple[ClassInfo, ...] = model.classes
-        self._network = _network(model, source)
+        self._network = _network(model, source).to(self.device)
         self._contrast = _contrast(model, source)
         self.crf = _crf(model, source, crf)
 
@@ -136,19 +147,37 @@ class Predictor:
         -------
         array of shape (H, W, K), float32
             In 0..1, with the sum 1 at every pixel.
+
+        Raises
+        ------
+        Lstm2dError
+            If memory runs out.
         """
+        try:
+            result = self._of_network(image)
+            return result if self.crf is None else self._refined(result, image)
+        except MemoryError as error:
+            hint = "use smaller images, or close other programs"
+            told = gpu.out_of_memory(error, where=f"{image.shape[0]}x{image.shape[1]} pixels", hint=hint)
+        raise told  # only now: in the handler it would keep the arrays of the network alive
+
+    def _of_network(self, image: NDArray[Any]) -> FloatArray:
+        """Return what the network says, without the CRF."""
         height, width = image.shape[:2]
         contrasted = with_contrast(image, self._contrast)
-        x = pad_to_multiple(normalise(contrasted, self.model.mean, self.model.std), self._network.stride)
-        pixels = self._network.probabilities(Tensor(x[np.newaxis]))  # (1, padded H, padded W, K)
-        result: FloatArray = pixels[0, :height, :width].astype(
-            np.float32
-        )  # a copy: without the padding behind it
-        if self.crf is None:
-            return result
-        from lstm2d.predict.crf import refine
+        padded = pad_to_multiple(normalise(contrasted, self.model.mean, self.model.std), self._network.stride)
+        with gpu.current(self.device):
+            x = kernels.to_device(padded[np.newaxis], self.device)
+            pixels = self._network.probabilities(Tensor(x))  # (1, padded H, padded W, K)
+            host = kernels.to_host(pixels[0, :height, :width])
+        return host.astype(np.float32)  # a copy: without the padding behind it
 
-        return refine(result, image, self.crf)
+    def _refined(self, probabilities: FloatArray, image: NDArray[Any]) -> FloatArray:
+        """Return what the CRF makes of the network's probabilities."""
+        from lstm2d.predict.crf import refine  # only now: it loads Numba
+
+        assert self.crf is not None
+        return refine(probabilities, image, self.crf)
 
     def most_likely(self, probabilities: FloatArray) -> LabelArray:
         """Return the class with the highest probability; of equal ones the first.
@@ -167,7 +196,9 @@ class Predictor:
         return labels
 
 
-def load(path_or_name: str | os.PathLike[str], *, crf: bool | str | CRFSection = True) -> Predictor:
+def load(
+    path_or_name: str | os.PathLike[str], *, crf: bool | str | CRFSection = True, device: str = "cpu"
+) -> Predictor:
     """Load a trained model.
 
     Parameters
@@ -177,6 +208,8 @@ def load(path_or_name: str | os.PathLike[str], *, crf: bool | str | CRFSection =
     crf : bool, str or CRFSection, default True
         The fully connected CRF behind the network, as for `Predictor`: True for the model's own, False for
         none, the name of a set such as "deeplab-voc", or settings.
+    device : str, default "cpu"
+        Where to compute: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
 
     Returns
     -------
@@ -188,10 +221,10 @@ def load(path_or_name: str | os.PathLike[str], *, crf: bool | str | CRFSection =
     DataError
         If there is no such model, or its file is damaged.
     ConfigError
-        If there is no such set of CRF settings.
+        If there is no such set of CRF settings, or the device cannot be used.
     """
     path = find_model(path_or_name)
-    return Predictor(load_model(path), source=path, crf=crf)
+    return Predictor(load_model(path), source=path, crf=crf, device=device)
 
 
 def _network(model: ModelFile, source: object) -> Network:

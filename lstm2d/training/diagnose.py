@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from lstm2d import kernels
 from lstm2d.tensor import Tensor
 
 
@@ -26,7 +27,7 @@ def first_not_finite(loss: Tensor, parameters: Mapping[str, Tensor]) -> str:
     """
     names = {id(tensor): name for name, tensor in parameters.items()}
     for tensor in _inputs_first(loss):
-        if tensor.node is None or np.isfinite(tensor.data).all():
+        if tensor.node is None or np.isfinite(kernels.to_host(tensor.data)).all():
             continue
         inputs = [
             names[id(x)].rpartition(".")[0] or names[id(x)] for x in tensor.node.inputs if id(x) in names

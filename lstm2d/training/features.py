@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d import kernels
 from lstm2d.models.network import Network
 from lstm2d.tensor import FloatArray, Tensor
 
@@ -43,7 +44,7 @@ class FrozenFeatures:
         Parameters
         ----------
         x : ndarray of shape (1, H, W, 3)
-            Normalised image.
+            Normalised image, on the host.
         again : bool
             Whether it will be asked for again: what comes once is not kept.
         exact : bool, default False
@@ -52,21 +53,26 @@ class FrozenFeatures:
         Returns
         -------
         ndarray of shape (1, H', W', C)
-            Not to be changed. The image itself where no part of the network is frozen.
+            On the device of the network; not to be changed. The image itself where no part of the network is
+            frozen.
         """
+        device = self.network.device
         if not self.network.frozen_part:
-            return x
+            image: FloatArray = kernels.to_device(x, device)
+            return image
         store = self.store_of(exact)
         if store is None or not again:
             return self._computed(x)
-        return store.get(image_key(x), lambda: self._computed(x)).astype(x.dtype, copy=False)
+        kept = store.get(image_key(x), lambda: kernels.to_host(self._computed(x)))
+        values: FloatArray = kernels.to_device(kept.astype(x.dtype, copy=False), device)
+        return values
 
     def store_of(self, exact: bool) -> Store | None:
         """Return the store for results of this kind."""
         return self.exact if exact and self.exact is not None else self.store
 
     def _computed(self, x: FloatArray) -> FloatArray:
-        return self.network.frozen(Tensor(x)).data
+        return self.network.frozen(Tensor(kernels.to_device(x, self.network.device))).data
 
 
 def frozen_digest(network: Network) -> str:
@@ -89,10 +95,11 @@ def frozen_digest(network: Network) -> str:
     for name, p in network.named_parameters():
         if not p.requires_grad:
             digest.update(f"{name} {p.data.dtype.str} {p.data.shape}".encode())
-            digest.update(np.ascontiguousarray(p.data).data)
+            digest.update(np.ascontiguousarray(kernels.to_host(p.data)).data)
     side = network.stride * -(-24 // network.stride)  # room for several tiles of every kernel
     pattern = 255 * np.sin(np.arange(side * side * 3) ** 1.5) / 2
-    answer = network.frozen(Tensor(pattern.reshape(1, side, side, 3).astype(dtype))).data
+    image = kernels.to_device(pattern.reshape(1, side, side, 3).astype(dtype), network.device)
+    answer = kernels.to_host(network.frozen(Tensor(image)).data)
     digest.update(f"{answer.shape}".encode())
     digest.update(np.ascontiguousarray(answer).data)
     return digest.hexdigest()

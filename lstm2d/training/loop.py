@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from lstm2d.config import RunConfig
 from lstm2d.data.batches import epoch_order
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import DivergedError, InterruptedRun
+from lstm2d.kernels import gpu
 from lstm2d.training.checkpoint import newest_file, save_checkpoint
 from lstm2d.training.events import Event, Report, silent
 from lstm2d.training.fill import fill
-from lstm2d.training.prepare import Prepared, prepare
+from lstm2d.training.prepare import Prepared, out_of_memory, prepare
 from lstm2d.training.recorder import Recorder
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.schedule import learning_rate
@@ -37,6 +39,7 @@ def train(
     *,
     resume: bool = False,
     init_from: Path | str | None = None,
+    device: str = "cpu",
     report: Report = silent,
 ) -> TrainResult:
     """Train a network, or go on training it.
@@ -53,6 +56,9 @@ def train(
         Go on behind the newest valid checkpoint, to the bits that an uninterrupted run would have given.
     init_from : path, optional
         Model file or run folder whose weights a new run starts from.
+    device : str, default "cpu"
+        "auto", "cpu", "cuda" or "cuda:N": where to compute. A run may go on on another device than it began
+        on; then its bits are not those of a run on one.
     report : callable, optional
         Told about everything that happens.
 
@@ -64,7 +70,7 @@ def train(
     Raises
     ------
     ConfigError
-        If `out` is in use, or `init_from` does not fit.
+        If `out` is in use, `init_from` does not fit, or the device cannot be used.
     DataError
         If the data cannot be used.
     OutputError
@@ -73,21 +79,29 @@ def train(
         If a loss or gradient is not finite.
     InterruptedRun
         After Ctrl-C or SIGTERM.
+    Lstm2dError
+        If memory runs out; the last checkpoint stands.
     """
-    folder = RunFolder(Path(out))
+    folder, device = RunFolder(Path(out)), gpu.resolve_device(device)
     if not resume:
         folder.check_free()
     data = dataset if isinstance(dataset, DatasetFolder) else DatasetFolder(dataset)
     start = None if init_from is None else Path(init_from)
     if data.guessed_toml is not None:
         report(Event("note", {"text": GUESSED, "dataset_toml": data.guessed_toml}))
-    run = None if resume else prepare(config, data, folder, init_from=start, report=report)
-    with folder.lock():  # of a new run not before its data is known to be good: a wrong one leaves no folder
-        if run is None:
-            run = prepare(config, data, folder, resume=True, report=report)
-        else:
-            folder.check_free()  # again: another run may have begun in it meanwhile
-        return Trainer(run, report).fit()
+    ready = partial(prepare, config, data, folder, device=device, report=report)
+    with gpu.current(device):
+        run = None if resume else ready(init_from=start)
+        with folder.lock():  # not before a new run's data is known to be good: a wrong one leaves no folder
+            if run is None:
+                run = ready(resume=True)
+            else:
+                folder.check_free()  # again: another run may have begun in it meanwhile
+            try:
+                return Trainer(run, report).fit()
+            except MemoryError as error:
+                told = out_of_memory(error, run)
+            raise told  # only now: in the handler it would keep the arrays of the step alive
 
 
 class Trainer:
@@ -169,6 +183,7 @@ class Trainer:
                 "epoch": progress.epoch,
                 "seconds": progress.seconds,
                 "parameters": sum(p.data.size for p in self.optimizer.parameters.values()),
+                "device": self.run.network.device,
                 "steps": self.total,
                 "images": self.samples,
                 "batch": self.train.batch,

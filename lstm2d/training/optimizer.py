@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d import kernels
 from lstm2d.tensor import Tensor
 
 Flat = NDArray[np.floating[Any]]
@@ -39,8 +40,8 @@ class Optimizer(ABC):
     Parameters
     ----------
     parameters : mapping of str to Tensor
-        All of one dtype. Their arrays are replaced by views into one vector, so that a step is a handful of
-        operations whatever the number of parameters.
+        All of one dtype and on one device. Their arrays are replaced by views into one vector, so that a step
+        is a handful of operations whatever the number of parameters.
     weight_decay : float, default 0.0
         Added to the gradient as ``weight_decay * parameter``, after the clipping.
     clip_norm : float, default 0.0
@@ -78,10 +79,12 @@ class Optimizer(ABC):
         for name, parameter in self.parameters.items():
             self._places[name] = (size, size + parameter.data.size)
             size += -(-parameter.data.size // ALIGN) * ALIGN
-        dtype = next(iter(self.parameters.values())).data.dtype
-        self._weights = np.zeros(size, dtype)
-        self._gradient = np.zeros(size, dtype)
-        self._scratch = np.zeros(size, np.float64)  # squares of float32 gradients overflow float32
+        first = next(iter(self.parameters.values())).data
+        self._weights = kernels.zeros((size,), first.dtype, like=first)
+        self._gradient = kernels.zeros((size,), first.dtype, like=first)
+        self._scratch = kernels.zeros(
+            (size,), np.float64, like=first
+        )  # squares of float32 gradients overflow float32
         for name, parameter in self.parameters.items():
             view = self._view(self._weights, name)
             view[...] = parameter.data
@@ -102,7 +105,10 @@ class Optimizer(ABC):
                 self.parameters[name].requires_grad = False
             elif group.rate != 1:
                 if self._factors is None:
-                    self._factors = np.ones_like(self._weights)
+                    self._factors = kernels.zeros(
+                        self._weights.shape, self._weights.dtype, like=self._weights
+                    )
+                    self._factors[...] = 1
                 self._view(self._factors, name)[...] = group.rate
 
     def zero_grad(self) -> None:
@@ -168,14 +174,16 @@ class Optimizer(ABC):
 
     def not_finite(self) -> list[str]:
         """Return the names of the parameters whose gradient is not finite."""
-        return [name for name in self.parameters if not np.isfinite(self._view(self._gradient, name)).all()]
+        gradient = kernels.to_host(self._gradient)
+        return [name for name in self.parameters if not np.isfinite(self._view(gradient, name)).all()]
 
     def is_finite(self) -> bool:
         """Tell whether the weights and all that is kept for the next step are finite.
 
         A finite gradient times a large rate can still overflow, and so can its square.
         """
-        return all(bool(np.isfinite(vector).all()) for vector in self._vectors().values())
+        vectors = self._vectors().values()
+        return all(bool(np.isfinite(kernels.to_host(vector)).all()) for vector in vectors)
 
     def swap_average(self) -> None:
         """Exchange the weights with their running mean, if there is one; twice is as if never."""
@@ -190,11 +198,11 @@ class Optimizer(ABC):
         Returns
         -------
         dict of str to ndarray
-            Copies, named "weight.NAME", "average.NAME" and, for SGD, "velocity.NAME", for Adadelta
-            "square.NAME" and "change.NAME".
+            Copies on the host, named "weight.NAME", "average.NAME" and, for SGD, "velocity.NAME", for
+            Adadelta "square.NAME" and "change.NAME".
         """
         return {
-            f"{kind}.{name}": self._view(vector, name).copy()
+            f"{kind}.{name}": kernels.to_host(self._view(vector, name).copy())
             for kind, vector in self._vectors().items()
             for name in self.parameters
         }
@@ -223,7 +231,7 @@ class Optimizer(ABC):
                 view = self._view(vector, name)
                 if state[source].shape != view.shape:
                     raise ValueError(f"{source} has shape {state[source].shape}, expected {view.shape}")
-                view[...] = state[source]
+                kernels.copy_into(view, state[source])
 
     def _vectors(self) -> dict[str, Flat]:
         vectors = {"weight": self._weights} | self._memory()

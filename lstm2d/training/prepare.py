@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lstm2d import kernels
 from lstm2d.config import RunConfig, TrainSection, parse_duration
 from lstm2d.data.folder import DatasetFolder
-from lstm2d.errors import ConfigError, DataError
+from lstm2d.errors import ConfigError, DataError, Lstm2dError
 from lstm2d.io.model_file import Imported
+from lstm2d.kernels import gpu
 from lstm2d.models import Network, build, import_weights, restore_imported
 from lstm2d.random import Purpose, generator
 from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.training.adadelta import Adadelta
-from lstm2d.training.checkpoint import Checkpoint, load_newest
+from lstm2d.training.checkpoint import Checkpoint, load_newest, newest_file
 from lstm2d.training.events import Event, Report, silent
 from lstm2d.training.features import FrozenFeatures
 from lstm2d.training.fill import open_stores
@@ -74,7 +76,9 @@ class Prepared:
 
     def checkpoint(self) -> Checkpoint:
         """Return all that the next step depends on."""
-        untrained = {f"{UNTRAINED}{name}": values.copy() for name, values in self.untrained().items()}
+        untrained = {
+            f"{UNTRAINED}{name}": kernels.to_host(values.copy()) for name, values in self.untrained().items()
+        }
         state = {"progress": self.progress.to_dict(), "data": self.data.to_dict()}
         if self.imported is not None:
             state["imported"] = asdict(self.imported)
@@ -88,6 +92,7 @@ def prepare(
     *,
     resume: bool = False,
     init_from: Path | None = None,
+    device: str = "cpu",
     report: Report = silent,
 ) -> Prepared:
     """Read the data, build the network, and take up the newest checkpoint of a run to resume.
@@ -104,6 +109,8 @@ def prepare(
         Go on from its newest valid checkpoint.
     init_from : Path, optional
         Model whose weights, channel mean and deviation a new run starts from.
+    device : str, default "cpu"
+        Where it is trained, "cpu" or "cuda:N"; the current one already.
     report : callable, optional
         Told about notes and warnings.
 
@@ -129,6 +136,7 @@ def prepare(
     data = TrainingData(config, dataset, network.stride)
     if checkpoint is None and init_from is not None:
         start_from(init_from, stored_arrays(network), imported, data, config, report)
+    network.to(device)
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
     optimizer = make_optimizer(config.train, trained, groups)
     features, limit = FrozenFeatures(network), parse_duration(config.train.max_time)
@@ -291,8 +299,31 @@ def restore(checkpoint: Checkpoint, run: Prepared) -> None:
     try:
         run.optimizer.load_state_dict(checkpoint.tensors)
         for name, values in run.untrained().items():
-            values[...] = checkpoint.tensors[f"{UNTRAINED}{name}"]
+            kernels.copy_into(values, checkpoint.tensors[f"{UNTRAINED}{name}"])
     except (KeyError, ValueError) as error:
         what = f"the checkpoint does not fit the network ({error})"
         raise DataError(what, where=run.folder.checkpoints) from error
     run.progress = Progress.from_dict(checkpoint.state["progress"])
+
+
+def out_of_memory(error: MemoryError, run: Prepared) -> Lstm2dError:
+    """Return the error for memory that ran out in a step, or in the validation behind it.
+
+    Parameters
+    ----------
+    error : MemoryError
+        What happened.
+    run : Prepared
+        The run.
+
+    Returns
+    -------
+    Lstm2dError
+        It names the last good checkpoint.
+    """
+    hint = "take smaller images, train.crop or train.batch, or close other programs"
+    if run.network.device != "cpu":
+        hint += " on the GPU, or use --device cpu"
+    good = newest_file(run.folder.checkpoints)
+    hint += f"; --resume goes on from the last checkpoint, {good}" if good else ""
+    return gpu.out_of_memory(error, where=f"after step {run.progress.step}", hint=hint)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lstm2d import kernels
 from lstm2d.config import RunConfig
 from lstm2d.errors import ConfigError
 from lstm2d.io.model_file import Imported, ModelFile, load_model
@@ -61,7 +62,7 @@ def start_from(
     else:
         _check_all(path, model, stored, imported, data)
     for name in fitting:
-        stored[name][...] = model.state[name]
+        kernels.copy_into(stored[name], model.state[name])
     data.mean = data.mean if config.data.mean else model.mean
     data.std = data.std if config.data.std else model.std
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lstm2d import kernels
 from lstm2d.errors import DataError
 from lstm2d.tape import backward
 from lstm2d.tensor import Tensor
@@ -61,13 +62,15 @@ def batch_gradient(
     NotFiniteError
         If a loss is not finite.
     """
-    network = features.network
+    network, device = features.network, features.network.device
+    class_weights = None if data.class_weights is None else kernels.to_device(data.class_weights, device)
     averaged = network.joint and network.reduction == "mean"  # over all images already
     share, loss, terms = 1.0 if averaged else 1 / len(numbers), 0.0, 0.0
     images = (data.example(number, epoch) for number in numbers)
     examples = (replace(image, x=features(image.x, again=data.repeats)) for image in images)
     for example in _stacked(examples) if network.joint else examples:
-        value = network.loss(Tensor(example.x), example.labels, data.class_weights, ignore_index=data.ignore)
+        labels = kernels.to_device(example.labels, device)
+        value = network.loss(Tensor(example.x), labels, class_weights, ignore_index=data.ignore)
         if not math.isfinite(float(value.data)):
             layer = first_not_finite(value, dict(network.named_parameters()))
             raise NotFiniteError(example.names, layer)
@@ -99,7 +102,7 @@ def images_text(names: Sequence[str], culprits: Sequence[str] = ()) -> str:
 
 
 def _stacked(examples: Iterable[Example]) -> Iterator[Example]:
-    """Yield all examples as one."""
+    """Yield all examples as one, features on the device and labels on the host as they are."""
     parts = list(examples)
     sizes = {part.x.shape[1:] for part in parts}
     names = tuple(name for part in parts for name in part.names)
@@ -111,5 +114,8 @@ def _stacked(examples: Iterable[Example]) -> Iterator[Example]:
             expected="one size: this network normalises over the minibatch",
             hint="set train.crop, or train.batch=1",
         )
-    x = np.concatenate([part.x for part in parts])
+    first = parts[0].x
+    x = kernels.empty((len(parts), *first.shape[1:]), first.dtype, like=first)
+    for image, part in zip(x, parts, strict=True):
+        image[...] = part.x[0]
     yield Example(x, np.concatenate([part.labels for part in parts]), names)

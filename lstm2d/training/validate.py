@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d import kernels
 from lstm2d.io.model_file import ModelFile
 from lstm2d.io.model_file import save_model as write_model
 from lstm2d.metrics.confusion import Confusion
@@ -51,8 +52,9 @@ def predicted(run: Prepared, image: NDArray[Any]) -> NDArray[np.uint8]:
     """Return the most likely class of every pixel of an image, as prediction with the saved model will."""
     height, width = image.shape[:2]
     z = run.features(run.data.prepared(image), again=True, exact=True)
-    probabilities = run.network.probabilities_from(Tensor(z))
-    labels: NDArray[np.uint8] = probabilities[0, :height, :width].argmax(axis=2).astype(np.uint8)
+    padded = run.network.probabilities_from(Tensor(z))
+    probabilities = kernels.to_host(padded[0, :height, :width])
+    labels: NDArray[np.uint8] = probabilities.argmax(axis=2).astype(np.uint8)
     return labels
 
 
@@ -76,7 +78,7 @@ def save_model(run: Prepared, metrics: dict[str, Any]) -> None:
     data, config = run.data, run.config
     run.optimizer.swap_average()
     try:
-        state = {name: values.copy() for name, values in stored_arrays(run.network).items()}
+        state = {name: kernels.to_host(values.copy()) for name, values in stored_arrays(run.network).items()}
     finally:
         run.optimizer.swap_average()
     class_weights = {}

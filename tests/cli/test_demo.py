@@ -142,7 +142,7 @@ def test_a_folder_of_something_else_is_not_touched(tmp_path: Path, lstm2d: Calla
 
 
 @pytest.mark.parametrize(
-    "options", [("--seconds", "0"), ("--scenes", "3"), ("--seed", "-1"), ("--device", "cuda")]
+    "options", [("--seconds", "0"), ("--scenes", "3"), ("--seed", "-1"), ("--device", "tpu")]
 )
 def test_wrong_options(tmp_path: Path, lstm2d: Callable[..., Any], options: tuple[str, str]) -> None:
     ran = lstm2d("demo", "-o", tmp_path / "out", *options)

@@ -139,9 +139,8 @@ def test_errors_and_their_codes(data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("device", "said"),
     [
-        ("cuda", "no GPU kernels"),
-        ("cuda:1", "no GPU kernels"),
         ("tpu", "unknown device"),
+        ("cuda:", "unknown device"),
         ("cuda:x", "unknown device"),
     ],
 )

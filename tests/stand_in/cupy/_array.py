@@ -141,8 +141,7 @@ class ndarray(NDArrayOperatorsMixin):
         if out:
             if not all(isinstance(o, ndarray) for o in out):
                 raise TypeError("out must lie on the device")
-            kwargs["out"] = unwrap(tuple(out))
-            getattr(ufunc, method)(*unwrap(inputs), **unwrap(kwargs))
+            getattr(ufunc, method)(*unwrap(inputs), out=unwrap(tuple(out)), **unwrap(kwargs))
             return out[0] if len(out) == 1 else out
         return wrap(getattr(ufunc, method)(*unwrap(inputs), **unwrap(kwargs)))
 
