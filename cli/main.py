@@ -15,6 +15,7 @@ COMMANDS = {
     "models": ("lstm2d.cli.models:models", "List the models that come with the package."),
     "inspect": ("lstm2d.cli.inspect:inspect", "Show what a model file holds."),
     "weights": ("lstm2d.cli.weights:weights", "Bring weights of published networks along."),
+    "doctor": ("lstm2d.cli.doctor:doctor", "Show what this installation computes with, and test it."),
     "data": ("lstm2d.cli.data:data", "Make and examine folders of images and masks."),
 }
 

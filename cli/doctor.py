@@ -1,0 +1,188 @@
+"""`lstm2d doctor`: what an installation computes with, and whether it computes right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lstm2d.cli.models import size_text
+from lstm2d.cli.options import threads_option
+from lstm2d.cli.output import Console, output_options
+from lstm2d.cli.tables import fields, text_table
+from lstm2d.errors import Lstm2dError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lstm2d.selftest import Check
+
+PACKAGES = ("lstm2d", "numpy", "scipy", "numba", "scikit-image", "pillow", "safetensors", "pydantic")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  lstm2d doctor
+  lstm2d doctor --threads 2
+  lstm2d doctor --json --quiet
+
+Exit code 1 if the self-test finds something wrong."""
+)
+@threads_option
+@output_options
+def doctor(console: Console, *, threads: int | None) -> None:
+    """Show what this installation computes with, and test it.
+
+    Versions, CPU and the kernels chosen for it, BLAS and threads, GPU, folders
+    with what they hold. Then every operation is computed with every backend, on
+    the CPU and on each GPU, and compared with the plain computation: a few
+    seconds, the first time longer, while kernels are compiled.
+    """
+    from lstm2d import selftest
+    from lstm2d.kernels import gpu
+    from lstm2d.kernels.threads import set_num_threads
+
+    if threads is not None:
+        set_num_threads(threads)
+    values = facts()
+    console.answer(describe(values))
+    checks, seconds = selftest.timed(
+        gpu.usable(), lambda done: console.progress(f"self-test: {done} computations compared")
+    )
+    failed = [check for check in checks if check.problem]
+    console.answer("\n" + test_text(checks, seconds))
+    values["selftest"] = {
+        "passed": not failed,
+        "seconds": seconds,
+        "checks": [
+            {"name": c.name, "backend": c.backend, "error": c.error, "problem": c.problem or None}
+            for c in checks
+        ],
+    }
+    console.result(values)
+    if failed:
+        raise Lstm2dError(
+            f"{len(failed)} of {len(checks)} computations of the self-test are wrong",
+            hint="install the package again; if that does not help, report it with the output of "
+            "lstm2d doctor --json",
+        )
+
+
+def facts() -> dict[str, Any]:
+    """Return what the installation computes with.
+
+    Returns
+    -------
+    dict
+        What ``lstm2d doctor --json`` writes, without the self-test.
+    """
+    import platform
+    from importlib.metadata import version
+
+    from lstm2d.io.user_folders import cache_folder, data_folder
+    from lstm2d.io.weights import stored_weights
+    from lstm2d.kernels import gpu, machine
+    from lstm2d.kernels.threads import get_num_threads
+    from lstm2d.predict import bundled_models
+
+    weights, damaged = stored_weights()
+    return {
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpu": machine.cpu(),
+        "threads": get_num_threads(),
+        "blas": machine.blas(),
+        "kernels": machine.kernel_sets(),
+        "gpus": [gpu.describe(device) for device in gpu.usable()],
+        "no_gpu": gpu.why_no_gpu(),
+        "models": {name: path.stat().st_size for name, path in bundled_models().items()},
+        "weights": [{"name": s.name, "path": str(s.path), "bytes": s.size} for s in weights],
+        "damaged": [str(problem.where) for problem in damaged],
+        "folders": {
+            name: {"path": str(path), "bytes": folder_size(path)}
+            for name, path in (("data", data_folder()), ("cache", cache_folder()))
+        },
+    }
+
+
+def folder_size(folder: Path) -> int:
+    """Return the bytes of all files in a folder; 0 where there is none."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.lstat().st_size if path.is_file() else 0
+        except OSError:  # removed meanwhile
+            continue
+    return total
+
+
+def describe(values: dict[str, Any]) -> str:
+    """Return the facts for people.
+
+    Parameters
+    ----------
+    values : dict
+        From `facts`.
+
+    Returns
+    -------
+    str
+        80 columns at the most, where paths are not longer.
+    """
+    cpu, by_backend = values["cpu"], dict[str, list[str]]()
+    for family, backend in values["kernels"].items():
+        by_backend.setdefault(backend, []).append(family)
+    blas = [f"{b['library']} {b['version']} ({b['architecture'] or 'any CPU'})" for b in values["blas"]]
+    return fields(
+        [
+            ("versions", ", ".join(f"{name} {number}" for name, number in values["versions"].items())),
+            ("system", values["system"]),
+            ("CPU", f"{cpu['name']}, {cpu['cores']} cores, {cpu['instruction_set']}"),
+            ("threads", str(values["threads"])),
+            ("BLAS", ", ".join(dict.fromkeys(blas))),
+            *((f"{backend} kernels", ", ".join(names)) for backend, names in by_backend.items()),
+            *((g["device"], gpu_text(g)) for g in values["gpus"]),
+            *([("GPU", f"none used: {values['no_gpu']}")] if values["no_gpu"] else ()),
+            ("models", ", ".join(f"{name} ({size_text(size)})" for name, size in values["models"].items())),
+            ("weights", ", ".join(f"{w['name']} ({size_text(w['bytes'])})" for w in values["weights"])),
+            *([("damaged", ", ".join(values["damaged"]))] if values["damaged"] else ()),
+            *((name, f"{f['path']} ({size_text(f['bytes'])})") for name, f in values["folders"].items()),
+        ]
+    )
+
+
+def gpu_text(gpu: dict[str, Any]) -> str:
+    """Return what a GPU is, in words."""
+    free, total = gpu["free_bytes"] / 2**30, gpu["memory_bytes"] / 2**30
+    return (
+        f"{gpu['name']}, compute capability {gpu['compute_capability']}, {free:.1f} of {total:.1f} GiB free, "
+        f"CuPy {gpu['cupy']}, CUDA {gpu['cuda']} (driver: {gpu['driver_cuda']})"
+    )
+
+
+def test_text(checks: list[Check], seconds: float) -> str:
+    """Return how the self-test went.
+
+    Parameters
+    ----------
+    checks : list of Check
+        All comparisons.
+    seconds : float
+        That they took.
+
+    Returns
+    -------
+    str
+        A line for each backend, and one for each failure.
+    """
+    backends = list(dict.fromkeys(c.backend for c in checks))
+    rows = []
+    for backend in backends:
+        mine = [c for c in checks if c.backend == backend]
+        worst = max((c.error for c in mine if c.error is not None), default=float("nan"))
+        wrong = sum(bool(c.problem) for c in mine)
+        rows.append([backend, str(len(mine)), str(wrong), f"{worst:.0e}"])
+    table = text_table(["self-test", "computed", "wrong", "largest error"], rows)
+    failures = [f"{c.name}, {c.backend}: {c.problem}" for c in checks if c.problem]
+    return "\n".join([table, *failures, f"{seconds:.1f} s"])

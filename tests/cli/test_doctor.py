@@ -1,0 +1,124 @@
+"""`lstm2d doctor` from the outside: facts, the self-test, and what it says of a broken installation."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+
+import numpy as np
+import pytest
+
+from lstm2d import kernels, selftest
+from lstm2d.kernels import gpu, machine
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the self-test be two computations, and one of the CRF that needs no compiler."""
+    monkeypatch.setattr(selftest, "CASES", {name: selftest.CASES[name] for name in ("softmax", "maxima")})
+    monkeypatch.setattr(selftest, "_crf", lambda device: [np.ones(3)])
+
+
+@pytest.mark.slow
+def test_a_right_installation(lstm2d: Callable) -> None:
+    ran = lstm2d("doctor", "--json", "--threads", 1)
+    assert ran.code == 0
+    assert len(ran.out.splitlines()) == 1
+    values = ran.json
+    assert values["versions"]["lstm2d"] == version("lstm2d")
+    assert values["threads"] == 1
+    assert {"conv", "crf", "lstm2d", "rnn", "softmax"} <= set(values["kernels"])
+    assert values["kernels"]["lstm2d"] == "cython"
+    assert "outdoor" in values["models"]
+    assert bool(values["gpus"]) != bool(values["no_gpu"])
+    checks = values["selftest"]["checks"]
+    assert values["selftest"]["passed"]
+    assert {c["name"] for c in checks if c["backend"] == "cython"} == set(selftest.CASES)
+    assert [c["name"] for c in checks if c["backend"] == "numba"] == ["CRF lattice"]
+    assert all(c["error"] <= 1e-4 and c["problem"] is None for c in checks)
+    assert max(c["error"] for c in checks) > 0  # something else was computed than the plain result
+
+
+@pytest.mark.usefixtures("short")
+def test_for_people(lstm2d: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "find_spec", lambda name: None)
+    ran = lstm2d("doctor")
+    assert ran.code == 0
+    for text in ("python 3.", "x86", "BLAS", "cython kernels", "GPU", "CuPy is not installed", "outdoor ("):
+        assert text in ran.out
+    lines = [line for line in ran.out.splitlines() if "/" not in line]
+    assert max(map(len, lines)) <= 80
+    table = [line.split() for line in lines[lines.index(next(s for s in lines if "computed" in s)) + 1 :]]
+    assert [row[:3] for row in table[:2]] == [["cython", "2", "0"], ["numba", "1", "0"]]
+
+
+@pytest.mark.usefixtures("short")
+def test_a_kernel_that_computes_wrong(lstm2d: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = kernels.pick("pool", like=np.zeros(1, np.float32))
+    right = pool.max_pool2d_backward
+    monkeypatch.setattr(pool, "max_pool2d_backward", lambda *args: right(*args) * np.float32(1.001))
+    ran = lstm2d("doctor", "--json")
+    assert ran.code == 1
+    assert len(ran.out.splitlines()) == 1
+    wrong = [c for c in ran.json["selftest"]["checks"] if c["problem"]]
+    assert [(c["name"], c["backend"], c["problem"]) for c in wrong] == [
+        ("maxima", "cython", "it differs from the plain computation")
+    ]
+    assert wrong[0]["error"] == pytest.approx(1e-3, rel=0.01)
+    assert not ran.json["selftest"]["passed"]
+    assert "1 of 3 computations of the self-test are wrong" in ran.err
+    assert "maxima, cython: it differs" in ran.err
+
+
+@pytest.mark.usefixtures("short")
+def test_a_kernel_that_fails_and_one_that_gives_nan(
+    lstm2d: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    like = np.zeros(1, np.float32)
+
+    def fail(*args: object) -> None:
+        raise OSError("libfast.so:\ncannot open")
+
+    monkeypatch.setattr(kernels.pick("pool", like=like), "max_pool2d_forward", fail)
+    softmax = kernels.pick("softmax", like=like)
+    monkeypatch.setattr(softmax, "softmax_forward", lambda x: np.full_like(x, np.nan))
+    ran = lstm2d("doctor", "--json", "--quiet")
+    assert ran.code == 1
+    problems = {c["name"]: c["problem"] for c in ran.json["selftest"]["checks"] if c["problem"]}
+    assert problems == {
+        "maxima": "OSError: libfast.so: cannot open",
+        "softmax": "it differs from the plain computation",
+    }
+
+
+@pytest.mark.usefixtures("short")
+def test_kernels_that_were_not_compiled(lstm2d: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = kernels.available
+
+    def available(family: str) -> list[str]:
+        return right(family)[-1:] if family == "pool" else right(family)
+
+    monkeypatch.setattr(kernels, "available", available)
+    monkeypatch.setattr(machine, "available", available)
+    ran = lstm2d("doctor", "--json", "--quiet")
+    assert ran.code == 1
+    assert ran.json["kernels"]["pool"] == "numpy"
+    problems = [c["problem"] for c in ran.json["selftest"]["checks"] if c["problem"]]
+    assert problems == ["it is not compiled: install the package again"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "level"),
+    [
+        ("fma avx avx2", "x86-64"),
+        ("avx avx2 bmi1 bmi2 f16c fma abm movbe xsave", "x86-64-v3"),
+        ("avx512f avx512bw avx512cd avx512dq avx512vl", "x86-64"),
+        (
+            "avx avx2 bmi1 bmi2 f16c fma abm movbe xsave avx512f avx512bw avx512cd avx512dq avx512vl",
+            "x86-64-v4",
+        ),
+    ],
+)
+def test_the_instruction_set(monkeypatch: pytest.MonkeyPatch, flags: str, level: str) -> None:
+    monkeypatch.setattr(machine, "_cpuinfo", lambda: {"flags": flags, "model name": "A CPU"})
+    monkeypatch.setattr(machine.platform, "machine", lambda: "x86_64")
+    assert machine.cpu()["instruction_set"] == level
+    assert machine.cpu()["name"] == "A CPU"
