@@ -24,7 +24,7 @@ NETWORK = {
     "webbrowser",
 }
 RUNS_CODE = {"eval", "exec", "compile", "__import__"}
-LARGEST_FILE = 1_500_000  # bytes
+LARGEST_FILE = 3_000_000  # bytes
 
 
 def sources(checkout: Path, *suffixes: str) -> Iterator[Path]:
