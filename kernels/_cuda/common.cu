@@ -55,6 +55,18 @@ __device__ inline REAL activated(REAL x, int kind) {
     return kind == 2 ? tanh_(x) : kind == 1 && x <= 0 ? (REAL)0 : x;
 }
 
+// Return the sum of a value of each thread of a block, to its first thread, always added in the same order.
+// `part` is shared memory for one double a thread; the number of threads is a power of 2.
+__device__ inline double block_sum(double value, double *part) {
+    __syncthreads();  // what was here before has been read
+    part[threadIdx.x] = value;
+    for (int step = blockDim.x / 2; step; step /= 2) {
+        __syncthreads();
+        if ((int)threadIdx.x < step) part[threadIdx.x] += part[threadIdx.x + step];
+    }
+    return part[0];
+}
+
 // ---- The product that every step of a recurrent layer takes.
 //
 // A block advances L sequences side by side, its lanes: value k of lane l lies at states[k * PITCH + l]. It
