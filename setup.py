@@ -14,6 +14,7 @@ from setuptools import Extension, find_packages, setup
 DEBUG = os.environ.get("LSTM2D_DEBUG") == "1"
 OPENMP = ["-fopenmp"]
 FLAGS = ["-O0", "-DLSTM2D_DEBUG"] if DEBUG else ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+EXACT = {"update": ["-ffp-contract=off"]}  # it gives NumPy's bits, which fuses no multiplication and addition
 # a process that is started afresh would run this file again
 PROCESSES = os.cpu_count() if multiprocessing.get_start_method() == "fork" else 0
 # import name -> folder
@@ -46,7 +47,7 @@ def extensions() -> list[Extension]:
             [path.as_posix()],
             include_dirs=["kernels/_cython"],
             depends=sorted(header.as_posix() for header in path.parent.glob("*.h")),
-            extra_compile_args=[*FLAGS, *OPENMP],
+            extra_compile_args=[*FLAGS, *EXACT.get(path.stem, []), *OPENMP],
             extra_link_args=OPENMP,
         )
         for path in sorted(Path("kernels/_cython").glob("*.pyx"))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from lstm2d.tensor import Tensor
 from lstm2d.training.optimizer import Flat, Group, Optimizer
 
@@ -58,27 +56,23 @@ class Adadelta(Optimizer):
             parameters, weight_decay=weight_decay, clip_norm=clip_norm, average=average, groups=groups
         )
         self.rho, self.eps = rho, eps
-        self._square = np.zeros_like(self._weights)
-        self._change = np.zeros_like(self._weights)
-        self._root = np.zeros_like(self._weights)
+        self._square, self._change = self._memory_vector(), self._memory_vector()
 
-    def _update(self, gradient: Flat, learning_rate: float) -> None:
-        self._follow(self._square, gradient)
-        change = gradient
-        np.sqrt(np.add(self._square, self.eps, out=self._root), out=self._root)
-        change /= self._root
-        np.sqrt(np.add(self._change, self.eps, out=self._root), out=self._root)
-        change *= self._root
-        self._follow(self._change, change)
-        self._scale(change, learning_rate)
-        self._weights -= change
-
-    def _follow(self, mean: Flat, values: Flat) -> None:
-        """Let a running mean follow the squares of `values`."""
-        np.square(values, out=self._root)
-        self._root *= 1.0 - self.rho
-        mean *= self.rho
-        mean += self._root
+    def _update(self, learning_rate: float, clip: float, decay: float) -> None:
+        self._kernels.adadelta_step(
+            self._weights,
+            self._gradient,
+            self._square,
+            self._change,
+            self._mean,
+            self._rates,
+            learning_rate,
+            clip,
+            self.weight_decay,
+            self.rho,
+            self.eps,
+            decay,
+        )
 
     def _memory(self) -> dict[str, Flat]:
         return {"square": self._square, "change": self._change}

@@ -41,7 +41,7 @@ class Optimizer(ABC):
     ----------
     parameters : mapping of str to Tensor
         All of one dtype and on one device. Their arrays are replaced by views into one vector, so that a step
-        is a handful of operations whatever the number of parameters.
+        is one kernel whatever the number of parameters.
     weight_decay : float, default 0.0
         Added to the gradient as ``weight_decay * parameter``, after the clipping.
     clip_norm : float, default 0.0
@@ -80,18 +80,16 @@ class Optimizer(ABC):
             self._places[name] = (size, size + parameter.data.size)
             size += -(-parameter.data.size // ALIGN) * ALIGN
         first = next(iter(self.parameters.values())).data
+        self._kernels = kernels.pick("update", like=first)
         self._weights = kernels.zeros((size,), first.dtype, like=first)
         self._gradient = kernels.zeros((size,), first.dtype, like=first)
-        self._scratch = kernels.zeros(
-            (size,), np.float64, like=first
-        )  # squares of float32 gradients overflow float32
         for name, parameter in self.parameters.items():
             view = self._view(self._weights, name)
             view[...] = parameter.data
             parameter.data = view
         self._mean = self._weights.copy() if average else None
         self._frozen: list[str] = []
-        self._factors: Flat | None = None  # of the rate, one a weight; None where all are 1
+        self._rates: Flat | None = None  # factors of the learning rate, one a weight; None where all are 1
         self._set_groups(groups or {})
 
     def _set_groups(self, groups: Mapping[str, Group]) -> None:
@@ -103,13 +101,11 @@ class Optimizer(ABC):
             if group.frozen:
                 self._frozen.append(name)
                 self.parameters[name].requires_grad = False
-            elif group.rate != 1:
-                if self._factors is None:
-                    self._factors = kernels.zeros(
-                        self._weights.shape, self._weights.dtype, like=self._weights
-                    )
-                    self._factors[...] = 1
-                self._view(self._factors, name)[...] = group.rate
+            if (rate := 0.0 if group.frozen else group.rate) != 1:
+                if self._rates is None:
+                    self._rates = self._memory_vector()
+                    self._rates[...] = 1
+                self._view(self._rates, name)[...] = rate
 
     def zero_grad(self) -> None:
         """Forget the gradients of the last step."""
@@ -127,9 +123,7 @@ class Optimizer(ABC):
         for name, parameter in self.parameters.items():
             none = parameter.grad is None or name in self._frozen
             self._view(self._gradient, name)[...] = 0.0 if none else parameter.grad
-        with np.errstate(over="ignore"):  # infinity is an answer
-            np.square(self._gradient, out=self._scratch, dtype=np.float64)
-            return float(np.sqrt(self._scratch.sum()))
+        return float(self._kernels.gradient_norm(self._gradient))
 
     def step(self, learning_rate: float, norm: float, time: int) -> None:
         """Change the weights with the gradients that `gradient_norm` gathered.
@@ -143,54 +137,35 @@ class Optimizer(ABC):
         time : int
             Steps done before this one.
         """
-        gradient = self._gradient
-        if self.clip_norm and norm > self.clip_norm:
-            gradient *= self.clip_norm / norm
-        if self.weight_decay:
-            gradient += self.weight_decay * self._weights
-            for name in self._frozen:
-                self._view(gradient, name)[...] = 0
-        with np.errstate(over="ignore", invalid="ignore"):  # `is_finite` tells
-            self._update(gradient, learning_rate)
-        if self._mean is not None:
-            decay = min(self.average, (1 + time) / (10 + time))
-            np.subtract(self._weights, self._mean, out=gradient)
-            gradient *= 1.0 - decay
-            self._mean += gradient
+        clip = self.clip_norm / norm if self.clip_norm and norm > self.clip_norm else 1.0
+        self._update(learning_rate, clip, min(self.average, (1 + time) / (10 + time)))
 
     @abstractmethod
-    def _update(self, gradient: Flat, learning_rate: float) -> None:
-        """Change the weights; `gradient` may be overwritten."""
+    def _update(self, learning_rate: float, clip: float, decay: float) -> None:
+        """Change the weights and their mean by the gradient times `clip`; `decay` is that of the mean."""
 
     @abstractmethod
     def _memory(self) -> dict[str, Flat]:
         """Return the vectors that the next step depends on beside the weights, by name."""
 
-    def _scale(self, change: Flat, learning_rate: float) -> None:
-        """Multiply each change of a weight by its rate."""
-        change *= learning_rate
-        if self._factors is not None:
-            change *= self._factors
-
     def not_finite(self) -> list[str]:
         """Return the names of the parameters whose gradient is not finite."""
-        gradient = kernels.to_host(self._gradient)
-        return [name for name in self.parameters if not np.isfinite(self._view(gradient, name)).all()]
+        finite = self._kernels.is_finite
+        return [name for name in self.parameters if not finite(self._view(self._gradient, name))]
 
     def is_finite(self) -> bool:
         """Tell whether the weights and all that is kept for the next step are finite.
 
         A finite gradient times a large rate can still overflow, and so can its square.
         """
-        vectors = self._vectors().values()
-        return all(bool(np.isfinite(kernels.to_host(vector)).all()) for vector in vectors)
+        return all(self._kernels.is_finite(vector) for vector in self._vectors().values())
 
     def swap_average(self) -> None:
         """Exchange the weights with their running mean, if there is one; twice is as if never."""
         if self._mean is not None:
-            self._scratch[:] = self._weights  # float64 holds both dtypes exactly
-            self._weights[:] = self._mean
-            self._mean[:] = self._scratch
+            weights = self._weights.copy()
+            self._weights[...] = self._mean
+            self._mean[...] = weights
 
     def state_dict(self) -> dict[str, Flat]:
         """Return all that the next step depends on: weights, memory and running mean, each by parameter.
@@ -232,6 +207,11 @@ class Optimizer(ABC):
                 if state[source].shape != view.shape:
                     raise ValueError(f"{source} has shape {state[source].shape}, expected {view.shape}")
                 kernels.copy_into(view, state[source])
+
+    def _memory_vector(self) -> Flat:
+        """Return zeros, one for each weight."""
+        vector: Flat = kernels.zeros(self._weights.shape, self._weights.dtype, like=self._weights)
+        return vector
 
     def _vectors(self) -> dict[str, Flat]:
         vectors = {"weight": self._weights} | self._memory()

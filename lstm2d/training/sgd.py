@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from lstm2d.tensor import Tensor
 from lstm2d.training.optimizer import Flat, Group, Optimizer
 
@@ -47,13 +45,21 @@ class SGD(Optimizer):
             parameters, weight_decay=weight_decay, clip_norm=clip_norm, average=average, groups=groups
         )
         self.momentum = momentum
-        self._velocity = np.zeros_like(self._weights)
+        self._velocity = self._memory_vector()
 
-    def _update(self, gradient: Flat, learning_rate: float) -> None:
-        self._scale(gradient, learning_rate)
-        self._velocity *= self.momentum
-        self._velocity -= gradient
-        self._weights += self._velocity
+    def _update(self, learning_rate: float, clip: float, decay: float) -> None:
+        self._kernels.sgd_step(
+            self._weights,
+            self._gradient,
+            self._velocity,
+            self._mean,
+            self._rates,
+            learning_rate,
+            clip,
+            self.weight_decay,
+            self.momentum,
+            decay,
+        )
 
     def _memory(self) -> dict[str, Flat]:
         return {"velocity": self._velocity}

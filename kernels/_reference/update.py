@@ -1,0 +1,110 @@
+"""One step of an optimizer, in place. All arrays are flat, with one value a weight, and of one data type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Flat = NDArray[np.floating[Any]]
+
+
+def gradient_norm(gradient: Flat) -> float:
+    """Return the Euclidean norm, its squares added in float64 in a fixed order.
+
+    NaN or infinity if a value is not finite: a finite value of float32 has a finite square in float64.
+    """
+    with np.errstate(over="ignore"):
+        return float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
+
+
+def is_finite(values: Flat) -> bool:
+    """Tell whether no value is NaN or infinite."""
+    return bool(np.isfinite(values).all())
+
+
+def sgd_step(
+    weights: Flat,
+    gradient: Flat,
+    velocity: Flat,
+    mean: Flat | None,
+    rates: Flat | None,
+    learning_rate: float,
+    clip: float,
+    weight_decay: float,
+    momentum: float,
+    decay: float,
+) -> None:
+    """Change the weights by g = clip * gradient + weight_decay * weights, and what is remembered of it.
+
+    velocity = momentum * velocity - learning_rate * rates * g, then weights + velocity, then
+    mean + (1 - decay) * (weights - mean). A weight of rate 0 has g = 0. Without `rates` all are 1.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        change = _descent(weights, gradient, rates, clip, weight_decay)
+        _scale(change, rates, learning_rate)
+        velocity *= momentum
+        velocity -= change
+        weights += velocity
+        _follow(mean, weights, decay)
+
+
+def adadelta_step(
+    weights: Flat,
+    gradient: Flat,
+    square: Flat,
+    change: Flat,
+    mean: Flat | None,
+    rates: Flat | None,
+    learning_rate: float,
+    clip: float,
+    weight_decay: float,
+    rho: float,
+    eps: float,
+    decay: float,
+) -> None:
+    """Change the weights by g = clip * gradient + weight_decay * weights, and what is remembered of it.
+
+    square = rho * square + (1 - rho) * g^2, c = g / sqrt(square + eps) * sqrt(change + eps), then
+    change = rho * change + (1 - rho) * c^2, then weights - learning_rate * rates * c, then
+    mean + (1 - decay) * (weights - mean). A weight of rate 0 has g = 0. Without `rates` all are 1.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        step = _descent(weights, gradient, rates, clip, weight_decay)
+        _remember(square, step, rho)
+        step /= np.sqrt(square + eps)
+        step *= np.sqrt(change + eps)
+        _remember(change, step, rho)
+        _scale(step, rates, learning_rate)
+        weights -= step
+        _follow(mean, weights, decay)
+
+
+def _descent(weights: Flat, gradient: Flat, rates: Flat | None, clip: float, weight_decay: float) -> Flat:
+    change = gradient * clip
+    if weight_decay:
+        change += weight_decay * weights
+    if rates is not None:
+        change[rates == 0] = 0
+    return change
+
+
+def _scale(change: Flat, rates: Flat | None, learning_rate: float) -> None:
+    change *= learning_rate
+    if rates is not None:
+        change *= rates
+
+
+def _remember(square: Flat, values: Flat, rho: float) -> None:
+    new = np.square(values)
+    new *= 1.0 - rho
+    square *= rho
+    square += new
+
+
+def _follow(mean: Flat | None, weights: Flat, decay: float) -> None:
+    if mean is not None:
+        way = weights - mean
+        way *= 1.0 - decay
+        mean += way
