@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-import numpy as np
-
+from lstm2d import kernels
 from lstm2d.errors import ShapeError
-from lstm2d.kernels import arena
 from lstm2d.tensor import Backward, FloatArray, Node, Tensor
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
@@ -76,7 +74,8 @@ def backward(loss: Tensor, grad_y: FloatArray | None = None) -> None:
     if grad_y is None:
         if loss.data.size != 1:
             raise ShapeError(f"backward from shape {loss.data.shape} needs grad_y")
-        grad_y = np.ones_like(loss.data)
+        grad_y = _copy(loss.data)
+        grad_y[...] = 1
     if grad_y.shape != loss.data.shape:
         raise ShapeError(f"gradient {grad_y.shape} does not fit loss {loss.data.shape}")
     if not loss.requires_grad:
@@ -91,7 +90,7 @@ def backward(loss: Tensor, grad_y: FloatArray | None = None) -> None:
         elif t.grad is not None:
             t.grad = t.grad + g
         else:  # kept: a rule may have returned what it was given, or one array for two inputs
-            t.grad = g if g.flags.c_contiguous and arena.is_sole(g) else _copy(g)
+            t.grad = g if g.flags.c_contiguous and kernels.arena.is_sole(g) else _copy(g)
 
 
 def _pass_on(node: Node, grad_y: FloatArray, pending: dict[int, FloatArray]) -> None:
@@ -106,8 +105,8 @@ def _pass_on(node: Node, grad_y: FloatArray, pending: dict[int, FloatArray]) -> 
 
 
 def _copy(g: FloatArray) -> FloatArray:
-    """Return a copy in memory of the arena: a fresh page costs more than what is written to it."""
-    own: FloatArray = arena.empty(g.shape, g.dtype)
+    """Return a copy; memory of the arena is not fresh, whose pages cost more than what is written to them."""
+    own: FloatArray = kernels.empty(g.shape, g.dtype, like=g)
     own[...] = g
     return own
 

@@ -147,7 +147,7 @@ class Network(Module):
         float
             Labelled pixels, or 1 where the loss is a mean.
         """
-        return 1.0 if self.reduction == "mean" else float(np.count_nonzero(labels != ignore_index))
+        return 1.0 if self.reduction == "mean" else float((labels != ignore_index).sum())
 
     def probabilities(self, x: Tensor) -> FloatArray:
         """Return class probabilities for every pixel.

@@ -230,7 +230,7 @@ def conv_pool(layer: Conv2d, x: Tensor) -> Tensor:
         The maxima.
     """
     n, rows, columns, _ = x.shape
-    y = kernels.arena.empty((n, rows // 2, columns // 2, layer.weight.shape[3]), x.dtype)
+    y = kernels.empty((n, rows // 2, columns // 2, layer.weight.shape[3]), x.dtype, like=x.data)
     for first in range(0, rows, BAND):
         last = min(first + BAND, rows)
         inner = first > 0 and last < rows

@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from lstm2d import kernels
 from lstm2d.errors import ShapeError
 from lstm2d.random import Purpose, generator
 from lstm2d.tape import record
@@ -72,15 +73,16 @@ def dropout(
     if not training or rate == 0:
         return x
     limit = round(rate * WORD)
-    kept = np.empty(x.shape, np.bool_)
-    for image, sample in zip(kept.reshape(len(kept), prod(x.shape[1:])), samples, strict=True):
+    drawn = np.empty(x.shape, np.bool_)  # on the host: every device leaves out the same values
+    for image, sample in zip(drawn.reshape(len(drawn), prod(x.shape[1:])), samples, strict=True):
         rng = generator(seed, epoch, sample, Purpose.DROPOUT, layer)
         words = rng.bit_generator.random_raw((image.size + 1) // 2).view("<u4")
         np.greater_equal(words[: image.size], limit, out=image)
+    kept = kernels.to_device(drawn, kernels.device_of(x.data))
     factor = x.data.dtype.type(1 / (1 - rate))
 
     def apply(values: FloatArray) -> FloatArray:
-        y = values * kept
+        y: FloatArray = values * kept
         y *= factor
         return y
 

@@ -157,4 +157,5 @@ def _sum_to(grad: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     """Return `grad` summed over the axes along which `shape` was repeated."""
     missing = grad.ndim - len(shape)
     repeated = [a for a in range(missing, grad.ndim) if shape[a - missing] == 1 and grad.shape[a] != 1]
-    return np.asarray(grad.sum(axis=(*range(missing), *repeated)).reshape(shape))
+    axes = (*range(missing), *repeated)
+    return grad.sum(axis=axes, keepdims=True).reshape(shape) if axes else grad

@@ -98,8 +98,10 @@ def soft_cross_entropy(
     dtype = scores.data.dtype
     n = scores.shape[0] if scores.data.ndim > 1 else 1
     rows = (n, prod(scores.shape[1:-1]), scores.shape[-1])
-    t = targets.astype(dtype, copy=False).reshape(rows)
-    w = np.ones(rows[:2], dtype) if weight is None else weight.astype(dtype, copy=False).reshape(rows[:2])
+    where = kernels.device_of(scores.data)
+    t, w = kernels.to_device(targets, where), np.ones(rows[:2]) if weight is None else weight
+    t = t.astype(dtype, copy=False).reshape(rows)
+    w = kernels.to_device(w, where).astype(dtype, copy=False).reshape(rows[:2])
     factor = 1.0
     if reduction == "mean":
         total = float(w.sum(dtype=np.float64))
@@ -166,13 +168,14 @@ def cross_entropy(
     if not np.issubdtype(labels.dtype, np.integer):
         raise TypeError(f"cross_entropy: labels are {labels.dtype}, expected integers")
     n_classes = scores.shape[-1]
-    weights = np.ones(n_classes) if class_weights is None else np.asarray(class_weights)
+    where = kernels.device_of(scores.data)
+    weights = kernels.to_device(np.ones(n_classes) if class_weights is None else class_weights, where)
     if weights.shape != (n_classes,):
         raise ShapeError(f"cross_entropy: {weights.shape} class weights for {n_classes} classes")
     dtype = scores.data.dtype
     weights = weights.astype(dtype, copy=False)
     rows = (scores.shape[0] if scores.data.ndim > 1 else 1, prod(scores.shape[1:-1]))
-    numbers = labels.reshape(rows).astype(np.intp, copy=False)
+    numbers = kernels.to_device(labels, where).reshape(rows).astype(np.intp, copy=False)
     k = kernels.pick("softmax", like=scores.data)
     total, mass, probability = k.cross_entropy_forward(
         scores.data.reshape(*rows, n_classes), numbers, weights, ignore_index, records(scores)

@@ -90,7 +90,7 @@ def lstm2d_layer(
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray | None, ...]:
         if error_clip is not None:
-            grad_y = np.clip(grad_y, -error_clip, error_clip)
+            grad_y = grad_y.clip(-error_clip, error_clip)
         grads = k.lstm2d_backward(
             grad_y,
             x.data,

@@ -85,7 +85,7 @@ def batch_norm(
     def backward(grad_y: FloatArray) -> tuple[FloatArray | None, ...]:
         g = grad_y.reshape(rows)
         grad_x = None
-        total = product = np.zeros(channels)
+        total = product = kernels.zeros((channels,), np.float64, like=g)
         if training or any(t is not None and t.requires_grad for t in (scale, shift)):
             total, product = k.channel_products(data, g, rounded)
             product = inverse * (product + total * (rounded - centre))
@@ -134,12 +134,11 @@ def l2_normalise(x: Tensor, scale: float = 1.0) -> Tensor:
     k = kernels.pick("norm", like=x.data)
     dtype = x.data.dtype
     square = k.image_products(x.data, x.data)
-    factor = np.zeros_like(square)
-    np.divide(scale, np.sqrt(square), out=factor, where=square != 0)
+    empty = square == 0
+    factor = scale / np.sqrt(square + empty) * ~empty
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
-        share = np.zeros_like(square)
-        np.divide(k.image_products(x.data, grad_y), square, out=share, where=square != 0)
+        share = k.image_products(x.data, grad_y) / (square + empty) * ~empty
         grad_x = x.data * _a_value_each_image(share.astype(dtype), x)
         np.subtract(grad_y, grad_x, out=grad_x)
         grad_x *= _a_value_each_image(factor.astype(dtype), x)

@@ -45,12 +45,13 @@ def concatenate(tensors: Sequence[Tensor]) -> Tensor:
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray | None, ...]:
         return tuple(
-            np.ascontiguousarray(grad_y[..., end - t.shape[-1] : end]) if t.requires_grad else None
+            kernels.ascontiguousarray(grad_y[..., end - t.shape[-1] : end]) if t.requires_grad else None
             for t, end in zip(tensors, ends, strict=True)
         )
 
-    y = kernels.arena.empty((*shapes[0][:-1], ends[-1]), tensors[0].dtype)
-    np.concatenate([t.data for t in tensors], axis=-1, out=y)
+    y = kernels.empty((*shapes[0][:-1], ends[-1]), tensors[0].dtype, like=tensors[0].data)
+    for t, end in zip(tensors, ends, strict=True):
+        y[..., end - t.shape[-1] : end] = t.data
     return record("concatenate", tuple(tensors), y, backward)
 
 
@@ -86,11 +87,11 @@ def crop(x: Tensor, *, top: int, left: int, height: int, width: int) -> Tensor:
     inside = (slice(None), slice(top, top + height), slice(left, left + width))
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
-        grad_x = np.zeros(x.shape, grad_y.dtype)
+        grad_x: FloatArray = kernels.zeros(x.shape, grad_y.dtype, like=grad_y)
         grad_x[inside] = grad_y
         return (grad_x,)
 
-    return record("crop", (x,), np.ascontiguousarray(x.data[inside]), backward)
+    return record("crop", (x,), kernels.ascontiguousarray(x.data[inside]), backward)
 
 
 def pad2d(
@@ -129,11 +130,12 @@ def pad2d(
     height, width = x.shape[1:3]
     inside = (slice(None), slice(top, top + height), slice(left, left + width))
     if mode == "zero":
-        y = np.zeros((x.shape[0], top + height + bottom, left + width + right, x.shape[3]), x.data.dtype)
+        shape = (x.shape[0], top + height + bottom, left + width + right, x.shape[3])
+        y = kernels.zeros(shape, x.dtype, like=x.data)
         y[inside] = x.data
 
         def unpad(grad_y: FloatArray) -> tuple[FloatArray]:
-            return (np.ascontiguousarray(grad_y[inside]),)
+            return (kernels.ascontiguousarray(grad_y[inside]),)
 
         return record("pad2d", (x,), y, unpad)
     if (height == 0 and top + bottom) or (width == 0 and left + right):
@@ -142,9 +144,12 @@ def pad2d(
 
     def unfold(grad_y: FloatArray) -> tuple[FloatArray]:
         g = _fold(grad_y.swapaxes(1, 2), columns, left, width).swapaxes(1, 2)
-        return (np.ascontiguousarray(_fold(g, rows, top, height)),)
+        return (kernels.ascontiguousarray(_fold(g, rows, top, height)),)
 
-    return record("pad2d", (x,), x.data[:, rows[:, None], columns], unfold)
+    y = x.data
+    for axis, index in ((1, rows), (2, columns)):
+        y = y.take(kernels.to_device(index, kernels.device_of(y)), axis=axis)
+    return record("pad2d", (x,), y, unfold)
 
 
 def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -101,7 +101,9 @@ def window_targets(
     if not np.issubdtype(labels.dtype, np.integer):
         raise TypeError(f"window_targets: labels are {labels.dtype}, expected integers")
     _check_multiple("window_targets", labels.shape[1:], window)
-    weights = None if class_weights is None else np.asarray(class_weights, np.float32)
+    weights = None
+    if class_weights is not None:
+        weights = kernels.to_device(class_weights, kernels.device_of(labels)).astype(np.float32, copy=False)
     if weights is not None and weights.shape != (n_classes,):
         raise ShapeError(f"window_targets: {weights.shape} class weights for {n_classes} classes")
     k = kernels.pick("windows", like=labels)
