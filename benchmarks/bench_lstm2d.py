@@ -55,7 +55,7 @@ class Pair(NamedTuple):
 
     def grad(self) -> FloatArray:
         """Return the twin's gradient in our layout."""
-        values: FloatArray = self.twin.grad.numpy()
+        values: FloatArray = self.twin.grad.cpu().numpy()
         if self.twin.ndim == 2:
             values = values.T
         elif self.twin.ndim == 5:

@@ -95,13 +95,13 @@ def peer_programs(case: Case, peer: ModuleType, order: str) -> dict[str, Program
     torch, twin = sys.modules["torch"], make_twin(case, peer, order)
     network = case.network
     twin.load({name: p.data for name, p in network.named_parameters()} | dict(network.named_buffers()))
-    image, kept = (torch.from_numpy(t.data[0]) for t in (case.image, case.kept))
-    labels, names = torch.from_numpy(case.labels[0]), list(case.trained)
+    image, kept = (torch.from_numpy(t.data) for t in (case.image, case.kept))
+    labels, names = torch.from_numpy(case.labels), list(case.trained)
 
     def forward() -> Arrays:
         twin.eval()
         with torch.no_grad():
-            return [twin(twin.frozen(image)).numpy()[None]]
+            return [twin(twin.frozen(image)).numpy()]
 
     def train() -> Arrays:
         twin.train()

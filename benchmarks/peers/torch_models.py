@@ -1,10 +1,10 @@
 """ReSeg, N-ReNet and H-ReNet in plain PyTorch (autograd, no compiler), as fast as we could: the peers.
 
-One image at a time, as in the library. What makes them quick:
+Images and features are ``(N, H, W, C)``, as in the library. What makes them quick:
 
-- a feature map is one array whatever reads it: a convolution sees it as channels last, ``(1, C, H, W)``, a
-  sweep as ``(H, W, C)``, steps first along columns, sequences first along rows. Only `order` =
-  "channels_first" copies between the two;
+- a feature map of one image is one array whatever reads it: a convolution sees it as channels last,
+  ``(1, C, H, W)``, a sweep as ``(H, W, C)``, steps first along columns, sequences first along rows. Only
+  `order` = "channels_first" copies between the two, and a sweep along the columns of several images;
 - a sweep is one bidirectional nn.GRU, nn.LSTM or nn.RNN: the input product of all steps is one;
 - ReLUs overwrite their input.
 
@@ -53,7 +53,7 @@ class Filters:
 
     def gradient(self, key: str) -> Array:
         """Return a parameter's gradient in the library's order of axes."""
-        values = getattr(self, key).grad.numpy()
+        values = getattr(self, key).grad.cpu().numpy()
         return values.transpose(np.argsort(self.axes)) if key == "weight" else values
 
 
@@ -87,12 +87,12 @@ class Norm(nn.BatchNorm2d):
 
 
 class Sweep(nn.Module):
-    """Both directions along one axis of ``(H, W, C)``; 0 along columns, 1 along rows."""
+    """Both directions along one axis of ``(N, H, W, C)``; 0 along columns, 1 along rows."""
 
     def __init__(self, channels: int, units: int, axis: int, unit: str) -> None:
         super().__init__()
         layer, self.gates, options = RECURRENT[unit]
-        self.unit, self.units = unit, units
+        self.unit, self.units, self.axis = unit, units, axis
         self.rnn = layer(channels, units, bidirectional=True, batch_first=axis == 1, **options)
         for suffix in ("", "_reverse"):  # the library has one bias
             bias = getattr(self.rnn, f"bias_hh_l0{suffix}")
@@ -100,9 +100,13 @@ class Sweep(nn.Module):
             bias.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the hidden states, ``(H, W, 2 * units)``."""
-        y: Tensor = self.rnn(x)[0]
-        return y
+        """Return the hidden states, ``(N, H, W, 2 * units)``."""
+        n, height, width, channels = x.shape
+        if self.axis == 1:
+            y: Tensor = self.rnn(x.reshape(n * height, width, channels))[0]
+            return y.view(n, height, width, -1)
+        y = self.rnn(x.transpose(0, 1).reshape(height, n * width, channels))[0]
+        return y.view(height, n, width, -1).transpose(0, 1)
 
     def load(self, key: str, values: Array) -> None:
         """Set a parameter to the library's values."""
@@ -111,7 +115,7 @@ class Sweep(nn.Module):
 
     def gradient(self, key: str) -> Array:
         """Return a parameter's gradient in the library's order of axes."""
-        return np.stack([self._turned(self._part(key, d).grad.numpy().T) for d in range(2)])
+        return np.stack([self._turned(self._part(key, d).grad.cpu().numpy().T) for d in range(2)])
 
     def _part(self, key: str, direction: int) -> Tensor:
         name = {"weight": "weight_ih_l0", "recurrent": "weight_hh_l0", "bias": "bias_ih_l0"}[key]
@@ -135,11 +139,11 @@ class ReNet(nn.Module):
         self.horizontal = Sweep(2 * units, units, 1, unit)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return ``(H / patch, W / patch, 2 * units)``."""
-        p, (height, width, channels) = self.patch, x.shape
+        """Return ``(N, H / patch, W / patch, 2 * units)``."""
+        p, (n, height, width, channels) = self.patch, x.shape
         if p > 1:
-            x = x.view(height // p, p, width // p, p, channels).transpose(1, 2)
-            x = x.reshape(height // p, width // p, p * p * channels)
+            x = x.reshape(n, height // p, p, width // p, p, channels).transpose(2, 3)
+            x = x.reshape(n, height // p, width // p, p * p * channels)
         y: Tensor = self.horizontal(self.vertical(x))
         return y
 
@@ -167,13 +171,13 @@ class Network(nn.Module):
         return layer, key
 
     def frozen(self, image: Tensor) -> Tensor:
-        """Return what ``scores`` reads, from an image ``(H, W, 3)``."""
+        """Return what ``forward`` reads, from images ``(N, H, W, 3)``."""
         return image
 
     def loss(self, z: Tensor, labels: Tensor, reduction: str) -> Tensor:
-        """Return the cross-entropy of an image's pixels; `labels` (H, W)."""
+        """Return the cross-entropy of the images' pixels; `labels` (N, H, W)."""
         scores = self(z)
-        return F.cross_entropy(scores.view(-1, scores.shape[2]), labels.view(-1), reduction=reduction)
+        return F.cross_entropy(scores.view(-1, scores.shape[3]), labels.view(-1), reduction=reduction)
 
 
 class VGG(nn.Module):
@@ -188,7 +192,7 @@ class VGG(nn.Module):
             inputs = outputs
 
     def forward(self, x: Tensor, steps: Sequence[str]) -> Tensor:
-        """Return what some steps, "conv1_1" to "pool5", make of ``(1, C, H, W)``."""
+        """Return what some steps, "conv1_1" to "pool5", make of ``(N, C, H, W)``."""
         for name in steps:
             if name.startswith("conv"):
                 x = torch.relu_(getattr(self, name)(x))
@@ -221,19 +225,19 @@ class TorchReSeg(Network):
         self.to(memory_format=self.format)
 
     def frozen(self, image: Tensor) -> Tensor:
-        """Return VGG-16's features, ``(H / 4, W / 4, 256)``."""
+        """Return VGG-16's features, ``(N, H / 4, W / 4, 256)``."""
         with torch.no_grad():
-            x = self.backbone(image.permute(2, 0, 1)[None].contiguous(memory_format=self.format), self.steps)
-        return x[0].permute(1, 2, 0).contiguous()
+            x = self.backbone(image.permute(0, 3, 1, 2).contiguous(memory_format=self.format), self.steps)
+        return x.permute(0, 2, 3, 1).contiguous()
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return scores ``(H, W, classes)``."""
+        """Return scores ``(N, H, W, classes)``."""
         for layer in self.renet:
             z = layer(z)
-        x = z.permute(2, 0, 1)[None].contiguous(memory_format=self.format)
+        x = z.permute(0, 3, 1, 2).contiguous(memory_format=self.format)
         for enlarge in self.upsample:
             x = torch.relu_(enlarge(x))
-        y: Tensor = self.classify(x[0].permute(1, 2, 0).contiguous())
+        y: Tensor = self.classify(x.permute(0, 2, 3, 1).contiguous())
         return y
 
 
@@ -256,16 +260,16 @@ class TorchNReNet(Network):
         self.classify = Dense(inputs, classes)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return scores ``(H, W, classes)``."""
-        size = z.shape[:2]
+        """Return scores ``(N, H, W, classes)``."""
+        size = z.shape[1:3]
         for k, layer in enumerate(self.renet):
             z = layer(z)
             if k < len(self.convs):
                 z = torch.tanh(self.convs[k](z))
-        x = self.classify(z).permute(2, 0, 1)[None].contiguous(memory_format=self.format)
+        x = self.classify(z).permute(0, 3, 1, 2).contiguous(memory_format=self.format)
         if x.shape[2:] != size:
             x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
-        return x[0].permute(1, 2, 0).contiguous()
+        return x.permute(0, 2, 3, 1).contiguous()
 
 
 class TorchHReNet(Network):
@@ -292,15 +296,15 @@ class TorchHReNet(Network):
         self.to(memory_format=self.format)
 
     def frozen(self, image: Tensor) -> Tensor:
-        """Return what conv1 and conv2 make of an image, ``(H / 4, W / 4, 128)``."""
+        """Return what conv1 and conv2 make of images, ``(N, H / 4, W / 4, 128)``."""
         with torch.no_grad():
-            x = self.backbone(image.permute(2, 0, 1)[None].contiguous(memory_format=self.format), self.steps)
-        return x[0].permute(1, 2, 0).contiguous()
+            x = self.backbone(image.permute(0, 3, 1, 2).contiguous(memory_format=self.format), self.steps)
+        return x.permute(0, 2, 3, 1).contiguous()
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return scores ``(H, W, classes)``."""
-        size = [4 * side for side in z.shape[:2]]
-        x, found = z.permute(2, 0, 1)[None].contiguous(memory_format=self.format), {}
+        """Return scores ``(N, H, W, classes)``."""
+        size = [4 * side for side in z.shape[1:3]]
+        x, found = z.permute(0, 3, 1, 2).contiguous(memory_format=self.format), {}
         for name in self.trained:
             x = found[name] = self.backbone(x, (name,))
         for name in ("conv6", "conv7"):
@@ -308,9 +312,9 @@ class TorchHReNet(Network):
         parts = [found[name] for name in self.sources]
         if self.norms is not None:
             parts = [norm(part) for norm, part in zip(self.norms, parts, strict=True)]
-        z = torch.cat([part[0].permute(1, 2, 0) for part in parts], 2).contiguous()
+        z = torch.cat([part.permute(0, 2, 3, 1) for part in parts], 3).contiguous()
         for layer in self.renet:
             z = layer(z)
-        x = self.conv8(z).permute(2, 0, 1)[None].contiguous(memory_format=self.format)
+        x = self.conv8(z).permute(0, 3, 1, 2).contiguous(memory_format=self.format)
         x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
-        return x[0].permute(1, 2, 0).contiguous()
+        return x.permute(0, 2, 3, 1).contiguous()

@@ -28,7 +28,7 @@ def bench(checkout: Path) -> Iterator[ModuleType]:
         sys.path.remove(folder)
 
 
-@pytest.mark.parametrize("order", ["channels_first", "channels_last"])
+@pytest.mark.parametrize(("order", "images"), [("channels_first", 2), ("channels_last", 1)])
 @pytest.mark.parametrize(
     "config",
     [
@@ -43,22 +43,22 @@ def bench(checkout: Path) -> Iterator[ModuleType]:
     ids=lambda config: f"{config['kind']}-{config['unit']}",
 )
 def test_networks_are_equal(
-    bench: ModuleType, config: dict[str, Any], order: str, rng: np.random.Generator
+    bench: ModuleType, config: dict[str, Any], order: str, images: int, rng: np.random.Generator
 ) -> None:
     network = build(config, CLASSES, rng, dtype=np.float64)
-    image = Tensor(rng.standard_normal((1, 24, 48, 3)))
-    labels = rng.integers(0, CLASSES, (1, 24, 48))
+    image = Tensor(rng.standard_normal((images, 24, 48, 3)))
+    labels = rng.integers(0, CLASSES, (images, 24, 48))
     case = bench.Case("any", network, image, labels, network.frozen(image))
     peer = bench.load_peer()
     twin = bench.make_twin(case, peer, order).double()
     twin.load({name: p.data for name, p in network.named_parameters()} | dict(network.named_buffers()))
-    kept = torch.from_numpy(case.kept.data[0])
-    np.testing.assert_allclose(twin.frozen(torch.from_numpy(image.data[0])), kept, rtol=1e-9, atol=1e-10)
+    kept = torch.from_numpy(case.kept.data)
+    np.testing.assert_allclose(twin.frozen(torch.from_numpy(image.data)), kept, rtol=1e-9, atol=1e-10)
     twin.eval()
     with torch.no_grad():
-        np.testing.assert_allclose(twin(kept), network.scores(case.kept).data[0], rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(twin(kept), network.scores(case.kept).data, rtol=1e-9, atol=1e-10)
     twin.train()
-    loss = twin.loss(kept, torch.from_numpy(labels[0]), network.reduction)
+    loss = twin.loss(kept, torch.from_numpy(labels), network.reduction)
     loss.backward()
     ours = network.loss(case.kept, labels)
     backward(ours)
