@@ -24,6 +24,7 @@ from scipy.linalg.blas import sgemm
 from timing import Task, heading, interleaved, machine
 
 import lstm2d
+from lstm2d import kernels
 from lstm2d.models import LSTM2DConfig, LSTM2DNetwork
 from lstm2d.nn import LSTM2D, Module
 from lstm2d.ops import soft_cross_entropy
@@ -50,7 +51,8 @@ class Pair(NamedTuple):
     def give(self) -> None:
         """Copy our values to the twin."""
         axes = {2: (1, 0), 5: (1, 0, 2)}.get(self.twin.ndim)
-        values = self.ours.data if axes is None else self.ours.data.transpose(axes)
+        values = kernels.to_host(self.ours.data)
+        values = values if axes is None else values.transpose(axes)
         self.twin.data.copy_(_torch().from_numpy(values.copy()).reshape(self.twin.shape))
 
     def grad(self) -> FloatArray:

@@ -1,0 +1,71 @@
+"""The comparison on a GPU: its two sides are equal, it runs, and without a GPU it says so in one line."""
+
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+STAND_IN = Path(__file__).resolve().parents[1] / "stand_in"
+
+
+@pytest.fixture(scope="module")
+def bench(checkout: Path) -> Iterator[ModuleType]:
+    folder = str(checkout / "benchmarks")
+    sys.path.insert(0, folder)
+    try:
+        yield importlib.import_module("bench_gpu")
+    finally:
+        sys.path.remove(folder)
+
+
+def run(checkout: Path, *args: str, stand_in: bool) -> subprocess.CompletedProcess[str]:
+    """Run the benchmark where no GPU can be found but the stand-in."""
+    env = os.environ | {"LSTM2D_STAND_IN_DEVICES": "1" if stand_in else "0", "CUDA_VISIBLE_DEVICES": ""}
+    if stand_in:
+        env["PYTHONPATH"] = os.pathsep.join([str(STAND_IN), env.get("PYTHONPATH", "")])
+    command = [sys.executable, str(checkout / "benchmarks" / "bench_gpu.py"), *args]
+    return subprocess.run(command, env=env, capture_output=True, text=True)
+
+
+def test_without_a_gpu(checkout: Path) -> None:
+    done = run(checkout, stand_in=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("nothing to measure: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_every_case_can_be_made(bench: ModuleType) -> None:
+    for name in bench.CASES:
+        case = bench.make(name, 1, bench.TINY, "cpu")
+        forward = bench.our_programs(case)["forward"][0]()
+        assert all(np.isfinite(array).all() for array in forward), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lstm2d-5x5", "lstm2d-3x3", "n-renet-ref", "reseg-paper"])
+def test_both_sides_are_equal(bench: ModuleType, name: str) -> None:
+    torch = pytest.importorskip("torch", exc_type=ImportError)
+    torch.set_num_threads(1)
+    case = bench.make(name, 2, bench.TINY, "cpu")
+    ours = bench.our_programs(case)
+    before = case.network.state_dict()
+    for direction, (arrays, timed) in bench.peer_programs(case, "channels_last").items():
+        timed()
+        ours[direction][1]()
+        bench.check(f"{name}, {direction}", ours[direction][0], arrays)
+    for key, values in case.network.state_dict().items():
+        np.testing.assert_array_equal(values, before[key])
+
+
+def test_sides_that_differ_are_seen(bench: ModuleType) -> None:
+    bench.check("same", lambda: [np.ones(3)], lambda: [np.ones(3)])
+    with pytest.raises(SystemExit, match=r"array 0 and PyTorch's differ by 5\.0e-02"):
+        bench.check("other", lambda: [np.ones(3)], lambda: [np.array([1, 1, 0.95])])
