@@ -5,20 +5,32 @@
 
 import multiprocessing
 import os
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from Cython.Build import cythonize
 from setuptools import Extension, find_packages, setup
 
 DEBUG = os.environ.get("LSTM2D_DEBUG") == "1"
 OPENMP = ["-fopenmp"]
-FLAGS = ["-O0", "-DLSTM2D_DEBUG"] if DEBUG else ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+# -g0: Python's own flags ask for debugging information, which takes a quarter of the time to compile
+FLAGS = ["-O0", "-DLSTM2D_DEBUG"] if DEBUG else ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
 EXACT = {"update": ["-ffp-contract=off"]}  # it gives NumPy's bits, which fuses no multiplication and addition
 # a process that is started afresh would run this file again
 PROCESSES = os.cpu_count() if multiprocessing.get_start_method() == "fork" else 0
 # import name -> folder
 FOLDERS = {"lstm2d": "lstm2d", "lstm2d.kernels": "kernels", "lstm2d.cli": "cli"}
+CYTHON = Path("kernels/_cython")
+# what Cython writes for typed arrays, half of a module's code: compiled once, in a module of its own
+SHARED = "lstm2d.kernels._cython.memoryviews"
+# of .pyx, .pxd and .h files
+USES = re.compile(
+    r'^\s*#\s*include\s+"([^"]+)"'
+    r'|^\s*cdef\s+extern\s+from\s+"([^"]+)"'
+    r"|^\s*from\s+lstm2d\.kernels\._cython\.(\w+)\s+cimport\b",
+    re.MULTILINE,
+)
 
 
 def packages() -> list[str]:
@@ -39,49 +51,79 @@ def cimport_path() -> str:
     return root.as_posix()
 
 
+def used_by(path: Path) -> Iterator[Path]:
+    """Yield the files of the same folder that a .pyx, .pxd or .h file names."""
+    for include, extern, cimported in USES.findall(path.read_text(encoding="utf-8")):
+        used = path.with_name(include or extern or f"{cimported}.pxd")
+        if used.is_file():  # one of the system is not ours to watch
+            yield used
+
+
+def dependencies(path: Path) -> list[Path]:
+    """Return the files of the same folder that a .pyx file needs, directly or through others, sorted."""
+    found: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        new = set(used_by(waiting.pop())) - found
+        found |= new
+        waiting += new
+    return sorted(found)
+
+
 def extensions() -> list[Extension]:
-    """Return one extension module for each .pyx file of kernels/_cython."""
+    """Return one extension module for each .pyx file of kernels/_cython, and the one that they share."""
+    sources = {f"lstm2d.kernels._cython.{path.stem}": path for path in sorted(CYTHON.glob("*.pyx"))}
+    shared = CYTHON / f"{SHARED.rpartition('.')[2]}.c"  # Cython writes it, below build/
     return [
         Extension(
-            f"lstm2d.kernels._cython.{path.stem}",
+            name,
             [path.as_posix()],
-            include_dirs=["kernels/_cython"],
-            depends=sorted(header.as_posix() for header in path.parent.glob("*.h")),
+            include_dirs=[CYTHON.as_posix()],
+            depends=[used.as_posix() for used in dependencies(path)],
             extra_compile_args=[*FLAGS, *EXACT.get(path.stem, []), *OPENMP],
             extra_link_args=OPENMP,
         )
-        for path in sorted(Path("kernels/_cython").glob("*.pyx"))
-    ]
+        for name, path in sources.items()
+    ] + [Extension(SHARED, [shared.as_posix()], extra_compile_args=FLAGS)]
 
 
-setup(
-    packages=packages(),
-    package_dir=FOLDERS,
-    package_data={
-        "lstm2d": [
-            "py.typed",
-            "presets/*.toml",
-            "data/conventions/*.toml",
-            "zoo/*.safetensors",
-            "report/templates/*",
-        ],
-        "lstm2d.kernels._cython": ["*.pyx", "*.pxd", "*.pyi", "*.h"],
-        "lstm2d.kernels._cuda": ["*.cu"],
-    },
-    options={"build_ext": {"parallel": os.cpu_count()}},
-    ext_modules=cythonize(
-        extensions(),
-        include_path=[cimport_path()],
-        build_dir="build/cython",
-        force=DEBUG,
-        nthreads=PROCESSES,
-        compiler_directives={
-            "language_level": "3",
-            "boundscheck": DEBUG,
-            "wraparound": False,
-            "initializedcheck": DEBUG,
-            "cdivision": not DEBUG,
-            "embedsignature": True,
+def main() -> None:
+    """Build."""
+    from Cython.Build import cythonize  # not needed to read this file
+
+    setup(
+        packages=packages(),
+        package_dir=FOLDERS,
+        package_data={
+            "lstm2d": [
+                "py.typed",
+                "presets/*.toml",
+                "data/conventions/*.toml",
+                "zoo/*.safetensors",
+                "report/templates/*",
+            ],
+            "lstm2d.kernels._cython": ["*.pyx", "*.pxd", "*.pyi", "*.h"],
+            "lstm2d.kernels._cuda": ["*.cu"],
         },
-    ),
-)
+        options={"build_ext": {"parallel": os.cpu_count()}},
+        ext_modules=cythonize(
+            extensions(),
+            include_path=[cimport_path()],
+            build_dir="build/cython",
+            force=DEBUG,
+            nthreads=PROCESSES,
+            shared_utility_qualified_name=SHARED,
+            compiler_directives={
+                "language_level": "3",
+                "boundscheck": DEBUG,
+                "wraparound": False,
+                "initializedcheck": DEBUG,
+                "cdivision": not DEBUG,
+                "embedsignature": True,
+            },
+        ),
+    )
+
+
+if __name__ == "__main__":  # also where pip builds
+    main()
