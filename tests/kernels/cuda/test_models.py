@@ -1,0 +1,66 @@
+"""Networks on a GPU, or the stand-in: loss, gradients, probabilities as on the host."""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lstm2d import Tensor, backward, kernels
+from lstm2d.models import Network, build
+
+CLASSES, IGNORE = 3, 255
+VGG = {"kind": "h-renet", "width": 1 / 64}
+SECTIONS: dict[str, dict[str, Any]] = {
+    "n-renet": {"kind": "n-renet", "units": [3, 2], "patches": [2, 1], "features": [4]},
+    "n-renet, irnn": {"kind": "n-renet", "units": [3], "patches": [2], "unit": "irnn", "loss": "sum"},
+    "reseg": {
+        "kind": "reseg",
+        "features": "image",
+        "units": [3, 2],
+        "patches": [2, 1],
+        "upsample_channels": 4,
+    },
+    "reseg behind vgg": {
+        "kind": "reseg",
+        "features": "conv2_1",
+        "weights": "",
+        "units": [2],
+        "patches": [1],
+        "upsampling": "bilinear",
+    },
+    "fcn-largefov": {**VGG, "units": [], "patches": []},
+    "h-renet, batch": {**VGG, "units": [2], "sources": ["conv7", "pool4"], "normalisation": "batch"},
+    "h-renet, l2": {**VGG, "units": [2], "sources": ["pool5"], "normalisation": "l2", "l2_scale": 10.0},
+}
+
+
+def run(network: Network, bring: Any) -> dict[str, np.ndarray]:
+    """Return on the host what a network makes of two images, and what training asks of it."""
+    rng = np.random.default_rng(3)
+    shape = (2, network.stride, 2 * network.stride)
+    x = Tensor(bring(rng.standard_normal((*shape, 3))))
+    labels = rng.integers(0, CLASSES, shape).astype(np.uint8)
+    labels[0, 0, 0] = IGNORE
+    found = {"probabilities": network.probabilities(x)}
+    loss = network.loss(network.frozen(x), bring(labels), bring(np.array([1.0, 2.0, 0.5])))
+    backward(loss)
+    found |= {"loss": loss.data, "terms": np.array(network.terms(bring(labels)))}
+    found |= {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+    found |= {f"buffer {name}": values for name, values in network.named_buffers()}
+    found |= {f"map {name}": values for name, values in network.feature_maps(x).items()}
+    return {name: kernels.to_host(values) for name, values in found.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SECTIONS)
+def test_same_as_on_the_host(cp: ModuleType, name: str) -> None:
+    def network() -> Network:
+        return build(SECTIONS[name], CLASSES, np.random.default_rng(0), dtype=np.float64)
+
+    host = run(network(), np.asarray)
+    found = run(network().to("cuda:0"), cp.asarray)
+    assert list(found) == list(host)
+    for key, expected in host.items():
+        scale = np.abs(expected).max(initial=1e-30)
+        np.testing.assert_allclose(found[key] / scale, expected / scale, atol=1e-9, err_msg=key)
