@@ -16,8 +16,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Parameters
     ----------
     x : Tensor of shape (N, ..., C_in)
-        The first axis counts images: each is multiplied by itself, so that no bit of its result depends on
-        the others. A single axis is one position.
+        The first axis counts images: on a CPU each is multiplied by itself, so that no bit of its result
+        depends on the others. A single axis is one position.
     weight : Tensor of shape (C_in, C_out)
         The matrix.
     bias : Tensor of shape (C_out,), optional
