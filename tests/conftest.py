@@ -1,9 +1,13 @@
 """Shared fixtures."""
 
+import importlib
+import importlib.util
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -80,3 +84,38 @@ def brightness_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     save_model(path, model)
     return path
+
+
+STAND_IN = Path(__file__).resolve().parent / "stand_in"
+
+
+def real_gpu() -> bool:
+    """Tell whether CuPy is installed and has a device."""
+    if importlib.util.find_spec("cupy") is None:
+        return False
+    cupy = importlib.import_module("cupy")
+    try:
+        return cupy.cuda.runtime.getDeviceCount() > 0 and not hasattr(cupy, "_pool")
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def cupy_module() -> ModuleType:
+    """Return CuPy, or the stand-in where it has no device."""
+    if real_gpu():
+        return importlib.import_module("cupy")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "cupy"]:
+        del sys.modules[name]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(STAND_IN)
+        module = importlib.import_module("cupy")
+    return module
+
+
+@pytest.fixture
+def device(cupy_module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the name of a device: of a GPU where there is one, else of the stand-in that runs on the CPU."""
+    if hasattr(cupy_module, "_pool"):
+        monkeypatch.setenv("LSTM2D_STAND_IN_DEVICES", "1")
+    return "cuda:0"

@@ -1,7 +1,5 @@
 """What the library does with arrays on a device, outside of the kernels: modules, optimizers."""
 
-from types import ModuleType
-
 import numpy as np
 import pytest
 
@@ -20,14 +18,6 @@ class Tree(Module):
         self.norms = (BatchNorm(4), "a name")
         self.scale = Tensor(np.array([3.0], np.float32))
         self.size = 3
-
-
-@pytest.fixture
-def device(cupy_module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the name of a device."""
-    if hasattr(cupy_module, "_pool"):
-        monkeypatch.setenv("LSTM2D_STAND_IN_DEVICES", "1")
-    return "cuda:0"
 
 
 def test_a_module_moves_and_comes_back(device: str, rng: np.random.Generator) -> None:

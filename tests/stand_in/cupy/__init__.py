@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as _numpy
 
-from cupy import cuda
+from cupy import _array, cuda
 from cupy._array import allocate, ndarray, unwrap, wrap
 from cupy._kernel import RawKernel, RawModule
 
@@ -60,16 +60,16 @@ def ascontiguousarray(a: ndarray, dtype: Any = None) -> ndarray:
 
 class _Pool:
     def set_limit(self, size: int | None = None) -> None:
-        self.limit = size
+        _array.limit = size or 0
 
     def get_limit(self) -> int:
-        return getattr(self, "limit", 0)
+        return _array.limit
 
     def used_bytes(self) -> int:
-        return 0
+        return _array.used()
 
     def total_bytes(self) -> int:
-        return 0
+        return _array.used()
 
     def free_all_blocks(self) -> None:
         pass

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from cupy.cuda import OutOfMemoryError
+
 GUARD = 256  # bytes before and behind every array
 POISON = 0xFF  # NaN in any floating-point type, -1 in integers
 
+limit = 0  # bytes of all arrays together; 0 for none
 _blocks: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()
 
 
@@ -23,10 +26,20 @@ def allocate(shape: Any, dtype: Any) -> np.ndarray:
     dtype = np.dtype(dtype)
     shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if limit and used() + size > limit:
+        raise OutOfMemoryError(
+            f"Out of memory allocating {size:,} bytes (allocated so far: {used():,} bytes, limit set to: "
+            f"{limit:,} bytes)."
+        )
     block = np.full(size + 2 * GUARD, POISON, np.uint8).view(Guarded)
     _blocks[id(block)] = block
     inner = np.frombuffer(block.data, np.uint8, size, GUARD)
     return inner.view(dtype).reshape(shape)
+
+
+def used() -> int:
+    """Return the bytes of all arrays together."""
+    return sum(block.nbytes - 2 * GUARD for block in list(_blocks.values()))
 
 
 def block_of(values: np.ndarray) -> np.ndarray | None:
