@@ -215,8 +215,9 @@ def beginning(event: Event, config: RunConfig) -> str:
     name = config.preset or config.model["kind"]
     checked = f"validated on {values['validation_images']} {'held out' if values['held_out'] else 'more'}"
     images = f"{values['images']} images" + (f" ({values['batch']} a step)" if values["batch"] > 1 else "")
+    device = "" if values["device"] == "cpu" else f", on {values['device']}"
     parts = [
-        f"{name}: {values['parameters']:,} parameters, {values['steps']:,} steps, {images}",
+        f"{name}: {values['parameters']:,} parameters, {values['steps']:,} steps, {images}{device}",
         checked if values["validation_images"] else "not validated",
     ]
     lines = [", ".join(parts)]

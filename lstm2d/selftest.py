@@ -102,10 +102,11 @@ def run(devices: Sequence[str] = ()) -> Iterator[Check]:
     Yields
     ------
     Check
-        One for each case and backend, and for the CRF, which runs on the CPU only.
+        One for each case and backend, for the optimizers, and for the CRF, which runs on the CPU only.
     """
     for name, case in CASES.items():
         yield from _checks(name, case.family, devices, partial(_computed, name, case))
+    yield from _checks("optimizer steps", "update", devices, _steps)
     yield from _checks("CRF lattice", "crf", (), _crf)
 
 
@@ -147,6 +148,18 @@ def _computed(name: str, case: Case, device: str) -> Arrays:
     y = case.run(*inputs)
     backward(y, kernels.to_device(np.cos(np.arange(y.data.size, dtype=y.dtype)).reshape(y.shape), device))
     return [kernels.to_host(a) for a in (y.data, *(x.grad for x in inputs))]
+
+
+def _steps(device: str) -> Arrays:
+    """Return weights after a step of each optimizer, and the norm of their gradient."""
+    rng = np.random.default_rng(7)
+    vectors: list[FloatArray] = [rng.random(50, np.float32) for _ in range(6)]
+    w, gradient, square, change, mean, rates = (kernels.to_device(v, device) for v in vectors)
+    k = kernels.pick("update", like=w)
+    norm = k.gradient_norm(gradient)
+    k.sgd_step(w, gradient, change, mean, rates, 0.1, 0.5, 0.01, 0.9, 0.9)
+    k.adadelta_step(w, gradient, square, change, None, rates, 1.0, 0.5, 0.01, 0.95, 1e-6, 0.9)
+    return [*(kernels.to_host(v) for v in (w, square, change, mean)), np.array(norm)]
 
 
 def _crf(device: str) -> Arrays:

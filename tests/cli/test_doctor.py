@@ -12,7 +12,7 @@ from lstm2d.kernels import gpu, machine
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the self-test be two computations, and one of the CRF that needs no compiler."""
+    """Let the self-test be two operations, the optimizers, and a CRF that needs no compiler."""
     monkeypatch.setattr(selftest, "CASES", {name: selftest.CASES[name] for name in ("softmax", "maxima")})
     monkeypatch.setattr(selftest, "_crf", lambda device: [np.ones(3)])
 
@@ -31,7 +31,10 @@ def test_a_right_installation(lstm2d: Callable) -> None:
     assert bool(values["gpus"]) != bool(values["no_gpu"])
     checks = values["selftest"]["checks"]
     assert values["selftest"]["passed"]
-    assert {c["name"] for c in checks if c["backend"] == "cython"} == set(selftest.CASES)
+    names = {c["name"] for c in checks if c["backend"] == "cython"}
+    assert names == {*selftest.CASES, "optimizer steps"}
+    families = {case.family for case in selftest.CASES.values()} | {"update", "crf"}
+    assert families == set(values["kernels"])  # nothing is left out
     assert [c["name"] for c in checks if c["backend"] == "numba"] == ["CRF lattice"]
     assert all(c["error"] <= 1e-4 and c["problem"] is None for c in checks)
     assert max(c["error"] for c in checks) > 0  # something else was computed than the plain result
@@ -47,7 +50,7 @@ def test_for_people(lstm2d: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [line for line in ran.out.splitlines() if "/" not in line]
     assert max(map(len, lines)) <= 80
     table = [line.split() for line in lines[lines.index(next(s for s in lines if "computed" in s)) + 1 :]]
-    assert [row[:3] for row in table[:2]] == [["cython", "2", "0"], ["numba", "1", "0"]]
+    assert [row[:3] for row in table[:2]] == [["cython", "3", "0"], ["numba", "1", "0"]]
 
 
 @pytest.mark.usefixtures("short")
@@ -64,7 +67,7 @@ def test_a_kernel_that_computes_wrong(lstm2d: Callable, monkeypatch: pytest.Monk
     ]
     assert wrong[0]["error"] == pytest.approx(1e-3, rel=0.01)
     assert not ran.json["selftest"]["passed"]
-    assert "1 of 3 computations of the self-test are wrong" in ran.err
+    assert "1 of 4 computations of the self-test are wrong" in ran.err
     assert "maxima, cython: it differs" in ran.err
 
 
@@ -122,3 +125,26 @@ def test_the_instruction_set(monkeypatch: pytest.MonkeyPatch, flags: str, level:
     monkeypatch.setattr(machine.platform, "machine", lambda: "x86_64")
     assert machine.cpu()["instruction_set"] == level
     assert machine.cpu()["name"] == "A CPU"
+
+
+@pytest.mark.usefixtures("short")
+def test_a_gpu_is_tested_too(lstm2d: Callable, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = lstm2d("doctor", "--json", "--quiet")
+    assert ran.code == 0
+    assert ran.json["no_gpu"] is None
+    found = ran.json["gpus"][0]
+    assert found["device"] == device
+    assert 0 < found["free_bytes"] <= found["memory_bytes"]
+    assert all(found[key] for key in ("name", "compute_capability", "cupy", "cuda", "driver_cuda"))
+    checks = [c for c in ran.json["selftest"]["checks"] if c["backend"] == device]
+    assert {c["name"] for c in checks} == {"softmax", "maxima", "optimizer steps"}
+    assert all(c["problem"] is None and c["error"] <= 1e-4 for c in checks)
+
+    like = kernels.to_device(np.zeros(1, np.float32), device)
+    softmax = kernels.pick("softmax", like=like)
+    right = softmax.softmax_forward
+    monkeypatch.setattr(softmax, "softmax_forward", lambda x: right(x) * np.float32(1.01))
+    ran = lstm2d("doctor")
+    assert ran.code == 1
+    assert f"softmax, {device}: it differs from the plain computation" in ran.out
+    assert found["name"] in ran.out
