@@ -249,6 +249,8 @@ def _as_told(error: BaseException) -> Lstm2dError:
     if isinstance(error, OSError) and error.errno in OUTPUT_ERRNOS:
         return OutputError(f"cannot write ({error.strerror})", where=error.filename)
     if isinstance(error, MemoryError):
-        return Lstm2dError("out of memory", hint="use smaller images, or close other programs")
+        from lstm2d.kernels.gpu import out_of_memory
+
+        return out_of_memory(error, where=None, hint="use smaller images, or close other programs")
     text = f"unexpected {type(error).__name__}: {error}"
     return Lstm2dError(text, hint="run again with --traceback (or LSTM2D_TRACEBACK=1) to see where it arose")

@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import click
@@ -124,12 +125,18 @@ def lean(*args: str) -> str:
 
 def test_help_loads_nothing_heavy() -> None:
     assert lean("--help") == ""
-    for name in ("predict", "evaluate", "models", "inspect"):
+    for name in ("predict", "train", "evaluate", "doctor", "models", "inspect"):
         assert lean(name, "--help") == "", name
 
 
-def test_predict_loads_only_what_it_needs(brightness_model: Path, photos: Path, tmp_path: Path) -> None:
-    loaded = lean("predict", str(brightness_model), str(photos), "-o", str(tmp_path / "out"), "--quiet")
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_predict_loads_only_what_it_needs(
+    brightness_model: Path, photos: Path, tmp_path: Path, device: str
+) -> None:
+    if device == "auto" and PathFinder.find_spec("cupy") is not None:
+        pytest.skip("CuPy is installed, so a GPU is looked for")
+    out = str(tmp_path / "out")
+    loaded = lean("predict", str(brightness_model), str(photos), "-o", out, "--quiet", "--device", device)
     assert set(loaded.split()) <= {"numpy", "scipy", "PIL"}
 
 
@@ -152,7 +159,8 @@ def test_help_starts_fast() -> None:
 def test_predict_starts_fast(brightness_model: Path, tmp_path: Path, rng: np.random.Generator) -> None:
     Image.fromarray(rng.integers(0, 256, (240, 320, 3), dtype=np.uint8)).save(tmp_path / "photo.jpg")
     out = str(tmp_path / "out")
-    assert cpu_seconds("predict", str(brightness_model), str(tmp_path / "photo.jpg"), "-o", out) < 1.5
+    photo = str(tmp_path / "photo.jpg")
+    assert cpu_seconds("predict", str(brightness_model), photo, "-o", out, "--device", "cpu") < 1.5
 
 
 def test_python_dash_m() -> None:
