@@ -70,12 +70,12 @@ __device__ inline double block_sum(double value, double *part) {
 // ---- The product that every step of a recurrent layer takes.
 //
 // A block advances L sequences side by side, its lanes: value k of lane l lies at states[k * PITCH + l]. It
-// multiplies them by a matrix of n_rows x 4 * quarter. A worker takes every slices-th row and four columns, each
-// a quarter of the matrix from the next: 4 L sums in registers for 4 + L / 4 reads of shared memory a row. The
-// sums of the slices meet in shared memory, always in the same order. steps.py lays the matrix out: the distance
-// of two rows is `quarter` more than a multiple of the 32 banks, so that neighbours in a warp read neighbouring
-// banks also where one slice ends and the next begins. Rows beyond `n_held`, for which shared memory has no
-// room, come through the caches.
+// multiplies them by a matrix of n_rows x 4 * quarter. A worker takes every slices-th row and four columns,
+// each a quarter of the matrix from the next: 4 L sums in registers for 4 + L / 4 reads of shared memory a
+// row. The sums of the slices meet in shared memory, always in the same order. steps.py lays the matrix out:
+// the distance of two rows is `quarter` more than a multiple of the 32 banks, so that neighbours in a warp
+// read neighbouring banks also where one slice ends and the next begins. Rows beyond `n_held`, for which
+// shared memory has no room, come through the caches.
 
 template <int L> struct alignas(16) Lanes {
     REAL of[L];
@@ -126,7 +126,8 @@ __device__ inline void multiply(const Matrix &m, const REAL *states, REAL *parti
 }
 
 // One value of the product.
-template <int L> __device__ inline REAL product_of(const Matrix &m, const REAL *partial, int lane, int column) {
+template <int L>
+__device__ inline REAL product_of(const Matrix &m, const REAL *partial, int lane, int column) {
     REAL sum = 0;
     for (int s = 0; s < m.slices; s++) sum += partial[(s * L + lane) * 4 * m.quarter + column];
     return sum;

@@ -2,12 +2,12 @@
 //
 // A sweep is a chain of hundreds of small steps, each of which needs the one before. Launched one by one they
 // would wait for their launches longer than they compute, so one kernel does a whole sweep, and keeps its
-// recurrent weights in shared memory meanwhile. Lines do not depend on each other: a block takes four or eight
-// of one direction from end to end, and only its own threads wait for each other.
+// recurrent weights in shared memory meanwhile. Lines do not depend on each other: a block takes four or
+// eight of one direction from end to end, and only its own threads wait for each other.
 //
 // blockIdx.x: group of lines; blockIdx.y: direction. Arrays (pixels, 2 directions, gates, units) or, of the
-// hidden states and `extra`, (pixels, 2 directions, units). What a step reads from them is asked for before its
-// product and used after it.
+// hidden states and `extra`, (pixels, 2 directions, units). What a step reads from them is asked for before
+// its product and used after it.
 
 enum Unit { TANH, RELU, GRU, LSTM };
 
@@ -70,7 +70,8 @@ __device__ inline REAL advance(int unit, REAL (&z)[4], const REAL (&r)[4], REAL 
 }
 
 template <int L>
-__device__ inline void sweep_forward(const Sweep &s, Matrix &m, const REAL *bias, REAL *z, REAL *y, REAL *extra) {
+__device__ inline void sweep_forward(const Sweep &s, Matrix &m, const REAL *bias, REAL *z, REAL *y,
+                                     REAL *extra) {
     SHARED(states);
     const int n = L * s.units, width = s.gates * s.units;
     REAL *partial = states + s.units * PITCH<L>, *cells = partial + m.slices * L * 4 * m.quarter;
@@ -113,7 +114,7 @@ __device__ inline void sweep_forward(const Sweep &s, Matrix &m, const REAL *bias
 
 // z: products of the inputs, and with `extra` the gates in their place. Shared memory: states, partial sums,
 // cells, biases, matrix.
-extern "C" __global__ void __launch_bounds__(512, 1) rnn_forward(
+extern "C" __global__ void __launch_bounds__(384, 1) rnn_forward(
     REAL *z, const REAL *recurrent, const REAL *bias, REAL *y, REAL *extra, int unit, int units, int gates,
     int lines, int across, int steps, Long image, Long aside, Long along, int lanes, int n_held, int stride,
     int quarter, int slices) {
@@ -149,8 +150,8 @@ __device__ inline Saved read_saved(const Sweep &s, const REAL *grad_y, const REA
 }
 
 // From the gradient of the hidden state to those of the sums: `grad` of inputs, and of states where the last
-// gate has another, which is returned. `carry`: gru what goes straight to the hidden state of the step before,
-// lstm the gradient of the cell.
+// gate has another, which is returned. `carry`: gru what goes straight to the hidden state of the step
+// before, lstm the gradient of the cell.
 __device__ inline REAL retreat(int unit, const Saved &v, REAL grad_hidden, REAL &carry, REAL (&grad)[4]) {
     const REAL *g = v.gates;
     if (unit == GRU) {
@@ -214,10 +215,10 @@ __device__ inline void sweep_backward(const Sweep &s, Matrix &m, const REAL *gra
 
 // grad_r: gradients of the products of the states, null where they are those of the inputs. Shared memory:
 // gradients of the sums, partial sums, carries, matrix.
-extern "C" __global__ void __launch_bounds__(512, 1) rnn_backward(
-    const REAL *grad_y, const REAL *recurrent, const REAL *y, const REAL *kept, const REAL *extra, REAL *grad_z,
-    REAL *grad_r, int unit, int units, int gates, int lines, int across, int steps, Long image, Long aside,
-    Long along, int lanes, int n_held, int stride, int quarter, int slices) {
+extern "C" __global__ void __launch_bounds__(384, 1) rnn_backward(
+    const REAL *grad_y, const REAL *recurrent, const REAL *y, const REAL *kept, const REAL *extra,
+    REAL *grad_z, REAL *grad_r, int unit, int units, int gates, int lines, int across, int steps, Long image,
+    Long aside, Long along, int lanes, int n_held, int stride, int quarter, int slices) {
     const int d = blockIdx.y;
     const Sweep s = {unit, units, gates, lines, across, steps, d, image, aside, along};
     Matrix m = {recurrent + (Long)d * gates * units * stride, gates * units, n_held, stride, quarter, slices};

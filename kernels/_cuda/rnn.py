@@ -8,7 +8,7 @@ import cupy
 import numpy as np
 
 from lstm2d.kernels._cuda.launch import contiguous, launch_blocks, processors
-from lstm2d.kernels._cuda.steps import Plan, laid_out, plan
+from lstm2d.kernels._cuda.steps import Plan, laid_out, plan, side_by_side
 
 Array = Any  # cupy.ndarray: CuPy ships no types
 
@@ -31,7 +31,7 @@ def rnn_forward(
     y = cupy.empty((n, h, w, 2 * units), x.dtype)
     if y.size == 0:
         return y, (None, None) if keep else None
-    z = cupy.matmul(x.reshape(n * h * w, channels), _side_by_side(weight))
+    z = cupy.matmul(x.reshape(n * h * w, channels), side_by_side(weight))
     extra = cupy.empty_like(y) if keep and gates > 1 else None
     blocks, p = _share(x, axis, units, gates * units, units, gates * units)
     launch_blocks(
@@ -84,17 +84,11 @@ def rnn_backward(
     grad_z = grad_z.reshape(pixels, 2 * gates * units)
     grad_weight = cupy.matmul(x.reshape(pixels, channels).T, grad_z).reshape(channels, 2, gates * units)
     return (
-        cupy.matmul(grad_z, _side_by_side(weight).T).reshape(x.shape) if need_x else None,
+        cupy.matmul(grad_z, side_by_side(weight).T).reshape(x.shape) if need_x else None,
         cupy.ascontiguousarray(grad_weight.transpose(1, 0, 2)),
         grad_recurrent,
         cupy.matmul(cupy.ones((1, pixels), x.dtype), grad_z).reshape(2, gates * units),
     )
-
-
-def _side_by_side(weight: Array) -> Array:
-    """Return the weights of all directions as one matrix (C, directions * gates)."""
-    directions, channels, columns = weight.shape
-    return cupy.ascontiguousarray(weight.transpose(1, 0, 2)).reshape(channels, directions * columns)
 
 
 def _grad_recurrent(y: Array, grad_r: Array, axis: int) -> Array:

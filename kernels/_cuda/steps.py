@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cupy
@@ -13,7 +13,7 @@ Array = Any  # cupy.ndarray: CuPy ships no types
 
 BANKS = 32  # of shared memory
 WARP = 32  # threads that run together
-WORKERS = 448  # most threads that multiply: with 64 more, each can have 128 registers
+THREADS = 384  # most of a block: twelve warps, so that a thread can have 168 registers
 SUMS = 64  # most partial sums that meet in one value, over all lanes
 ROWS = 8  # a slice should have as many
 
@@ -28,7 +28,7 @@ class Plan:
     stride: int
     quarter: int
     slices: int
-    threads: int  # that multiply
+    threads: int  # of a block, couriers too
     shared: int  # bytes
 
     @property
@@ -38,7 +38,14 @@ class Plan:
 
 
 def plan(
-    rows: int, columns: int, units: int, values: int, constants: int, itemsize: int, crowded: bool
+    rows: int,
+    columns: int,
+    units: int,
+    values: int,
+    constants: int,
+    itemsize: int,
+    crowded: bool,
+    couriers: int = 0,
 ) -> Plan:
     """Share out a product.
 
@@ -57,6 +64,8 @@ def plan(
     crowded : bool
         Whether four lanes a block would make more blocks than the device has multiprocessors. Then eight,
         where they fit: each weight that is read serves more of them.
+    couriers : int, default 0
+        Threads of a block that do not multiply.
 
     Returns
     -------
@@ -70,7 +79,7 @@ def plan(
     room = shared_limit() // itemsize
     wide = 32 // itemsize  # eight in float32; double would need twice the registers
     choices = (wide, 4) if crowded else (4,)
-    plans = [_plan(rows, columns, units, n, room, n * values + constants) for n in choices]
+    plans = [_plan(rows, columns, units, n, room, n * values + constants, couriers) for n in choices]
     enough = [p for p in plans if p.n_held >= rows // 2] or plans[-1:]
     chosen = enough[0]
     if chosen.n_held < 0:
@@ -78,19 +87,20 @@ def plan(
             f"{units} units: a block has room for {room} values in its shared memory, too few for the states "
             "of a step; expected fewer units"
         )
-    return Plan(**{**vars(chosen), "shared": chosen.shared * itemsize})
+    return replace(chosen, shared=chosen.shared * itemsize)
 
 
-def _plan(rows: int, columns: int, units: int, lanes: int, room: int, values: int) -> Plan:
+def _plan(rows: int, columns: int, units: int, lanes: int, room: int, values: int, couriers: int) -> Plan:
     """Return a plan with the shared memory counted in values."""
+    most = THREADS - couriers
     quarter = -(-columns // 4)
     stride = 4 * quarter + -3 * quarter % BANKS
-    slices = max(1, min(WORKERS // quarter, SUMS // lanes, rows // ROWS))
+    slices = max(1, min(most // quarter, SUMS // lanes, rows // ROWS))
     pitch = 12 if lanes == 8 else lanes
     fixed = rows * pitch + slices * lanes * 4 * quarter + values
     n_held = min(rows, (room - fixed) // stride)
-    workers = max(min(quarter * slices, WORKERS), min(lanes * units, WORKERS))
-    threads = -(-workers // WARP) * WARP
+    workers = min(max(quarter * slices, lanes * units), most)
+    threads = -(-workers // WARP) * WARP + couriers
     return Plan(lanes, rows, n_held, stride, quarter, slices, threads, fixed + n_held * stride)
 
 
@@ -99,3 +109,9 @@ def laid_out(matrix: Array, p: Plan) -> Array:
     rows = cupy.zeros((*matrix.shape[:-1], p.stride), matrix.dtype)
     rows[..., : matrix.shape[-1]] = matrix
     return rows
+
+
+def side_by_side(weight: Array) -> Array:
+    """Return the weights of all directions as one matrix (C, directions * gates)."""
+    directions, channels, columns = weight.shape
+    return cupy.ascontiguousarray(weight.transpose(1, 0, 2)).reshape(channels, directions * columns)
