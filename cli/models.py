@@ -123,5 +123,7 @@ def figures_text(metrics: dict[str, Any], split: str) -> str:
 
 
 def size_text(size: int) -> str:
-    """Return a file's size in MB or kB."""
+    """Return a file's size in GB, MB or kB."""
+    if size >= 1e9:
+        return f"{size / 1e9:.2f} GB"
     return f"{size / 1e6:.2f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

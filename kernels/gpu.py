@@ -57,32 +57,25 @@ def why_no_gpu() -> str | None:
 
 def usable() -> list[str]:
     """Return the GPUs that can be used: "cuda:0", "cuda:1" and so on."""
-    if _problem(0) is not None:
+    try:
+        numbers = range(_count())
+    except ConfigError:
         return []
-    count = int(import_module("cupy").cuda.runtime.getDeviceCount())
-    return [f"cuda:{number}" for number in range(count) if _problem(number) is None]
+    return [f"cuda:{number}" for number in numbers if _problem(number) is None]
 
 
 def _problem(number: int) -> ConfigError | None:
     """Return why a GPU cannot be used; None if it can."""
-    if find_spec("cupy") is None:
-        return ConfigError("CuPy is not installed", hint=INSTALL)
     try:
-        cupy = import_module("cupy")
-    except Exception as error:  # a library that it needs is missing: whatever it raises then
-        return ConfigError(f"CuPy cannot be imported ({_line(error)})", hint=INSTALL)
-    try:
-        count = int(cupy.cuda.runtime.getDeviceCount())
-        if number < count:
-            free, total = cupy.cuda.Device(number).mem_info
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        return ConfigError(
-            f"no GPU can be used ({_line(error)})",
-            hint="see whether nvidia-smi shows one: its driver may be missing or too old",
-        )
-    if number >= count:
-        known = "a GPU" if not count else "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
-        return ConfigError("there is no such GPU", expected=known)
+        count = _count()
+        if number >= count:
+            known = "a GPU" if not count else "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
+            return ConfigError("there is no such GPU", expected=known)
+        free, total = import_module("cupy").cuda.Device(number).mem_info
+    except ConfigError as error:
+        return error
+    except RuntimeError as error:
+        return _unusable(error)
     if free < LEAST:
         return ConfigError(
             f"the GPU has too little free memory ({free >> 20} of {total >> 20} MiB)",
@@ -90,6 +83,25 @@ def _problem(number: int) -> ConfigError | None:
             hint="close other programs on it, or use --device cpu",
         )
     return None
+
+
+def _count() -> int:
+    """Return the number of GPUs; raise ConfigError if CuPy or the driver is missing."""
+    if find_spec("cupy") is None:
+        raise ConfigError("CuPy is not installed", hint=INSTALL)
+    try:
+        runtime = import_module("cupy").cuda.runtime
+    except Exception as error:  # a library that it needs is missing: whatever it raises then
+        raise ConfigError(f"CuPy cannot be imported ({_line(error)})", hint=INSTALL) from None
+    try:
+        return int(runtime.getDeviceCount())
+    except (RuntimeError, ImportError, OSError) as error:  # CUDA's own errors are among the first
+        raise _unusable(error) from None
+
+
+def _unusable(error: Exception) -> ConfigError:
+    hint = "see whether nvidia-smi shows one: its driver may be missing or too old"
+    return ConfigError(f"no GPU can be used ({_line(error)})", hint=hint)
 
 
 def _line(error: Exception) -> str:

@@ -70,6 +70,7 @@ def test_a_gpu_that_cannot_be_used(install: Callable[[Any], None], what: str) ->
     assert gpu.resolve_device("auto") == "cpu"
     assert gpu.resolve_device("cpu") == "cpu"
     assert gpu.why_no_gpu() == what
+    assert gpu.usable() == []
     with pytest.raises(ConfigError) as caught:
         gpu.resolve_device("cuda", name="--device")
     assert (caught.value.what, caught.value.where) == (what, "--device cuda")
@@ -82,6 +83,7 @@ def test_a_gpu_that_can_be_used(install: Callable[[Any], None]) -> None:
     asked = ["auto", "cpu", "cuda", "cuda:0", "cuda:1"]
     assert [gpu.resolve_device(device) for device in asked] == ["cuda:0", "cpu", "cuda:0", "cuda:0", "cuda:1"]
     assert gpu.why_no_gpu() is None
+    assert gpu.usable() == ["cuda:0", "cuda:1"]
     with pytest.raises(ConfigError, match="no such GPU") as caught:
         gpu.resolve_device("cuda:2")
     assert caught.value.expected == "cuda:0 to cuda:1"
@@ -91,6 +93,17 @@ def test_a_gpu_that_can_be_used(install: Callable[[Any], None]) -> None:
 def test_no_device(asked: str) -> None:
     with pytest.raises(ConfigError, match="unknown device"):
         gpu.resolve_device(asked)
+
+
+def test_a_gpu_that_others_fill_does_not_hide_the_next(
+    install: Callable[[Any], None],
+) -> None:
+    cupy = fake_cupy(2)
+    cupy.cuda.Device = lambda number: SimpleNamespace(mem_info=(number << 30, 8 << 30))
+    install(cupy)
+    assert gpu.usable() == ["cuda:1"]
+    assert gpu.resolve_device("cuda:1") == "cuda:1"
+    assert gpu.resolve_device("auto") == "cpu"
 
 
 def test_what_a_gpu_is(install: Callable[[Any], None]) -> None:
