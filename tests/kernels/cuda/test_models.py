@@ -12,6 +12,16 @@ from lstm2d.models import Network, build
 CLASSES, IGNORE = 3, 255
 VGG = {"kind": "h-renet", "width": 1 / 64}
 SECTIONS: dict[str, dict[str, Any]] = {
+    "lstm2d": {"kind": "lstm2d", "window": 2, "units": [2, 3], "features": [4], "error_clip": 0.5},
+    "lstm2d, leaky": {
+        "kind": "lstm2d",
+        "window": 1,
+        "units": [2],
+        "features": [],
+        "feedforward": "separate",
+        "peepholes": False,
+        "leaky": True,
+    },
     "n-renet": {"kind": "n-renet", "units": [3, 2], "patches": [2, 1], "features": [4]},
     "n-renet, irnn": {"kind": "n-renet", "units": [3], "patches": [2], "unit": "irnn", "loss": "sum"},
     "reseg": {
