@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lstm2d import kernels
+from lstm2d import Tensor, backward, kernels
+from lstm2d.ops import lstm2d_layer
 
 Array = NDArray[Any]
 SIZES = [(1, 1, 1, 1), (1, 1, 6, 3), (2, 5, 1, 2), (1, 9, 4, 2), (2, 6, 7, 1), (3, 4, 5, 2)]
@@ -142,3 +143,14 @@ def test_nan_is_not_hidden(cp: ModuleType, rng: np.random.Generator) -> None:
     assert down_right[5:, 3:].all()
     assert not down_right[:5].any()
     assert not down_right[:, :3].any()
+
+
+def test_layer_with_clipped_errors(cp: ModuleType, rng: np.random.Generator) -> None:
+    *arrays, grad_y = arguments(rng, (1, 5, 4, 2), 3, "float64")
+    grads: list[list[Any]] = []
+    for move in (np.asarray, cp.asarray):
+        leaves = [Tensor(move(a), requires_grad=True) for a in arrays]
+        y = lstm2d_layer(*leaves, cell_scale=0.7, error_clip=0.3)
+        backward(y, move(grad_y))
+        grads.append([y.data, *(leaf.grad for leaf in leaves)])
+    assert_agree(grads[1], grads[0], "float64")
