@@ -95,7 +95,8 @@ def _plan(rows: int, columns: int, units: int, lanes: int, room: int, values: in
     most = THREADS - couriers
     quarter = -(-columns // 4)
     stride = 4 * quarter + -3 * quarter % BANKS
-    slices = max(1, min(most // quarter, SUMS // lanes, rows // ROWS))
+    places = room // 4 // (lanes * 4 * quarter)  # for sums in a quarter of the memory
+    slices = max(1, min(most // quarter, SUMS // lanes, rows // ROWS, places))
     pitch = 12 if lanes == 8 else lanes
     fixed = rows * pitch + slices * lanes * 4 * quarter + values
     n_held = min(rows, (room - fixed) // stride)
