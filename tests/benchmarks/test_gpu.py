@@ -1,6 +1,7 @@
 """The comparison on a GPU: its two sides are equal, it runs, and without a GPU it says so in one line."""
 
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-STAND_IN = Path(__file__).resolve().parents[1] / "stand_in"
+from tests.conftest import STAND_IN
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +70,14 @@ def test_sides_that_differ_are_seen(bench: ModuleType) -> None:
     bench.check("same", lambda: [np.ones(3)], lambda: [np.ones(3)])
     with pytest.raises(SystemExit, match=r"array 0 and PyTorch's differ by 5\.0e-02"):
         bench.check("other", lambda: [np.ones(3)], lambda: [np.array([1, 1, 0.95])])
+
+
+@pytest.mark.slow
+def test_it_runs(checkout: Path) -> None:
+    done = run(checkout, "--quick", "--only", "lstm2d-5x5", "--images", "1", "2", "--json", stand_in=True)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["machine"]["gpu"]["name"] == "stand-in"
+    rows = [(row["case"], row["images"], row["direction"]) for row in report["rows"]]
+    assert rows == [("lstm2d-5x5", n, direction) for n in (1, 2) for direction in ("forward", "step")]
+    assert all(row["ours_ms"] > 0 for row in report["rows"])

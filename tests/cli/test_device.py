@@ -1,5 +1,8 @@
 """`--device` and `--gpu-memory` from the outside: what is said, and that results are those of the CPU."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -9,9 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lstm2d.io.model_file import ClassInfo, ModelFile, save_model
+from lstm2d.io.model_file import ClassInfo, ModelFile, load_model, save_model
 from lstm2d.models import build
+from tests.conftest import STAND_IN
+from tests.training.runs import rows
 
+TINY = ("model.units=[2, 3, 2]", "model.features=[3, 2]", "train.epochs=2", "train.scale_jitter=0")
 SECTION: dict[str, Any] = {"kind": "n-renet", "units": [3], "patches": [3], "unit": "gru"}
 
 
@@ -119,3 +125,45 @@ def test_an_image_too_large_for_the_gpu(
     assert [Path(f["image"]).name for f in ran.json["failed"]] == ["large.png"]
     assert ran.json["failed"][0]["error"].startswith("out of GPU memory (Out of memory allocating 108,000,")
     assert sorted(labels(tmp_path / "out")) == ["a.png", "b.png", "c.png"]
+
+
+def run(*words: object, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lstm2d.cli", *map(str, words)]
+    return subprocess.run(command, env=os.environ | env, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_training_and_labelling_in_processes_of_their_own(tmp_path: Path) -> None:
+    """Everything as users type it, with the stand-in where Python looks for CuPy."""
+    path = os.pathsep.join([str(STAND_IN), os.environ.get("PYTHONPATH", "")])
+    env = {"PYTHONPATH": path, "LSTM2D_STAND_IN_DEVICES": "1"}
+    data = tmp_path / "scenes"
+    made = run("data", "synth", "-o", data, "--count", 10, "--width", 24, "--height", 18, env=env)
+    assert made.returncode == 0, made.stderr
+    sets = [word for item in TINY for word in ("--set", item)]
+    for place in ("cpu", "cuda"):
+        words = ("train", "lstm2d-3x3", "--data", data, "-o", tmp_path / place, "--device", place, *sets)
+        done = run(*words, env=env)
+        assert done.returncode == 0, done.stderr
+        assert ("on cuda:0" in done.stderr) == (place == "cuda")
+        words = (
+            "predict",
+            tmp_path / place,
+            data / "images",
+            "-o",
+            tmp_path / f"{place}-out",
+            "--device",
+            place,
+        )
+        done = run(*words, env=env)
+        assert done.returncode == 0, done.stderr
+    ours, theirs = rows(tmp_path / "cuda"), rows(tmp_path / "cpu")
+    losses = [[float(row["loss"]) for row in found] for found in (ours, theirs)]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+    states = [load_model(tmp_path / place / "model.safetensors").state for place in ("cuda", "cpu")]
+    for name, values in states[0].items():
+        np.testing.assert_allclose(values, states[1][name], rtol=1e-3, atol=1e-4, err_msg=name)
+    images = [labels(tmp_path / f"{place}-out") for place in ("cuda", "cpu")]
+    assert len(images[0]) == 10
+    for name, image in images[0].items():
+        np.testing.assert_array_equal(image, images[1][name])

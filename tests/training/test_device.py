@@ -65,6 +65,7 @@ def assert_close(ours: dict[str, NDArray[Any]], theirs: dict[str, NDArray[Any]])
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
+        ("lstm2d", ["train.class_weights=median_frequency"]),
         ("n-renet", ["train.batch=2", "train.optimizer=adadelta", "train.learning_rate=1.0"]),
         ("reseg", ["train.class_weights=median_frequency", "train.groups.classify.rate=0.5"]),
     ],
