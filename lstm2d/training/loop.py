@@ -312,17 +312,13 @@ class Trainer:
         if metrics is None:
             return None
         progress.validated = progress.step
-        best = self.is_better(metrics)
+        select, before = self.train.select, progress.best
+        best = before is None or (metrics[select] or 0.0) > (before[select] or 0.0)
         progress.stale = 0 if best else progress.stale + 1
         if best:
             progress.best = {name: metrics[name] for name in METRICS} | {"step": progress.step}
             save_model(self.run, metrics)
         return {name: metrics[name] for name in METRICS} | {"best": best}
-
-    def is_better(self, metrics: dict[str, Any]) -> bool:
-        """Tell whether a validation is better than the best one."""
-        select, best = self.train.select, self.progress.best
-        return best is None or (metrics[select] or 0.0) > (best[select] or 0.0)
 
     def validate_the_end(self) -> bool:
         """Give the last weights of a run that ends within an epoch their chance.
