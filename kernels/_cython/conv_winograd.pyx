@@ -21,13 +21,14 @@ from libc.string cimport memcpy, memset
 
 from lstm2d.kernels import arena, winograd
 from lstm2d.kernels._cython.blas cimport matmul, matmul_thin
+from lstm2d.kernels._cython.winograd_tiles cimport (
+    OWN, PAD, SIDE, Block, Geometry, Plane, WinogradTile, corner, filter_tile, find_block, first_point, geometry,
+    image_tile, scratch_length,
+)
 from lstm2d.kernels.grain import threads_for
 from lstm2d.kernels.threads import single_blas
 
 cdef extern from "winograd.h" nogil:
-    ctypedef struct WinogradTile:
-        Py_ssize_t row, column, rows, columns
-        const Py_ssize_t* points
     void winograd_pixels_f32(const WinogradTile*, const float*, float*, const float*, const float*, Py_ssize_t)
     void winograd_pixels_f64(const WinogradTile*, const double*, double*, const double*, const double*, Py_ssize_t)
     void winograd_grad_results_f32(const WinogradTile*, const float*, float*, const float*, const float*, Py_ssize_t)
@@ -43,39 +44,10 @@ cdef extern from "winograd.h" nogil:
                               const double*, int, Py_ssize_t)
 
 cdef enum:
-    SIDE = 8  # points of a tile on an axis, at most
-    OWN = 4  # results of the tile whose transforms need no matrix
     GROUPS = 4
     PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
     FEW = 1 << 16  # filters whose points stay in the L3 cache from one block to the next
-    SMALL_BLOCK = 32  # tiles
-    LARGE_BLOCK = 1 << 24  # values of a block's points
-    PAD = 48  # values between two points of a tile: they must not fall into the same cache sets
     RUN = 4096  # filters that a thread transforms at a time
-
-cdef struct Plane:
-    Py_ssize_t height, width, channels
-    Py_ssize_t top, left  # pixel of the corner of a tile whose first result is (0, 0)
-    Py_ssize_t row_step, column_step  # dilation
-
-cdef struct Axis:  # tiles: first result, results
-    const Py_ssize_t* first
-    const Py_ssize_t* results
-    Py_ssize_t tiles, block, points  # how many, in a block, points of the longest one
-
-cdef struct Geometry:
-    Plane source, target
-    Axis rows, columns
-    Py_ssize_t blocks, row_blocks  # of one image; of one column of blocks
-    Py_ssize_t largest  # results of a tile on an axis
-    bint few
-
-cdef struct Block:
-    Py_ssize_t row, column, rows, columns  # first tile, tiles
-    Py_ssize_t row_tiles[SIDE]  # how many of them have a point: the first ones
-    Py_ssize_t column_tiles[SIDE]
-    Py_ssize_t tiles[SIDE * SIDE]  # before this point
-    Py_ssize_t total
 
 
 def largest(channels, outputs):
@@ -91,13 +63,13 @@ def products(x, weight, bias, y, padding, dilation, int activation, bint turned)
     n, inner, outputs = x.shape[0], x.shape[3], y.shape[3]
     size = largest(inner, outputs)
     rows, columns = (winograd.cut(y.shape[k + 1], dilation[k], size) for k in (0, 1))
-    cdef Geometry g = _geometry(x.shape, y.shape, padding, dilation, rows, columns, size)
+    cdef Geometry g = geometry(x.shape, y.shape, padding, dilation, rows, columns, size)
     matrices = winograd.transforms(size, x.dtype)
     threads = _threads(&g, n)
     cdef bint across = turned and not g.few  # products with the filters' transpose; thin ones want them in order
     taps = np.ascontiguousarray(weight.transpose(0, 1, 3, 2) if turned and g.few else weight).reshape(9, -1)
     points = arena.empty((g.rows.points * g.columns.points, inner * outputs + PAD), x.dtype)
-    scratch = arena.empty((threads if g.few else 1, _scratch(&g)), x.dtype)
+    scratch = arena.empty((threads if g.few else 1, scratch_length(&g)), x.dtype)
     edges = arena.empty((threads, SIDE * SIDE * inner), x.dtype)
     with single_blas():
         if x.dtype == np.float32:
@@ -115,12 +87,12 @@ def grad_weight(x, grad_y, padding, dilation):
     n, inner, outputs = x.shape[0], x.shape[3], grad_y.shape[3]
     size = largest(inner, outputs)
     rows, columns = (winograd.cut(grad_y.shape[k + 1], dilation[k], size) for k in (0, 1))
-    cdef Geometry g = _geometry(x.shape, grad_y.shape, padding, dilation, rows, columns, size)
+    cdef Geometry g = geometry(x.shape, grad_y.shape, padding, dilation, rows, columns, size)
     matrices = winograd.transforms(size, x.dtype)
     threads = _threads(&g, n)
     groups = min(<Py_ssize_t> GROUPS, n * g.blocks) if g.few else 1
     sums = arena.empty((groups, g.rows.points * g.columns.points, inner * outputs + PAD), x.dtype)
-    scratch = arena.empty((threads if g.few else 1, _scratch(&g)), x.dtype)
+    scratch = arena.empty((threads if g.few else 1, scratch_length(&g)), x.dtype)
     edges = arena.empty((threads, SIDE * SIDE * inner), x.dtype)
     grad = arena.empty((9, inner * outputs), x.dtype)
     with single_blas():
@@ -133,91 +105,9 @@ def grad_weight(x, grad_y, padding, dilation):
     return grad.reshape(3, 3, inner, outputs)
 
 
-# ---- geometry
-
-
-cdef Geometry _geometry(x_shape, y_shape, padding, dilation, rows, columns, Py_ssize_t size):
-    """Lay out tiles and blocks; `rows` and `columns` must live as long as the result."""
-    cdef Geometry g
-    g.source = Plane(x_shape[1], x_shape[2], x_shape[3], -padding[0], -padding[1], dilation[0], dilation[1])
-    g.target = Plane(y_shape[1], y_shape[2], y_shape[3], 0, 0, dilation[0], dilation[1])
-    g.rows, g.columns = _axis(rows), _axis(columns)
-    g.largest, g.few = size, size == OWN
-    cdef Py_ssize_t point_values = g.rows.points * g.columns.points * (g.source.channels + g.target.channels)
-    cdef Py_ssize_t tiles = SMALL_BLOCK if g.few else max(1, LARGE_BLOCK // point_values)
-    g.columns.block = _part(g.columns.tiles, tiles)
-    g.rows.block = _part(g.rows.tiles, max(1, tiles // g.columns.block))
-    g.row_blocks = (g.rows.tiles + g.rows.block - 1) // g.rows.block
-    g.blocks = g.row_blocks * ((g.columns.tiles + g.columns.block - 1) // g.columns.block)
-    return g
-
-
-cdef Axis _axis(tiles):
-    cdef const Py_ssize_t[::1] first = tiles.first, results = tiles.results
-    return Axis(&first[0], &results[0], first.shape[0], 0, results[0] + 2)
-
-
-cdef Py_ssize_t _part(Py_ssize_t n, Py_ssize_t most) noexcept nogil:
-    """Return the length of about equal parts of n that have `most` at most."""
-    cdef Py_ssize_t parts = (n + most - 1) // most
-    return (n + parts - 1) // parts
-
-
-cdef Py_ssize_t _scratch(const Geometry* g) noexcept nogil:
-    """Return the values that the points of a block take, of both sides."""
-    cdef Py_ssize_t tiles = g.rows.block * g.rows.points * g.columns.block * g.columns.points
-    return tiles * (g.source.channels + g.target.channels) + 2 * SIDE * SIDE * PAD
-
-
 cdef int _threads(const Geometry* g, Py_ssize_t images):
     cdef Py_ssize_t points = g.rows.tiles * g.rows.points * g.columns.tiles * g.columns.points
     return threads_for(images * points * g.source.channels * g.target.channels // PRODUCTS)
-
-
-cdef void _block(const Geometry* g, Py_ssize_t index, Block* b) noexcept nogil:
-    cdef Py_ssize_t p, q
-    b.row, b.column = index % g.row_blocks * g.rows.block, index // g.row_blocks * g.columns.block
-    b.rows, b.columns = min(g.rows.block, g.rows.tiles - b.row), min(g.columns.block, g.columns.tiles - b.column)
-    _count(&g.rows, b.row, b.rows, b.row_tiles)
-    _count(&g.columns, b.column, b.columns, b.column_tiles)
-    b.total = 0
-    for p in range(SIDE):
-        for q in range(SIDE):
-            b.tiles[p * SIDE + q] = b.total
-            b.total += b.row_tiles[p] * b.column_tiles[q]
-
-
-cdef void _count(const Axis* axis, Py_ssize_t first, Py_ssize_t n, Py_ssize_t* tiles) noexcept nogil:
-    """Count the tiles that have each point: the longest ones come first."""
-    cdef Py_ssize_t p
-    for p in range(SIDE):
-        tiles[p] = n
-        while tiles[p] and axis.results[first + tiles[p] - 1] + 2 <= p:
-            tiles[p] -= 1
-
-
-cdef inline Py_ssize_t _at(const Block* b, Py_ssize_t point, Py_ssize_t channels) noexcept nogil:
-    """Return where the first tile's values of a point lie."""
-    return b.tiles[point] * channels + point * PAD
-
-
-cdef inline WinogradTile _tile(const Geometry* g, const Plane* plane, const Block* b, Py_ssize_t tile,
-                               Py_ssize_t* places) noexcept nogil:
-    """Describe a tile of the block, with the steps of a plane; fill in where its points lie."""
-    cdef Py_ssize_t i = tile // b.columns, j = tile % b.columns, c = plane.channels, p, q
-    cdef WinogradTile t
-    t.rows, t.columns = g.rows.results[b.row + i], g.columns.results[b.column + j]
-    t.row, t.column, t.points = plane.row_step * plane.width * c, plane.column_step * c, places
-    for p in range(t.rows + 2):
-        for q in range(t.columns + 2):
-            places[p * SIDE + q] = _at(b, p * SIDE + q, c) + (i * b.column_tiles[q] + j) * c
-    return t
-
-
-cdef inline Py_ssize_t _corner(const Geometry* g, const Plane* plane, const Block* b, Py_ssize_t tile) noexcept nogil:
-    """Return where the tile's first result lies in the target."""
-    return (g.rows.first[b.row + tile // b.columns] * plane.width
-            + g.columns.first[b.column + tile % b.columns]) * plane.channels
 
 
 cdef inline const floating* _matrix(const Geometry* g, const floating* stack, Py_ssize_t m) noexcept nogil:
@@ -229,22 +119,11 @@ cdef inline const floating* _matrix(const Geometry* g, const floating* stack, Py
 # ---- filters
 
 
-cdef WinogradTile _filter_tile(const Geometry* g, Py_ssize_t n, bint turned, Py_ssize_t* places) noexcept nogil:
-    cdef Py_ssize_t p, q
-    cdef WinogradTile t
-    t.rows, t.columns, t.points = g.rows.points - 2, g.columns.points - 2, places
-    t.row, t.column = -3 * n if turned else 3 * n, -n if turned else n
-    for p in range(g.rows.points):
-        for q in range(g.columns.points):
-            places[p * SIDE + q] = (p * g.columns.points + q) * (n + PAD)
-    return t
-
-
 cdef void _filters(const floating[:, ::1] taps, floating[:, ::1] points, const floating[:, ::1] matrix,
                    const Geometry* g, bint turned, int threads) noexcept:
     cdef Py_ssize_t n = taps.shape[1], runs = max(1, taps.shape[1] // RUN), r, length
     cdef Py_ssize_t places[SIDE * SIDE]
-    cdef WinogradTile t = _filter_tile(g, n, turned, places)
+    cdef WinogradTile t = filter_tile(g, n, turned, places)
     cdef const floating* first = &taps[8 if turned else 0, 0]
     for r in prange(runs, nogil=True, schedule="static", num_threads=threads):
         length = RUN if r < runs - 1 else n - r * RUN
@@ -259,7 +138,7 @@ cdef void _grad_filters(floating[:, :, ::1] sums, floating[:, ::1] taps, const f
     """Add up the groups, and transform to the gradients of taps."""
     cdef Py_ssize_t n = taps.shape[1], runs = max(1, taps.shape[1] // RUN), r, length, k, p, c
     cdef Py_ssize_t places[SIDE * SIDE]
-    cdef WinogradTile t = _filter_tile(g, n, False, places)
+    cdef WinogradTile t = filter_tile(g, n, False, places)
     for r in prange(runs, nogil=True, schedule="static", num_threads=threads):
         length = RUN if r < runs - 1 else n - r * RUN
         for k in range(1, sums.shape[0]):
@@ -291,7 +170,7 @@ cdef void _products(const floating[:, :, :, ::1] x, const floating[:, ::1] filte
                        n % g.blocks, activation)
         return
     for n in range(images * g.blocks):
-        _block(g, n % g.blocks, &b)
+        find_block(g, n % g.blocks, &b)
         for k in prange(b.rows * b.columns, nogil=True, schedule="dynamic", num_threads=threads):
             _pixels(&x[n // g.blocks, 0, 0, 0], g, &b, k, &pixels[0, 0, 0], &scratch[0, 0], &edges[threadid(), 0])
         for k in prange(SIDE * SIDE, nogil=True, schedule="dynamic", num_threads=threads):
@@ -305,7 +184,7 @@ cdef void _own_block(const floating* x, const floating* filters, const floating*
                      const Geometry* g, Py_ssize_t index, int activation) noexcept nogil:
     cdef Block b
     cdef Py_ssize_t k
-    _block(g, index, &b)
+    find_block(g, index, &b)
     for k in range(b.rows * b.columns):
         _pixels(x, g, &b, k, pixels, scratch, edge)
     for k in range(SIDE * SIDE):
@@ -323,8 +202,8 @@ cdef void _product(const Geometry* g, const Block* b, Py_ssize_t point, floating
                    bint across) noexcept nogil:
     cdef Py_ssize_t inner = g.source.channels, outputs = g.target.channels
     cdef Py_ssize_t row = point // SIDE, column = point % SIDE, n = b.row_tiles[row] * b.column_tiles[column]
-    cdef floating* a = scratch + _at(b, point, inner)
-    cdef floating* c = _second(g, b, scratch) + _at(b, point, outputs)
+    cdef floating* a = scratch + first_point(b, point, inner)
+    cdef floating* c = _second(g, b, scratch) + first_point(b, point, outputs)
     cdef const floating* w = filters + (row * g.columns.points + column) * (inner * outputs + PAD)
     if n and g.few:
         matmul_thin[floating](False, n, outputs, inner, a, inner, w, outputs, c, outputs)
@@ -336,7 +215,7 @@ cdef void _pixels(const floating* image, const Geometry* g, const Block* b, Py_s
                   floating* points, floating* edge) noexcept nogil:
     """Transform what a tile sees."""
     cdef Py_ssize_t places[SIDE * SIDE]
-    cdef WinogradTile t = _tile(g, &g.source, b, tile, places)
+    cdef WinogradTile t = image_tile(g, &g.source, b, tile, places)
     cdef const Plane* plane = &g.source
     cdef Py_ssize_t row = g.rows.first[b.row + tile // b.columns] + plane.top
     cdef Py_ssize_t column = g.columns.first[b.column + tile % b.columns] + plane.left, c = plane.channels
@@ -371,11 +250,11 @@ cdef void _results(const floating* scratch, const Geometry* g, const Block* b, P
                    const floating* stack, const floating* bias, int activation, floating* image) noexcept nogil:
     """Write the results of a tile."""
     cdef Py_ssize_t places[SIDE * SIDE]
-    cdef WinogradTile t = _tile(g, &g.target, b, tile, places)
+    cdef WinogradTile t = image_tile(g, &g.target, b, tile, places)
     cdef const floating* points = _second(g, b, <floating*> scratch)
     cdef const floating* rows = _matrix(g, stack, t.rows)
     cdef const floating* columns = _matrix(g, stack, t.columns)
-    cdef Py_ssize_t first = _corner(g, &g.target, b, tile), c = g.target.channels
+    cdef Py_ssize_t first = corner(g, &g.target, b, tile), c = g.target.channels
     if floating is float:
         winograd_results_f32(&t, points, image + first, rows, columns, bias, activation, c)
     else:
@@ -397,7 +276,7 @@ cdef void _sums(const floating[:, :, :, ::1] x, const floating[:, :, :, ::1] gra
         return
     for n in range(x.shape[0] * g.blocks):
         image = n // g.blocks
-        _block(g, n % g.blocks, &b)
+        find_block(g, n % g.blocks, &b)
         for k in prange(b.rows * b.columns, nogil=True, schedule="dynamic", num_threads=threads):
             _pixels(&x[image, 0, 0, 0], g, &b, k, &pixels[0, 0, 0], &scratch[0, 0], &edges[threadid(), 0])
             _grad_results(&grad_y[image, 0, 0, 0], g, &b, k, &grad_results[0, 0, 0], &scratch[0, 0])
@@ -412,7 +291,7 @@ cdef void _group_sum(const floating[:, :, :, ::1] x, const floating[:, :, :, ::1
     cdef Block b
     while n < x.shape[0] * g.blocks:
         image = n // g.blocks
-        _block(g, n % g.blocks, &b)
+        find_block(g, n % g.blocks, &b)
         for k in range(b.rows * b.columns):
             _pixels(&x[image, 0, 0, 0], g, &b, k, pixels, scratch, edge)
             _grad_results(&grad_y[image, 0, 0, 0], g, &b, k, grad_results, scratch)
@@ -429,8 +308,9 @@ cdef void _add_product(const Geometry* g, const Block* b, Py_ssize_t point, floa
     if row >= g.rows.points or column >= g.columns.points:
         return
     if n:
-        matmul[floating](True, False, inner, outputs, n, scratch + _at(b, point, inner), inner,
-                         _second(g, b, scratch) + _at(b, point, outputs), outputs, 0 if first else 1, total, outputs)
+        matmul[floating](True, False, inner, outputs, n, scratch + first_point(b, point, inner), inner,
+                         _second(g, b, scratch) + first_point(b, point, outputs), outputs, 0 if first else 1, total,
+                         outputs)
     elif first:  # no tile of this block has the point: one of a later image may
         memset(total, 0, inner * outputs * sizeof(floating))
 
@@ -439,11 +319,11 @@ cdef void _grad_results(const floating* image, const Geometry* g, const Block* b
                         const floating* stack, floating* scratch) noexcept nogil:
     """Transform the gradients of a tile's results."""
     cdef Py_ssize_t places[SIDE * SIDE]
-    cdef WinogradTile t = _tile(g, &g.target, b, tile, places)
+    cdef WinogradTile t = image_tile(g, &g.target, b, tile, places)
     cdef floating* points = _second(g, b, scratch)
     cdef const floating* rows = _matrix(g, stack, t.rows)
     cdef const floating* columns = _matrix(g, stack, t.columns)
-    cdef Py_ssize_t first = _corner(g, &g.target, b, tile), c = g.target.channels
+    cdef Py_ssize_t first = corner(g, &g.target, b, tile), c = g.target.channels
     if floating is float:
         winograd_grad_results_f32(&t, image + first, points, rows, columns, c)
     else:
