@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("setuptools")  # an environment that only runs the package may lack it
-
 
 @pytest.fixture(scope="module")
 def dependencies(checkout: Path) -> Callable[[Path], list[Path]]:
