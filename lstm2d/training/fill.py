@@ -32,8 +32,12 @@ def open_stores(config: RunConfig, features: FrozenFeatures, report: Report) -> 
     if kind == "off" or not features.network.frozen_part or features.store is not None:
         return
 
+    said = set()
+
     def warn(text: str) -> None:
-        report(Event("warning", {"text": text}))
+        if text not in said:  # both stores are on one disk
+            report(Event("warning", {"text": text}))
+        said.add(text)
 
     folder, digest = cache_folder() / "features", frozen_digest(features.network)
     limit = int(config.data.feature_cache_gib * 2**30)
