@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,3 +64,37 @@ def check_features(features: FloatArray) -> None:
         raise ValueError(
             f"{features.shape[0]} features, expected fewer than {2**31 // (features.shape[1] + 1)}"
         )
+
+
+def radix(lowest: Sequence[int], highest: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how a lattice point's code is written: its remainder is the first digit, quotients follow.
+
+    The quotient of the last coordinate is implied by those before, its place is 0.
+
+    Parameters
+    ----------
+    lowest, highest : sequence of int
+        Of d coordinates, the range of the quotients of all features. Corners lie up to one below a feature's
+        own quotient, their neighbours one further on either side.
+
+    Returns
+    -------
+    low : array of shape (d + 1,), int64
+        What is taken off each quotient.
+    step : array of shape (d + 1,), int64
+        What one more of it adds to the code.
+
+    Raises
+    ------
+    ValueError
+        If codes do not fit into 63 bits.
+    """
+    d = len(lowest)
+    low, step = np.zeros(d + 1, np.int64), np.zeros(d + 1, np.int64)
+    place = d + 1
+    for i, (least, most) in enumerate(zip(lowest, highest, strict=True)):
+        low[i], step[i] = least - 2, place
+        place *= most + 2 - (least - 2)
+        if place >= 2**63:
+            raise ValueError("features too far apart for a lattice: use larger standard deviations")
+    return low, step

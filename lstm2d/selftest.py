@@ -102,12 +102,12 @@ def run(devices: Sequence[str] = ()) -> Iterator[Check]:
     Yields
     ------
     Check
-        One for each case and backend, for the optimizers, and for the CRF, which runs on the CPU only.
+        One for each case and backend, for the optimizers, and for the CRF.
     """
     for name, case in CASES.items():
         yield from _checks(name, case.family, devices, partial(_computed, name, case))
     yield from _checks("optimizer steps", "update", devices, _steps)
-    yield from _checks("CRF lattice", "crf", (), _crf)
+    yield from _checks("CRF lattice", "crf", devices, _crf)
 
 
 def _checks(
@@ -167,11 +167,12 @@ def _steps(device: str) -> Arrays:
 def _crf(device: str) -> Arrays:
     """Return what the CRF's filters make of random values."""
     rng = np.random.default_rng(5)
-    features, values = rng.standard_normal((60, 5), np.float32), rng.random((60, 3), np.float32)
-    ones = np.ones(60, np.float32)
+    features = kernels.to_device(rng.standard_normal((60, 5), np.float32), device)
+    values = kernels.to_device(rng.random((60, 3), np.float32), device)
+    ones = np.ones_like(features[:, 0])
     k = kernels.pick("crf", like=features)
     filtered = k.lattice_filter(k.build_lattice(features), values, ones, ones)
-    return [filtered, k.gaussian_sum(features, values, ones, ones)]
+    return [kernels.to_host(a) for a in (filtered, k.gaussian_sum(features, values, ones, ones))]
 
 
 def timed(devices: Sequence[str], report: Callable[[int], None]) -> tuple[list[Check], float]:

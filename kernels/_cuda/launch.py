@@ -17,14 +17,20 @@ STATIC_LIMIT = 48 << 10  # bytes of shared memory that a block may have without 
 Array = Any  # cupy.ndarray: CuPy ships no types
 
 
-def launch(family: str, name: str, n: int, *args: Any) -> None:
+def launch(family: str, name: str, n: int, *args: Any, real: np.dtype[Any] | None = None) -> None:
     """Run a kernel with a thread for each of `n` items; see `launch_blocks` for the arguments."""
     blocks = min(-(-n // THREADS), WAVES * processors())
-    launch_blocks(family, name, blocks, THREADS, *args)
+    launch_blocks(family, name, blocks, THREADS, *args, real=real)
 
 
 def launch_blocks(
-    family: str, name: str, blocks: int | tuple[int, ...], threads: int, *args: Any, shared: int = 0
+    family: str,
+    name: str,
+    blocks: int | tuple[int, ...],
+    threads: int,
+    *args: Any,
+    shared: int = 0,
+    real: np.dtype[Any] | None = None,
 ) -> None:
     """Run a kernel.
 
@@ -43,13 +49,15 @@ def launch_blocks(
         a NumPy scalar as what it is. `REAL` is the type of the first floating-point array.
     shared : int, default 0
         Bytes of shared memory of each block, at most `shared_limit`.
+    real : data type, optional
+        `REAL` for a kernel without floating-point arrays.
 
     Raises
     ------
     OverflowError
         If an int does not fit into 32 bits.
     TypeError
-        If there is no floating-point array.
+        If there is no floating-point array, and no `real`.
     ValueError
         If an array is not C-contiguous.
     """
@@ -59,7 +67,7 @@ def launch_blocks(
     arrays = [a for a in args if isinstance(a, cupy.ndarray)]
     if any(not a.flags.c_contiguous for a in arrays):
         raise ValueError(f"{family}.{name}: an array is not C-contiguous")
-    dtype = next((a.dtype for a in arrays if a.dtype.kind == "f"), None)
+    dtype = next((a.dtype for a in arrays if a.dtype.kind == "f"), real)
     if dtype is None:
         raise TypeError(f"{family}.{name}: no floating-point array")
     kernel = _kernel(family, name, "float" if dtype == np.float32 else "double")

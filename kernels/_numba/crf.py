@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lstm2d.kernels import arena
 from lstm2d.kernels._numba.jit import kernel, part, spread
-from lstm2d.kernels.lattice import FloatArray, Lattice, check_features
+from lstm2d.kernels.lattice import FloatArray, Lattice, check_features, radix
 
 LANES = 8  # rows of lattice values are padded to whole vectors
 HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio (Knuth): spreads neighbouring codes
@@ -29,7 +29,8 @@ def build_lattice(features: FloatArray) -> Lattice:
     quotients, ranks = arena.empty((n, d + 1), np.int32), arena.empty((n, d + 1), np.int8)
     weights = np.empty((n, d + 1), features.dtype)
     spread(_simplices, n, 32 * (d + 1), features, quotients, ranks, weights)
-    low, step = _radix(quotients)
+    columns = quotients.T[:-1] if n else np.zeros((d, 1), np.int32)
+    low, step = radix([int(c.min()) for c in columns], [int(c.max()) for c in columns])
     points = np.empty((n, d + 1), np.int32)
     codes = arena.empty((n * (d + 1),), np.int64)
     m, table = _number(quotients, ranks, low, step, codes, points)
@@ -38,22 +39,6 @@ def build_lattice(features: FloatArray) -> Lattice:
     starts, entries = np.zeros(m + 1, np.int32), np.empty(n * (d + 1), np.int32)
     _sort(points, starts, entries)
     return Lattice(points, weights, neighbours, entries, starts)
-
-
-def _radix(quotients: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the least digit and the place value of each coordinate; the last one is implied, its place is 0.
-
-    Corners lie up to one below a feature's own quotient, their neighbours one further on either side.
-    """
-    coordinates = quotients.shape[1]
-    low, step = np.zeros(coordinates, np.int64), np.zeros(coordinates, np.int64)
-    place = coordinates
-    for i in range(coordinates - 1 if len(quotients) else 0):
-        low[i], step[i] = int(quotients[:, i].min()) - 2, place
-        place *= int(quotients[:, i].max()) + 2 - int(low[i])
-        if place >= 2**63:
-            raise ValueError("features too far apart for a lattice: use larger standard deviations")
-    return low, step
 
 
 def lattice_filter(

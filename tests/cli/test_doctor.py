@@ -137,7 +137,7 @@ def test_a_gpu_is_tested_too(lstm2d: Callable, device: str, monkeypatch: pytest.
     assert 0 < found["free_bytes"] <= found["memory_bytes"]
     assert all(found[key] for key in ("name", "compute_capability", "cupy", "cuda", "driver_cuda"))
     checks = [c for c in ran.json["selftest"]["checks"] if c["backend"] == device]
-    assert {c["name"] for c in checks} == {"softmax", "maxima", "optimizer steps"}
+    assert {c["name"] for c in checks} == {"softmax", "maxima", "optimizer steps", "CRF lattice"}
     assert all(c["problem"] is None and c["error"] <= 1e-4 for c in checks)
 
     like = kernels.to_device(np.zeros(1, np.float32), device)

@@ -5,8 +5,6 @@ from importlib.resources import files
 
 import pytest
 
-HOST_ONLY = {"crf"}  # works on what prediction has brought to the host
-
 
 def functions(backend: str, family: str) -> dict[str, list[str]]:
     """Return the arguments of the public functions of a file, by name; the file is not imported."""
@@ -20,7 +18,7 @@ def families() -> list[str]:
     return sorted(name.removesuffix(".py") for name in names if name.endswith(".py") and name[0] != "_")
 
 
-@pytest.mark.parametrize("family", [family for family in families() if family not in HOST_ONLY])
+@pytest.mark.parametrize("family", families())
 def test_same_signatures(family: str) -> None:
     expected = functions("_reference", family)
     assert expected

@@ -58,6 +58,11 @@ def ascontiguousarray(a: ndarray, dtype: Any = None) -> ndarray:
     return a if a.flags.c_contiguous else wrap(_numpy.ascontiguousarray(a._values))
 
 
+def argsort(a: ndarray) -> ndarray:
+    """Return the indices that sort an array; equal values stay in order, as with CuPy."""
+    return wrap(_numpy.argsort(a._values, kind="stable"))
+
+
 class _Pool:
     def set_limit(self, size: int | None = None) -> None:
         _array.limit = size or 0

@@ -79,6 +79,7 @@ static inline double __longlong_as_double(long long bits) {
     memcpy(&value, &bits, sizeof value);
     return value;
 }
+static inline double __dmul_rn(double a, double b) { return a * b; }
 static inline float rsqrtf(float x) { return 1 / sqrtf(x); }
 static inline double rsqrt(double x) { return 1 / sqrt(x); }
 
