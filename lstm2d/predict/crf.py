@@ -34,7 +34,8 @@ def refine(probabilities: FloatArray, image: NDArray[Any], settings: CRFSection)
     Parameters
     ----------
     probabilities : array of shape (H, W, K)
-        What the network says of each pixel, in 0..1; float32 or float64.
+        What the network says of each pixel, in 0..1; float32 or float64. On the host or on a GPU, which then
+        does the work.
     image : array of shape (H, W, 3)
         Red, green, blue in 0..255.
     settings : CRFSection
@@ -43,7 +44,7 @@ def refine(probabilities: FloatArray, image: NDArray[Any], settings: CRFSection)
     Returns
     -------
     array of shape (H, W, K)
-        The mean-field marginals Q, in 0..1 with the sum 1 at every pixel; same data type.
+        The mean-field marginals Q, in 0..1 with the sum 1 at every pixel; same data type and device.
 
     Raises
     ------
@@ -87,9 +88,9 @@ def refine(probabilities: FloatArray, image: NDArray[Any], settings: CRFSection)
             expected=f"at most {MAX_EXACT}",
             hint="leave crf.exact out, or cut the image",
         )
-    p = np.ascontiguousarray(probabilities).reshape(-1, classes)
+    p = kernels.ascontiguousarray(probabilities).reshape(-1, classes)
     softmax = kernels.pick("softmax", like=p).softmax_forward
-    filters = _filters(image, settings, p.dtype)
+    filters = _filters(image, settings, p.dtype, kernels.device_of(p))
     unary = np.log(np.maximum(p, p.dtype.type(LEAST)))
     q = p
     for _ in range(settings.iterations):
@@ -97,15 +98,16 @@ def refine(probabilities: FloatArray, image: NDArray[Any], settings: CRFSection)
         for message in filters:
             scores += message(q)
         q = softmax(scores[np.newaxis])[0]
-    return q.reshape(probabilities.shape)
+    refined: FloatArray = q.reshape(probabilities.shape)
+    return refined
 
 
-def _filters(image: NDArray[Any], settings: CRFSection, dtype: np.dtype[Any]) -> list[Filter]:
+def _filters(image: NDArray[Any], settings: CRFSection, dtype: np.dtype[Any], device: str) -> list[Filter]:
     """Return a function for each Gaussian that counts: from Q to its weighted message."""
     rows, columns = np.indices(image.shape[:2], dtype).reshape(2, -1)
     # by half a step away from 0, where features would lie exactly on borders of the lattice's simplices
-    position = np.stack([rows, columns], axis=1) + dtype.type(0.5)
-    colour = image.reshape(-1, 3).astype(dtype) + dtype.type(0.5)
+    position = kernels.to_device(np.stack([rows, columns], axis=1), device) + dtype.type(0.5)
+    colour = kernels.to_device(image.reshape(-1, 3), device).astype(dtype) + dtype.type(0.5)
     filters = []
     if settings.bilateral_weight:
         features = np.hstack([position / settings.theta_alpha, colour / settings.theta_beta]).astype(dtype)
@@ -119,7 +121,7 @@ def _filters(image: NDArray[Any], settings: CRFSection, dtype: np.dtype[Any]) ->
 def _filter(features: FloatArray, weight: float, settings: CRFSection) -> Filter:
     """Return a normalised Gaussian filter."""
     crf = kernels.pick("crf", like=features)
-    ones = np.ones(len(features), features.dtype)
+    ones = np.ones_like(features[:, 0])
     if settings.exact:
 
         def product(values: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:

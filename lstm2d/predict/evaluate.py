@@ -180,7 +180,7 @@ def evaluate(
     for number, sample in enumerate(samples, start=1):
         image, truth = dataset.load(sample)
         start = time.perf_counter()
-        labels = predictor.most_likely(predictor.probabilities_of(image))
+        labels = predictor.labels_of(image)
         seconds = time.perf_counter() - start
         one = Confusion(len(names), dataset.ignore)
         one.add(truth, labels)

@@ -220,10 +220,10 @@ def _write_results(predictor: Predictor, task: Task, folder: Path, options: Opti
         if len(os.fsencode(name.name)) > LONGEST_NAME:
             raise DataError("the name is too long for a result", where=task.source, expected="a shorter name")
     image = read_image(task.source, max_pixels=options.max_pixels)
-    probabilities = predictor.probabilities_of(image)
-    labels = predictor.most_likely(probabilities)
+    probabilities = predictor.probabilities_of(image) if options.probabilities else None
+    labels = predictor.labels_of(image) if probabilities is None else predictor.most_likely(probabilities)
     make_folder((folder / task.labels).parent)
-    if options.probabilities:
+    if probabilities is not None:
         write_bytes(folder / task.probabilities, _npz(probabilities, predictor))
     palette = palette_of(predictor.classes)
     if options.overlay:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from lstm2d.io.classes import ClassInfo
 from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image
 from lstm2d.io.model_file import ModelFile, load_model
 from lstm2d.kernels import gpu
+from lstm2d.kernels.device import Array
 from lstm2d.models import ModelConfig, Network, build, model_config, restore_imported
 from lstm2d.predict.zoo import find_model
 from lstm2d.tensor import Tensor
@@ -42,7 +44,7 @@ class Predictor:
         The fully connected CRF behind the network: True for what the model's configuration says, if it says
         anything, False for none, the name of a set (`lstm2d.config.crf.CRF_SETS`), or the settings.
     device : str, default "cpu"
-        Where the network computes: "auto", "cpu", "cuda" or "cuda:N". The CRF runs on the CPU in any case.
+        Where the network and the CRF compute: "auto", "cpu", "cuda" or "cuda:N".
 
     Attributes
     ----------
@@ -109,7 +111,7 @@ class Predictor:
         DataError
             If the file cannot be read, or the values are no image's.
         """
-        return self.most_likely(self.predict_proba(image))
+        return self.labels_of(_read(image))
 
     def predict_proba(self, image: ImageLike) -> FloatArray:
         """Return the probability of every class at every pixel.
@@ -131,9 +133,27 @@ class Predictor:
         DataError
             If the file cannot be read, or the values are no image's.
         """
-        if isinstance(image, str | os.PathLike):
-            return self.probabilities_of(read_image(image, max_pixels=DEFAULT_MAX_PIXELS))
-        return self.probabilities_of(_to_bytes_range(np.asarray(image)))
+        return self.probabilities_of(_read(image))
+
+    def labels_of(self, image: NDArray[Any]) -> LabelArray:
+        """Return the most likely classes for what `lstm2d.io.images.read_image` gave.
+
+        Parameters
+        ----------
+        image : array of shape (H, W, 3)
+            Red, green, blue in 0..255.
+
+        Returns
+        -------
+        array of shape (H, W), uint8
+            Class numbers; of equally likely ones the first.
+
+        Raises
+        ------
+        Lstm2dError
+            If memory runs out.
+        """
+        return self._computed(image, self.most_likely)
 
     def probabilities_of(self, image: NDArray[Any]) -> FloatArray:
         """Return class probabilities for what `lstm2d.io.images.read_image` gave.
@@ -153,26 +173,29 @@ class Predictor:
         Lstm2dError
             If memory runs out.
         """
+        return self._computed(image, kernels.to_host)
+
+    def _computed(self, image: NDArray[Any], finish: Callable[[Array], NDArray[Any]]) -> NDArray[Any]:
+        """Return what `finish` makes of the probabilities, which lie on the device."""
         try:
-            result = self._of_network(image)
-            return result if self.crf is None else self._refined(result, image)
+            with gpu.current(self.device):
+                result = self._of_network(image)
+                return finish(result if self.crf is None else self._refined(result, image))
         except MemoryError as error:
             hint = "use smaller images, or close other programs"
             told = gpu.out_of_memory(error, where=f"{image.shape[0]}x{image.shape[1]} pixels", hint=hint)
         raise told  # only now: in the handler it would keep the arrays of the network alive
 
-    def _of_network(self, image: NDArray[Any]) -> FloatArray:
+    def _of_network(self, image: NDArray[Any]) -> Array:
         """Return what the network says, without the CRF."""
         height, width = image.shape[:2]
         contrasted = with_contrast(image, self._contrast)
         padded = pad_to_multiple(normalise(contrasted, self.model.mean, self.model.std), self._network.stride)
-        with gpu.current(self.device):
-            x = kernels.to_device(padded[np.newaxis], self.device)
-            pixels = self._network.probabilities(Tensor(x))  # (1, padded H, padded W, K)
-            host = kernels.to_host(pixels[0, :height, :width])
-        return host.astype(np.float32)  # a copy: without the padding behind it
+        x = kernels.to_device(padded[np.newaxis], self.device)
+        pixels = self._network.probabilities(Tensor(x))  # (1, padded H, padded W, K)
+        return pixels[0, :height, :width].astype(np.float32)  # a copy: without the padding behind it
 
-    def _refined(self, probabilities: FloatArray, image: NDArray[Any]) -> FloatArray:
+    def _refined(self, probabilities: Array, image: NDArray[Any]) -> Array:
         """Return what the CRF makes of the network's probabilities."""
         from lstm2d.predict.crf import refine  # only now: it loads Numba
 
@@ -185,15 +208,14 @@ class Predictor:
         Parameters
         ----------
         probabilities : array of shape (H, W, K)
-            From `predict_proba`.
+            From `predict_proba`, or on a GPU.
 
         Returns
         -------
         array of shape (H, W), uint8
-            Class numbers.
+            Class numbers, on the host.
         """
-        labels: LabelArray = probabilities.argmax(axis=2).astype(np.uint8)
-        return labels
+        return kernels.to_host(probabilities.argmax(axis=2).astype(np.uint8))
 
 
 def load(
@@ -286,6 +308,13 @@ def _refuse_other_size(config: ModelConfig, model: ModelFile) -> None:
     expected = config.count(CHANNELS, len(model.classes))
     if expected != stored:
         raise ValueError(f"its sizes ask for {expected} parameters, the file has {stored}")
+
+
+def _read(image: ImageLike) -> NDArray[Any]:
+    """Return a caller's image as `read_image` would."""
+    if isinstance(image, str | os.PathLike):
+        return read_image(image, max_pixels=DEFAULT_MAX_PIXELS)
+    return _to_bytes_range(np.asarray(image))
 
 
 def _to_bytes_range(image: NDArray[Any]) -> NDArray[Any]:

@@ -128,7 +128,7 @@ def label_sample(predictor: Predictor, dataset: DatasetFolder, sample: Sample, a
         Image, truth and labels.
     """
     image, truth = dataset.load(sample)
-    labels = predictor.most_likely(predictor.probabilities_of(image))
+    labels = predictor.labels_of(image)
     return Example(image, labels, truth, f"{sample.stem}  {100 * accuracy:.1f} %")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -173,6 +174,56 @@ def test_inputs_stay_as_they_are(rng: np.random.Generator) -> None:
     refine(p[:, ::-1], image[:, ::-1], crf_settings())
     assert (before[0] == p).all()
     assert (before[1] == image).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("name", "options"), [(name, {}) for name in CRF_SETS] + [("krahenbuehl", {"exact": True})]
+)
+def test_on_a_device(
+    device: str, rng: np.random.Generator, name: str, options: dict[str, Any], dtype: type
+) -> None:
+    image, truth = draw_scene(3, 0)
+    image, truth = image[40:52, 60:75], truth[40:52, 60:75]
+    p = softmax(rng.standard_normal((*truth.shape, 6)) + 2 * np.eye(6)[truth % 6]).astype(dtype)
+    crf = crf_settings(crf_settings(name).model_dump() | options)
+    found = refine(kernels.to_device(p, device), image, crf)
+    assert kernels.device_of(found) == device
+    assert found.dtype == dtype
+    np.testing.assert_allclose(kernels.to_host(found), refine(p, image, crf), rtol=0, atol=1e-4)
+
+
+def test_labels_alone_come_to_the_host(
+    brightness_model: Path,
+    device: str,
+    image: np.ndarray,
+    cupy_module: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    predictor = lstm2d.load(brightness_model, crf="krahenbuehl", device=device)
+    expected = lstm2d.load(brightness_model, crf="krahenbuehl").predict_proba(image)
+    np.testing.assert_allclose(predictor.predict_proba(image), expected, rtol=0, atol=1e-4)
+    if not hasattr(cupy_module, "_pool"):
+        pytest.skip("what a GPU hands over cannot be watched")
+    fetched: list[np.ndarray] = []
+
+    def get(array: Any) -> np.ndarray:
+        fetched.append(array._values.copy())
+        return fetched[-1]
+
+    monkeypatch.setattr(cupy_module.ndarray, "get", get)
+    labels = predictor.predict(image)
+    np.testing.assert_array_equal(labels, expected.argmax(axis=2))
+    assert labels.dtype == np.uint8
+    assert all(array.dtype.kind != "f" for array in fetched)
+    assert labels is fetched[-1]
+
+
+def test_the_first_of_equally_likely_classes(brightness_model: Path, device: str) -> None:
+    p = np.array([[[0.25, 0.5, 0.25], [0.5, 0.5, 0.0], [0.2, 0.4, 0.4]]], np.float32)
+    for place in ("cpu", device):
+        found = lstm2d.load(brightness_model).most_likely(kernels.to_device(p, place))
+        assert found.tolist() == [[1, 0, 1]]
 
 
 def test_another_size_is_refused() -> None:

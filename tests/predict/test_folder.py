@@ -164,14 +164,14 @@ def test_an_unforeseen_error_costs_one_image(
 
     def fail_once(self: Predictor, probabilities: np.ndarray) -> np.ndarray:
         if next(calls) == 2:
-            raise MemoryError("of this\nimage")
+            raise RuntimeError("of this\nimage")
         return likely(self, probabilities)
 
     monkeypatch.setattr(Predictor, "most_likely", fail_once)
     outcome = run(predictor, images, tmp_path / "out")
     assert (outcome.done, len(outcome.failed)) == (4, 1)
     rows = read_manifest(tmp_path / "out/predictions.csv")
-    assert rows[2]["error"] == "unexpected MemoryError: of this image"
+    assert rows[2]["error"] == "unexpected RuntimeError: of this image"
 
 
 def test_stop_on_error_keeps_what_was_done(predictor: Predictor, images: Path, tmp_path: Path) -> None:
@@ -197,8 +197,8 @@ def test_skip_done_makes_only_what_is_missing(
     read: list[str] = []
     monkeypatch.setattr(
         Predictor,
-        "probabilities_of",
-        lambda self, image, real=Predictor.probabilities_of: read.append("image") or real(self, image),
+        "labels_of",
+        lambda self, image, real=Predictor.labels_of: read.append("image") or real(self, image),
     )
     outcome = run(predictor, images, out, Options(skip_done=True))
     assert (outcome.total, outcome.skipped, outcome.done) == (first.total, 4, 1)
