@@ -72,6 +72,7 @@ def test_presets_of_the_dilated_network(
     assert (model["width"], model["conv7_kernel"]) == (1.0, 3)
     assert (train.steps, train.batch, train.crop) == (steps, 10, [400, 500])
     assert (train.learning_rate, train.schedule, train.step_at) == (0.001, "step", [0.5])
+    assert train.epochs >= train.steps  # so that `steps` ends the run, even one on the images of one minibatch
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -251,6 +252,11 @@ def test_all_errors_at_once_each_with_key_place_range_and_nearest_key(tmp_path: 
 )
 def test_one_wrong_value(override: str, said: str) -> None:
     assert said in message(override)
+
+
+def test_numbers_to_choose_from_stand_without_quotes() -> None:
+    said = message("model.conv7_kernel=2", base="fcn-largefov")
+    assert "model.conv7_kernel = 2 (--set): expected 3 or 1" in said
 
 
 def test_no_such_preset() -> None:

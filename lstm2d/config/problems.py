@@ -33,7 +33,7 @@ def _describe(annotation: Any, metadata: Iterable[Any] = ()) -> str:
         return _describe(get_args(annotation)[0], annotation.__metadata__)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
-        return " or ".join(f'"{value}"' for value in arguments)
+        return " or ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in arguments)
     if origin in (Union, types.UnionType):
         return ", or ".join(_describe(part) for part in arguments)
     pieces = [
