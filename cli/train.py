@@ -155,6 +155,7 @@ class Narrator:
     def __init__(self, console: Console, config: RunConfig) -> None:
         self.console, self.config = console, config
         self.metric = ""
+        self.epochs = config.train.epochs
 
     def __call__(self, event: Event) -> None:
         """Tell one event; what the run does when nobody reads it is the run's decision."""
@@ -176,12 +177,14 @@ class Narrator:
             return
         if event.kind == "features":
             seconds = duration(values["seconds"])
-            self.console.say(f"features of {values['computed']} images computed in {seconds}")
+            images = f"{values['computed']} image{'s' if values['computed'] > 1 else ''}"
+            self.console.say(f"features of {images} computed in {seconds}")
         elif event.kind == "warning":
             self.console.warn(values["text"])
         elif event.kind == "note":
             self.console.say("\n".join(str(value) for value in values.values()))
         elif event.kind in ("start", "resume"):
+            self.epochs = -(-values["steps"] // -(-values["images"] // values["batch"]))
             self.console.say(beginning(event, self.config))
         elif event.kind in ("epoch", "end"):
             select = self.config.train.select
@@ -195,7 +198,7 @@ class Narrator:
         """Return the numbers that every line about a run has."""
         loss = "-" if values["loss"] is None else f"{values['loss']:.4f}"
         rate = values["images_per_second"] or 0.0
-        return f"epoch {values['epoch']}/{self.config.train.epochs}  loss {loss}  {rate:.1f} images/s"
+        return f"epoch {values['epoch']}/{self.epochs}  loss {loss}  {rate:.1f} images/s"
 
 
 def silence_closed_streams() -> None:

@@ -68,6 +68,15 @@ def test_json(data: Path, tmp_path: Path) -> None:
     assert plots[:2] == ["confusion.png", "curves.png"]
 
 
+def test_epochs_are_counted_to_the_one_that_the_run_ends_in(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = run("lstm2d-3x3", "--data", data, "-o", out, "--set", "train.steps=7", *SMALL)
+    assert result.exit_code == 0, result.stderr
+    assert "7 steps, 5 images" in result.stderr
+    assert "epoch 1/2 " in result.stderr
+    assert "epoch 2/2 " in result.stderr
+
+
 def test_quiet(data: Path, tmp_path: Path) -> None:
     result = run("lstm2d-3x3", "--data", data, "-o", tmp_path / "run", "--epochs", 1, "--quiet", *SMALL)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
