@@ -141,7 +141,7 @@ class FeatureCache:
             write_bytes(path, data)
         except (OutputError, OSError) as error:
             reason = error.what if isinstance(error, OutputError) else f"{error.strerror}"
-            self._stop(f"{reason}: {path.parent}")
+            self._stop(f"{reason}: {self.root}")
             return
         self._checked.add(key)
         self._size = (self._size or 0) + len(data)

@@ -75,6 +75,8 @@ def fill(
             break
         if image_key(x) not in store:
             features(x, again=True, exact=exact)
+            if not store.writes:  # it found no room: the store has told why
+                break
             computed += 1
             report(Event("features", {"done": done, "total": total}))
     if computed:

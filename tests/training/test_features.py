@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lstm2d.config import RunConfig, apply_overrides, from_dict
-from lstm2d.errors import InterruptedRun
+from lstm2d.errors import InterruptedRun, OutputError
 from lstm2d.io.model_file import load_model
 from lstm2d.models import Network, build
 from lstm2d.models.vgg import VGG16
@@ -228,7 +228,30 @@ def test_a_full_cache_changes_no_result(
     warnings = [event.values["text"] for event in listener.events if event.kind == "warning"]
     assert len(warnings) == 1  # of the rounded and of the exact ones together
     assert "training goes on" in warnings[0]
-    assert 1 <= cached(folder, "float16") + cached(folder, "float32") < 5 + 2
+    kept = cached(folder, "float16") + cached(folder, "float32")
+    assert 1 <= kept < 5 + 2
+    (computed,) = [event.values["computed"] for event in listener.events if "computed" in event.values]
+    assert computed == kept  # what was not kept is computed again in the epochs
+
+
+def test_a_full_disk_changes_no_result_and_is_told_once(
+    dataset: Path, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(config(), dataset, tmp_path / "kept")
+    for path in folder.rglob("*.npy"):
+        path.unlink()
+
+    def full(path: Path, data: bytes) -> None:
+        raise OutputError("cannot write (No space left on device)", where=path)
+
+    monkeypatch.setattr("lstm2d.data.feature_cache.write_bytes", full)
+    listener = Stopper()
+    train(config(), dataset, tmp_path / "full", report=listener)
+    assert digest(tmp_path / "full") == digest(tmp_path / "kept")
+    (warning,) = [event.values["text"] for event in listener.events if event.kind == "warning"]
+    assert "No space left" in warning
+    assert str(folder) in warning
+    assert "features" not in listener.kinds()
 
 
 def test_a_run_that_is_stopped_while_it_fills_the_cache(
