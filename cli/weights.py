@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ from lstm2d.cli.groups import SuggestingGroup
 from lstm2d.cli.models import size_text
 from lstm2d.cli.output import Console, output_options
 from lstm2d.cli.tables import fields, shortened, span, text_table
+from lstm2d.errors import ConfigError
 
 if TYPE_CHECKING:
     from lstm2d.io.weights import StoredWeights
@@ -66,6 +68,8 @@ def import_weights(
     from lstm2d.io.weights import store_weights
     from lstm2d.io.weights_import import CONVENTIONS, read_weights
 
+    if out is not None and os.path.realpath(out) == os.path.realpath(file):
+        raise ConfigError("the converted weights would replace FILE", where=out, hint="give another name: -o")
     found = read_weights(file, convention)
     source = Path(file).name
     stored = store_weights(found.layers, name=name, convention=found.convention, source=source)
@@ -83,7 +87,10 @@ def import_weights(
         ("digest", stored.digest),
         ("stored as", f"{name} ({stored.path})"),
     ]
+    if out is not None:
+        lines.append(("written to", out))
     console.answer(fields(lines))
+    warn_of_namesakes(console, stored)
     console.result(
         as_table(stored) | {"missing": missing, "others": found.others, "style": found.style, "out": out}
     )
@@ -118,6 +125,23 @@ def list_weights(console: Console) -> None:
             "damaged": [str(problem.where) for problem in problems],
         }
     )
+
+
+def warn_of_namesakes(console: Console, stored: StoredWeights) -> None:
+    """Tell when the name of weights means other weights too, so that no model can ask for it any more."""
+    from lstm2d.io.weights import store_folder, stored_weights
+
+    others = [
+        other.digest[:16]
+        for other in stored_weights()[0]
+        if other.name == stored.name
+        and any(digest != stored.layers.get(layer, digest) for layer, digest in other.layers.items())
+    ]
+    if others:
+        console.warn(
+            f"different weights are called {stored.name} now, {', '.join(others)} and {stored.digest[:16]}: "
+            f"set model.weights to one of these digests, or delete a file in {store_folder()}"
+        )
 
 
 def as_table(stored: StoredWeights) -> dict[str, Any]:

@@ -51,8 +51,10 @@ def test_for_people(lstm2d: Callable, file: Path) -> None:
     assert "conv1_1, conv1_2, conv2_1" in ran.out
     assert "BGR" in ran.out
     assert max(map(len, ran.out.splitlines()[:6])) <= 80
-    ran = lstm2d("weights", "import", file, "--convention", "rgb", "--name", "other")
+    out = file.with_name("other.safetensors")
+    ran = lstm2d("weights", "import", file, "--convention", "rgb", "--name", "other", "-o", out)
     assert "RGB, 0..255" in ran.out
+    assert str(out) in ran.out.replace("\n", "").replace(" ", "")
     lines = lstm2d("weights", "list").out.splitlines()
     assert len(lines) == 3
     assert all("conv1_1 ... conv2_1" in line for line in lines[1:])
@@ -70,6 +72,26 @@ def test_failures(lstm2d: Callable, file: Path, tmp_path: Path) -> None:
 def test_name_and_place(lstm2d: Callable, file: Path, tmp_path: Path) -> None:
     assert lstm2d("weights", "import", file, "--name", "../up").code == 2
     assert lstm2d("weights", "import", file, "-o", tmp_path / "no" / "folder").code == 5
+
+
+def test_the_file_that_was_given_stays_as_it_is(lstm2d: Callable, file: Path, tmp_path: Path) -> None:
+    before = file.read_bytes()
+    (tmp_path / "link.safetensors").symlink_to(file)
+    for given, out in ((file, file), (tmp_path / "link.safetensors", file)):
+        ran = lstm2d("weights", "import", given, "-o", out)
+        assert ran.code == 2
+        assert str(out) in ran.err
+    assert file.read_bytes() == before
+    assert lstm2d("weights", "list", "--json").json["weights"] == []
+
+
+def test_a_name_that_other_weights_have_is_told(lstm2d: Callable, file: Path) -> None:
+    digest = lstm2d("weights", "import", file, "--json").json["digest"]
+    ran = lstm2d("weights", "import", file)  # the same once more
+    assert (ran.code, ran.err) == (0, "")
+    ran = lstm2d("weights", "import", file, "--convention", "rgb")
+    assert ran.code == 0
+    assert f"different weights are called vgg16 now, {digest[:16]}" in ran.err
 
 
 def test_a_damaged_file_in_the_store_is_told(lstm2d: Callable, file: Path, tmp_path: Path) -> None:
