@@ -152,6 +152,7 @@ def _output_error(error: Exception, target: Path) -> OutputError:
         errno.EPERM: "choose a folder you may write to",
         errno.EROFS: "choose a folder you may write to",
         errno.ENOENT: "make the folder first, or choose another",
+        errno.EEXIST: "choose another folder: this name is a file's",
         errno.ENOTDIR: "choose another folder: a part of this name is a file",
         errno.ENAMETOOLONG: "choose a shorter name",
     }

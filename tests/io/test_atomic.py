@@ -221,6 +221,8 @@ def test_make_folder(tmp_path: Path) -> None:
     assert make_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b"
     assert make_folder(tmp_path / "a" / "b").is_dir()
     (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="do: choose another folder"):
+        make_folder(tmp_path / "file")
     for name in ("file", "file/sub", "nul\0"):
         with pytest.raises(OutputError):
             make_folder(tmp_path / name)
