@@ -65,7 +65,7 @@ def broken(reason: str, path: object) -> DataError:
     """
     hint = "copy the file again from where it came, or use another one"
     return DataError(
-        f"damaged model file ({reason})", where=path, expected="an intact safetensors file", hint=hint
+        f"damaged file ({reason})", where=path, expected="an intact safetensors file", hint=hint
     )
 
 

@@ -240,6 +240,13 @@ class _Machine:
 
     def find_global(self) -> None:
         name = f"{self.line()}.{self.line()}"
+        if name not in _ALLOWED and name.startswith("torch.") and name.endswith("Storage"):
+            raise DataError(
+                f"the file has numbers of the type {short(name)}",
+                where=self.path,
+                expected="float32, float16 or float64",
+                hint="load it with torch and save {k: v.float() for k, v in state_dict.items()}",
+            )
         if name not in _ALLOWED:
             raise self.refused(short(name))
         self.push(_Global(name))

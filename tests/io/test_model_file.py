@@ -230,7 +230,7 @@ HOSTILE: dict[str, bytes] = {
 @pytest.mark.parametrize("read", [load_model, read_header])
 def test_hostile_files(tmp_path: Path, name: str, read: Callable[[Path], object]) -> None:
     (tmp_path / "m").write_bytes(HOSTILE[name])
-    with pytest.raises(DataError, match="damaged model file"):
+    with pytest.raises(DataError, match="damaged file"):
         read(tmp_path / "m")
 
 

@@ -255,6 +255,14 @@ def test_tensors_stay_inside_their_numbers(
         read_pickle(program(offset, shape, strides), "f")
 
 
+def test_numbers_of_another_type_are_named(tmp_path: Path, layers: Layers) -> None:
+    pickle = torch_bytes.state_dict(caffe(layers)).replace(b"FloatStorage", b"BFloat16Storage")
+    (tmp_path / "w.pth").write_bytes(torch_bytes.torch_zip(caffe(layers), pickle=pickle))
+    with pytest.raises(DataError, match="numbers of the type 'torch.BFloat16Storage'") as caught:
+        read_weights(tmp_path / "w.pth")
+    assert "float32" in str(caught.value)
+
+
 @settings(max_examples=300)
 @given(st.binary(max_size=80))
 def test_any_bytes_as_a_pickle(data: bytes) -> None:
