@@ -130,12 +130,16 @@ def restore_imported(network: Network, imported: Imported | None, *, source: obj
             expected=", ".join(names) or "none",
         )
     if imported is not None:
-        if not any(s.digest_of(names) == imported.digest for s in stored_weights()[0]):
+        stored, damaged = stored_weights()
+        if not any(s.digest_of(names) == imported.digest for s in stored):
+            there = [f"{len(damaged)} damaged"] * bool(damaged)
+            there += [f"{s.name} ({d[:16]}, {s.convention})" for s in stored if (d := s.digest_of(names))]
             raise DataError(
                 f"the model needs {', '.join(names)} of VGG-16, which were not imported",
                 where=source,
-                expected=f"layers with the digest {imported.digest} in {store_folder()}",
-                hint="lstm2d weights import FILE",
+                expected=f"layers with the digest {imported.digest} in {store_folder()}"
+                + (f"; there: {', '.join(there)}" if there else ""),
+                hint="lstm2d weights import FILE, with the numbers that it was trained on",
             )
         load_imported(network, find_weights(imported.digest, names).layers, source=imported.digest)
 

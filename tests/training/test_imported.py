@@ -9,7 +9,7 @@ from lstm2d.config import RunConfig, apply_overrides, from_dict
 from lstm2d.errors import ConfigError, DataError, InterruptedRun
 from lstm2d.io.model_file import load_model, read_header
 from lstm2d.io.vgg16 import LAYERS
-from lstm2d.io.weights import Layers, store_folder, store_weights, weights_digest
+from lstm2d.io.weights import Layers, store_folder, store_weights, stored_weights, weights_digest
 from lstm2d.predict import load
 from lstm2d.training.checkpoint import newest_file, unpack
 from lstm2d.training.loop import train
@@ -103,6 +103,11 @@ def test_missing_weights(tmp_path: Path, dataset: Path, stored: Layers) -> None:
     digest = weights_digest({n: stored[n] for n in ("conv1_1", "conv1_2")})
     for word in ("conv1_1, conv1_2 of VGG-16", digest, "lstm2d weights import FILE", "run/model.safetensors"):
         assert word in str(error.value)
+    (other,) = stored_weights()[0]  # someone may have imported the wrong file: say that it was seen
+    assert f"there: vgg16 ({other.digest[:16]}, caffe)" in str(error.value)
+    (store_folder() / "damaged.safetensors").write_bytes(b"")
+    with pytest.raises(DataError, match="there: 1 damaged, vgg16"):
+        load(tmp_path / "run")
     with pytest.raises(DataError, match=digest):
         train(config(), dataset, tmp_path / "run", resume=True)
 
