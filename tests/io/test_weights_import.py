@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -175,6 +175,37 @@ def test_batch_norm_network_is_refused(tmp_path: Path, layers: Layers) -> None:
 def test_unknown_convention(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="convention"):
         read_weights(tmp_path / "w", convention="bgr")
+
+
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    names=st.lists(st.sampled_from(list(FEATURES)), unique=True, min_size=1),
+    style=st.sampled_from([caffe, sequential]),
+    container=st.sampled_from(["safetensors", "npz", "zip", "legacy"]),
+    others=st.integers(0, 2),
+)
+def test_any_layers_under_any_names_in_any_file(
+    tmp_path: Path,
+    layers: Layers,
+    names: list[str],
+    style: Callable[[Layers], Arrays],
+    container: str,
+    others: int,
+) -> None:
+    arrays = style({name: layers[name] for name in names})
+    arrays |= {f"other{k}": np.zeros(k + 1, np.float32) for k in range(others)}
+    path = tmp_path / "w"
+    if container == "safetensors":
+        write_safetensors(path, arrays)
+    elif container == "npz":
+        with path.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+    else:
+        write = torch_bytes.torch_zip if container == "zip" else torch_bytes.torch_legacy
+        path.write_bytes(write(arrays))
+    found = read_weights(path, convention="caffe")
+    assert found.others == others
+    assert_equal(found.layers, {name: layers[name] for name in FEATURES if name in names})
 
 
 # hostile files

@@ -4,6 +4,8 @@ from functools import partial
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit
 
@@ -62,12 +64,25 @@ def test_sweep_against_plain_numpy(unit: Unit, axis: int, rng: np.random.Generat
     assert all(p.grad is not None and p.grad.any() for p in sweep.parameters())
 
 
-@pytest.mark.parametrize("unit", UNITS)
-def test_renet_against_plain_numpy(unit: Unit, rng: np.random.Generator) -> None:
-    layer = ReNet(3, 4, patch=2, unit=unit, weight=EVEN, recurrent=EVEN, rng=rng, dtype=np.float64)
-    x = rng.standard_normal((2, 6, 4, 3))
-    patches = x.reshape(2, 3, 2, 2, 2, 3).transpose(0, 1, 3, 2, 4, 5).reshape(2, 3, 2, 12)
-    vertical = plain_sweep(patches, layer.vertical, unit, 1)
+@settings(deadline=None, max_examples=40)
+@given(
+    unit=st.sampled_from(UNITS),
+    size=st.tuples(st.integers(1, 2), st.integers(1, 4), st.integers(1, 4)),
+    channels=st.integers(1, 3),
+    units=st.integers(1, 4),
+    patch=st.integers(1, 3),
+)
+def test_renet_against_plain_numpy(
+    unit: Unit, size: tuple[int, int, int], channels: int, units: int, patch: int
+) -> None:
+    rng = np.random.default_rng([*size, channels, units, patch])
+    layer = ReNet(
+        channels, units, patch=patch, unit=unit, weight=EVEN, recurrent=EVEN, rng=rng, dtype=np.float64
+    )
+    n, rows, columns = size
+    blocks = rng.standard_normal((n, rows, columns, patch, patch, channels))
+    x = blocks.transpose(0, 1, 3, 2, 4, 5).reshape(n, rows * patch, columns * patch, channels)
+    vertical = plain_sweep(blocks.reshape(n, rows, columns, -1), layer.vertical, unit, 1)
     horizontal = plain_sweep(vertical, layer.horizontal, unit, 2)
     found = layer.sweeps(Tensor(x))
     np.testing.assert_allclose(found[0].data, vertical, rtol=1e-10, atol=1e-12)
