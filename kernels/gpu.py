@@ -33,7 +33,8 @@ def resolve_device(asked: str, *, name: str = "device") -> str:
     Raises
     ------
     ConfigError
-        If the GPU that is asked for cannot be used: no CuPy, no driver, no such device, too little memory.
+        If the GPU that is asked for cannot be used: no CuPy, no driver, no such device, a library of CUDA
+        missing, too little memory.
     """
     if asked == "cpu":
         return asked
@@ -71,6 +72,7 @@ def _problem(number: int) -> ConfigError | None:
         if number >= count:
             known = "a GPU" if not count else "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
             return ConfigError("there is no such GPU", expected=known)
+        _check_libraries()
         free, total = import_module("cupy").cuda.Device(number).mem_info
     except ConfigError as error:
         return error
@@ -97,6 +99,17 @@ def _count() -> int:
         return int(runtime.getDeviceCount())
     except (RuntimeError, ImportError, OSError) as error:  # CUDA's own errors are among the first
         raise _unusable(error) from None
+
+
+def _check_libraries() -> None:
+    """Raise ConfigError if CUDA's compiler or its matrix products are missing: CuPy's package has neither."""
+    cuda = import_module("cupy").cuda
+    try:
+        for name in ("cublas", "nvrtc"):
+            getattr(cuda, name)
+        cuda.nvrtc.getVersion()  # CuPy 13 looks for this one no sooner
+    except (RuntimeError, ImportError, OSError) as error:
+        raise ConfigError(f"a library of CUDA is missing ({_line(error)})", hint=INSTALL) from None
 
 
 def _unusable(error: Exception) -> ConfigError:

@@ -14,7 +14,26 @@ class NoGPUError(RuntimeError):
     """Stands for CuPy's CUDARuntimeError."""
 
 
-def fake_cupy(count: int | None = 1, free: int = 4 << 30) -> SimpleNamespace:
+class Cuda(SimpleNamespace):
+    """Stands for `cupy.cuda`, which looks for libraries when they are first asked for."""
+
+    missing = ""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self.missing:
+            raise ImportError(f"lib{name}.so.12: cannot open shared object file")
+        if name not in ("cublas", "nvrtc"):
+            raise AttributeError(name)
+        return SimpleNamespace(getVersion=self.nvrtc_version)
+
+    def nvrtc_version(self) -> tuple[int, int]:
+        """Return the version of the compiler, if the library can be loaded."""
+        if self.missing == "libnvrtc":
+            raise RuntimeError("CuPy failed to load libnvrtc.so.12: OSError:\nlibnvrtc.so.12")
+        return 12, 8
+
+
+def fake_cupy(count: int | None = 1, free: int = 4 << 30, missing: str = "") -> SimpleNamespace:
     """Return what `resolve_device` asks of CuPy: a number of GPUs, None for no driver, and their memory."""
 
     def device_count() -> int:
@@ -32,7 +51,8 @@ def fake_cupy(count: int | None = 1, free: int = 4 << 30) -> SimpleNamespace:
         runtimeGetVersion=lambda: 12080,
         driverGetVersion=lambda: 13010,
     )
-    return SimpleNamespace(cuda=SimpleNamespace(runtime=runtime, Device=device), __version__="14.0.1")
+    cuda = Cuda(runtime=runtime, Device=device, missing=missing)
+    return SimpleNamespace(cuda=cuda, __version__="14.0.1")
 
 
 @pytest.fixture
@@ -60,6 +80,12 @@ BROKEN = {
     ),
     "no GPU can be used (cudaErrorInsufficientDriver: CUDA driver version is insufficient)": fake_cupy(None),
     "there is no such GPU": fake_cupy(0),
+    "a library of CUDA is missing (libcublas.so.12: cannot open shared object file)": fake_cupy(
+        missing="cublas"
+    ),
+    "a library of CUDA is missing (CuPy failed to load libnvrtc.so.12: OSError:)": fake_cupy(
+        missing="libnvrtc"
+    ),
     "the GPU has too little free memory (100 of 8192 MiB)": fake_cupy(free=100 << 20),
 }
 

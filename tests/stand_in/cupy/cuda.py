@@ -81,6 +81,8 @@ def get_current_stream() -> Stream:
     return Stream.null
 
 
+cublas = SimpleNamespace()
+nvrtc = SimpleNamespace(getVersion=lambda: (12, 8))
 memory = SimpleNamespace(OutOfMemoryError=OutOfMemoryError)
 runtime = SimpleNamespace(
     CUDARuntimeError=CUDARuntimeError,
