@@ -53,8 +53,7 @@ def predicted(run: Prepared, image: NDArray[Any]) -> NDArray[np.uint8]:
     height, width = image.shape[:2]
     z = run.features(run.data.prepared(image), again=True, exact=True)
     padded = run.network.probabilities_from(Tensor(z))
-    probabilities = kernels.to_host(padded[0, :height, :width])
-    labels: NDArray[np.uint8] = probabilities.argmax(axis=2).astype(np.uint8)
+    labels: NDArray[np.uint8] = kernels.to_host(padded[0, :height, :width].argmax(axis=2).astype(np.uint8))
     return labels
 
 
