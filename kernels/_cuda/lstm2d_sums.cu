@@ -15,7 +15,8 @@ extern "C" __global__ void lstm2d_sums(const REAL *grad_z, const REAL *kept, REA
             const REAL *g = grad_z + (pixel * 4 + d) * 5 * units + u;
             for (int k = 0; k < 5; k++) sum[k] += g[k * units];
             if (!kept) continue;
-            const int column = pixel % width, row = pixel / width % height;
+            const Long line = quotient(pixel, width), row = line - quotient(line, height) * height;
+            const Long column = pixel - line * width;
             const REAL *cell = kept + (pixel * 4 + d) * units + u;
             const Long along = (Long)4 * units * width;
             const REAL x = column == (left ? width - 1 : 0) ? (REAL)0 : cell[left ? 4 * units : -4 * units];
