@@ -16,19 +16,6 @@ typedef long long Long;
 #define EACH(i, n)                                                                                           \
     for (Long i = (Long)blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += (Long)gridDim.x * blockDim.x)
 
-// Let the blocks that share a counter, all of them resident, wait until `target` of them have come here.
-// What they wrote before is seen after it by reads that pass the first-level cache (__ldcg).
-__device__ inline void wait_for_group(unsigned *counter, unsigned target) {
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        atomicAdd(counter, 1u);
-        while (*(volatile unsigned *)counter < target) PAUSE();
-        __threadfence();
-    }
-    __syncthreads();
-}
-
 __device__ inline float exp_(float x) { return expf(x); }
 __device__ inline double exp_(double x) { return exp(x); }
 __device__ inline float log_(float x) { return logf(x); }
