@@ -72,7 +72,7 @@ def test_presets_of_the_dilated_network(
     assert (model["width"], model["conv7_kernel"]) == (1.0, 3)
     assert (train.steps, train.batch, train.crop) == (steps, 10, [400, 500])
     assert (train.learning_rate, train.schedule, train.step_at) == (0.001, "step", [0.5])
-    assert train.epochs >= train.steps  # so that `steps` ends the run, even one on the images of one minibatch
+    assert train.epochs >= train.steps  # so `steps` ends the run, even one on a single minibatch
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -64,9 +64,7 @@ def broken(reason: str, path: object) -> DataError:
         The error, not raised.
     """
     hint = "copy the file again from where it came, or use another one"
-    return DataError(
-        f"damaged file ({reason})", where=path, expected="an intact safetensors file", hint=hint
-    )
+    return DataError(f"damaged file ({reason})", where=path, expected="an intact safetensors file", hint=hint)
 
 
 def read_header_bytes(file: BinaryIO, size: int, path: object) -> bytes:

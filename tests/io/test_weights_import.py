@@ -5,7 +5,6 @@ import os
 import struct
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lstm2d.errors import ConfigError, DataError
-from lstm2d.io.torch_pickle import TensorPlace, read_pickle
 from lstm2d.io.vgg16 import LAYERS, recognise
 from lstm2d.io.weights import MEANS, Layers
 from lstm2d.io.weights_import import channel_last, read_weights
@@ -225,80 +223,6 @@ def test_a_pickle_that_calls_functions(tmp_path: Path, layers: Layers, name: str
     with pytest.raises(DataError, match=f"'{name}'.*no dict of tensors needs"):
         read_weights(tmp_path / "w.pth")
     assert not (tmp_path / "ran").exists()
-
-
-@pytest.mark.parametrize(
-    ("pickle", "message"),
-    [
-        (b"", "cut short"),
-        (b"\x80\x02", "cut short"),
-        (b".", "damaged"),
-        (b"}}u.", "damaged"),
-        (b"(.", "damaged"),
-        (b"h\x05.", "damaged"),
-        (b"]" + torch_bytes.text("a") + b"s.", "damaged"),
-        (b"}(" + b"K\x01\x85K\x02u.", "keys that are no names"),
-        (b"X\xff\xff\xff\xffab", "cut short"),
-        (b"X\x01\x00\x00\x00\xff.", "damaged"),
-        (b"T\xff\xff\xff\xffab", "cut short"),
-        (b"ios\nsystem\n.", "instruction 0x69"),
-        (b"\x8c\x02os\x8c\x06system\x93.", "instruction 0x8c"),
-        (b"ccollections\nOrderedDict\n(K\x01K\x02tR.", "OrderedDict with 2"),
-        (b"ctorch._utils\n_rebuild_parameter\n(K\x01\x88NtR.", "no tensor"),
-        (b"ctorch\nFloatStorage\n)R.", "FloatStorage with 0"),
-        (b"K\x01Q.", "described wrongly"),
-        (b"K\x01)R.", "damaged"),
-    ],
-)
-def test_damaged_pickles(pickle: bytes, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        read_pickle(pickle, "f")
-
-
-@pytest.mark.parametrize(
-    ("offset", "shape", "strides"),
-    [
-        (1, (2, 3), (3, 1)),
-        (0, (2, 3), (4, 1)),
-        (0, (7,), (1,)),
-        (-1, (2, 3), (3, 1)),
-        (0, (2, 3), (3, -1)),
-        (0, (2, 3), (3,)),
-        (0, (2**31 - 1,) * 8, (2**31 - 1,) * 8),
-    ],
-)
-def test_tensors_stay_inside_their_numbers(
-    offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
-) -> None:
-    def program(offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> bytes:
-        good = torch_bytes.tensor("0", np.zeros((2, 3), np.float32))
-        old = b"".join(
-            f(v)
-            for f, v in [(torch_bytes.integer, 0), *[(torch_bytes.integers, t) for t in ((2, 3), (3, 1))]]
-        )
-        new = torch_bytes.integer(offset) + torch_bytes.integers(shape) + torch_bytes.integers(strides)
-        assert good.count(old) == 1
-        return good.replace(old, new) + b"."
-
-    assert isinstance(read_pickle(program(0, (2, 3), (3, 1)), "f").value, TensorPlace)
-    assert isinstance(read_pickle(program(2, (2, 2), (0, 3)), "f").value, TensorPlace)
-    with pytest.raises(DataError, match=r"described wrongly|beyond its numbers"):
-        read_pickle(program(offset, shape, strides), "f")
-
-
-def test_numbers_of_another_type_are_named(tmp_path: Path, layers: Layers) -> None:
-    pickle = torch_bytes.state_dict(caffe(layers)).replace(b"FloatStorage", b"BFloat16Storage")
-    (tmp_path / "w.pth").write_bytes(torch_bytes.torch_zip(caffe(layers), pickle=pickle))
-    with pytest.raises(DataError, match="numbers of the type 'torch.BFloat16Storage'") as caught:
-        read_weights(tmp_path / "w.pth")
-    assert "float32" in str(caught.value)
-
-
-@settings(max_examples=300)
-@given(st.binary(max_size=80))
-def test_any_bytes_as_a_pickle(data: bytes) -> None:
-    with suppress(DataError):
-        read_pickle(data, "f")
 
 
 def test_a_list_that_contains_itself(tmp_path: Path, layers: Layers) -> None:

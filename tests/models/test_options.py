@@ -1,4 +1,4 @@
-"""Any options that a configuration may have: the network is built, and has the shapes and the size it should."""
+"""Whatever options a configuration has, the network is built, with the shapes and the size it should have."""
 
 from typing import Any
 
