@@ -177,16 +177,12 @@ def test_inputs_stay_as_they_are(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(
-    ("name", "options"), [(name, {}) for name in CRF_SETS] + [("krahenbuehl", {"exact": True})]
-)
-def test_on_a_device(
-    device: str, rng: np.random.Generator, name: str, options: dict[str, Any], dtype: type
-) -> None:
+@pytest.mark.parametrize("options", [{}, {"normalisation": "after", "spatial_weight": 0.0}, {"exact": True}])
+def test_on_a_device(device: str, rng: np.random.Generator, options: dict[str, Any], dtype: type) -> None:
     image, truth = draw_scene(3, 0)
-    image, truth = image[40:52, 60:75], truth[40:52, 60:75]
+    image, truth = image[40:47, 60:68], truth[40:47, 60:68]
     p = softmax(rng.standard_normal((*truth.shape, 6)) + 2 * np.eye(6)[truth % 6]).astype(dtype)
-    crf = crf_settings(crf_settings(name).model_dump() | options)
+    crf = crf_settings(options)
     found = refine(kernels.to_device(p, device), image, crf)
     assert kernels.device_of(found) == device
     assert found.dtype == dtype
