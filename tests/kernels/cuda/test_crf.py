@@ -1,5 +1,10 @@
 """Gaussian filtering on a GPU, or the stand-in: the reference's lattice, number by number, and its values."""
 
+import re
+import shutil
+import subprocess
+from importlib.resources import files
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -43,6 +48,22 @@ def test_features_on_borders_of_simplices(cp: ModuleType, dtype: str, shift: flo
     rows, columns = np.indices((9, 12)).reshape(2, -1)
     assert_same_lattice(cp, (np.stack([rows, columns], axis=1) + shift).astype(dtype))
     assert_same_lattice(cp, np.stack([rows, columns, rows, rows, columns], axis=1).astype(dtype) / 4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc here")
+def test_no_product_melts_into_a_sum(tmp_path: Path) -> None:
+    """Or those features would fall otherwise than in the reference, on a GPU only."""
+    folder = files("lstm2d.kernels._cuda")
+    text = "".join((folder / f"{name}.cu").read_text("utf-8") for name in ("common", "crf"))
+    source, target = tmp_path / "kernel.cu", tmp_path / "kernel.ptx"
+    source.write_text(text, "utf-8")
+    command = ["nvcc", "-std=c++17", "-DREAL=float", "-arch=compute_80", "-ptx", str(source)]
+    subprocess.run([*command, "-o", str(target)], check=True, capture_output=True)
+    found = re.split(r"\.entry (\w+)\(", target.read_text())
+    simplices = found[found.index("simplices") + 1]
+    assert "add.f64" in simplices
+    assert "fma.rn.f64" not in simplices
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
