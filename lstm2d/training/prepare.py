@@ -134,6 +134,8 @@ def prepare(
     groups = parameter_groups(config.train, network)
     imported = take_imported(config, network, folder, checkpoint, report)
     data = TrainingData(config, dataset, network.stride)
+    if network.joint:
+        data.check_stackable()
     if checkpoint is None and init_from is not None:
         start_from(init_from, stored_arrays(network), imported, data, config, report)
     network.to(device)

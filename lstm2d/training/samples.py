@@ -28,6 +28,7 @@ from lstm2d.random import Purpose, generator
 
 Image = NDArray[np.uint8] | NDArray[np.float32]
 Labels = NDArray[np.uint8]
+MOST = 4  # sizes that a message names
 
 
 class CachedFolder(DatasetFolder):
@@ -100,6 +101,8 @@ class TrainingData:
         Whether the validation images were taken from the training split.
     mean, std : tuple of float
         Of the channels, as configured or measured.
+    sizes : list of (int, int)
+        Rows and columns of the training images, each size once.
     class_weights : ndarray of shape (K,) or None
         None where all count the same.
     """
@@ -122,6 +125,7 @@ class TrainingData:
         self.mean = tuple(float(np.float32(value)) for value in config.data.mean or measured.mean)
         self.std = tuple(float(np.float32(value)) for value in config.data.std or measured.std)
         self.class_weights = _class_weights(config, measured)
+        self.sizes = list(measured.sizes)
 
     def example(self, number: int, epoch: int) -> Example:
         """Return one training image as an epoch sees it.
@@ -161,6 +165,26 @@ class TrainingData:
         """Whether an epoch shows the images of another one again, perhaps mirrored."""
         train = self.train
         return not (train.crop or train.scale_jitter or train.brightness_jitter)
+
+    def check_stackable(self) -> None:
+        """Make sure that the images of every minibatch have one size when they are padded."""
+        train, stride = self.train, self.stride
+        if train.batch == 1 or train.crop:
+            return
+        padded = {tuple(-(-side // stride) for side in size) for size in self.sizes}
+        found = ""
+        if train.scale_jitter:
+            found = "train.scale_jitter gives images of many sizes"
+        elif len(padded) > 1:
+            sizes = ", ".join(f"{rows}x{columns}" for rows, columns in sorted(self.sizes)[:MOST])
+            found = f"images of {len(self.sizes)} sizes ({sizes}{', ...' * (len(self.sizes) > MOST)})"
+        if found:
+            raise DataError(
+                found,
+                where=self.dataset.root,
+                expected="one size: this network normalises over the minibatch",
+                hint="set train.crop, or train.batch=1",
+            )
 
     def name(self, number: int) -> str:
         """Return the file of a training image, for messages."""

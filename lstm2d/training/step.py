@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 
 from lstm2d import kernels
-from lstm2d.errors import DataError
 from lstm2d.tape import backward
 from lstm2d.tensor import Tensor
 from lstm2d.training.diagnose import first_not_finite
@@ -58,7 +57,7 @@ def batch_gradient(
     Raises
     ------
     DataError
-        If a file cannot be used, or images that must run as one batch differ in size.
+        If a file cannot be used.
     NotFiniteError
         If a loss is not finite.
     """
@@ -102,18 +101,9 @@ def images_text(names: Sequence[str], culprits: Sequence[str] = ()) -> str:
 
 
 def _stacked(examples: Iterable[Example]) -> Iterator[Example]:
-    """Yield all examples as one, features on the device and labels on the host as they are."""
+    """Yield all examples, of one size, as one: features on the device and labels on the host as they are."""
     parts = list(examples)
-    sizes = {part.x.shape[1:] for part in parts}
     names = tuple(name for part in parts for name in part.names)
-    if len(sizes) > 1:
-        found = ", ".join(f"{h}x{w}" for h, w, *_ in sorted(sizes))
-        raise DataError(
-            f"images of {len(sizes)} sizes in one minibatch ({found})",
-            where=", ".join(names),
-            expected="one size: this network normalises over the minibatch",
-            hint="set train.crop, or train.batch=1",
-        )
     first = parts[0].x
     x = kernels.empty((len(parts), *first.shape[1:]), first.dtype, like=first)
     for image, part in zip(x, parts, strict=True):

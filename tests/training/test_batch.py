@@ -162,6 +162,6 @@ def test_images_of_other_sizes_cannot_be_stacked(
     dataset: Path, tmp_path: Path, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LSTM2DNetwork, "joint", True)
-    with pytest.raises(DataError, match=r"(?s)images of \d sizes in one minibatch \(6x6, .*set train.crop"):
+    with pytest.raises(DataError, match=r"(?s)images of \d sizes \(6x6, .*set train.crop"):
         train(configure("train.batch=5"), dataset, tmp_path / "run")
     train(configure("train.batch=1"), dataset, tmp_path / "other")

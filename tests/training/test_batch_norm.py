@@ -32,6 +32,16 @@ def test_running_statistics_are_stored_and_resumed(dataset: Path, tmp_path: Path
     assert labels.shape == (9, 12)
 
 
-def test_images_of_a_minibatch_must_have_one_size(dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"set train\.crop"):
-        train(apply_overrides(CONFIG, ["train.crop=[]", "train.batch=5"]), dataset, tmp_path / "run")
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["train.crop=[]"], r"images of \d sizes \(\d+x\d+, .*set train\.crop"),
+        (["train.crop=[]", "train.scale_jitter=0.1"], r"train\.scale_jitter.*set train\.crop"),
+    ],
+)
+def test_images_of_a_minibatch_must_have_one_size(
+    dataset: Path, tmp_path: Path, overrides: list[str], said: str
+) -> None:
+    with pytest.raises(DataError, match=f"(?s){said}"):
+        train(apply_overrides(CONFIG, overrides), dataset, tmp_path / "run")
+    assert not (tmp_path / "run").exists()  # it is said before the run begins
