@@ -132,7 +132,9 @@ def prepare(
     rng = generator(config.train.seed, 0, 0, Purpose.INIT)
     network = build(config.model, len(dataset.classes), rng)
     groups = parameter_groups(config.train, network)
-    imported = take_imported(config, network, folder, checkpoint, report)
+    # with `init_from` another note says what is new: what the imported weights lack may come from there
+    told = report if init_from is None else silent
+    imported = take_imported(config, network, folder, checkpoint, told)
     data = TrainingData(config, dataset, network.stride)
     if network.joint:
         data.check_stackable()

@@ -161,3 +161,14 @@ def test_a_file_that_leaves_out_something_else(tmp_path: Path, dataset: Path) ->
     with pytest.raises(DataError, match="leaves out other layers"):
         load(path)
     assert read_header(path).model.imported is not None
+
+
+def test_layers_that_another_model_brings_are_not_called_random(tmp_path: Path, dataset: Path) -> None:
+    keep(layers("conv1_1", "conv1_2", "conv2_1", "conv2_2"))
+    model = {"kind": "h-renet", "sources": ["pool4"], "units": [2], "patches": [1], "width": 1 / 128}
+    start = from_dict({"model": model, "train": {"steps": 1, "learning_rate": 1e-3}}, "test")
+    for run, init_from, said in (("first", None, True), ("second", tmp_path / "first", False)):
+        listener = Stopper()
+        train(start, dataset, tmp_path / run, init_from=init_from, report=listener)
+        notes = [event.values["text"] for event in listener.events if event.kind == "note"]
+        assert any("lack conv3_1" in text for text in notes) is said
