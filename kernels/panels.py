@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PANEL = 128  # bytes of a row of a panel: two AVX-512 registers
 LEAST = 32  # bytes: fewer columns than that join the panel before them
 
 
-def panels(b: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+def panels(b: NDArray[np.floating[Any]], size: int) -> NDArray[np.floating[Any]]:
     """Return matrices with their columns cut into panels, each contiguous.
 
     Parameters
     ----------
     b : ndarray of shape (..., inner, columns)
         The matrices.
+    size : int
+        Bytes of a row of a panel: `panel_bytes` of gemm.pxd.
 
     Returns
     -------
@@ -25,7 +26,7 @@ def panels(b: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         One panel after the other; for `product_panels` in gemm.pxd, which cuts in the same way.
     """
     *front, inner, columns = b.shape
-    width, least = PANEL // b.itemsize, LEAST // b.itemsize
+    width, least = size // b.itemsize, LEAST // b.itemsize
     starts = list(range(0, max(1, columns - least + 1), width))
     cut = [
         b[..., j:k].reshape(*front, inner * (k - j))

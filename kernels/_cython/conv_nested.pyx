@@ -22,6 +22,7 @@ from libc.string cimport memcpy, memset
 from lstm2d.kernels import arena
 from lstm2d.kernels._cython import nested_filters
 from lstm2d.kernels._cython.blas cimport UNPACKED, matmul
+from lstm2d.kernels._cython.gemm cimport blas_reads_in_place, product
 from lstm2d.kernels.grain import threads_for
 from lstm2d.kernels.threads import single_blas
 
@@ -227,6 +228,9 @@ cdef void _product(
 ) noexcept nogil:
     """c (rows, columns) = op(a) b + beta c, cut along the longer of rows and inner, so that nothing is packed."""
     cdef Py_ssize_t pieces = (rows * columns * inner + UNPACKED - 1) // UNPACKED, k = 0, size, n
+    if not blas_reads_in_place():
+        product[floating](transpose_a, rows, columns, inner, a, lda, b, ldb, beta != 0, NULL, c, ldc)
+        return
     if pieces == 0:
         return
     size = (max(rows, inner) + pieces - 1) // pieces

@@ -13,7 +13,7 @@ from cython cimport floating
 from cython.parallel cimport prange
 
 from lstm2d.kernels._cython.activation cimport activate
-from lstm2d.kernels._cython.gemm cimport product, product_panels
+from lstm2d.kernels._cython.gemm cimport panel_bytes, product, product_panels
 from lstm2d.kernels.grain import threads_for
 from lstm2d.kernels.panels import panels
 from lstm2d.kernels.threads import single_blas
@@ -26,7 +26,7 @@ cdef enum:
 def products(x, weight, bias, y, int activation):
     """Fill y with the activation of the convolution of x and weight (kh, kw, in, out), plus bias."""
     kh, kw, channels, outputs = weight.shape
-    factors = panels(weight.reshape(kh, kw * channels, outputs))
+    factors = panels(weight.reshape(kh, kw * channels, outputs), panel_bytes())
     threads = threads_for(y.size * kh * kw * channels // PRODUCTS)
     with single_blas():
         if x.dtype == np.float32:
@@ -38,7 +38,7 @@ def products(x, weight, bias, y, int activation):
 def adjoint(grad_y, weight, bias, grad_x, int activation):
     """Fill grad_x, all of it patches, with the activation of the gradient that grad_y gives it, plus bias."""
     kh, kw, channels, outputs = weight.shape
-    factors = panels(weight.transpose(0, 3, 1, 2).reshape(kh, outputs, kw * channels))
+    factors = panels(weight.transpose(0, 3, 1, 2).reshape(kh, outputs, kw * channels), panel_bytes())
     biases = None if bias is None else np.tile(bias, kw)
     threads = threads_for(grad_y.size * kh * kw * channels // PRODUCTS)
     with single_blas():

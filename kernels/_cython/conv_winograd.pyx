@@ -21,11 +21,13 @@ from libc.string cimport memcpy, memset
 
 from lstm2d.kernels import arena, winograd
 from lstm2d.kernels._cython.blas cimport matmul, matmul_thin
+from lstm2d.kernels._cython.gemm cimport blas_reads_in_place, panel_bytes, product, product_panels
 from lstm2d.kernels._cython.winograd_tiles cimport (
     OWN, PAD, SIDE, Block, Geometry, Plane, WinogradTile, corner, filter_tile, find_block, first_point, geometry,
     image_tile, scratch_length,
 )
 from lstm2d.kernels.grain import threads_for
+from lstm2d.kernels.panels import panels
 from lstm2d.kernels.threads import single_blas
 
 cdef extern from "winograd.h" nogil:
@@ -67,7 +69,10 @@ def products(x, weight, bias, y, padding, dilation, int activation, bint turned)
     matrices = winograd.transforms(size, x.dtype)
     threads = _threads(&g, n)
     cdef bint across = turned and not g.few  # products with the filters' transpose; thin ones want them in order
-    taps = np.ascontiguousarray(weight.transpose(0, 1, 3, 2) if turned and g.few else weight).reshape(9, -1)
+    taps = weight.transpose(0, 1, 3, 2) if turned and g.few else weight
+    if g.few and not blas_reads_in_place():
+        taps = panels(taps, panel_bytes())  # their points lie in the same order
+    taps = np.ascontiguousarray(taps).reshape(9, -1)
     points = arena.empty((g.rows.points * g.columns.points, inner * outputs + PAD), x.dtype)
     scratch = arena.empty((threads if g.few else 1, scratch_length(&g)), x.dtype)
     edges = arena.empty((threads, SIDE * SIDE * inner), x.dtype)
@@ -205,8 +210,10 @@ cdef void _product(const Geometry* g, const Block* b, Py_ssize_t point, floating
     cdef floating* a = scratch + first_point(b, point, inner)
     cdef floating* c = _second(g, b, scratch) + first_point(b, point, outputs)
     cdef const floating* w = filters + (row * g.columns.points + column) * (inner * outputs + PAD)
-    if n and g.few:
+    if n and g.few and blas_reads_in_place():
         matmul_thin[floating](False, n, outputs, inner, a, inner, w, outputs, c, outputs)
+    elif n and g.few:
+        product_panels[floating](n, outputs, inner, a, inner, w, False, NULL, c, outputs)
     elif n:
         matmul[floating](False, across, n, outputs, inner, a, inner, w, inner if across else outputs, 0, c, outputs)
 
@@ -307,7 +314,11 @@ cdef void _add_product(const Geometry* g, const Block* b, Py_ssize_t point, floa
     cdef floating* total = sums + (row * g.columns.points + column) * (inner * outputs + PAD)
     if row >= g.rows.points or column >= g.columns.points:
         return
-    if n:
+    if n and g.few and not blas_reads_in_place():
+        product[floating](True, inner, outputs, n, scratch + first_point(b, point, inner), inner,
+                         _second(g, b, scratch) + first_point(b, point, outputs), outputs, not first, NULL, total,
+                         outputs)
+    elif n:
         matmul[floating](True, False, inner, outputs, n, scratch + first_point(b, point, inner), inner,
                          _second(g, b, scratch) + first_point(b, point, outputs), outputs, 0 if first else 1, total,
                          outputs)

@@ -108,6 +108,16 @@ LSTM2D_INLINE const char *gemm_ahead(Ahead *ahead, ptrdiff_t lines, const void *
         GEMM_CHOOSE(suffix)                                                                                     \
     }
 
+/* Whether the processor has AVX-512; said to be so where nothing here runs anyway. */
+static inline int gemm_long_vectors(void)
+{
+#ifdef GEMM_TILES
+    return __builtin_cpu_supports("avx512f") != 0;
+#else
+    return 1;
+#endif
+}
+
 GEMM(f32, float)
 GEMM(f64, double)
 #undef GEMM

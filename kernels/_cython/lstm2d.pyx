@@ -22,7 +22,8 @@ from cython cimport floating
 from cython.parallel cimport prange
 from libc.string cimport memset
 
-from lstm2d.kernels._cython.blas cimport matmul, matmul_thin
+from lstm2d.kernels._cython.blas cimport matmul
+from lstm2d.kernels._cython.gemm cimport product_thin
 
 
 cdef extern from "lstm2d_gates.h" nogil:
@@ -192,7 +193,7 @@ cdef void _scan_forward(Scan s, const floating* x, const floating* both, const f
         _pixels_to_columns(x, d.pixel * s.channels, d.step * s.channels, d.length, s.channels,
                            operand + d.column, s.ld)
         column = 0 if s.slot else d.column
-        matmul_thin(True, 5 * s.units, d.length, inner, both, 5 * s.units, operand + d.column, s.ld,
+        product_thin(True, 5 * s.units, d.length, inner, both, 5 * s.units, operand + d.column, s.ld,
                     gates + column, s.ld)
         # where the lower neighbours of this diagonal lie in the next one
         shift = after.column + 1 - (after.low - d.low)
@@ -286,7 +287,7 @@ cdef void _scan_backward(
         _clear_column(out_cells + row - 1, units, crossing)  # no pixel of this diagonal has it to its left
         in_cells, out_cells = out_cells, in_cells
         if t:
-            matmul_thin(False, 2 * units, d.length, 5 * units, recurrent, 5 * units, grad_z + d.column, s.ld,
+            product_thin(False, 2 * units, d.length, 5 * units, recurrent, 5 * units, grad_z + d.column, s.ld,
                         in_hidden + units * crossing + row, crossing)
     matmul(False, True, inner, 5 * units, pixels, operand + LSTM2D_LANES, s.ld, grad_z + LSTM2D_LANES, s.ld,
            <floating>0, grad_both, 5 * units)

@@ -16,9 +16,10 @@ from cython.parallel cimport prange
 from libc.string cimport memcpy, memset
 
 from lstm2d.kernels import arena
-from lstm2d.kernels._cython.gemm cimport product
+from lstm2d.kernels._cython.gemm cimport panel_bytes, product, product_panels
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
+from lstm2d.kernels.panels import panels
 from lstm2d.kernels.threads import single_blas
 
 cdef extern from "rnn_gates.h" nogil:
@@ -59,6 +60,7 @@ def rnn_forward(x, weight, recurrent, bias, unit, axis, keep):
     """See kernels/_reference/rnn.py."""
     x, weight, recurrent, bias = contiguous_floats(x, _inside(weight, unit), recurrent, _inside(bias, unit))
     cdef Sweep s = _sweep(KINDS[unit], x.shape, recurrent.shape[1], axis)
+    recurrent = panels(recurrent, panel_bytes())
     n, pixels = x.shape[0], s.steps * s.rows
     y = arena.empty((*x.shape[:3], 2 * s.units), x.dtype)
     kept = arena.empty((n, 2, pixels, s.kept), x.dtype) if keep else None
@@ -79,6 +81,7 @@ def rnn_backward(grad_y, x, y, kept, weight, recurrent, unit, axis, need_x):
         grad_y, x, y, _inside(weight, unit).transpose(0, 2, 1), recurrent.transpose(0, 2, 1)
     )
     cdef Sweep s = _sweep(KINDS[unit], x.shape, recurrent.shape[2], axis)
+    recurrent = panels(recurrent, panel_bytes())
     n, dtype = x.shape[0], x.dtype
     grad_weight = np.zeros((n, 2, s.channels, s.gates), dtype)
     grad_recurrent = np.zeros((n, 2, s.units, s.gates), dtype)
@@ -160,7 +163,7 @@ cdef Py_ssize_t _forward_scratch(const Sweep* s):
 
 
 cdef _forward(Sweep s, const floating[:, :, :, ::1] x, const floating[:, :, ::1] weight,
-              const floating[:, :, ::1] recurrent, const floating[:, ::1] bias, floating[:, :, :, ::1] y,
+              const floating[:, ::1] recurrent, const floating[:, ::1] bias, floating[:, :, :, ::1] y,
               floating[:, :, :, ::1] kept, floating[:, :, ::1] scratch, int threads):
     cdef Py_ssize_t task, pixels = s.steps * s.rows
     cdef const floating* values = &x[0, 0, 0, 0] if s.channels else NULL
@@ -169,7 +172,7 @@ cdef _forward(Sweep s, const floating[:, :, :, ::1] x, const floating[:, :, ::1]
     for task in prange(x.shape[0] * 2, nogil=True, schedule="static", num_threads=threads):
         _task_forward(
             s, task % 2, values + task // 2 * pixels * s.channels, factors + task % 2 * s.channels * s.gates,
-            &recurrent[task % 2, 0, 0], &bias[task % 2, 0], &y[task // 2, 0, 0, task % 2 * s.units],
+            &recurrent[task % 2, 0], &bias[task % 2, 0], &y[task // 2, 0, 0, task % 2 * s.units],
             keep + task * pixels * s.kept if keep else NULL, &scratch[task // 2, task % 2, 0])
 
 
@@ -197,11 +200,11 @@ cdef void _task_forward(Sweep s, bint backward, const floating* x, const floatin
             at = _place(&s, k)
             to_keep = kept + at * s.rows * s.kept if kept else NULL
             if k and s.unit == RNN_GRU:
-                product[floating](False, s.rows, s.gates, s.units, before, s.state, recurrent, s.gates, False, NULL, r,
-                                  s.gates, to_keep, s.rows * s.kept)
+                product_panels[floating](s.rows, s.gates, s.units, before, s.state, recurrent, False, NULL, r, s.gates,
+                                         to_keep, s.rows * s.kept)
             elif k:
-                product[floating](False, s.rows, s.gates, s.units, before, s.state, recurrent, s.gates, True, NULL,
-                                  z + (at - low) * s.rows * s.gates, s.gates, to_keep, s.rows * s.kept)
+                product_panels[floating](s.rows, s.gates, s.units, before, s.state, recurrent, True, NULL,
+                                         z + (at - low) * s.rows * s.gates, s.gates, to_keep, s.rows * s.kept)
             _step_forward(&s, z + (at - low) * s.rows * s.gates, r, before, after,
                           y + at * s.step * 2 * s.units, to_keep)
             before, after = after, before
@@ -224,7 +227,7 @@ cdef Py_ssize_t _backward_scratch(const Sweep* s):
 
 cdef _backward(Sweep s, const floating[:, :, :, ::1] grad_y, const floating[:, :, :, ::1] x,
                const floating[:, :, :, ::1] y, const floating[:, :, :, ::1] kept, const floating[:, :, ::1] weight,
-               const floating[:, :, ::1] back, floating[:, :, ::1] scratch, floating[:, :, :, ::1] grad_weight,
+               const floating[:, ::1] back, floating[:, :, ::1] scratch, floating[:, :, :, ::1] grad_weight,
                floating[:, :, :, ::1] grad_recurrent, double[:, :, ::1] grad_bias, floating[:, :, :, ::1] grad_x,
                floating[:, :, :, ::1] other, int threads):
     cdef Py_ssize_t task, image, side, pixels = s.steps * s.rows, size = s.channels * s.gates
@@ -242,7 +245,7 @@ cdef _backward(Sweep s, const floating[:, :, :, ::1] grad_y, const floating[:, :
         _task_backward(
             s, side, &grad_y[image, 0, 0, side * s.units], values + image * pixels * s.channels,
             &y[image, 0, 0, side * s.units], keep + task * pixels * s.kept, factors + side * size,
-            &back[side, 0, 0], &scratch[image, side, 0], grad_factors + task * size,
+            &back[side, 0], &scratch[image, side, 0], grad_factors + task * size,
             &grad_recurrent[image, side, 0, 0], &grad_bias[image, side, 0],
             to_x[side] + image * pixels * s.channels if to_x[side] else NULL)
     if to_x[0]:
@@ -271,10 +274,10 @@ cdef void _task_backward(Sweep s, bint backward, const floating* grad_y, const f
             _step_backward(&s, k, kept, y, zeros, grad_y, from_r, carry, k % 2,
                            grads + (_place(&s, k) - low) * s.rows * s.grads)
             if k:
-                product[floating](False, s.rows, s.units, s.gates,
-                                  grads + (_place(&s, k) - low) * s.rows * s.grads + s.recurrent_grads, s.grads, back,
-                                  s.units, False, NULL, from_r, s.units,
-                                  kept + _place(&s, max(0, k - 2)) * s.rows * s.kept, s.rows * s.kept)
+                product_panels[floating](s.rows, s.units, s.gates,
+                                         grads + (_place(&s, k) - low) * s.rows * s.grads + s.recurrent_grads,
+                                         s.grads, back, False, NULL, from_r, s.units,
+                                         kept + _place(&s, max(0, k - 2)) * s.rows * s.kept, s.rows * s.kept)
         _grads_of_block(&s, first, low, n, grads, x, y, weight, block, grad_weight, grad_recurrent, grad_bias,
                         grad_x)
 

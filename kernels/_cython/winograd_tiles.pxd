@@ -13,6 +13,7 @@ cdef enum:
     SIDE = 8  # points of a tile on an axis, at most
     OWN = 4  # results of the tile whose transforms need no matrix
     SMALL_BLOCK = 32  # tiles
+    MANY = 1 << 15  # filters whose points the L3 cache must give again for each block: it has twice the tiles
     LARGE_BLOCK = 1 << 24  # values of a block's points
     PAD = 48  # values between two points of a tile: they must not fall into the same cache sets
 
@@ -49,7 +50,9 @@ cdef inline Geometry geometry(x_shape, y_shape, padding, dilation, rows, columns
     g.rows, g.columns = _axis(rows), _axis(columns)
     g.largest, g.few = size, size == OWN
     cdef Py_ssize_t point_values = g.rows.points * g.columns.points * (g.source.channels + g.target.channels)
-    cdef Py_ssize_t tiles = SMALL_BLOCK if g.few else max(1, LARGE_BLOCK // point_values)
+    cdef Py_ssize_t tiles = max(1, LARGE_BLOCK // point_values)
+    if g.few:
+        tiles = 2 * SMALL_BLOCK if g.source.channels * g.target.channels > MANY else SMALL_BLOCK
     g.columns.block = _part(g.columns.tiles, tiles)
     g.rows.block = _part(g.rows.tiles, max(1, tiles // g.columns.block))
     g.row_blocks = (g.rows.tiles + g.rows.block - 1) // g.rows.block
