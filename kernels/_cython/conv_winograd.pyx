@@ -316,8 +316,8 @@ cdef void _add_product(const Geometry* g, const Block* b, Py_ssize_t point, floa
         return
     if n and g.few and not blas_reads_in_place():
         product[floating](True, inner, outputs, n, scratch + first_point(b, point, inner), inner,
-                         _second(g, b, scratch) + first_point(b, point, outputs), outputs, not first, NULL, total,
-                         outputs)
+                          _second(g, b, scratch) + first_point(b, point, outputs), outputs, not first, NULL, total,
+                          outputs)
     elif n:
         matmul[floating](True, False, inner, outputs, n, scratch + first_point(b, point, inner), inner,
                          _second(g, b, scratch) + first_point(b, point, outputs), outputs, 0 if first else 1, total,

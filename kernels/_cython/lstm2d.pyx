@@ -194,7 +194,7 @@ cdef void _scan_forward(Scan s, const floating* x, const floating* both, const f
                            operand + d.column, s.ld)
         column = 0 if s.slot else d.column
         product_thin(True, 5 * s.units, d.length, inner, both, 5 * s.units, operand + d.column, s.ld,
-                    gates + column, s.ld)
+                     gates + column, s.ld)
         # where the lower neighbours of this diagonal lie in the next one
         shift = after.column + 1 - (after.low - d.low)
         _gates_forward(&s, d.lanes, bias, peepholes, gates + column, cells + d.column,
@@ -288,7 +288,7 @@ cdef void _scan_backward(
         in_cells, out_cells = out_cells, in_cells
         if t:
             product_thin(False, 2 * units, d.length, 5 * units, recurrent, 5 * units, grad_z + d.column, s.ld,
-                        in_hidden + units * crossing + row, crossing)
+                         in_hidden + units * crossing + row, crossing)
     matmul(False, True, inner, 5 * units, pixels, operand + LSTM2D_LANES, s.ld, grad_z + LSTM2D_LANES, s.ld,
            <floating>0, grad_both, 5 * units)
     _gates_reduce(&s, gates + LSTM2D_LANES, cells + LSTM2D_LANES, grad_z + LSTM2D_LANES, grad_bias,

@@ -87,8 +87,8 @@ class Predictor:
 
     @property
     def parameters(self) -> int:
-        """Number of trained values."""
-        return sum(p.data.size for p in self._network.parameters())
+        """Number of trained values: without those of imported layers."""
+        return sum(values.size for values in self.model.state.values())
 
     def predict(self, image: ImageLike) -> LabelArray:
         """Return the most likely class of every pixel.

@@ -68,6 +68,8 @@ def test_model_and_checkpoints_leave_imported_layers_out(
     assert model.imported is not None
     assert list(model.imported.parameters) == NAMES
     assert model.imported.layers == ("conv1_1", "conv1_2")
+    header = read_header(tmp_path / "run/model.safetensors")
+    assert load(tmp_path / "run").parameters == header.parameters == sum(v.size for v in model.state.values())
     assert model.imported.digest == weights_digest({n: stored[n] for n in model.imported.layers})
     assert not any(name.startswith("backbone") for name in model.state)
     newest = newest_file(tmp_path / "run/checkpoints")
