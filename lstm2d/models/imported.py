@@ -139,7 +139,7 @@ def restore_imported(network: Network, imported: Imported | None, *, source: obj
                 where=source,
                 expected=f"layers with the digest {imported.digest} in {store_folder()}"
                 + (f"; there: {', '.join(there)}" if there else ""),
-                hint="lstm2d weights import FILE, with the numbers that it was trained on",
+                hint="lstm2d weights import FILE" + ", with the numbers that it was trained on" * bool(there),
             )
         load_imported(network, find_weights(imported.digest, names).layers, source=imported.digest)
 
