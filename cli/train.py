@@ -184,7 +184,7 @@ class Narrator:
         elif event.kind == "note":
             self.console.say("\n".join(str(value) for value in values.values()))
         elif event.kind in ("start", "resume"):
-            self.epochs = -(-values["steps"] // -(-values["images"] // values["batch"]))
+            self.epochs = values["epochs"]
             self.console.say(beginning(event, self.config))
         elif event.kind in ("epoch", "end"):
             select = self.config.train.select

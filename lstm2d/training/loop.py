@@ -185,6 +185,7 @@ class Trainer:
                 "parameters": sum(p.data.size for p in self.optimizer.parameters.values()),
                 "device": self.run.network.device,
                 "steps": self.total,
+                "epochs": -(-self.total // self.steps_of(self.samples)),
                 "images": self.samples,
                 "batch": self.train.batch,
                 "validation_images": len(data.validation),
