@@ -8,6 +8,7 @@
 
 constexpr int MOST = 17;  // coordinates
 constexpr Long FREE = -1;  // no code
+constexpr int CLASSES = 8;  // of a thread that sums over all pairs, as in crf.py
 
 // ---- build
 
@@ -204,13 +205,13 @@ extern "C" __global__ void slice(const REAL *x, const int *points, const REAL *w
 
 // ---- the exact sum
 
-// A thread for each feature and up to eight classes, which share the exponential function.
+// A thread for each feature and up to CLASSES classes, which share the exponential function.
 extern "C" __global__ void sum_pairs(const REAL *features, const REAL *values, const REAL *before,
                                      const REAL *after, REAL *result, int features_n, int d, int classes,
                                      Long n) {
     EACH(i, n) {
-        const int own = (int)(i % features_n), first = (int)(i / features_n) * 8;
-        REAL sum[8] = {};
+        const int own = (int)(i % features_n), first = (int)(i / features_n) * CLASSES;
+        REAL sum[CLASSES] = {};
         for (int j = 0; j < features_n; j++) {
             REAL distance = 0;
             for (int c = 0; c < d; c++) {
@@ -219,11 +220,11 @@ extern "C" __global__ void sum_pairs(const REAL *features, const REAL *values, c
             }
             const REAL g = exp_((REAL)-0.5 * distance) * before[j];
 #pragma unroll
-            for (int k = 0; k < 8; k++)
+            for (int k = 0; k < CLASSES; k++)
                 if (first + k < classes) sum[k] += g * values[(Long)j * classes + first + k];
         }
 #pragma unroll
-        for (int k = 0; k < 8; k++)
+        for (int k = 0; k < CLASSES; k++)
             if (first + k < classes) result[(Long)own * classes + first + k] = after[own] * sum[k];
     }
 }
