@@ -13,6 +13,7 @@ import pytest
 
 from lstm2d import kernels
 from lstm2d.kernels.lattice import Lattice
+from tests.kernels.crf_cases import WRONG_FEATURES
 from tests.kernels.cuda.compare import assert_agrees, on_device, reference
 
 DTYPES = ["float32", "float64"]
@@ -147,18 +148,10 @@ def test_the_order_of_threads_changes_no_bit(
     assert filtered(cp, features, values, before, after).tobytes() == first
 
 
-@pytest.mark.parametrize(
-    ("features", "part"),
-    [
-        (np.zeros(3), "expected"),
-        (np.zeros((3, 0)), "expected"),
-        (np.zeros((3, 17)), "expected"),
-        (np.array([[np.nan]]), "not finite"),
-        (np.array([[0, -np.inf]]), "not finite"),
-        (np.array([[2e8]]), "not finite, or beyond"),
-        (np.array([[0.0] * 5, [1e7] * 5]), "larger standard deviations"),
-    ],
-)
+FAR_APART = (np.array([[0.0] * 5, [1e7] * 5]), "larger standard deviations")
+
+
+@pytest.mark.parametrize(("features", "part"), [*WRONG_FEATURES, FAR_APART])
 def test_wrong_features(cp: ModuleType, features: np.ndarray, part: str) -> None:
     with pytest.raises(ValueError, match=part):
         on_device(cp, "crf", "build_lattice", features)
