@@ -101,7 +101,7 @@ def test_toml_that_is_no_file(make: Maker) -> None:
         DatasetFolder(root)
 
 
-@settings(deadline=None, derandomize=True, max_examples=50)
+@settings(max_examples=50)
 @given(
     names=st.lists(st.text(min_size=1), min_size=1, max_size=4, unique=True),
     shift=st.integers(0, 200),

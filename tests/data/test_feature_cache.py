@@ -70,7 +70,7 @@ def test_large_values_are_not_lost_in_half_precision(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found, values, strict=True)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     arrays.arrays(
         st.sampled_from([np.float32, np.float64]),

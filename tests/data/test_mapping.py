@@ -75,7 +75,7 @@ def test_map_and_values_exclude_each_other() -> None:
         said('[map]\n1 = "a"\n[[classes]]\nname = "a"\nvalue = 1\n')
 
 
-@settings(deadline=None, derandomize=True, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.lists(st.text(min_size=1, max_size=5) | st.just("ignore"), min_size=1, max_size=4, unique=True),
     st.dictionaries(st.integers(0, 254), st.integers(0, 4), max_size=6),

@@ -29,7 +29,7 @@ def test_classes_are_those_of_stanford_background() -> None:
     assert CLASSES[7].color == (220, 60, 120)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**63 - 1),
     index=st.integers(0, 10**6),

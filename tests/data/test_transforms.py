@@ -68,7 +68,7 @@ def test_pad_by_hand() -> None:
     assert pad_labels_to_multiple(labels, 4, ignore=9)[3, 3] == 9
 
 
-@settings(deadline=None, derandomize=True, max_examples=50)
+@settings(max_examples=50)
 @given(rows=st.integers(1, 12), columns=st.integers(1, 12), multiple=st.integers(1, 7))
 def test_pad_any_size(rows: int, columns: int, multiple: int) -> None:
     image = np.random.default_rng(0).random((rows, columns, 3)).astype(np.float32)

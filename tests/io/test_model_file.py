@@ -301,7 +301,7 @@ def test_description_of_another_model_does_not_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None, derandomize=True, max_examples=50)
+@settings(max_examples=50)
 @given(
     shapes=st.dictionaries(
         st.text(min_size=1, max_size=5).filter(lambda s: s != "__metadata__"),

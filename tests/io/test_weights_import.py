@@ -175,7 +175,7 @@ def test_unknown_convention(tmp_path: Path) -> None:
         read_weights(tmp_path / "w", convention="bgr")
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     names=st.lists(st.sampled_from(list(FEATURES)), unique=True, min_size=1),
     style=st.sampled_from([caffe, sequential]),

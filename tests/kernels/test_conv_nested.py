@@ -45,7 +45,7 @@ def both(
 channels = st.sampled_from([1, 2, 11, 16, 17, 33])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     shape=st.tuples(st.integers(1, 2), st.integers(1, 30), st.integers(1, 60), channels),
     kernel=st.tuples(st.integers(1, 13), st.integers(1, 13), channels),

@@ -113,7 +113,7 @@ def _products(
 lengths = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     image=lengths,
     size=lengths,

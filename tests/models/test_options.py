@@ -40,7 +40,7 @@ def renet_sections(draw: st.DrawFn) -> dict[str, Any]:
     return {**section, "width": draw(st.sampled_from([1 / 512, 1 / 64]))}
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(section=renet_sections(), rows=st.integers(1, 2), columns=st.integers(1, 3))
 def test_any_options_and_any_size(section: dict[str, Any], rows: int, columns: int) -> None:
     model = from_dict({"model": section}, "test").model  # what the configuration takes, the network takes

@@ -64,7 +64,7 @@ def test_sweep_against_plain_numpy(unit: Unit, axis: int, rng: np.random.Generat
     assert all(p.grad is not None and p.grad.any() for p in sweep.parameters())
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     unit=st.sampled_from(UNITS),
     size=st.tuples(st.integers(1, 2), st.integers(1, 4), st.integers(1, 4)),

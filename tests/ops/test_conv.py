@@ -117,7 +117,7 @@ def test_backends_agree(
 sizes = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     shape=st.tuples(
         st.integers(1, 2), st.integers(1, 12), st.integers(1, 12), st.sampled_from([1, 2, 3, 17])

@@ -147,7 +147,7 @@ def test_add_by_hand() -> None:
     assert y.grad.tolist() == [5.0, 10.0]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     shapes=mutually_broadcastable_shapes(num_shapes=2, max_dims=4, min_side=0, max_side=4),
     seed=st.integers(0, 99),

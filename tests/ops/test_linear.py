@@ -47,7 +47,7 @@ def test_gradient(
         gradcheck(linear, *arrays, rng=rng)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     rows=st.lists(st.integers(0, 40), min_size=1, max_size=3),
     c_in=st.integers(0, 20),
@@ -65,7 +65,7 @@ def test_equals_numpy(rows: list[int], c_in: int, c_out: int, seed: int) -> None
     np.testing.assert_allclose(y, np.einsum("...i,io->...o", x, w) + b, rtol=1e-12, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     positions=st.integers(1, 70) | st.integers(500, 1100),  # blocks of 512
     c_in=st.integers(1, 70) | st.integers(380, 800),  # tiles of 12 rows, sums cut after 384

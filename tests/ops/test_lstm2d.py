@@ -178,7 +178,7 @@ def test_backends_agree(
             np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * scale)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 40),

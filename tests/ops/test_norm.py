@@ -163,7 +163,7 @@ def test_response_norm_gradient(
         )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(channels=st.integers(1, 40), size=st.integers(1, 50), seed=st.integers(0, 99))
 def test_response_norm_of_any_size(channels: int, size: int, seed: int) -> None:
     x = np.random.default_rng(seed).standard_normal((2, 3, channels))

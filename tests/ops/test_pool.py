@@ -99,7 +99,7 @@ def test_gradcheck_sees_an_error_of_a_hundredth_percent(
         gradcheck(lambda t: pool(t, 2), rng.standard_normal((1, 4, 6, 3)), rng=rng)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_equals_windows_cut_one_by_one(data: st.DataObject, seed: int) -> None:
     size = data.draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
@@ -119,7 +119,7 @@ def test_equals_windows_cut_one_by_one(data: st.DataObject, seed: int) -> None:
         np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-14)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
     height=st.integers(0, 13),

@@ -93,7 +93,7 @@ def places(size: int, new: int, corners: bool) -> FloatArray:
     return (np.arange(new) + 0.5) * size / new - 0.5
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     size=st.tuples(st.integers(1, 12), st.integers(1, 12)),
     new=st.tuples(st.integers(1, 30), st.integers(1, 30)),
@@ -116,7 +116,7 @@ def test_cubic_equals_pillow_away_from_the_edges(rng: np.random.Generator) -> No
     np.testing.assert_allclose(y[10:-10, 10:-10], expected[10:-10, 10:-10], atol=2e-6)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(size=st.integers(1, 20), new=st.integers(1, 60), seed=st.integers(0, 2**32 - 1))
 def test_cubic_keeps_constants_and_quadratics(size: int, new: int, seed: int) -> None:
     a, b, c = np.random.default_rng(seed).standard_normal(3)

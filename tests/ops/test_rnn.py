@@ -253,7 +253,7 @@ def test_backends_agree(
             np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * scale)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     name=st.sampled_from(sorted(SWEEPS)),
     height=st.integers(1, 30),

@@ -92,7 +92,7 @@ def test_pad_by_hand() -> None:
     assert zero.data.reshape(2, 5).tolist() == [[0] * 5, [1, 2, 3, 0, 0]]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
     padding=st.tuples(*[st.integers(0, 12)] * 4),

@@ -45,7 +45,7 @@ def test_gather_gradient(backend: str, shape: tuple[int, ...], window: int, rng:
         gradcheck(lambda x: window_gather(x, window), rng.standard_normal(shape), rng=rng)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     sizes=st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 5), st.integers(1, 4)),
     window=st.integers(1, 6),
@@ -106,7 +106,7 @@ def test_targets_by_hand(backend: str, dtype: type) -> None:
     assert same.tolist() == weight.tolist()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     sizes=st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 4)),
     window=st.integers(1, 6),

@@ -62,7 +62,7 @@ def dense(p: np.ndarray, image: np.ndarray, crf: Any) -> np.ndarray:
     return q.reshape(p.shape)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     height=st.integers(1, 6),
     width=st.integers(1, 6),
