@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lstm2d.errors import DataError, ShapeError
 from lstm2d.io.atomic import write_bytes
 from lstm2d.io.decoding import DEFAULT_MAX_PIXELS, Decoded, decode, first_pixel
+from lstm2d.io.photo import Photo, Reading
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -20,6 +21,7 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_mask_palette",
+    "read_photo",
     "write_image",
     "write_labels",
     "write_overlay",
@@ -78,6 +80,30 @@ def read_image(
     if values.ndim == 2:
         values = np.repeat(values[:, :, None], 3, axis=2)
     return np.ascontiguousarray(values)
+
+
+def read_photo(path: str | os.PathLike[str], reading: Reading | None = None) -> Photo:
+    """Read a photograph, with notes on what was guessed or left out.
+
+    Parameters
+    ----------
+    path : str or path
+        As for `read_image`.
+    reading : Reading, optional
+        Limits and choices.
+
+    Returns
+    -------
+    Photo
+        Its pixels are as `read_image` returns them.
+
+    Raises
+    ------
+    DataError
+        As `read_image` raises it.
+    """
+    reading = reading or Reading()
+    return Photo(read_image(path, max_pixels=reading.max_pixels))
 
 
 def read_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
