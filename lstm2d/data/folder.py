@@ -82,6 +82,17 @@ class DatasetFolder:
         return self._description.to_toml() if self.guessed else None
 
     @property
+    def meaning(self) -> dict[str, Any]:
+        """What the folder says about its masks, by the keys of dataset.toml, in types that JSON has."""
+        description, mapping = self._description, self._description.mapping
+        return {
+            "colors": [list(info.color) for info in self.classes],
+            "values": list(description.values),
+            "ignore": description.ignore,
+            "map": None if mapping is None else [*map(list, mapping.labels), ["others", mapping.others]],
+        }
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits, sorted."""
         return split_names(self.root)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import DataError, OutputError
 from lstm2d.io.atomic import write_bytes
-from lstm2d.io.regular import open_regular
+from lstm2d.io.regular import read_existing
 
 Array = NDArray[Any]
 KEPT = 2
@@ -216,13 +216,9 @@ def newest_file(folder: Path) -> Path | None:
 def _read(path: Path) -> bytes | None:
     """Return the contents of a checkpoint; None if there is no such file any more."""
     try:
-        with open_regular(path) as file:
-            return file.read()
-    except (OSError, DataError) as error:
-        if isinstance(error.__cause__, FileNotFoundError) and not path.is_symlink():
-            return None
-        reason = error.what if isinstance(error, DataError) else error.strerror or str(error)
-        what = f"the newest checkpoint cannot be read ({reason})"
+        return read_existing(path)
+    except DataError as error:
+        what = f"the newest checkpoint cannot be read ({error.what})"
         raise DataError(what, where=path, hint=UNREADABLE) from error
 
 

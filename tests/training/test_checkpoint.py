@@ -12,7 +12,6 @@ import pytest
 
 from lstm2d.errors import DataError, OutputError
 from lstm2d.io import regular
-from lstm2d.training import checkpoint as checkpoint_module
 from lstm2d.training.checkpoint import (
     Checkpoint,
     files,
@@ -134,7 +133,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch, path: Path, code: int, name: str
         cause = OSError(code, os.strerror(code))
         raise DataError(f"cannot open the file ({cause.strerror})", where=path) from cause
 
-    monkeypatch.setattr(checkpoint_module, "open_regular", shim)
+    monkeypatch.setattr(regular, "open_regular", shim)
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE])
@@ -194,7 +193,11 @@ def test_without_a_free_descriptor(tmp_path: Path, rng: np.random.Generator) -> 
 def test_what_is_no_file_is_not_renamed(tmp_path: Path, rng: np.random.Generator, kind: str) -> None:
     save_checkpoint(tmp_path, 1, example(rng, 1))
     odd = tmp_path / "step-00000002.safetensors"
-    make = {"folder": odd.mkdir, "fifo": lambda: os.mkfifo(odd), "link to nowhere": lambda: odd.symlink_to("x")}
+    make = {
+        "folder": odd.mkdir,
+        "fifo": lambda: os.mkfifo(odd),
+        "link to nowhere": lambda: odd.symlink_to("x"),
+    }
     make[kind]()
     with pytest.raises(DataError, match="cannot be read") as caught:
         load_newest(tmp_path, pytest.fail)
@@ -217,7 +220,7 @@ def test_one_that_goes_between_listing_and_reading(
                 save_checkpoint(tmp_path, step, example(rng, step))
         return real(path)
 
-    monkeypatch.setattr(checkpoint_module, "open_regular", shim)
+    monkeypatch.setattr(regular, "open_regular", shim)
     loaded = load_newest(tmp_path, pytest.fail)
     assert loaded is not None
     assert loaded.state["step"] == 4
