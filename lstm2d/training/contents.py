@@ -94,7 +94,7 @@ class Contents:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Contents | None:
         """Return what `to_tensors` was called on; None if a checkpoint has none of it."""
-        if f"{PREFIX}image" not in tensors:
+        if not has_contents(tensors):
             return None
         contents = cls()
         stems = [stem for kind in ("training", "validation") for stem in stems_in(tensors, kind)]
@@ -102,6 +102,11 @@ class Contents:
         for stem, *row in zip(stems, *columns, strict=True):
             contents.entries[stem] = Entry(*(values.tobytes() for values in row))
         return contents
+
+
+def has_contents(tensors: Mapping[str, NDArray[Any]]) -> bool:
+    """Tell whether a checkpoint says what its images contain."""
+    return any(name.startswith(PREFIX) for name in tensors)
 
 
 def stems_in(tensors: Mapping[str, NDArray[Any]], kind: str) -> list[str]:

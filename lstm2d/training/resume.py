@@ -9,7 +9,7 @@ from lstm2d.config import RunConfig, from_dict
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.training.checkpoint import Checkpoint, load_newest, newest_file
-from lstm2d.training.contents import Contents, some
+from lstm2d.training.contents import Contents, has_contents, some
 from lstm2d.training.events import Event, Report
 from lstm2d.training.runfolder import FREE, RunFolder, changes, is_fixed
 from lstm2d.training.samples import TrainingData, changed_data, other_keys
@@ -112,7 +112,7 @@ def check_run(
     missing = {
         "the run": found is None,
         "settings": "settings" not in checkpoint.state,
-        "images and masks": Contents.from_tensors(checkpoint.tensors) is None,
+        "images and masks": not has_contents(checkpoint.tensors),
     }
     if any(missing.values()):
         names = ", ".join(name for name, absent in missing.items() if absent)

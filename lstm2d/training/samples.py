@@ -266,7 +266,7 @@ class TrainingData:
             If the images or their labels are not those the run began with; each is named.
         """
         changed = self._other_names(values, tensors)
-        known = Contents.from_tensors(tensors)
+        known = self.contents.known
         if known is not None and not changed:
             changed = self._other_contents(known, values)
         if changed:
