@@ -189,7 +189,7 @@ class Narrator:
         elif event.kind == "warning":
             self.console.warn(values["text"])
         elif event.kind == "note":
-            self.console.say("\n".join(str(value) for value in values.values()))
+            self.console.say("\n".join(str(value) for key, value in values.items() if key != "step"))
         elif event.kind in ("start", "resume"):
             self.epochs = values["epochs"]
             self.console.say(beginning(event, self.config))

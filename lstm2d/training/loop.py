@@ -190,7 +190,12 @@ class Trainer:
             folder.write_config(run.config)
         length = {"steps": self.total, "epochs": -(-self.total // self.steps_of(self.samples))}
         self.tell("resume" if run.resumed else "start", run.description() | length)
-        for text in filter(None, (*run.data.notes(), finished)):
+        notes = run.data.notes()
+        if finished:
+            notes.append(finished)
+        elif run.changed:
+            notes.append(f"changed from step {progress.step} on: {'; '.join(run.changed)}")
+        for text in notes:
             self.tell("note", {"text": text})
 
     def why_stop(self) -> str:

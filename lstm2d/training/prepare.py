@@ -62,6 +62,8 @@ class Prepared:
         Name that the run folder and all its checkpoints have in common.
     recorded : bool
         Whether the folder and the newest checkpoint hold all of this.
+    changed : list of str
+        Settings that are not those of the checkpoint, with both values.
     model : BestModel or None
         What the model file holds; None before the first.
     """
@@ -78,6 +80,7 @@ class Prepared:
     resumed: bool
     run_id: str
     recorded: bool
+    changed: list[str]
     model: BestModel | None = None
 
     def untrained(self) -> dict[str, FloatArray]:
@@ -179,9 +182,9 @@ def prepare(
     checkpoint = newest_checkpoint(folder, report) if resume else None
     if checkpoint is None and init_from is None and config.train.init != "all":
         raise ConfigError(f'train.init = "{config.train.init}" without a model', expected="--init-from MODEL")
-    run_id, recorded = new_id(), False
+    run_id, recorded, changed = new_id(), False, list[str]()
     if checkpoint is not None:
-        run_id, recorded = take_up(checkpoint, config, folder, report, asked=changes)
+        run_id, recorded, changed = take_up(checkpoint, config, folder, report, asked=changes)
     rng = generator(config.train.seed, 0, 0, Purpose.INIT)
     network = build(config.model, len(dataset.classes), rng)
     groups = parameter_groups(config.train, network)
@@ -210,6 +213,7 @@ def prepare(
         resume,
         run_id,
         recorded,
+        changed,
     )
     if checkpoint is not None:
         restore(checkpoint, run)

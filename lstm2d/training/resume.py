@@ -30,7 +30,7 @@ def take_up(
     report: Report,
     *,
     asked: Collection[str] = (),
-) -> tuple[str, bool]:
+) -> tuple[str, bool, list[str]]:
     """Make sure that a checkpoint belongs to the run in a folder, and to the settings it is to go on with.
 
     Parameters
@@ -42,7 +42,7 @@ def take_up(
     folder : RunFolder
         The run folder.
     report : callable
-        Gets a note about what changes, and one about what cannot be checked.
+        Gets a note about what cannot be checked.
     asked : collection of str
         Dotted keys of the settings whose change the user asked for now.
 
@@ -52,6 +52,8 @@ def take_up(
         Name of the run; a new one if it has none.
     recorded : bool
         Whether checkpoint and folder hold all that the next resume will check.
+    changed : list of str
+        Settings that change, with both values.
 
     Raises
     ------
@@ -63,10 +65,8 @@ def take_up(
         report(Event("note", {"text": text}))
 
     run_id, complete = check_run(checkpoint, folder, note)
-    different = check_settings(checkpoint, config, asked, folder)
-    if different:
-        note(f"changed from step {checkpoint.state['progress']['step']} on: {'; '.join(different)}")
-    return run_id or new_id(), complete and not different
+    changed = check_settings(checkpoint, config, asked, folder)
+    return run_id or new_id(), complete and not changed, changed
 
 
 def new_id() -> str:

@@ -186,6 +186,8 @@ def test_fewer_epochs_than_are_done(data: Path, tmp_path: Path) -> None:
     fewer = run(*args, "--resume", "--epochs", 1)
     assert fewer.exit_code == 0, fewer.stderr
     assert "nothing is left to train: 4 epochs are done already, train.epochs is 1" in fewer.stderr
+    assert "\n20\n" not in fewer.stderr  # the note's step is for programs
+    assert "changed" not in fewer.stderr
     assert (out / "config.toml").read_bytes() == before  # it has had four
     more = run(*args, "--resume", "--epochs", 5)
     assert more.exit_code == 0, more.stderr
