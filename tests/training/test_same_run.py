@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from lstm2d.config import dump_toml, load_toml
 from lstm2d.errors import ConfigError, DataError, InterruptedRun
 from lstm2d.training import contents
-from lstm2d.training.checkpoint import files, newest_file, unpack
+from lstm2d.training.checkpoint import Checkpoint, files, newest_file, pack, unpack
 from lstm2d.training.loop import train
-from lstm2d.training.runfolder import FREE, RunFolder, changes
+from lstm2d.training.runfolder import RunFolder, changes
 from lstm2d.training.state import TrainResult
 from tests.training.runs import Configure, Stopper, digest, make_old, model_digest
 
@@ -213,13 +215,27 @@ def test_digests_of_many_images_are_small() -> None:
     assert contents.stems_in(tensors, "validation") == stems[90_000:]
 
 
-def test_names_that_are_no_unicode(tmp_path: Path) -> None:
-    some = contents.Contents()
-    stem = os.fsdecode(b"\xff\n ")
-    some.entries = {stem: contents.Entry(b"a" * 16, b"b" * 16, b"c" * 8)}
-    again = contents.Contents.from_tensors(some.to_tensors([stem], []))
-    assert again is not None
-    assert again.entries == some.entries
+STEMS = st.binary(min_size=1, max_size=20).filter(lambda name: b"\0" not in name).map(os.fsdecode)
+ENTRIES = st.builds(
+    contents.Entry,
+    st.binary(min_size=16, max_size=16),
+    st.binary(min_size=16, max_size=16),
+    st.binary(min_size=8, max_size=8),
+)
+
+
+@given(st.dictionaries(STEMS, ENTRIES, max_size=9), st.integers(0, 9))
+def test_digests_come_back_from_a_checkpoint(entries: dict[str, contents.Entry], cut: int) -> None:
+    """Whatever bytes the names are made of."""
+    before = contents.Contents()
+    before.entries = entries
+    stems = list(entries)
+    tensors = before.to_tensors(stems[:cut], stems[cut:])
+    again = unpack(pack(Checkpoint(dict(tensors), {}))).tensors
+    found = contents.Contents.from_tensors(again)
+    assert found is not None
+    assert list(found.entries.items()) == list(entries.items())
+    assert contents.stems_in(again, "training") == stems[:cut]
 
 
 SETTING_EDITS = [
@@ -294,21 +310,6 @@ def test_how_long_a_run_goes_may_be_edited_too(
     resume(run, dataset, stopper=stopper)
     (note,) = [event.values["text"] for event in stopper.events if event.kind == "note"]
     assert f"changed from step 7 on: {key.partition('=')[0]} is " in note
-
-
-def test_every_setting_has_a_rule() -> None:
-    """What may be edited decides when a run ends, what it costs or what is done after it."""
-    assert set(FREE) == {
-        "data.cache_gib",
-        "data.feature_cache_gib",
-        "train.epochs",
-        "train.steps",
-        "train.max_time",
-        "train.patience",
-        "train.validate_every",
-        "train.checkpoint_minutes",
-        "crf",
-    }
 
 
 def test_a_checkpoint_of_another_run(dataset: Path, tmp_path: Path, configure: Configure) -> None:
