@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lstm2d.cli.options import apply_crf, compute_options, crf_options
+from lstm2d.cli.options import apply_crf, compute_options, crf_options, photo_options, use_photo_options
 from lstm2d.cli.output import Console, output_options
 from lstm2d.errors import DataError, Lstm2dError, SomeFailedError
 
@@ -63,6 +63,7 @@ Examples:
     metavar="N",
     help="Larger images count as failed.",
 )
+@photo_options
 @crf_options
 @output_options
 @compute_options
@@ -78,6 +79,9 @@ def predict(
     shard: tuple[int, int] | None,
     on_error: str,
     max_pixels: int,
+    size: str,
+    bits: int | None,
+    background: str | None,
     crf: str | None,
     no_crf: bool,
     settings: tuple[str, ...],
@@ -103,14 +107,15 @@ def predict(
     if shard is not None:
         tasks = part(tasks, *shard)
         manifest = f"predictions-{shard[0]}-of-{shard[1]}.csv"  # parts may run at the same time
+    predictor = load(model, device=device)
     options = Options(
         overlay=overlay,
         probabilities=probabilities,
         skip_done=skip_done,
         stop_on_error=on_error == "stop",
         max_pixels=max_pixels,
+        size=use_photo_options(predictor, size, bits, background),
     )
-    predictor = load(model, device=device)
     apply_crf(predictor, crf, no_crf, settings)
     renamed = [task for task in tasks if task.labels.stem != task.source.stem]
     if renamed:

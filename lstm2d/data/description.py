@@ -36,6 +36,9 @@ class Description:
         Names of the two folders.
     mapping : ValueMap, optional
         Classes of the mask values, where they are not one value a class.
+    native : bool, default False
+        Whether pixels have a fixed scale (satellite, microscope): then images are not brought to the size of
+        the training images.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Description:
     images: str = "images"
     masks: str = "masks"
     mapping: ValueMap | None = None
+    native: bool = False
 
     def label_of_value(self) -> NDArray[np.int16]:
         """Return the label of each mask value.
@@ -80,6 +84,8 @@ class Description:
         for key, folder in (("images", self.images), ("masks", self.masks)):
             if folder != key:
                 lines.append(f"{key} = {_quoted(folder)}  # folder")
+        if self.native:
+            lines.append('scale = "native"  # a pixel has a fixed size: photographs keep theirs')
         if self.mapping is not None:
             lines += ["", *self.mapping.lines([_quoted(info.name) for info in self.classes])]
         for index, (info, value) in enumerate(zip(self.classes, self.values, strict=True)):
@@ -141,7 +147,7 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
     """
     problems: list[str] = []
     root = Path(path).parent
-    _unknown_keys(values, ("name", "ignore", "images", "masks", "map", "classes"), "", problems)
+    _unknown_keys(values, ("name", "ignore", "images", "masks", "scale", "map", "classes"), "", problems)
     name = values.get("name", root.resolve().name or "dataset")
     if not isinstance(name, str) or not name:
         problems.append("name: a text is expected")
@@ -152,6 +158,9 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
             problems.append(f"{key}: the name of a folder is expected")
         elif (root / folder).exists() and not inside(root, root / folder):
             problems.append(f"{key}: {folder!r} lies outside the dataset's folder")
+    scale = values.get("scale", "auto")
+    if scale not in ("auto", "native"):
+        problems.append('scale: "auto" or "native" is expected')
     tables = values.get("classes")
     if not isinstance(tables, list) or not 1 <= len(tables) <= MAX_CLASSES:
         problems.append(f"classes: 1 to {MAX_CLASSES} tables [[classes]] are expected")
@@ -173,7 +182,7 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
         expected = "name, ignore, and one [[classes]] with name and color a class"
         raise DataError("wrong dataset.toml: " + "; ".join(problems), where=path, expected=expected)
     two = (folders["images"], folders["masks"])
-    return Description(name, tuple(classes), tuple(numbers), ignore, *two, mapping)
+    return Description(name, tuple(classes), tuple(numbers), ignore, *two, mapping, scale == "native")
 
 
 def _classes(tables: list[Any], problems: list[str]) -> tuple[list[ClassInfo], list[int]]:

@@ -106,6 +106,15 @@ def read_photo(path: str | os.PathLike[str], reading: Reading | None = None) -> 
     return Photo(read_image(path, max_pixels=reading.max_pixels))
 
 
+def photo_of(image: object, reading: Reading) -> Photo:
+    """Stand in until the branch of values is merged."""
+    if isinstance(image, str | os.PathLike):
+        return read_photo(image, reading)
+    from lstm2d.predict.old import _to_bytes_range
+
+    return Photo(_to_bytes_range(np.asarray(image)))
+
+
 def read_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
     """Read a mask: one class number a pixel.
 

@@ -15,6 +15,7 @@ from lstm2d.errors import DataError, Lstm2dError, OutputError
 from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.classes import palette_of
 from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image, read_mask, write_labels, write_overlay
+from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict.inputs import Task
 from lstm2d.predict.manifest import Manifest
 from lstm2d.predict.predictor import FloatArray, LabelArray, Predictor
@@ -55,6 +56,8 @@ class Options:
         Raise the first failure instead of going on.
     max_pixels : int
         Largest image to read.
+    size : "auto", "native" or float, default "auto"
+        At which the network sees the images, see `Predictor.predict`.
     """
 
     overlay: bool = False
@@ -62,6 +65,7 @@ class Options:
     skip_done: bool = False
     stop_on_error: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
+    size: Size = "auto"
 
     def outputs(self, task: Task) -> list[PurePath]:
         """Return the files that a task writes, relative to the output folder."""
@@ -220,8 +224,11 @@ def _write_results(predictor: Predictor, task: Task, folder: Path, options: Opti
         if len(os.fsencode(name.name)) > LONGEST_NAME:
             raise DataError("the name is too long for a result", where=task.source, expected="a shorter name")
     image = read_image(task.source, max_pixels=options.max_pixels)
-    probabilities = predictor.probabilities_of(image) if options.probabilities else None
-    labels = predictor.labels_of(image) if probabilities is None else predictor.most_likely(probabilities)
+    probabilities = None
+    if options.probabilities:
+        labels, probabilities = predictor.labels_and_probabilities(image, options.size)
+    else:
+        labels = predictor.labels_of(image, options.size)
     make_folder((folder / task.labels).parent)
     if probabilities is not None:
         write_bytes(folder / task.probabilities, _npz(probabilities, predictor))

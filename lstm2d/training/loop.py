@@ -191,8 +191,8 @@ class Trainer:
                 "validation_images": len(data.validation),
                 "held_out": self.data.held_out,
                 "classes": [item.name for item in data.classes],
-                "mean": list(data.mean),
-                "std": list(data.std),
+                "mean": list(data.preprocessing.mean),
+                "std": list(data.preprocessing.std),
                 "class_weights": None if data.class_weights is None else data.class_weights.tolist(),
             },
         )
