@@ -68,7 +68,7 @@ def evaluate(
     from lstm2d.predict.evaluate import evaluate as run
 
     predictor = load(model, device=device)
-    chosen = use_photo_options(predictor, size, bits, background)
+    chosen = use_photo_options(console, predictor, size, bits, background)
     apply_crf(predictor, crf, no_crf, settings)
     dataset = DatasetFolder(folder)
     tell_guess(console, dataset)

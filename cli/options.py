@@ -11,6 +11,7 @@ import click
 from lstm2d.errors import ConfigError
 
 if TYPE_CHECKING:
+    from lstm2d.cli.output import Console
     from lstm2d.pipeline.preprocess import Size
     from lstm2d.predict import Predictor
 
@@ -136,11 +137,15 @@ def photo_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def use_photo_options(predictor: Predictor, size: str, bits: int | None, background: str | None) -> Size:
+def use_photo_options(
+    console: Console, predictor: Predictor, size: str, bits: int | None, background: str | None
+) -> Size:
     """Apply what the command line says about how photographs are read.
 
     Parameters
     ----------
+    console : Console
+        Where it is said that the model does not know the size of its training images.
     predictor : Predictor
         Its `reading` is replaced where bits or background are given.
     size : str
@@ -168,7 +173,13 @@ def use_photo_options(predictor: Predictor, size: str, bits: int | None, backgro
         predictor.reading = replace(predictor.reading, bits=bits)
     if background is not None:
         predictor.reading = replace(predictor.reading, background=colour(background))
-    return parse_size(size)
+    chosen = parse_size(size)
+    if chosen == "auto" and predictor.size_is_unknown:
+        console.say(
+            "the model file does not say the size of its training images: images are labelled at their own "
+            "size; --size N chooses another one"
+        )
+    return chosen
 
 
 def colour(text: str) -> tuple[int, int, int]:
@@ -177,6 +188,8 @@ def colour(text: str) -> tuple[int, int, int]:
 
     try:
         red, green, blue = ImageColor.getrgb(f"rgb({text})" if "," in text and "(" not in text else text)[:3]
+        if max(red, green, blue) > 255:
+            raise ValueError(text)
     except ValueError as error:
         expected = 'a name such as "white", #rrggbb or R,G,B'
         raise ConfigError("--background: no such colour", where=text, expected=expected) from error

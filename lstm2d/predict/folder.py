@@ -93,6 +93,8 @@ class Outcome:
         Images that could not be labelled.
     seconds : float
         Time since the start.
+    resized : int
+        Images that the network has seen at another size than their own.
     """
 
     total: int
@@ -100,6 +102,7 @@ class Outcome:
     skipped: int = 0
     failed: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
+    resized: int = 0
 
 
 def label_files(
@@ -206,6 +209,8 @@ def _label_one(
     areas = _areas(labels, len(predictor.classes))
     seconds = time.perf_counter() - start
     record.add(source, target, seconds=seconds, crf=_crf(predictor), areas=areas)
+    height, width = labels.shape
+    outcome.resized += predictor.preprocessing.network_size(height, width, options.size) != (height, width)
     outcome.done += 1
 
 

@@ -217,3 +217,14 @@ def test_colour_masks_are_not_guessed(make: Maker) -> None:
     Image.new("RGB", (6, 4), (128, 0, 0)).save(root / "masks" / "a.png")
     with pytest.raises(DataError, match="a mask of colours"):
         DatasetFolder(root)
+
+
+def test_scale(tmp_path: Path) -> None:
+    text = '[[classes]]\nname = "a"\n'
+    assert not said(text, tmp_path).native
+    assert not said(f'scale = "auto"\n{text}', tmp_path).native
+    description = said(f'scale = "native"\n{text}', tmp_path)
+    assert description.native
+    assert said(description.to_toml(), tmp_path) == description
+    with pytest.raises(DataError, match='scale: "auto" or "native"'):
+        said(f"scale = 3\n{text}", tmp_path)

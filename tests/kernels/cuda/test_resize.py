@@ -8,7 +8,7 @@ import pytest
 
 from lstm2d import kernels
 from lstm2d.kernels.taps import Taps, bilinear_taps, cubic_taps, transposed
-from tests.kernels.cuda.compare import assert_agrees
+from tests.kernels.cuda.compare import assert_agrees, on_device, reference
 
 SIZES = [(1, 1), (5, 5), (5, 13), (13, 5), (4, 0)]
 NOTHING: Taps = (np.zeros(4, np.intp), np.zeros(0, np.intp), np.zeros(0))  # three rows without taps
@@ -52,3 +52,21 @@ def test_taps_go_to_the_device_once(cp: ModuleType) -> None:
     assert module._on_device.cache_info().misses == 1
     module.resample(x.astype("float32"), taps, taps)
     assert module._on_device.cache_info().misses == 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("size", "new"), [((1, 1), (3, 2)), ((5, 4), (5, 4)), ((4, 6), (9, 21)), ((7, 5), (3, 2))]
+)
+def test_labels_agree(
+    cp: ModuleType, rng: np.random.Generator, size: tuple[int, int], new: tuple[int, int], dtype: str
+) -> None:
+    x = rng.random((*size, 5)).astype(dtype)
+    found = on_device(cp, "resize", "bilinear_argmax", x, *new)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, reference("resize", "bilinear_argmax", x, *new))
+
+
+def test_labels_of_ties(cp: ModuleType) -> None:
+    x = cp.asarray(np.array([[[0.25, 0.5, 0.25], [0.5, 0.5, 0.0], [0.2, 0.4, 0.4]]]))
+    assert kernels.pick("resize", like=x).bilinear_argmax(x, 1, 3).get().tolist() == [[1, 0, 1]]
