@@ -54,33 +54,49 @@ def bilinear_taps(size: int, new_size: int, align_corners: bool = False) -> Taps
 
 
 @lru_cache(maxsize=64)
-def cubic_taps(size: int, new_size: int, antialias: bool = False) -> Taps:
+def cubic_taps(size: int, new_size: int) -> Taps:
     """Return the taps of cubic convolution.
 
     Parameters
     ----------
     size, new_size : int
         Pixels of the axis before and after.
-    antialias : bool, default False
-        Whether the kernel is widened to the distance of the new pixels where that is above 1, so that every
-        input pixel counts; its weights are then scaled to the sum 1.
 
     Returns
     -------
     tuple of array
-        Four taps for each new pixel, or more with `antialias`; beyond an edge the edge pixel is repeated.
+        Four taps for each new pixel; beyond an edge the edge pixel is repeated.
     """
-    widening = max(size / max(new_size, 1), 1.0) if antialias else 1.0
     place = _centres(size, new_size)
-    reach = int(np.ceil(2 * widening))
-    index = np.floor(place).astype(np.intp)[:, None] + np.arange(1 - reach, reach + 1)
-    distance = np.abs(place[:, None] - index) / widening
+    index = np.floor(place).astype(np.intp)[:, None] + np.arange(-1, 3)
+    distance = np.abs(place[:, None] - index)
     near = (KEYS + 2) * distance**3 - (KEYS + 3) * distance**2 + 1
     far = KEYS * (distance**3 - 5 * distance**2 + 8 * distance - 4)
-    weight = np.where(distance <= 1, near, np.where(distance < 2, far, 0.0) if antialias else far)
-    if antialias:
-        weight /= weight.sum(axis=1, keepdims=True)
-    return _taps(np.clip(index, 0, max(size - 1, 0)), weight)
+    return _taps(np.clip(index, 0, max(size - 1, 0)), np.where(distance <= 1, near, far))
+
+
+@lru_cache(maxsize=64)
+def shrinking_taps(size: int, new_size: int, reach: float = 1.0) -> Taps:
+    """Return the taps of an antialiased reduction.
+
+    Parameters
+    ----------
+    size, new_size : int
+        Pixels of the axis before and after; `size` is not below `new_size`.
+    reach : float, default 1
+        Half the width of the kernel, in new pixels; at least 1.
+
+    Returns
+    -------
+    tuple of array
+        A new pixel is the mean of the old ones around its centre, with weights that fall linearly to 0 at
+        `reach`; beyond an edge the edge pixel is repeated.
+    """
+    place, reach = _centres(size, new_size), reach * size / new_size
+    steps = int(np.ceil(reach))
+    index = np.floor(place).astype(np.intp)[:, None] + np.arange(1 - steps, steps + 1)
+    weight = np.maximum(1 - np.abs(place[:, None] - index) / reach, 0)
+    return _taps(np.clip(index, 0, size - 1), weight / weight.sum(axis=1, keepdims=True))
 
 
 def transposed(taps: Taps, size: int) -> Taps:

@@ -34,7 +34,7 @@ def test_a_large_photograph_gets_the_labels_of_the_small_one(
     model, factor = load(name), 6
     small = np.repeat(np.repeat(model.predict(scene), factor, axis=0), factor, axis=1)
     large = enlarged(scene, factor)
-    assert (model.predict(large) == small).mean() > 0.94  # borders lie between the pixels of the small one
+    assert (model.predict(large) == small).mean() > 0.9  # borders lie between the pixels of the small one
     noisy = np.clip(large.astype(int) + rng.integers(-40, 41, large.shape), 0, 255).astype(np.uint8)
     assert (model.predict(noisy) == small).mean() > 0.88
     assert (model.predict(large, size="native") == small).mean() < 0.8
