@@ -14,7 +14,8 @@ import numpy as np
 from lstm2d.errors import DataError, Lstm2dError, OutputError
 from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.classes import palette_of
-from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image, read_mask, write_labels, write_overlay
+from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image, read_mask
+from lstm2d.io.label_images import write_labels, write_overlay
 from lstm2d.predict.inputs import Task
 from lstm2d.predict.manifest import Manifest
 from lstm2d.predict.predictor import FloatArray, LabelArray, Predictor

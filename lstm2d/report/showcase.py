@@ -10,7 +10,8 @@ from pathlib import Path
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.classes import palette_of
-from lstm2d.io.images import read_image, write_labels, write_overlay
+from lstm2d.io.images import read_image
+from lstm2d.io.label_images import write_labels, write_overlay
 from lstm2d.predict.evaluate import Evaluation
 from lstm2d.predict.predictor import Predictor
 from lstm2d.report.gallery import Example, draw_gallery, encode_png

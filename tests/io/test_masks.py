@@ -9,14 +9,8 @@ import tifffile
 from PIL import Image
 
 from lstm2d.errors import DataError, OutputError, ShapeError
-from lstm2d.io.images import (
-    read_image,
-    read_mask,
-    read_mask_palette,
-    write_image,
-    write_labels,
-    write_overlay,
-)
+from lstm2d.io.images import read_image, read_mask, read_mask_palette
+from lstm2d.io.label_images import write_image, write_labels, write_overlay
 
 Png = Callable[..., bytes]
 LABELS = np.array([[0, 1, 2], [7, 255, 3]], np.uint8)
