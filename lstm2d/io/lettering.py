@@ -112,6 +112,22 @@ class Pen:
         self.size = size
         self._fonts: dict[Path | None, FreeTypeFont | ImageFont] = {}
 
+    def lettering(self, text: str) -> Lettering:
+        """Return what this pen writes for a text that stands for itself, such as a title.
+
+        Parameters
+        ----------
+        text : str
+            Any text.
+
+        Returns
+        -------
+        Lettering
+            One line. Where no font has its characters, those outside of Latin become question marks.
+        """
+        latin = "".join(c if ord(c) < PLAIN else "?" for c in printable_name(text))
+        return _letterings([text], [_shortened(latin, LONGEST) or "?"])[0]
+
     def class_names(self, classes: Sequence[ClassInfo], fallback: str = "{}") -> list[Lettering]:
         """Return what this pen writes for the names of classes.
 
@@ -127,10 +143,8 @@ class Pen:
         list of Lettering
             For each class one.
         """
-        from PIL import features
-
         numbers = [fallback.format(number) for number in range(len(classes))]
-        return letterings([c.name for c in classes], numbers, shapes=features.check("raqm") or False)
+        return _letterings([c.name for c in classes], numbers)
 
     def width(self, text: Lettering | str) -> int:
         """Return the width of a text, pixels."""
@@ -189,6 +203,13 @@ class Pen:
         if path not in self._fonts:
             self._fonts[path] = _load(path, self.size)
         return self._fonts[path]
+
+
+def _letterings(names: Sequence[str], fallbacks: Sequence[str]) -> list[Lettering]:
+    """Return what Pillow can write."""
+    from PIL import features
+
+    return letterings(names, fallbacks, shapes=bool(features.check("raqm")))
 
 
 def _load(path: Path | None, size: int) -> FreeTypeFont | ImageFont:
