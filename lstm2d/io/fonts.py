@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from lstm2d.io.regular import open_regular
+
 JOINERS = "\u200c\u200d"  # invisible, but they decide how letters join
 PLAIN = 0x250  # below lie ASCII, Latin-1 and Latin Extended, all of which DejaVu Sans has
 _FILES = (".ttf", ".otf", ".ttc")
@@ -81,7 +83,7 @@ def characters_of(path: Path, wanted: frozenset[str]) -> frozenset[str]:
     from fontTools.ttLib import TTFont  # only now: no Latin name needs it
 
     try:
-        with TTFont(path, fontNumber=0, lazy=True) as font:
+        with open_regular(path) as file, TTFont(file, fontNumber=0, lazy=True) as font:
             names = font.getBestCmap() or {}
             there = frozenset(c for c in wanted if ord(c) in names)
             if not there or "CFF " in font or "CFF2" in font:
