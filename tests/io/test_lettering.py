@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, features
 
@@ -67,6 +67,7 @@ def test_a_long_name_is_cut(rng: np.random.Generator) -> None:
     assert letterings(["abcd"], ["7"], shapes=True, longest=4) == [Lettering("abcd")]
 
 
+@settings(max_examples=30)
 @given(st.text(st.characters()))
 def test_whatever_the_name_it_is_one_line_that_a_font_has(name: str) -> None:
     for shapes in (True, False):
