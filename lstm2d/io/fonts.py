@@ -40,13 +40,15 @@ def default_font() -> Path | None:
 
 
 @functools.lru_cache(maxsize=64)
-def find_fonts(texts: frozenset[str]) -> dict[str, Path | None]:
+def find_fonts(texts: frozenset[str], besides: str = "") -> dict[str, Path | None]:
     """Find for each text a font that has every character of it.
 
     Parameters
     ----------
     texts : frozenset of str
         Printable texts.
+    besides : str
+        More characters that a font needs to have.
 
     Returns
     -------
@@ -60,8 +62,9 @@ def find_fonts(texts: frozenset[str]) -> dict[str, Path | None]:
         waiting = [text for text in texts if text not in found]
         if not waiting:
             break
-        there = characters_of(path, frozenset("".join(waiting)))
-        found |= {text: None if path == default else path for text in waiting if there.issuperset(text)}
+        there = characters_of(path, frozenset("".join(waiting) + besides))
+        fitting = (text for text in waiting if there.issuperset(text + besides))
+        found |= dict.fromkeys(fitting, None if path == default else path)
     return found
 
 

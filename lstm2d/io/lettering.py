@@ -36,7 +36,12 @@ class Lettering:
 
 
 def letterings(
-    names: Sequence[str], fallbacks: Sequence[str], *, shapes: bool, longest: int = LONGEST
+    names: Sequence[str],
+    fallbacks: Sequence[str],
+    *,
+    shapes: bool,
+    longest: int = LONGEST,
+    besides: str = "",
 ) -> list[Lettering]:
     """Return what to draw for names.
 
@@ -52,6 +57,8 @@ def letterings(
         in Arabic or Devanagari would be drawn wrongly, so the fallback takes its place.
     longest : int
         Characters to keep; a longer name ends in an ellipsis.
+    besides : str
+        Characters that a font needs to have besides those of the name.
 
     Returns
     -------
@@ -63,7 +70,9 @@ def letterings(
     if default_font() is None:  # no DejaVu Sans: Pillow's own font has ASCII
         plain = {text for text in plain if text.isascii()}
     other = frozenset(text for text in texts if text not in plain and (shapes or not _needs_shaping(text)))
-    fonts: dict[str, Path | None] = dict.fromkeys(plain - {""}) | (find_fonts(other) if other else {})
+    fonts: dict[str, Path | None] = dict.fromkeys(plain - {""})
+    if other:
+        fonts |= find_fonts(other, besides)
     return [
         Lettering(text, fonts[text]) if text in fonts else Lettering(fallback)
         for text, fallback in zip(texts, fallbacks, strict=True)

@@ -202,7 +202,13 @@ def _class_names(classes: Sequence[ClassInfo]) -> list[Lettering]:
 
     shapes = hasattr(ft2font, "__libraqm_version__")  # from matplotlib 3.11 on
     numbers = [str(number) for number in range(len(classes))]
-    return letterings([info.name for info in classes], numbers, shapes=shapes, longest=LONGEST)
+    return letterings(
+        [info.name for info in classes],
+        numbers,
+        shapes=shapes,
+        longest=LONGEST,
+        besides="lp",  # older ones measure the height of a line by these, and warn where they are missing
+    )
 
 
 def _use_fonts(texts: Sequence[Text], names: Sequence[Lettering]) -> None:

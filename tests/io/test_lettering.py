@@ -94,6 +94,11 @@ def test_a_font_of_the_system_is_found(folder: Path) -> None:
     forget()
     assert shown("道路") == Lettering("道路", path)
     assert shown("道路!") == Lettering("7")  # no single font has all of it
+    assert letterings(["道路", "道"], ["7", "8"], shapes=True, besides="山") == [
+        Lettering("道路", path),
+        Lettering("道", path),
+    ]
+    assert letterings(["道路"], ["7"], shapes=True, besides="l") == [Lettering("7")]
     assert shown("sky") == Lettering("sky")
 
 

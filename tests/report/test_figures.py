@@ -70,7 +70,7 @@ def test_confusion(drawn: list[Figure], tmp_path: Path) -> None:
     confusion = [[6, 2, 0], [1, 3, 0], [0, 0, 0]]
     frequencies = {"training": [0.5, 0.5, 0.0], "test": [8 / 12, 4 / 12, 0.0]}
     with only_fonts_of(tmp_path):
-        cjk = make_font(tmp_path / "cjk.ttf", "道路")
+        cjk = make_font(tmp_path / "cjk.ttf", "道路lp")
         figures.plot_confusion(confusion, CLASSES, frequencies)
     table, bars = drawn[0].axes
     numbers = [t.get_text() for t in table.texts]
