@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lstm2d.predict import Predictor
     from lstm2d.predict.folder import Options, Outcome
 
+FORMATS = ("palette", "gray", "tiff")  # a copy, as the next line
 MAX_PIXELS = 100_000_000  # a copy: the original needs NumPy, a help page must not (a test compares them)
 LISTED = 20  # failures shown at the end; predictions.csv has all
 
@@ -43,7 +44,15 @@ Examples:
 @click.argument("model")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option("--out", "-o", required=True, metavar="OUT", help="Folder for the results.")
+@click.option(
+    "--format",
+    type=click.Choice(FORMATS),
+    default="palette",
+    show_default=True,
+    help="Label files: PNG in colours, PNG or TIFF of plain class numbers.",
+)
 @click.option("--overlay", is_flag=True, help="Also write the labels laid over the image.")
+@click.option("--legend", is_flag=True, help="The same, with a legend of the classes beside it.")
 @click.option("--probabilities", is_flag=True, help="Also write class probabilities (npz).")
 @click.option("--skip-done", is_flag=True, help="Leave images alone whose results are there.")
 @click.option(
@@ -74,7 +83,9 @@ def predict(
     model: str,
     inputs: tuple[str, ...],
     out: str,
+    format: str,
     overlay: bool,
+    legend: bool,
     probabilities: bool,
     skip_done: bool,
     shard: tuple[int, int] | None,
@@ -95,22 +106,28 @@ def predict(
     too) or a quoted pattern.
 
     OUT gets a palette PNG for each image: colours to look at, class numbers to
-    compute with. predictions.csv lists the images, with the share of each class.
+    compute with. Programs that would read the colours get the numbers with
+    --format gray or tiff; a GeoTIFF stays one with tiff. classes.json and
+    legend.png say what the numbers and colours mean. predictions.csv lists the
+    images, with the share of each class.
     A broken image is listed and the others are still labelled (exit code 4).
     """
+    from lstm2d.notes import Notes
     from lstm2d.predict import load
     from lstm2d.predict.folder import Options, label_files
     from lstm2d.predict.inputs import plan
     from lstm2d.predict.inputs import shard as part
 
-    tasks = plan(inputs, out)
+    tasks = plan(inputs, out, format=format)
     manifest = "predictions.csv"
     if shard is not None:
         tasks = part(tasks, *shard)
         manifest = f"predictions-{shard[0]}-of-{shard[1]}.csv"  # parts may run at the same time
     predictor = load(model, device=device)
     options = Options(
-        overlay=overlay,
+        overlay=overlay or legend,
+        legend=legend,
+        format=format,
         probabilities=probabilities,
         skip_done=skip_done,
         stop_on_error=on_error == "stop",
@@ -121,7 +138,9 @@ def predict(
     renamed = [task for task in tasks if task.labels.stem != task.source.stem]
     if renamed:
         first = renamed[0]
-        console.warn(f"{len(renamed)} images share names; {first.source} becomes {first.labels}, for example")
+        shared = f"{len(renamed)} images share names" if renamed[1:] else "1 image shares its name"
+        console.warn(f"{shared} with another result; {first.source} becomes {first.labels}, for example")
+    notes = Notes(lambda line: console.say(f"Note: {line}"))
     outcome = label_files(
         predictor,
         tasks,
@@ -129,7 +148,10 @@ def predict(
         options=options,
         manifest=manifest,
         report=lambda o: console.progress(progress_line(o)),
+        notes=notes,
     )
+    for line in notes.summary():
+        console.say(f"Note: {line}")
     finish(console, outcome, Path(out), manifest, predictor.crf, size_report(predictor, options, outcome))
 
 

@@ -1,16 +1,14 @@
-"""Read photographs and masks, write label images."""
+"""Read photographs and masks."""
 
 from __future__ import annotations
 
 import os
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.errors import DataError, ShapeError
-from lstm2d.io.atomic import write_bytes
+from lstm2d.errors import DataError
 from lstm2d.io.decoding import DEFAULT_MAX_PIXELS, Decoded, decode, first_pixel
 from lstm2d.io.photo import Photo, Reading
 
@@ -22,9 +20,6 @@ __all__ = [
     "read_mask",
     "read_mask_palette",
     "read_photo",
-    "write_image",
-    "write_labels",
-    "write_overlay",
 ]
 
 IMAGE_SUFFIXES = (
@@ -167,115 +162,6 @@ def read_mask_palette(path: str | os.PathLike[str]) -> NDArray[np.uint8] | None:
         If the file cannot be read.
     """
     return decode(path).palette
-
-
-def write_labels(
-    path: str | os.PathLike[str], labels: NDArray[np.integer[Any]], palette: NDArray[np.uint8]
-) -> None:
-    """Write a label image as palette PNG: right as a picture and as data.
-
-    Parameters
-    ----------
-    path : str or path
-        File to write.
-    labels : array of shape (H, W), integer
-        Class numbers 0 to 255.
-    palette : array of shape (K, 3), uint8
-        Colours of the classes. Numbers from K on (ignored pixels) show black.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    ShapeError
-        If the arrays have other shapes.
-    """
-    from PIL import Image
-
-    if labels.ndim != 2 or 0 in labels.shape:
-        raise ShapeError("labels to write", where=labels.shape, expected="(H, W), not empty")
-    image = Image.fromarray(np.ascontiguousarray(labels, dtype=np.uint8))
-    image.putpalette(_full_palette(palette)[: max(len(palette), int(labels.max()) + 1)].tobytes())
-    buffer = BytesIO()
-    image.save(buffer, format="PNG", bits=8)
-    write_bytes(path, buffer.getvalue())
-
-
-def write_image(path: str | os.PathLike[str], image: NDArray[Any]) -> None:
-    """Write a picture as PNG.
-
-    Parameters
-    ----------
-    path : str or path
-        File to write.
-    image : array of shape (H, W, 3)
-        Values 0..255; fractions are rounded, values outside clipped.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    ShapeError
-        If the array has another shape.
-    """
-    from PIL import Image
-
-    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ShapeError("image to write", where=image.shape, expected="(H, W, 3), not empty")
-    buffer = BytesIO()
-    Image.fromarray(_to_bytes(image)).save(buffer, format="PNG")
-    write_bytes(path, buffer.getvalue())
-
-
-def write_overlay(
-    path: str | os.PathLike[str],
-    image: NDArray[Any],
-    labels: NDArray[np.integer[Any]],
-    palette: NDArray[np.uint8],
-    *,
-    opacity: float = 0.5,
-) -> None:
-    """Write a photograph with its labels laid over it, as PNG.
-
-    Parameters
-    ----------
-    path : str or path
-        File to write.
-    image : array of shape (H, W, 3)
-        Photograph, 0..255.
-    labels : array of shape (H, W), integer
-        Class numbers; those without a colour leave the photograph as it is.
-    palette : array of shape (K, 3), uint8
-        Colours of the classes.
-    opacity : float
-        Share of the class colour, 0 to 1.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    ShapeError
-        If image and labels differ in size.
-    """
-    if image.shape[:2] != labels.shape:
-        raise ShapeError(
-            "labels of another size than the image", where=labels.shape, expected=str(image.shape[:2])
-        )
-    share = np.where(labels < len(palette), np.float32(opacity), np.float32(0))[:, :, None]
-    colors = _full_palette(palette)[labels]
-    write_image(path, image * (1 - share) + colors * share)
-
-
-def _full_palette(palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    full = np.zeros((256, 3), dtype=np.uint8)
-    full[: len(palette)] = palette
-    return full
-
-
-def _to_bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
-    if image.dtype == np.uint8:
-        return np.ascontiguousarray(image, dtype=np.uint8)
-    return np.ascontiguousarray(np.clip(np.rint(image), 0, 255), dtype=np.uint8)
 
 
 def _to_byte_range(values: NDArray[Any], path: object) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ from lstm2d.models import ModelConfig, Network, build, model_config, restore_imp
 from lstm2d.pipeline.finite import not_finite
 from lstm2d.pipeline.preprocess import Preprocessing, Size, parse_size
 from lstm2d.pipeline.resize import labels_at, probabilities_at
-from lstm2d.predict.zoo import find_model
+from lstm2d.predict.zoo import find_model, model_name
 from lstm2d.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -64,6 +64,9 @@ class Predictor:
         "cpu" or "cuda:N".
     crf : CRFSection or None
         The CRF's settings, None for none. May be replaced.
+    name : str
+        Name of a bundled model, of a run's folder or of a model file without its ending; without a source the
+        name of the preset.
     classes : tuple of ClassInfo
         Names and colours of the K classes; labels are numbers 0 to K - 1 in this order.
     preprocessing : Preprocessing
@@ -94,6 +97,7 @@ class Predictor:
         device: str = "cpu",
     ) -> None:
         self.model, self.device = model, gpu.resolve_device(device)
+        self.name = model.preset if source is None else model_name(str(source))
         self.classes: tuple[ClassInfo, ...] = model.classes
         self._source = source
         self._network = _network(model, source).to(self.device)

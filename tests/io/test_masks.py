@@ -8,15 +8,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from lstm2d.errors import DataError, OutputError, ShapeError
-from lstm2d.io.images import (
-    read_image,
-    read_mask,
-    read_mask_palette,
-    write_image,
-    write_labels,
-    write_overlay,
-)
+from lstm2d.errors import DataError
+from lstm2d.io.images import read_image, read_mask, read_mask_palette
+from lstm2d.io.label_images import write_labels
 
 Png = Callable[..., bytes]
 LABELS = np.array([[0, 1, 2], [7, 255, 3]], np.uint8)
@@ -106,53 +100,6 @@ def test_cut_short(tmp_path: Path) -> None:
         read_mask(path)
 
 
-def test_labels_are_right_as_picture_and_as_data(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    write_labels(path, LABELS, PALETTE)
-    np.testing.assert_array_equal(read_mask(path), LABELS)
-    expected = np.zeros((2, 3, 3), np.uint8)
-    expected[LABELS < 8] = PALETTE[LABELS[LABELS < 8]]
-    np.testing.assert_array_equal(read_image(path), expected)
-    with Image.open(path) as image:
-        assert image.mode == "P"
-    palette = read_mask_palette(path)
-    assert palette is not None
-    np.testing.assert_array_equal(palette[:8], PALETTE)
-
-
 def test_palette_of_a_gray_mask(tmp_path: Path) -> None:
     Image.fromarray(LABELS).save(tmp_path / "a.png")
     assert read_mask_palette(tmp_path / "a.png") is None
-
-
-def test_labels_of_wider_type_and_any_layout(tmp_path: Path) -> None:
-    write_labels(tmp_path / "a.png", LABELS.T.astype(np.int64), PALETTE)
-    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), LABELS.T)
-
-
-def test_overlay_mixes_colours(tmp_path: Path) -> None:
-    image = np.full((1, 2, 3), 100, np.uint8)
-    labels = np.array([[1, 255]], np.uint8)
-    palette = np.array([[0, 0, 0], [200, 0, 100]], np.uint8)
-    write_overlay(tmp_path / "a.png", image, labels, palette, opacity=0.25)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), [[[125, 75, 100], [100, 100, 100]]])
-
-
-def test_image_is_rounded_and_clipped(tmp_path: Path) -> None:
-    write_image(tmp_path / "a.png", np.array([[[-3.0, 99.6, 300.0]]]))
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), [[[0, 100, 255]]])
-
-
-def test_wrong_shapes(tmp_path: Path) -> None:
-    with pytest.raises(ShapeError, match=r"\(2, 3, 1\)"):
-        write_labels(tmp_path / "a.png", LABELS[:, :, None], PALETTE)
-    with pytest.raises(ShapeError, match=r"\(2, 3\)"):
-        write_image(tmp_path / "a.png", LABELS)
-    with pytest.raises(ShapeError, match="another size"):
-        write_overlay(tmp_path / "a.png", np.zeros((3, 2, 3)), LABELS, PALETTE)
-    assert not any(tmp_path.iterdir())
-
-
-def test_output_folder_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"missing/a\.png"):
-        write_labels(tmp_path / "missing" / "a.png", LABELS, PALETTE)
