@@ -14,7 +14,8 @@ import numpy as np
 from lstm2d.errors import DataError, Lstm2dError, OutputError
 from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.classes import palette_of
-from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image, read_mask, write_labels, write_overlay
+from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_mask, read_photo, write_labels, write_overlay
+from lstm2d.io.photo import Reading
 from lstm2d.predict.inputs import Task
 from lstm2d.predict.manifest import Manifest
 from lstm2d.predict.predictor import FloatArray, LabelArray, Predictor
@@ -219,7 +220,7 @@ def _write_results(predictor: Predictor, task: Task, folder: Path, options: Opti
     for name in options.outputs(task):
         if len(os.fsencode(name.name)) > LONGEST_NAME:
             raise DataError("the name is too long for a result", where=task.source, expected="a shorter name")
-    image = read_image(task.source, max_pixels=options.max_pixels)
+    image = read_photo(task.source, Reading(max_pixels=options.max_pixels)).pixels
     probabilities = predictor.probabilities_of(image) if options.probabilities else None
     labels = predictor.labels_of(image) if probabilities is None else predictor.most_likely(probabilities)
     make_folder((folder / task.labels).parent)

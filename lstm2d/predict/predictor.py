@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from lstm2d import kernels
 from lstm2d.data.contrast import CONTRASTS, with_contrast
 from lstm2d.data.transforms import normalise, pad_to_multiple
-from lstm2d.errors import ConfigError, DataError, ShapeError
+from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.classes import ClassInfo
-from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image
+from lstm2d.io.given import photo_of
 from lstm2d.io.model_file import ModelFile, load_model
 from lstm2d.kernels import gpu
 from lstm2d.kernels.device import Array
@@ -111,7 +111,7 @@ class Predictor:
         DataError
             If the file cannot be read, or the values are no image's.
         """
-        return self.labels_of(_read(image))
+        return self.labels_of(photo_of(image).pixels)
 
     def predict_proba(self, image: ImageLike) -> FloatArray:
         """Return the probability of every class at every pixel.
@@ -133,10 +133,10 @@ class Predictor:
         DataError
             If the file cannot be read, or the values are no image's.
         """
-        return self.probabilities_of(_read(image))
+        return self.probabilities_of(photo_of(image).pixels)
 
     def labels_of(self, image: NDArray[Any]) -> LabelArray:
-        """Return the most likely classes for what `lstm2d.io.images.read_image` gave.
+        """Return the most likely classes for what `lstm2d.io.images.read_photo` gave.
 
         Parameters
         ----------
@@ -156,7 +156,7 @@ class Predictor:
         return self._computed(image, self.most_likely)
 
     def probabilities_of(self, image: NDArray[Any]) -> FloatArray:
-        """Return class probabilities for what `lstm2d.io.images.read_image` gave.
+        """Return class probabilities for what `lstm2d.io.images.read_photo` gave.
 
         Parameters
         ----------
@@ -308,36 +308,3 @@ def _refuse_other_size(config: ModelConfig, model: ModelFile) -> None:
     expected = config.count(CHANNELS, len(model.classes))
     if expected != stored:
         raise ValueError(f"its sizes ask for {expected} parameters, the file has {stored}")
-
-
-def _read(image: ImageLike) -> NDArray[Any]:
-    """Return a caller's image as `read_image` would."""
-    if isinstance(image, str | os.PathLike):
-        return read_image(image, max_pixels=DEFAULT_MAX_PIXELS)
-    return _to_bytes_range(np.asarray(image))
-
-
-def _to_bytes_range(image: NDArray[Any]) -> NDArray[Any]:
-    """Return an image of a caller as `read_image` would: (H, W, 3), uint8 or float32 in 0..255."""
-    if image.ndim == 2:
-        image = image[:, :, np.newaxis]
-    if image.ndim != 3 or image.shape[2] not in (1, CHANNELS) or 0 in image.shape:
-        raise ShapeError("image to label", where=image.shape, expected="(H, W, 3) or (H, W), not empty")
-    image = np.broadcast_to(image, (*image.shape[:2], CHANNELS))
-    if image.dtype == np.uint8:
-        return image
-    if image.dtype == np.bool_:
-        return image.astype(np.uint8) * np.uint8(255)
-    if image.dtype.kind in "iu":
-        if image.min() < 0:
-            raise DataError(f"image with the value {image.min()}", expected="integers from 0")
-        if image.max() > 65535:
-            raise DataError(f"image with the value {image.max()}", expected="integers up to 255 or 65535")
-        sixteen_bits = image.dtype == np.uint16 or image.max() > 255
-        return (image * (1 / 257 if sixteen_bits else 1.0)).astype(np.float32)
-    if image.dtype.kind != "f":
-        raise DataError(f"image of type {image.dtype}", expected="integers, floats or booleans")
-    low, high = float(image.min()), float(image.max())  # NaN if there is one
-    if not (low >= 0 and high <= 255):
-        raise DataError(f"image with values from {low:g} to {high:g}", expected="floats in 0..1 or 0..255")
-    return image.astype(np.float32) * np.float32(1 if high > 1 else 255)

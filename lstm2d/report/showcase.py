@@ -10,7 +10,7 @@ from pathlib import Path
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.classes import palette_of
-from lstm2d.io.images import read_image, write_labels, write_overlay
+from lstm2d.io.images import read_photo, write_labels, write_overlay
 from lstm2d.predict.evaluate import Evaluation
 from lstm2d.predict.predictor import Predictor
 from lstm2d.report.gallery import Example, draw_gallery, encode_png
@@ -78,7 +78,7 @@ def label_all(
         named.append((sample.stem, example, dataset.classes))
     photo = photograph()
     if photo is not None:
-        image = read_image(photo)
+        image = read_photo(photo).pixels
         example = Example(image, bundled.predict(image), None, f"{photo.name} (outdoor)")
         named.append((photo.stem, example, bundled.classes))
     for name, example, classes in named:

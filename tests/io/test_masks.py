@@ -10,9 +10,9 @@ from PIL import Image
 
 from lstm2d.errors import DataError, OutputError, ShapeError
 from lstm2d.io.images import (
-    read_image,
     read_mask,
     read_mask_palette,
+    read_photo,
     write_image,
     write_labels,
     write_overlay,
@@ -66,7 +66,7 @@ def test_exif_turns_a_mask_as_it_turns_a_photograph(tmp_path: Path) -> None:
         exif[274] = orientation
         Image.fromarray(LABELS).save(tmp_path / "a.png", exif=exif)
         np.testing.assert_array_equal(
-            read_mask(tmp_path / "a.png"), read_image(tmp_path / "a.png")[..., 0], strict=True
+            read_mask(tmp_path / "a.png"), read_photo(tmp_path / "a.png").pixels[..., 0], strict=True
         )
 
 
@@ -74,7 +74,7 @@ def test_exif_turns_a_mask_as_it_turns_a_photograph(tmp_path: Path) -> None:
 def test_colours_are_not_indices(tmp_path: Path, mode: str) -> None:
     suffix = "tif" if mode == "CMYK" else "png"
     path = tmp_path / f"colours.{suffix}"
-    Image.new(mode, (4, 4)).save(path)
+    Image.new("RGB", (4, 4), (128, 0, 0)).convert(mode).save(path)
     with pytest.raises(DataError, match="a mask of colours, not of class numbers") as e:
         read_mask(path)
     assert "colours." in str(e.value)
@@ -92,9 +92,12 @@ def test_formats_that_change_numbers_are_refused(tmp_path: Path, name: str) -> N
     assert "as PNG" in str(e.value)
 
 
-def test_fractions_are_refused(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", LABELS.astype(np.float32))
-    with pytest.raises(DataError, match="fractions"):
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf])
+def test_fractions_are_refused(tmp_path: Path, value: float) -> None:
+    wrong = LABELS.astype(np.float32)
+    wrong[1, 2] = value
+    tifffile.imwrite(tmp_path / "a.tif", wrong)
+    with pytest.raises(DataError, match="row 1, column 2"):
         read_mask(tmp_path / "a.tif")
 
 
@@ -112,7 +115,7 @@ def test_labels_are_right_as_picture_and_as_data(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_mask(path), LABELS)
     expected = np.zeros((2, 3, 3), np.uint8)
     expected[LABELS < 8] = PALETTE[LABELS[LABELS < 8]]
-    np.testing.assert_array_equal(read_image(path), expected)
+    np.testing.assert_array_equal(read_photo(path).pixels, expected)
     with Image.open(path) as image:
         assert image.mode == "P"
     palette = read_mask_palette(path)
@@ -135,12 +138,12 @@ def test_overlay_mixes_colours(tmp_path: Path) -> None:
     labels = np.array([[1, 255]], np.uint8)
     palette = np.array([[0, 0, 0], [200, 0, 100]], np.uint8)
     write_overlay(tmp_path / "a.png", image, labels, palette, opacity=0.25)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), [[[125, 75, 100], [100, 100, 100]]])
+    np.testing.assert_array_equal(read_photo(tmp_path / "a.png").pixels, [[[125, 75, 100], [100, 100, 100]]])
 
 
 def test_image_is_rounded_and_clipped(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", np.array([[[-3.0, 99.6, 300.0]]]))
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), [[[0, 100, 255]]])
+    np.testing.assert_array_equal(read_photo(tmp_path / "a.png").pixels, [[[0, 100, 255]]])
 
 
 def test_wrong_shapes(tmp_path: Path) -> None:
