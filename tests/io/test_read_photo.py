@@ -49,21 +49,41 @@ def test_gray_becomes_three_equal_channels(tmp_path: Path, photo: NDArray[np.uin
     np.testing.assert_array_equal(read_photo(tmp_path / "a.png").pixels, np.stack([gray] * 3, axis=2))
 
 
-def test_alpha_is_dropped_not_composited(tmp_path: Path, photo: NDArray[np.uint8]) -> None:
-    transparent = np.concatenate([photo, np.zeros((5, 7, 1), np.uint8)], axis=2)
-    Image.fromarray(transparent).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_photo(tmp_path / "a.png").pixels, photo)
-    Image.fromarray(transparent[:, :, 2:], "LA").save(tmp_path / "b.png")
-    np.testing.assert_array_equal(
-        read_photo(tmp_path / "b.png").pixels, np.stack([photo[:, :, 2]] * 3, axis=2)
-    )
+@pytest.mark.parametrize("background", [(255, 255, 255), (0, 40, 200)])
+def test_transparent_pixels_are_composited(
+    tmp_path: Path, photo: NDArray[np.uint8], rng: np.random.Generator, background: tuple[int, int, int]
+) -> None:
+    alpha = rng.integers(0, 256, (5, 7, 1), dtype=np.uint8)
+    alpha[0, :2, 0] = 0, 255
+    reading = Reading(background=background)
+    shown = "white" if background == (255, 255, 255) else str(background)
+    for colors in (photo, np.repeat(photo[..., 2:], 3, axis=2)):
+        gray = colors is not photo
+        stored = np.concatenate([photo[..., 2:] if gray else colors, alpha], axis=2)
+        Image.fromarray(stored).save(tmp_path / "a.png")
+        found = read_photo(tmp_path / "a.png", reading)
+        assert found.notes == (f"transparent pixels are composited on {shown}",)
+        assert found.pixels.dtype == np.uint8
+        share = alpha / 255.0
+        np.testing.assert_allclose(
+            found.pixels, colors * share + np.array(background) * (1 - share), atol=0.5 + 1e-4
+        )
+        np.testing.assert_array_equal(found.pixels[0, :2], [background, colors[0, 1]])
 
 
-def test_palette_with_transparency_gives_its_colours(tmp_path: Path) -> None:
+def test_opaque_alpha_changes_nothing(tmp_path: Path, photo: NDArray[np.uint8]) -> None:
+    Image.fromarray(photo).convert("RGBA").save(tmp_path / "a.png")
+    found = read_photo(tmp_path / "a.png")
+    np.testing.assert_array_equal(found.pixels, photo)
+    assert found.notes == ()
+
+
+def test_palette_with_transparency_is_composited(tmp_path: Path) -> None:
     image = Image.fromarray(np.array([[0, 1], [2, 1]], np.uint8), "P")
     image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
     image.save(tmp_path / "a.png", transparency=bytes([0, 128, 255]))
-    expected = [[[10, 20, 30], [40, 50, 60]], [[70, 80, 90], [40, 50, 60]]]
+    half = [147, 152, 157]  # 40, 50, 60 on white
+    expected = [[[255, 255, 255], half], [[70, 80, 90], half]]
     np.testing.assert_array_equal(read_photo(tmp_path / "a.png").pixels, expected)
 
 
@@ -96,8 +116,11 @@ def test_sixteen_bit_png_keeps_all_its_bits(
     (tmp_path / "a.png").write_bytes(png(values, bits=16, kind=kind))
     image = read_photo(tmp_path / "a.png").pixels
     assert image.dtype == np.float32
-    colors = values[..., :3] if channels >= 3 else np.repeat(values[..., :1], 3, axis=2)
-    np.testing.assert_allclose(image, colors / 257, rtol=1e-6)
+    colors = (values[..., :3] if channels >= 3 else np.repeat(values[..., :1], 3, axis=2)) / 257
+    if channels in (2, 4):
+        share = values[..., -1:] / 65535
+        colors = colors * share + 255 * (1 - share)
+    np.testing.assert_allclose(image, colors, rtol=1e-5)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -115,8 +138,11 @@ def test_sixteen_bit_tiff_keeps_all_its_bits(
     if channels == 4:
         options["extrasamples"] = ["unassalpha"]
     tifffile.imwrite(tmp_path / "a.tif", stored, byteorder=order, compression=compression, **options)
-    colors = values[..., :3] if channels >= 3 else np.repeat(values, 3, axis=2)
-    np.testing.assert_allclose(read_photo(tmp_path / "a.tif").pixels, colors / 257, rtol=1e-6)
+    colors = (values[..., :3] if channels >= 3 else np.repeat(values, 3, axis=2)) / 257
+    if channels == 4:
+        share = values[..., -1:] / 65535
+        colors = colors * share + 255 * (1 - share)
+    np.testing.assert_allclose(read_photo(tmp_path / "a.tif").pixels, colors, rtol=1e-5)
 
 
 def test_planar_tiff(tmp_path: Path, photo: NDArray[np.uint8]) -> None:
