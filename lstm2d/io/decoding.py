@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
+from lstm2d.io.checksums import check_deflated_tiff, check_png
 from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.io.pillow_samples import from_pillow, orientation, quiet_pillow, raw_mode, transparent, upright
-from lstm2d.io.png_chunks import check_png
 from lstm2d.io.regular import open_regular
 from lstm2d.io.samples import Samples, check_pixels
 from lstm2d.io.tiff_tags import has_further_pages, is_deep_planar, only_alpha, stated_depth
@@ -117,6 +117,8 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
             samples = _with_tifffile(source)  # Pillow would take the bytes apart wrongly
         else:
             depth = check_png(file, path) if name == "PNG" else None
+            if name == "TIFF":
+                check_deflated_tiff(file, getattr(image, "tag_v2", {}), path)
             samples = _with_pillow(source, image, depth)
         return Decoded(samples, lossy, name)
 
