@@ -148,6 +148,8 @@ def as_data_error(path: object) -> Iterator[None]:
         raise
     except Exception as e:  # decoders raise whatever comes to their minds over a broken file
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        if type(e).__name__ == "UnidentifiedImageError":  # Pillow's text names its own file object
+            reason = "its header is damaged"
         hint = "open it in an image viewer; if it shows, save it again as PNG"
         raise DataError(
             f"cannot decode the image ({reason})", where=path, expected=_READABLE, hint=hint

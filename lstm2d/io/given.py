@@ -82,9 +82,7 @@ def _of_pillow(image: Image, reading: Reading) -> Samples:
 def _as_array(image: Any) -> NDArray[Any]:
     """Return an array of whatever is given, its masked pixels refused."""
     try:
-        if hasattr(image, "detach") and hasattr(
-            image, "cpu"
-        ):  # a tensor that may need gradients or lie on a GPU
+        if hasattr(image, "detach") and hasattr(image, "cpu"):  # a tensor, perhaps on a GPU
             image = image.detach().cpu()
         elif hasattr(image, "__cuda_array_interface__") and hasattr(image, "get"):
             image = image.get()

@@ -62,7 +62,7 @@ def test_channels_last_win_where_both_are_possible() -> None:
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.ma.masked_greater(np.arange(60).reshape(4, 5, 3), 36), "23 masked values, the first at row 2, column 2"),
+        (np.ma.masked_greater(np.arange(60).reshape(4, 5, 3), 36), "23 masked values, the first at row 2"),
         ([[1, 2], [3]], "cannot make an array"),
         (Unhelpful(), "Implicit conversion"),
         (b"\x89PNG", "image of type"),

@@ -178,13 +178,17 @@ def sixteen() -> Image.Image:
     return Image.fromarray(gray().astype(np.uint16) * 257)
 
 
+def twelve() -> Image.Image:
+    return Image.fromarray(spread(4095, np.uint16)[..., 1])
+
+
 def gray_alpha() -> Image.Image:
     return Image.fromarray(np.stack([gray(), opacity()], 2), "LA")
 
 
 WIDE = scene().astype(np.uint16)
 GRAY = three(gray())
-LOSSLESS = {"lossless": True, "exact": True}
+KEPT = {"lossless": True, "exact": True}
 
 # name, what is given (or a writer of a file), its RGB twin, tolerance in gray levels, notes
 ROWS: list[tuple[str, Any, Twin, float, tuple[str, ...]]] = [
@@ -256,8 +260,8 @@ ROWS: list[tuple[str, Any, Twin, float, tuple[str, ...]]] = [
     ("PNG, RGBA", stored("PNG", Image.fromarray(rgba())), on_white(scene()), LEVEL, (ON_WHITE,)),
     ("PNG, transparent colour", stored("PNG", pillow(), transparency=KEY), key_twin(), EXACT, (ON_WHITE,)),
     ("PNG, 16 bits", stored("PNG", sixteen()), GRAY, FLOAT, ()),
-    ("PNG, 12 of 16 bits", stored("PNG", Image.fromarray(spread(4095, np.uint16)[..., 1])), GRAY, LEVEL, (guessed(12),)),
-    ("WebP, RGBA", stored("WEBP", Image.fromarray(rgba()), **LOSSLESS), on_white(scene()), LEVEL, (ON_WHITE,)),
+    ("PNG, 12 of 16 bits", stored("PNG", twelve()), GRAY, LEVEL, (guessed(12),)),
+    ("WebP, RGBA", stored("WEBP", Image.fromarray(rgba()), **KEPT), on_white(scene()), LEVEL, (ON_WHITE,)),
     ("GIF, transparent index", stored("GIF", indexed(), transparency=0), indexed_twin(), EXACT, (ON_WHITE,)),
     ("BMP", stored("BMP", pillow()), scene(), EXACT, ()),
     ("PPM", stored("PPM", pillow()), scene(), EXACT, ()),
