@@ -54,13 +54,9 @@ def test_every_chunk_that_decides_on_pixels(tmp_path: Path, mask: bytes) -> None
     path.write_bytes(mask)
     kinds = {kind for kind, _, _ in chunks(mask)}
     assert kinds >= {b"IHDR", b"PLTE", b"tRNS", b"IDAT"}
-    labels = read_mask(path)
-    for kind, begin, length in chunks(mask):
+    for _, begin, length in chunks(mask):
         for at in (begin + length // 2, begin + length + 1):  # its data, its checksum
             path.write_bytes(flipped(mask, at))
-            if kind == b"IEND":  # of no consequence
-                np.testing.assert_array_equal(read_mask(path), labels)
-                continue
             with pytest.raises(DataError, match=r"(checksum|header is damaged).*mask\.png"):
                 read_mask(path)
             with pytest.raises(DataError, match=r"(checksum|header is damaged).*mask\.png"):
