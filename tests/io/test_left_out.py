@@ -64,7 +64,9 @@ def test_second_picture_of_a_jpeg(tmp_path: Path, kind: int, notes: tuple[str, .
     buffer = BytesIO()
     first.save(buffer, "MPO", save_all=True, append_images=others)
     data = bytearray(buffer.getvalue())
-    at = data.index(struct.pack("<L", 0x030000), data.index(b"\x02\xb0")) + 16  # an entry of the index has 16 bytes
+    at = (
+        data.index(struct.pack("<L", 0x030000), data.index(b"\x02\xb0")) + 16
+    )  # an entry of the index has 16 bytes
     assert data[at : at + 4] == struct.pack("<L", 0)
     data[at : at + 4] = struct.pack("<L", kind)
     (tmp_path / "a.jpg").write_bytes(data)

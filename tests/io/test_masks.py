@@ -17,6 +17,7 @@ from lstm2d.io.images import (
     write_labels,
     write_overlay,
 )
+from lstm2d.io.masks import FLOATS, open_mask
 
 Png = Callable[..., bytes]
 LABELS = np.array([[0, 1, 2], [7, 255, 3]], np.uint8)
@@ -159,3 +160,58 @@ def test_wrong_shapes(tmp_path: Path) -> None:
 def test_output_folder_is_missing(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"missing/a\.png"):
         write_labels(tmp_path / "missing" / "a.png", LABELS, PALETTE)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_whole_numbers_stored_as_floats(tmp_path: Path, dtype: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", LABELS.astype(dtype))
+    mask = open_mask(tmp_path / "a.tif")
+    assert mask.notes == (FLOATS,)
+    assert mask.numbers is not None
+    np.testing.assert_array_equal(mask.numbers, LABELS)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.tif"), LABELS)
+
+
+@pytest.mark.parametrize("kind", ["RGB", "RGBA", "uint16", "float32"])
+def test_numbers_stored_three_times(tmp_path: Path, kind: str) -> None:
+    three = np.repeat(LABELS[..., None], 3, axis=2)
+    if kind.startswith("RGB"):
+        Image.fromarray(three).convert(kind).save(tmp_path / "a", "PNG")
+    else:
+        tifffile.imwrite(tmp_path / "a", three.astype(kind), photometric="rgb")
+    mask = open_mask(tmp_path / "a")
+    assert mask.numbers is not None
+    np.testing.assert_array_equal(mask.numbers, LABELS)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a"), LABELS)
+    if kind != "float32":
+        np.testing.assert_array_equal(mask.colors, three)
+
+
+@pytest.mark.parametrize("spread", [1, 257])
+def test_colours_of_16_bits(tmp_path: Path, spread: int) -> None:
+    colors = np.stack([LABELS, LABELS // 2, LABELS], axis=2).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", colors * spread, photometric="rgb")
+    mask = open_mask(tmp_path / "a.tif")
+    assert mask.numbers is None
+    np.testing.assert_array_equal(mask.colors, colors)
+    tifffile.imwrite(tmp_path / "a.tif", colors * 200, photometric="rgb")
+    with pytest.raises(DataError, match="a mask of colours"):
+        open_mask(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_hidden_pixels_are_no_labels(tmp_path: Path, mode: str) -> None:
+    image = Image.fromarray(LABELS).convert(mode)
+    image.putpixel((2, 1), (3,) * (len(mode) - 1) + (0,))
+    image.save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="transparent pixels, the first at row 1, column 2"):
+        read_mask(tmp_path / "a.png")
+
+
+def test_a_transparent_index_is_a_number_like_others(tmp_path: Path) -> None:
+    image = Image.fromarray(LABELS, "P")
+    image.putpalette(PALETTE.tobytes())
+    image.save(tmp_path / "a.png", transparency=0, bits=8)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), LABELS)
+    Image.fromarray(LABELS).save(tmp_path / "b.png", transparency=7)
+    np.testing.assert_array_equal(read_mask(tmp_path / "b.png"), LABELS)
