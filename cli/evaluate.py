@@ -66,6 +66,7 @@ def evaluate(
     predictor = load(model, device=device)
     apply_crf(predictor, crf, no_crf, settings)
     dataset = DatasetFolder(folder)
+    dataset.notes.listener = console.say
     tell_guess(console, dataset)
     name, samples = choose_samples(dataset, split)
     check_classes(predictor, dataset)
@@ -80,6 +81,8 @@ def evaluate(
             f"{n}/{len(samples)} images  pixel accuracy {percent(c.pixel_accuracy)} %"
         ),
     )
+    for line in dataset.notes.summary():
+        console.say(line)
     if out is not None:
         write_text(out, image_table(result.images))
         console.say(f"figures of each image: {out}")
