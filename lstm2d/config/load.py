@@ -270,6 +270,7 @@ def _read_preset(name: str) -> tuple[Table, dict[str, str]]:
 def _read_file(path: Path) -> tuple[Table, dict[str, str]]:
     try:
         text = read_text(path)
+        text.encode()  # read_text keeps bytes that are not UTF-8, for names of files
         table = tomllib.loads(text)
     except DataError as error:
         raise ConfigError(
@@ -277,6 +278,8 @@ def _read_file(path: Path) -> tuple[Table, dict[str, str]]:
             where=path,
             expected="a TOML file or a preset's name",
         ) from error
+    except UnicodeEncodeError as error:
+        raise ConfigError("not valid TOML (a byte that is not UTF-8)", where=path) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"not valid TOML ({error})", where=path) from error
     places = _line_numbers(text, str(path))

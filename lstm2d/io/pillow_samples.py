@@ -172,7 +172,8 @@ def _by_mode(image: Image, raw: str, sixteen_bits: bool) -> Samples:
     if mode == "L":
         values = np.array(image)
         white = next((w for start, w in FEW_BITS if raw.startswith(start)), 255)
-        values //= np.uint8(255 // white)
+        if white < 255:
+            values //= np.uint8(255 // white)
         return Samples(values, white, alpha=transparent(values, key))
     if mode == "RGB":
         values = np.array(image)

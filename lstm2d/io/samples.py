@@ -114,7 +114,7 @@ def to_photo(samples: Samples, reading: Reading, where: object = None) -> Photo:
     Returns
     -------
     Photo
-        uint8 where the values are integers of up to 8 significant bits, float32 otherwise.
+        Pixels are uint8 where the values are integers of up to 8 significant bits, float32 otherwise.
 
     Raises
     ------
