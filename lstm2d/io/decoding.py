@@ -157,7 +157,7 @@ def as_data_error(path: object) -> Iterator[None]:
 
 
 def _quiet_loggers() -> None:
-    """Keep the same off the terminal where it comes through logging and the program has set up no handler."""
+    """Keep remarks that come through logging off the terminal where the program has set up no handler."""
     for name in ("PIL", "tifffile"):
         logging.getLogger(name).addHandler(_nowhere)  # once, however often it is called
 
