@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lstm2d.cli.options import apply_crf, compute_options, crf_options
+from lstm2d.cli.options import apply_crf, compute_options, crf_options, photo_options, use_photo_options
 from lstm2d.cli.output import Console, output_options
 from lstm2d.errors import DataError, Lstm2dError, SomeFailedError
 
 if TYPE_CHECKING:
     from lstm2d.config.schema import CRFSection
-    from lstm2d.predict.folder import Outcome
+    from lstm2d.predict import Predictor
+    from lstm2d.predict.folder import Options, Outcome
 
 MAX_PIXELS = 100_000_000  # a copy: the original needs NumPy, a help page must not (a test compares them)
 LISTED = 20  # failures shown at the end; predictions.csv has all
@@ -63,6 +64,7 @@ Examples:
     metavar="N",
     help="Larger images count as failed.",
 )
+@photo_options
 @crf_options
 @output_options
 @compute_options
@@ -78,6 +80,9 @@ def predict(
     shard: tuple[int, int] | None,
     on_error: str,
     max_pixels: int,
+    size: str,
+    bits: int | None,
+    background: str | None,
     crf: str | None,
     no_crf: bool,
     settings: tuple[str, ...],
@@ -103,14 +108,15 @@ def predict(
     if shard is not None:
         tasks = part(tasks, *shard)
         manifest = f"predictions-{shard[0]}-of-{shard[1]}.csv"  # parts may run at the same time
+    predictor = load(model, device=device)
     options = Options(
         overlay=overlay,
         probabilities=probabilities,
         skip_done=skip_done,
         stop_on_error=on_error == "stop",
         max_pixels=max_pixels,
+        size=use_photo_options(console, predictor, size, bits, background),
     )
-    predictor = load(model, device=device)
     apply_crf(predictor, crf, no_crf, settings)
     renamed = [task for task in tasks if task.labels.stem != task.source.stem]
     if renamed:
@@ -124,7 +130,7 @@ def predict(
         manifest=manifest,
         report=lambda o: console.progress(progress_line(o)),
     )
-    finish(console, outcome, Path(out), manifest, predictor.crf)
+    finish(console, outcome, Path(out), manifest, predictor.crf, size_report(predictor, options, outcome))
 
 
 def progress_line(outcome: Outcome) -> str:
@@ -137,8 +143,21 @@ def progress_line(outcome: Outcome) -> str:
     return f"{over}/{to_do} images  {rate:.1f} images/s  {left:.0f} s left{failed}"
 
 
+def size_report(predictor: Predictor, options: Options, outcome: Outcome) -> dict[str, Any] | None:
+    """Return what was done about the size of photographs, for ``--json``; None if that was nothing."""
+    if not outcome.resized and options.size == "auto":
+        return None
+    typical = predictor.preprocessing.typical_size
+    return {"asked": options.size, "model": typical, "resized": outcome.resized}
+
+
 def finish(
-    console: Console, outcome: Outcome, out: Path, manifest: str, crf: CRFSection | None = None
+    console: Console,
+    outcome: Outcome,
+    out: Path,
+    manifest: str,
+    crf: CRFSection | None = None,
+    size: dict[str, Any] | None = None,
 ) -> None:
     """Tell what was done.
 
@@ -153,7 +172,9 @@ def finish(
     manifest : str
         Name of the record in it.
     crf : CRFSection, optional
-        The CRF behind the network, if there was one.
+        The CRF after the network, if there was one.
+    size : dict, optional
+        What was done about the size of photographs.
 
     Raises
     ------
@@ -175,6 +196,7 @@ def finish(
             "out": str(out),
         }
         | ({} if crf is None else {"crf": crf.model_dump()})
+        | ({} if size is None else {"size": size})
     )
     if not failed:
         return

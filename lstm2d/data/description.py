@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,9 @@ class Description:
         Classes whose colour nobody has chosen: masks of colours cannot mean them.
     ignore_color : tuple of int, optional
         Colour of the pixels that nothing counts, in masks of colours.
+    native : bool, default False
+        Whether pixels have a fixed scale (satellite, microscope): then images are not brought to the size of
+        the training images.
     """
 
     name: str
@@ -50,8 +53,9 @@ class Description:
     images: str = "images"
     masks: str = "masks"
     mapping: ValueMap | None = None
-    uncolored: frozenset[int] = frozenset()
+    uncolored: frozenset[int] = field(default=frozenset(), compare=False)  # to_toml writes all colours
     ignore_color: Color | None = None
+    native: bool = False
 
     def label_of_color(self) -> list[tuple[Color, int]]:
         """Return the colours that stand for classes in masks of colours, each with its label."""
@@ -94,6 +98,8 @@ class Description:
         for key, folder in (("images", self.images), ("masks", self.masks)):
             if folder != key:
                 lines.append(f"{key} = {_quoted(folder)}  # folder")
+        if self.native:
+            lines.append('scale = "native"  # a pixel has a fixed size: photographs keep theirs')
         if self.mapping is not None:
             lines += ["", *self.mapping.lines([_quoted(info.name) for info in self.classes])]
         for index, (info, value) in enumerate(zip(self.classes, self.values, strict=True)):
@@ -216,7 +222,7 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
     """
     problems: list[str] = []
     root = Path(path).parent
-    known = ("name", "ignore", "ignore_color", "images", "masks", "map", "classes")
+    known = ("name", "ignore", "ignore_color", "images", "masks", "scale", "map", "classes")
     _unknown_keys(values, known, "", problems)
     name = values.get("name", root.resolve().name or "dataset")
     if not isinstance(name, str) or not name:
@@ -228,6 +234,9 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
             problems.append(f"{key}: the name of a folder is expected")
         elif (root / folder).exists() and not inside(root, root / folder):
             problems.append(f"{key}: {folder!r} lies outside the dataset's folder")
+    scale = values.get("scale", "auto")
+    if scale not in ("auto", "native"):
+        problems.append('scale: "auto" or "native" is expected')
     tables = values.get("classes")
     if not isinstance(tables, list) or not 1 <= len(tables) <= MAX_CLASSES:
         problems.append(f"classes: 1 to {MAX_CLASSES} tables [[classes]] are expected")
@@ -261,6 +270,7 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
         mapping,
         frozenset(k for k, table in enumerate(tables) if "color" not in table),
         None if ignore_color is None else (ignore_color[0], ignore_color[1], ignore_color[2]),
+        scale == "native",
     )
 
 

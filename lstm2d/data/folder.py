@@ -94,6 +94,11 @@ class DatasetFolder:
         return IGNORE
 
     @property
+    def native(self) -> bool:
+        """Whether pixels have a fixed scale: ``scale = "native"`` in dataset.toml."""
+        return self._description.native
+
+    @property
     def guessed_toml(self) -> str | None:
         """The dataset.toml that says what was guessed; None where there is one."""
         return self._description.to_toml() if self.guessed else None

@@ -6,7 +6,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -15,7 +15,7 @@ from lstm2d.errors import DataError, Lstm2dError, OutputError
 from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.classes import palette_of
 from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_mask, read_photo, write_labels, write_overlay
-from lstm2d.io.photo import Reading
+from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict.inputs import Task
 from lstm2d.predict.manifest import Manifest
 from lstm2d.predict.predictor import FloatArray, LabelArray, Predictor
@@ -56,6 +56,8 @@ class Options:
         Raise the first failure instead of going on.
     max_pixels : int
         Largest image to read.
+    size : "auto", "native" or float, default "auto"
+        At which the network sees the images, see `Predictor.predict`.
     """
 
     overlay: bool = False
@@ -63,6 +65,7 @@ class Options:
     skip_done: bool = False
     stop_on_error: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
+    size: Size = "auto"
 
     def outputs(self, task: Task) -> list[PurePath]:
         """Return the files that a task writes, relative to the output folder."""
@@ -90,6 +93,8 @@ class Outcome:
         Images that could not be labelled.
     seconds : float
         Time since the start.
+    resized : int
+        Images that the network has seen at another size than their own.
     """
 
     total: int
@@ -97,6 +102,7 @@ class Outcome:
     skipped: int = 0
     failed: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
+    resized: int = 0
 
 
 def label_files(
@@ -203,6 +209,8 @@ def _label_one(
     areas = _areas(labels, len(predictor.classes))
     seconds = time.perf_counter() - start
     record.add(source, target, seconds=seconds, crf=_crf(predictor), areas=areas)
+    height, width = labels.shape
+    outcome.resized += predictor.preprocessing.network_size(height, width, options.size) != (height, width)
     outcome.done += 1
 
 
@@ -220,9 +228,13 @@ def _write_results(predictor: Predictor, task: Task, folder: Path, options: Opti
     for name in options.outputs(task):
         if len(os.fsencode(name.name)) > LONGEST_NAME:
             raise DataError("the name is too long for a result", where=task.source, expected="a shorter name")
-    image = read_photo(task.source, Reading(max_pixels=options.max_pixels)).pixels
-    probabilities = predictor.probabilities_of(image) if options.probabilities else None
-    labels = predictor.labels_of(image) if probabilities is None else predictor.most_likely(probabilities)
+    reading = replace(predictor.reading, max_pixels=options.max_pixels)
+    image = read_photo(task.source, reading).pixels
+    probabilities = None
+    if options.probabilities:
+        labels, probabilities = predictor.labels_and_probabilities(image, options.size)
+    else:
+        labels = predictor.labels_of(image, options.size)
     make_folder((folder / task.labels).parent)
     if probabilities is not None:
         write_bytes(folder / task.probabilities, _npz(probabilities, predictor))

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,9 @@ def train(
             report(Event("note", {"text": text}))
 
     data.notes.listener = note
+    # as the model file will say, so that prediction reads its photographs alike
+    red, green, blue = config.data.background
+    data.reading = replace(data.reading, bits=config.data.bits or None, background=(red, green, blue))
     if data.guessed_toml is not None:
         report(Event("note", {"text": GUESSED, "dataset_toml": data.guessed_toml}))
     ready = partial(prepare, config, data, folder, device=device, report=report)
@@ -201,8 +205,8 @@ class Trainer:
                 "validation_images": len(data.validation),
                 "held_out": self.data.held_out,
                 "classes": [item.name for item in data.classes],
-                "mean": list(data.mean),
-                "std": list(data.std),
+                "mean": list(data.preprocessing.mean),
+                "std": list(data.preprocessing.std),
                 "class_weights": None if data.class_weights is None else data.class_weights.tolist(),
             },
         )

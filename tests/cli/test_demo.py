@@ -26,7 +26,7 @@ SHORT = ("--seconds", "1", "--scenes", "10")
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of bundled models with one that is quick and knows nothing."""
-    section = {"kind": "lstm2d", "window": 5, "units": [2], "features": []}
+    section = {"kind": "lstm2d", "window": 5, "units": [2], "features": [], "leaky": True}
     network = build(section, len(CLASSES), np.random.default_rng(0))
     model = ModelFile(
         state=network.state_dict(),

@@ -147,7 +147,6 @@ def test_notes_on_images_and_masks(
     images = sorted((dataset / "images").iterdir())
     for path in images:
         with Image.open(path) as image:
-            image.convert("RGB").putalpha(255)
             clear = image.convert("RGBA")
         clear.putpixel((0, 0), (0, 0, 0, 128))
         clear.save(path)

@@ -263,3 +263,14 @@ def test_many_classes_are_not_taken_for_smoothing(make: Maker) -> None:
     values = np.arange(150, dtype=np.uint8).repeat(20).reshape(50, 60)
     values[0, :9] = 255
     assert len(DatasetFolder(make({"a": values}, toml=None)).classes) == 150
+
+
+def test_scale(tmp_path: Path) -> None:
+    text = '[[classes]]\nname = "a"\n'
+    assert not said(text, tmp_path).native
+    assert not said(f'scale = "auto"\n{text}', tmp_path).native
+    description = said(f'scale = "native"\n{text}', tmp_path)
+    assert description.native
+    assert said(description.to_toml(), tmp_path) == description
+    with pytest.raises(DataError, match='scale: "auto" or "native"'):
+        said(f"scale = 3\n{text}", tmp_path)

@@ -1,5 +1,6 @@
 """Each kind of input gives the pixels and the labels of its plain RGB twin."""
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 from io import BytesIO
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from lstm2d.data.synth import draw_scene
+from lstm2d.errors import ImageWarning
 from lstm2d.io.given import photo_of
 from lstm2d.io.photo import Reading
 from lstm2d.predict import Predictor, load
@@ -297,7 +299,12 @@ def test_pixels_and_labels_of_the_rgb_twin(
     assert len(photo.notes) == len(notes)
     for note, expected in zip(photo.notes, notes, strict=True):
         assert expected.replace("channels first", "channels come first") in note
-    labels, expected_labels = outdoor.predict(image), outdoor.predict(twin.astype(np.uint8))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", ImageWarning)
+        labels = outdoor.predict(image)
+    assert len(warned) == bool(notes)
+    assert all(note in str(w.message) for note in photo.notes for w in warned)
+    expected_labels = outdoor.predict(twin.astype(np.uint8))
     assert len(np.unique(expected_labels)) > 1
     differing = (labels != expected_labels).mean()
     assert differing == 0 if tolerance <= FLOAT else differing < 0.02
