@@ -70,7 +70,8 @@ def evaluate(
     predictor = load(model, device=device)
     chosen = use_photo_options(console, predictor, size, bits, background)
     apply_crf(predictor, crf, no_crf, settings)
-    dataset = DatasetFolder(folder)
+    dataset = DatasetFolder(folder, reading=predictor.reading)
+    dataset.notes.listener = console.say
     tell_guess(console, dataset)
     name, samples = choose_samples(dataset, split)
     check_classes(predictor, dataset)
@@ -86,6 +87,8 @@ def evaluate(
             f"{n}/{len(samples)} images  pixel accuracy {percent(c.pixel_accuracy)} %"
         ),
     )
+    for line in dataset.notes.summary():
+        console.say(line)
     if out is not None:
         write_text(out, image_table(result.images))
         console.say(f"figures of each image: {out}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def resize_photo(pixels: NDArray[Any], rows: int, columns: int) -> NDArray[np.fl
     # each strip reads the input rows of its output rows; where there are more of these, strips save nothing
     count = min(rows, -(-height * width * channels // STRIP)) if rows < height else 1
     cuts = [rows * k // count for k in range(count + 1)]
-    for first, last in zip(cuts[:-1], cuts[1:], strict=True):
+    for first, last in pairwise(cuts):
         taps, low, high = part_of(vertical, first, last)
         strip = pixels[np.newaxis, low:high].astype(np.float32)
         result[first:last] = kernels.pick("resize", like=strip).resample(strip, taps, horizontal)[0]

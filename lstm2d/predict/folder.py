@@ -6,7 +6,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -16,7 +16,7 @@ from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.class_files import ClassTable, write_class_files
 from lstm2d.io.classes import palette_of
 from lstm2d.io.georeference import Georeference, read_georeference
-from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image, read_mask
+from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_mask, read_photo
 from lstm2d.io.label_images import write_labels, write_overlay
 from lstm2d.notes import Notes
 from lstm2d.pipeline.preprocess import Size
@@ -254,7 +254,11 @@ def _write_results(
     for name in options.outputs(task):
         if len(os.fsencode(name.name)) > LONGEST_NAME:
             raise DataError("the name is too long for a result", where=task.source, expected="a shorter name")
-    image = read_image(task.source, max_pixels=options.max_pixels)
+    reading = replace(predictor.reading, max_pixels=options.max_pixels)
+    photo = read_photo(task.source, reading)
+    for note in photo.notes:
+        notes.add(note, task.source)
+    image = photo.pixels
     probabilities = None
     if options.probabilities:
         labels, probabilities = predictor.labels_and_probabilities(image, options.size)

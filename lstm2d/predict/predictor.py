@@ -15,7 +15,7 @@ from lstm2d import kernels
 from lstm2d.data.contrast import CONTRASTS
 from lstm2d.errors import ConfigError, DataError, ImageWarning
 from lstm2d.io.classes import ClassInfo
-from lstm2d.io.images import photo_of
+from lstm2d.io.given import photo_of
 from lstm2d.io.model_file import ModelFile, load_model
 from lstm2d.io.photo import WHITE, Reading
 from lstm2d.kernels import gpu
@@ -123,7 +123,7 @@ class Predictor:
         Parameters
         ----------
         image : array, PIL image or path
-            What `lstm2d.io.images.photo_of` reads: (H, W, 3), (H, W, 4) or (H, W); integers or floats.
+            What `lstm2d.io.given.photo_of` reads: (H, W, 3), (H, W, 4) or (H, W); integers or floats.
         size : "auto", "native" or float, default "auto"
             The size at which the network sees the photograph, as the square root of its pixel count. "auto":
             the size of the model's training images if the photograph is more than 1.5 times larger or
@@ -351,7 +351,7 @@ def _reading(model: ModelFile, source: object) -> Reading:
     try:
         red, green, blue = background
         return Reading(bits=bits or None, background=(red, green, blue))
-    except (TypeError, ValueError) as e:
+    except (TypeError, ValueError, ConfigError) as e:
         raise DataError("the model file has a wrong data.bits or data.background", where=source) from e
 
 

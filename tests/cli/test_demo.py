@@ -15,7 +15,7 @@ from lstm2d.cli import main
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.synth import CLASSES, draw_scene
 from lstm2d.io.class_files import read_class_files
-from lstm2d.io.images import read_image, read_mask
+from lstm2d.io.images import read_mask, read_photo
 from lstm2d.io.model_file import ModelFile, save_model
 from lstm2d.models import build
 from lstm2d.predict import load, zoo
@@ -109,7 +109,7 @@ def test_labels_are_those_of_the_two_models(shown: dict[str, Any]) -> None:
     np.testing.assert_array_equal(read_mask(labels / "scene_0008.png"), trained)
     photo = photograph()
     assert photo is not None
-    assert read_image(photo).shape == (427, 640, 3)
+    assert read_photo(photo).pixels.shape == (427, 640, 3)
     np.testing.assert_array_equal(read_mask(labels / "rocket.png"), load("outdoor").predict(photo))
 
 

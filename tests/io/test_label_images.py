@@ -17,7 +17,7 @@ from PIL import Image
 
 from lstm2d.errors import ConfigError, OutputError, ShapeError
 from lstm2d.io.classes import ClassInfo
-from lstm2d.io.images import read_image, read_mask, read_mask_palette
+from lstm2d.io.images import read_mask, read_mask_palette, read_photo
 from lstm2d.io.label_images import (
     LABEL_FORMATS,
     encode_labels,
@@ -37,7 +37,7 @@ def test_labels_are_right_as_picture_and_as_data(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_mask(path), LABELS)
     expected = np.zeros((2, 3, 3), np.uint8)
     expected[LABELS < 8] = PALETTE[LABELS[LABELS < 8]]
-    np.testing.assert_array_equal(read_image(path), expected)
+    np.testing.assert_array_equal(read_photo(path).pixels, expected)
     with Image.open(path) as image:
         assert image.mode == "P"
     palette = read_mask_palette(path)
@@ -55,12 +55,12 @@ def test_overlay_mixes_colours(tmp_path: Path) -> None:
     labels = np.array([[1, 255]], np.uint8)
     palette = np.array([[0, 0, 0], [200, 0, 100]], np.uint8)
     write_overlay(tmp_path / "a.png", image, labels, palette, opacity=0.25)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), [[[125, 75, 100], [100, 100, 100]]])
+    np.testing.assert_array_equal(read_photo(tmp_path / "a.png").pixels, [[[125, 75, 100], [100, 100, 100]]])
 
 
 def test_image_is_rounded_and_clipped(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", np.array([[[-3.0, 99.6, 300.0]]]))
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), [[[0, 100, 255]]])
+    np.testing.assert_array_equal(read_photo(tmp_path / "a.png").pixels, [[[0, 100, 255]]])
 
 
 def test_wrong_shapes(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_an_overlay_is_the_same_in_strips(rng: np.random.Generator, tmp_path: Pa
     expected = image.copy()
     coloured = labels < 8
     expected[coloured] = np.rint((image[coloured].astype(float) + PALETTE[labels[coloured]]) / 2)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), expected)
+    np.testing.assert_array_equal(read_photo(tmp_path / "a.png").pixels, expected)
 
 
 @pytest.mark.parametrize("shape", [(60, 90), (90, 60), (1, 1), (5, 400)])
@@ -227,8 +227,10 @@ def test_a_legend_leaves_the_picture_as_it_is(
     palette = np.array([c.color for c in classes], np.uint8)
     write_overlay(tmp_path / "plain.png", image, labels, palette)
     write_overlay(tmp_path / "legend.png", image, labels, palette, legend=classes)
-    with_legend = read_image(tmp_path / "legend.png")
-    np.testing.assert_array_equal(with_legend[: shape[0], : shape[1]], read_image(tmp_path / "plain.png"))
+    with_legend = read_photo(tmp_path / "legend.png").pixels
+    np.testing.assert_array_equal(
+        with_legend[: shape[0], : shape[1]], read_photo(tmp_path / "plain.png").pixels
+    )
     assert with_legend.size > image.size
 
 
