@@ -233,9 +233,9 @@ def seconds_a_step(config: RunConfig, dataset: DatasetFolder, device: str) -> fl
     import numpy as np
 
     from lstm2d import kernels
-    from lstm2d.data.transforms import normalise
     from lstm2d.kernels import gpu
     from lstm2d.models import build
+    from lstm2d.pipeline.preprocess import Preprocessing
     from lstm2d.tape import backward
     from lstm2d.tensor import Tensor
 
@@ -243,7 +243,8 @@ def seconds_a_step(config: RunConfig, dataset: DatasetFolder, device: str) -> fl
     with gpu.current(device):
         network = build(config.model, len(dataset.classes), np.random.default_rng(0)).to(device)
         image, labels = dataset.load(dataset.samples[0])
-        x = kernels.to_device(normalise(image, (128.0,) * 3, (64.0,) * 3)[np.newaxis], device)
+        preprocessing = Preprocessing((128.0,) * 3, (64.0,) * 3, network.stride)
+        x = kernels.to_device(preprocessing.network_input(image), device)
         truth = kernels.to_device(labels[np.newaxis], device)
         for _ in range(8):
             start = time.perf_counter()

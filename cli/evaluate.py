@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lstm2d.cli.options import apply_crf, compute_options, crf_options
+from lstm2d.cli.options import apply_crf, compute_options, crf_options, photo_options, use_photo_options
 from lstm2d.cli.output import Console, output_options
 from lstm2d.cli.tables import confusion_table, fields, percent, shortened, text_table
 
@@ -35,6 +35,7 @@ Examples:
     metavar="N",
     help="Also the accuracy within N pixels of an edge between labels.",
 )
+@photo_options
 @crf_options
 @output_options
 @compute_options
@@ -46,6 +47,9 @@ def evaluate(
     split: str | None,
     out: str | None,
     edge: int | None,
+    size: str,
+    bits: int | None,
+    background: str | None,
     crf: str | None,
     no_crf: bool,
     settings: tuple[str, ...],
@@ -64,8 +68,10 @@ def evaluate(
     from lstm2d.predict.evaluate import evaluate as run
 
     predictor = load(model, device=device)
+    chosen = use_photo_options(console, predictor, size, bits, background)
     apply_crf(predictor, crf, no_crf, settings)
-    dataset = DatasetFolder(folder)
+    dataset = DatasetFolder(folder, reading=predictor.reading)
+    dataset.notes.listener = console.say
     tell_guess(console, dataset)
     name, samples = choose_samples(dataset, split)
     check_classes(predictor, dataset)
@@ -75,11 +81,14 @@ def evaluate(
         predictor,
         dataset,
         samples,
+        size=chosen,
         edge=edge,
         report=lambda n, c: console.progress(
             f"{n}/{len(samples)} images  pixel accuracy {percent(c.pixel_accuracy)} %"
         ),
     )
+    for line in dataset.notes.summary():
+        console.say(line)
     if out is not None:
         write_text(out, image_table(result.images))
         console.say(f"figures of each image: {out}")
@@ -118,6 +127,8 @@ def describe(report: dict[str, Any]) -> str:
     if "edge_accuracy" in report:
         near = f"within {report['edge_width']} of an edge"
         totals.append((near, f"{percent(report['edge_accuracy'])} %"))
+    if report.get("size", {}).get("resized"):
+        totals.append(("brought to another size", str(report["size"]["resized"])))
     totals += [
         ("seconds an image", f"{report['seconds_per_image']:.4f}"),
         ("parameters", f"{report['parameters']:,}"),

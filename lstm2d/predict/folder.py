@@ -6,15 +6,20 @@ import io
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 import numpy as np
 
 from lstm2d.errors import DataError, Lstm2dError, OutputError
 from lstm2d.io.atomic import make_folder, write_bytes
+from lstm2d.io.class_files import ClassTable, write_class_files
 from lstm2d.io.classes import palette_of
-from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image, read_mask, write_labels, write_overlay
+from lstm2d.io.georeference import Georeference, read_georeference
+from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_mask, read_photo
+from lstm2d.io.label_images import write_labels, write_overlay
+from lstm2d.notes import Notes
+from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict.inputs import Task
 from lstm2d.predict.manifest import Manifest
 from lstm2d.predict.predictor import FloatArray, LabelArray, Predictor
@@ -47,6 +52,11 @@ class Options:
     ----------
     overlay : bool, default False
         Also write the photograph with the labels laid over it.
+    legend : bool, default False
+        Draw the classes that occur beside the overlay; there is one then, whatever `overlay` says.
+    format : str, default "palette"
+        Format of the label images, as for `lstm2d.io.label_images.write_labels`; the tasks must be planned
+        for it.
     probabilities : bool, default False
         Also write class probabilities: an npz file with `probabilities` (H, W, K) float32 and `classes`.
     skip_done : bool, default False
@@ -55,18 +65,23 @@ class Options:
         Raise the first failure instead of going on.
     max_pixels : int
         Largest image to read.
+    size : "auto", "native" or float, default "auto"
+        At which the network sees the images, see `Predictor.predict`.
     """
 
     overlay: bool = False
+    legend: bool = False
+    format: str = "palette"
     probabilities: bool = False
     skip_done: bool = False
     stop_on_error: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
+    size: Size = "auto"
 
     def outputs(self, task: Task) -> list[PurePath]:
         """Return the files that a task writes, relative to the output folder."""
         wanted = [task.labels]
-        if self.overlay:
+        if self.overlay or self.legend:
             wanted.append(task.overlay)
         if self.probabilities:
             wanted.append(task.probabilities)
@@ -89,6 +104,8 @@ class Outcome:
         Images that could not be labelled.
     seconds : float
         Time since the start.
+    resized : int
+        Images that the network has seen at another size than their own.
     """
 
     total: int
@@ -96,6 +113,7 @@ class Outcome:
     skipped: int = 0
     failed: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
+    resized: int = 0
 
 
 def label_files(
@@ -106,6 +124,7 @@ def label_files(
     options: Options | None = None,
     manifest: str = "predictions.csv",
     report: Callable[[Outcome], None] | None = None,
+    notes: Notes | None = None,
 ) -> Outcome:
     """Label image files, one after the other.
 
@@ -123,6 +142,8 @@ def label_files(
         Name of the record in `out`.
     report : callable, optional
         Called with the `Outcome` so far after each image.
+    notes : Notes, optional
+        Gets what was left out of the results.
 
     Returns
     -------
@@ -135,9 +156,13 @@ def label_files(
         If a result cannot be written; what was written before stays.
     DataError
         If an image cannot be labelled and `options.stop_on_error` is set.
+    ConfigError
+        If another program has a file of the name classes.json or legend.png in the folder.
     """
     options = options or Options()
     folder = make_folder(out)
+    write_class_files(folder, ClassTable(predictor.name, predictor.classes, predictor.model.ignore))
+    notes = notes or Notes()
     start = time.perf_counter()
     outcome = Outcome(total=len(tasks))
     to_do = [task for task in tasks if not (options.skip_done and _is_done(folder, task, options))]
@@ -148,7 +173,7 @@ def label_files(
         to_do += _complete(record, [task for task in tasks if task not in set(to_do)], folder, len(names))
         outcome.skipped = len(tasks) - len(to_do)
     for task in to_do:
-        _label_one(predictor, task, folder, options, record, outcome)
+        _label_one(predictor, task, folder, options, record, outcome, notes)
         outcome.seconds = time.perf_counter() - start
         if report is not None:
             report(outcome)
@@ -185,12 +210,18 @@ def _areas(labels: LabelArray, n_classes: int) -> list[float]:
 
 
 def _label_one(
-    predictor: Predictor, task: Task, folder: Path, options: Options, record: Manifest, outcome: Outcome
+    predictor: Predictor,
+    task: Task,
+    folder: Path,
+    options: Options,
+    record: Manifest,
+    outcome: Outcome,
+    notes: Notes,
 ) -> None:
     start = time.perf_counter()
     source, target = str(task.source), str(task.labels)
     try:
-        labels = _write_results(predictor, task, folder, options)
+        labels = _write_results(predictor, task, folder, options, notes)
     except OutputError:
         raise  # the next image would meet the same full disk
     except Exception as error:  # whatever one image does must not cost the others
@@ -202,6 +233,8 @@ def _label_one(
     areas = _areas(labels, len(predictor.classes))
     seconds = time.perf_counter() - start
     record.add(source, target, seconds=seconds, crf=_crf(predictor), areas=areas)
+    height, width = labels.shape
+    outcome.resized += predictor.preprocessing.network_size(height, width, options.size) != (height, width)
     outcome.done += 1
 
 
@@ -214,22 +247,44 @@ def _crf(predictor: Predictor) -> str:
     return described(predictor.crf)
 
 
-def _write_results(predictor: Predictor, task: Task, folder: Path, options: Options) -> LabelArray:
+def _write_results(
+    predictor: Predictor, task: Task, folder: Path, options: Options, notes: Notes
+) -> LabelArray:
     """Label one image and write its results, the label image last: where it is, the others are."""
     for name in options.outputs(task):
         if len(os.fsencode(name.name)) > LONGEST_NAME:
             raise DataError("the name is too long for a result", where=task.source, expected="a shorter name")
-    image = read_image(task.source, max_pixels=options.max_pixels)
-    probabilities = predictor.probabilities_of(image) if options.probabilities else None
-    labels = predictor.labels_of(image) if probabilities is None else predictor.most_likely(probabilities)
+    reading = replace(predictor.reading, max_pixels=options.max_pixels)
+    photo = read_photo(task.source, reading)
+    for note in photo.notes:
+        notes.add(note, task.source)
+    image = photo.pixels
+    probabilities = None
+    if options.probabilities:
+        labels, probabilities = predictor.labels_and_probabilities(image, options.size)
+    else:
+        labels = predictor.labels_of(image, options.size)
     make_folder((folder / task.labels).parent)
     if probabilities is not None:
         write_bytes(folder / task.probabilities, _npz(probabilities, predictor))
     palette = palette_of(predictor.classes)
-    if options.overlay:
-        write_overlay(folder / task.overlay, image, labels, palette)
-    write_labels(folder / task.labels, labels, palette)
+    if options.overlay or options.legend:
+        legend = predictor.classes if options.legend else None
+        write_overlay(folder / task.overlay, image, labels, palette, legend=legend)
+    place = _georeference(task.source, options, notes)
+    write_labels(folder / task.labels, labels, palette, format=options.format, georeference=place)
     return labels
+
+
+def _georeference(source: Path, options: Options, notes: Notes) -> Georeference | None:
+    """Return where an image lies on the earth, if its label file can hold that."""
+    georeference, note = read_georeference(source)
+    if note is not None:
+        notes.add(note, source)
+    if georeference is not None and options.format != "tiff":
+        notes.add(f"its georeference is left out of a {options.format} PNG; --format tiff keeps it", source)
+        return None
+    return georeference
 
 
 def _npz(probabilities: FloatArray, predictor: Predictor) -> bytes:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from lstm2d.errors import ConfigError, DataError
+from lstm2d.io.class_files import is_reserved
 from lstm2d.io.images import IMAGE_SUFFIXES
+from lstm2d.io.label_images import label_suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Task:
     source : Path
         The image file.
     labels : PurePath
-        The label image, relative to the output folder; ends in ".png".
+        The label image, relative to the output folder; ends in ".png" or ".tif".
     """
 
     source: Path
@@ -39,7 +41,9 @@ class Task:
         return self.labels.with_name(self.labels.name[:-4] + ".npz")
 
 
-def plan(inputs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> list[Task]:
+def plan(
+    inputs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str], *, format: str = "palette"
+) -> list[Task]:
     """Find the images and name their results.
 
     Parameters
@@ -48,6 +52,8 @@ def plan(inputs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) 
         Files; folders, searched with their sub-folders; patterns with ``*``, ``?``, ``[..]`` and ``**``.
     out : str or path
         The output folder; it is not searched where it lies in an input folder.
+    format : str
+        Format of the label images, as for `lstm2d.io.label_images.write_labels`.
 
     Returns
     -------
@@ -61,14 +67,17 @@ def plan(inputs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) 
     DataError
         If an input does not exist, or there is no image at all.
     ConfigError
-        If results would lie in a folder that images are read from.
+        If results would lie in a folder that images are read from, or there is no such format.
 
     Notes
     -----
     Two images whose results would have one name (``a.jpg`` and ``a.png``, also ``A.jpg`` where a file system
     ignores case) get names with their ending: ``a.jpg.png``, ``a.png.png``, and a number where that is not
-    enough. The names depend on the inputs alone, so they are the same in each shard and each time.
+    enough. So do images whose results would have the name of a file that the program itself writes
+    (``legend.jpg``). The names depend on the inputs and the format alone, so they are the same in each shard
+    and each time.
     """
+    suffix = label_suffix(format)
     found = list(_find([os.fspath(i) for i in inputs], os.fspath(out)))
     if not found:
         raise DataError(
@@ -76,7 +85,7 @@ def plan(inputs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) 
             where=", ".join(os.fspath(i) for i in inputs),
             expected=f"files that end in {' '.join(IMAGE_SUFFIXES)}",
         )
-    tasks = _name(found)
+    tasks = _name(found, suffix)
     _refuse_output_among_inputs(tasks, Path(out))
     return tasks
 
@@ -189,7 +198,7 @@ def _is_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
-def _name(found: Iterable[tuple[Path, PurePath]]) -> list[Task]:
+def _name(found: Iterable[tuple[Path, PurePath]], suffix: str = ".png") -> list[Task]:
     """Give each image a name for its results that no other has, also where case makes no difference."""
     pairs = list(found)
     plain = Counter(str(relative.with_suffix("")).casefold() for _, relative in pairs)
@@ -197,9 +206,9 @@ def _name(found: Iterable[tuple[Path, PurePath]]) -> list[Task]:
     tasks = []
     for source, relative in pairs:
         for stem in _stems(relative, alone=plain[str(relative.with_suffix("")).casefold()] == 1):
-            task = Task(source, relative.with_name(f"{stem}.png"))
+            task = Task(source, relative.with_name(f"{stem}{suffix}"))
             names = {str(p).casefold() for p in (task.labels, task.overlay, task.probabilities)}
-            if not names & taken:
+            if not names & taken and not any(map(is_reserved, names)):
                 break
         taken |= names
         tasks.append(task)

@@ -21,6 +21,7 @@ from lstm2d.training.check_model import check_model
 from lstm2d.training.checkpoint import newest_file, save_checkpoint
 from lstm2d.training.events import Event, Report, silent
 from lstm2d.training.fill import fill
+from lstm2d.training.open_dataset import open_dataset, report_notes
 from lstm2d.training.prepare import Prepared, out_of_memory, prepare
 from lstm2d.training.recorder import Recorder
 from lstm2d.training.runfolder import RunFolder
@@ -29,8 +30,6 @@ from lstm2d.training.state import TrainResult, nothing_left
 from lstm2d.training.step import NotFiniteError, batch_gradient, images_text
 from lstm2d.training.stop import StopSignal
 from lstm2d.training.validate import METRICS, save_model, validate
-
-GUESSED = "there is no dataset.toml; this one says what was guessed, save it and correct what is wrong:"
 
 
 def train(
@@ -91,10 +90,8 @@ def train(
     folder, device = RunFolder(Path(out)), gpu.resolve_device(device)
     if not resume:
         folder.check_free()
-    data = dataset if isinstance(dataset, DatasetFolder) else DatasetFolder(dataset)
+    data = open_dataset(dataset, config, report)
     start = None if init_from is None else Path(init_from)
-    if data.guessed_toml is not None:
-        report(Event("note", {"text": GUESSED, "dataset_toml": data.guessed_toml}))
     ready = partial(prepare, config, data, folder, device=device, report=report)
     with gpu.current(device):
         run = None if resume else ready(init_from=start)
@@ -104,7 +101,9 @@ def train(
             else:
                 folder.check_free()  # again: another run may have begun in it meanwhile
             try:
-                return Trainer(run, report).fit()
+                result = Trainer(run, report).fit()
+                report_notes(data, report)
+                return result
             except MemoryError as error:
                 told = out_of_memory(error, run)
             raise told  # only now: in the handler it would keep the arrays of the step alive

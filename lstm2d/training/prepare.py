@@ -29,6 +29,8 @@ from lstm2d.training.samples import TrainingData
 from lstm2d.training.start import start_from
 from lstm2d.training.state import Progress
 
+LARGE = 1_000_000  # pixels
+USUAL = 320  # square root of the pixel count: the scale of the published data sets
 UNTRAINED = "untrained."  # how the names of such arrays begin in a checkpoint
 
 
@@ -128,8 +130,8 @@ class Prepared:
             "validation_images": len(data.validation),
             "held_out": data.held_out,
             "classes": [item.name for item in data.classes],
-            "mean": list(data.mean),
-            "std": list(data.std),
+            "mean": list(data.preprocessing.mean),
+            "std": list(data.preprocessing.std),
             "class_weights": None if data.class_weights is None else data.class_weights.tolist(),
         }
 
@@ -192,6 +194,7 @@ def prepare(
     told = report if init_from is None else silent
     imported = take_imported(config, network, folder, checkpoint, told)
     data = read_data(config, dataset, network.stride, checkpoint)
+    _comment(data, config, report)
     if network.joint:
         data.check_stackable()
     if checkpoint is None and init_from is not None:
@@ -219,6 +222,24 @@ def prepare(
         restore(checkpoint, run)
     open_stores(config, features, report)
     return run
+
+
+def _comment(data: TrainingData, config: RunConfig, report: Report) -> None:
+    """Report what is unusual about the images of a run and has an option."""
+    side = data.preprocessing.typical_size
+    if side is not None and side * side > LARGE and config.data.size == "native":
+        text = (
+            f"the training images have {side * side / 1e6:.1f} megapixels (median): steps take as much more "
+            "time and memory, and the network sees a small part of a photograph at a time. "
+            f"--set data.size={USUAL} reduces images and masks as they are read"
+        )
+        report(Event("warning", {"text": text}))
+    for channel, deviation in data.even.items():
+        text = (
+            f"channel {channel} hardly varies in the training images (deviation {deviation:.2g} of 0..255): "
+            "it is not scaled up, its deviation is taken as 1; data.std sets another value"
+        )
+        report(Event("note", {"text": text}))
 
 
 def take_imported(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lstm2d.config import RunConfig, apply_overrides, dump_toml, from_dict, is_file
-from lstm2d.errors import ConfigError, OutputError
+from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder, write_text
 from lstm2d.io.regular import read_text
 from lstm2d.training.checkpoint import file_name
@@ -177,17 +177,17 @@ class RunFolder:
         ConfigError
             If there is no run, or a change would make the result belong to neither configuration.
         """
-        try:
-            table = tomllib.loads(self.config.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError) as error:
+        if not os.path.lexists(self.config):
             raise ConfigError(
-                f"no run to resume ({error.strerror})",
+                "no run to resume",
                 where=self.config,
                 expected="a folder that `lstm2d train` wrote",
                 hint="leave out --resume to start one",
-            ) from error
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
+            )
+        try:
+            table = tomllib.loads(read_text(self.config))
+        except (DataError, tomllib.TOMLDecodeError) as error:
+            reason = error.what if isinstance(error, DataError) else error
             hint = "restore the file; the checkpoints are untouched"
             raise ConfigError(
                 f"cannot read the run's configuration ({reason})", where=self.config, hint=hint

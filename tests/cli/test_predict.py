@@ -15,7 +15,9 @@ from lstm2d.predict.manifest import read_manifest
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """Return the files of a folder, without those that say what the classes are."""
+    found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return {name: found[name] for name in found.keys() - {"classes.json", "legend.png"}}
 
 
 def expected_labels(path: Path) -> np.ndarray:

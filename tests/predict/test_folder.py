@@ -41,7 +41,9 @@ def expected_labels(path: Path) -> np.ndarray:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """Return the files of a folder, without those that say what the classes are."""
+    found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return {name: found[name] for name in found.keys() - {"classes.json", "legend.png"}}
 
 
 def run(predictor: Predictor, images: Path, out: Path, options: Options | None = None) -> Outcome:

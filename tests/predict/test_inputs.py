@@ -89,6 +89,13 @@ def test_each_file_once(tmp_path: Path) -> None:
             {"a.bmp": "a.bmp.png", "a.jpg": "a.jpg.png", "a.jpg.png": "a.jpg.png.png"},
         ),
         (["a.jpg", "a_overlay.jpg"], {"a.jpg": "a.png", "a_overlay.jpg": "a_overlay.jpg.png"}),
+        (["legend.jpg"], {"legend.jpg": "legend.jpg.png"}),
+        (["LEGEND.tif"], {"LEGEND.tif": "LEGEND.tif.png"}),
+        (["sub/legend.jpg"], {"sub/legend.jpg": "sub/legend.png"}),
+        (
+            ["legend.jpg", "legend.jpg.gif"],
+            {"legend.jpg": "legend.jpg.png", "legend.jpg.gif": "legend.jpg.gif.png"},
+        ),
     ],
 )
 def test_no_two_results_share_a_name(tmp_path: Path, files: list[str], expected: dict[str, str]) -> None:
@@ -96,6 +103,21 @@ def test_no_two_results_share_a_name(tmp_path: Path, files: list[str], expected:
     if len(list((tmp_path / "in").iterdir())) < len(files):
         pytest.skip("this file system ignores case")
     assert names(plan([tmp_path / "in"], tmp_path / "out"), tmp_path / "in") == expected
+
+
+def test_names_of_tiffs(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.jpg", "in/b.tif", "in/b.png", "in/legend.jpg")
+    tasks = plan([tmp_path / "in"], tmp_path / "out", format="tiff")
+    found = {"a.jpg": "a.tif", "b.png": "b.png.tif", "b.tif": "b.tif.tif", "legend.jpg": "legend.tif"}
+    assert names(tasks, tmp_path / "in") == found
+    others = (str(tasks[0].overlay), str(tasks[0].probabilities))
+    assert others == ("a_overlay.png", "a.npz")
+
+
+def test_no_such_format(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.jpg")
+    with pytest.raises(ConfigError, match="label format"):
+        plan([tmp_path / "in"], tmp_path / "out", format="jpeg")
 
 
 def test_files_of_one_name_from_two_folders(tmp_path: Path) -> None:
@@ -106,17 +128,19 @@ def test_files_of_one_name_from_two_folders(tmp_path: Path) -> None:
 
 @given(
     st.lists(
-        st.from_regex(r"[aA]{1,2}(_overlay)?(\.jpg)?(-2)?\.(png|jpg|JPG)", fullmatch=True),
+        st.from_regex(r"([aA]{1,2}|[lL]egend)(_overlay)?(\.jpg)?(-2)?\.(png|jpg|JPG)", fullmatch=True),
         min_size=1,
         unique=True,
-    )
+    ),
+    st.sampled_from([".png", ".tif"]),
 )
-def test_results_never_clash(files: list[str]) -> None:
+def test_results_never_clash(files: list[str], suffix: str) -> None:
     from lstm2d.predict.inputs import _name
 
-    tasks = _name((Path(name), Path(name)) for name in files)
+    tasks = _name(((Path(name), Path(name)) for name in files), suffix)
     results = [str(p).casefold() for t in tasks for p in (t.labels, t.overlay, t.probabilities)]
     assert len(set(results)) == 3 * len(files)
+    assert not set(results) & {"legend.png", "classes.json", "predictions.csv"}
     assert [str(t.source) for t in tasks] == files
 
 

@@ -94,6 +94,7 @@ DATA_EDITS: list[tuple[Edit, str]] = [
         replace_text("dataset.toml", "ignore = 255", 'ignore = 255\n[map]\n0 = "dark"\n1 = "bright"\n'),
         r"dataset.toml has another map \(mask value 2",
     ),
+    (replace_text("dataset.toml", "ignore = 255", 'ignore = 255\nscale = "native"'), "another scale"),
     (
         replace_text("dataset.toml", 'name = "dark"', 'name = "dark"\nvalue = 7'),
         "dataset.toml has another values",
