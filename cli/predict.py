@@ -14,7 +14,7 @@ from lstm2d.errors import DataError, Lstm2dError, SomeFailedError
 
 if TYPE_CHECKING:
     from lstm2d.config.schema import CRFSection
-    from lstm2d.predict.folder import Outcome
+    from lstm2d.predict.label_files import Outcome
 
 MAX_PIXELS = 100_000_000  # a copy: the original needs NumPy, a help page must not (a test compares them)
 LISTED = 20  # failures shown at the end; predictions.csv has all
@@ -94,7 +94,7 @@ def predict(
     A broken image is listed and the others are still labelled (exit code 4).
     """
     from lstm2d.predict import load
-    from lstm2d.predict.folder import Options, label_files
+    from lstm2d.predict.label_files import Options, label_files
     from lstm2d.predict.inputs import plan
     from lstm2d.predict.inputs import shard as part
 

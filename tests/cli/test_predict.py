@@ -301,7 +301,7 @@ def test_images_of_one_name(lstm2d: Callable, brightness_model: Path, photos: Pa
 
 def test_a_progress_line() -> None:
     from lstm2d.cli.predict import progress_line
-    from lstm2d.predict.folder import Failure, Outcome
+    from lstm2d.predict.label_files import Failure, Outcome
 
     outcome = Outcome(total=50, done=9, skipped=10, failed=[Failure("x", ValueError())], seconds=5.0)
     assert progress_line(outcome) == "10/40 images  2.0 images/s  15 s left  1 failed"

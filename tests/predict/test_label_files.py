@@ -12,7 +12,7 @@ from PIL import Image
 
 from lstm2d.errors import DataError, OutputError
 from lstm2d.predict import Predictor, load
-from lstm2d.predict.folder import Options, Outcome, label_files
+from lstm2d.predict.label_files import Options, Outcome, label_files
 from lstm2d.predict.inputs import plan, shard
 from lstm2d.predict.manifest import Manifest, read_manifest
 
@@ -283,7 +283,7 @@ def test_a_folder_in_the_way_of_a_result(predictor: Predictor, images: Path, tmp
 FULL_DISK = """
 import resource, sys
 from lstm2d.predict import load
-from lstm2d.predict.folder import label_files
+from lstm2d.predict.label_files import label_files
 from lstm2d.predict.inputs import plan, shard
 from lstm2d.errors import OutputError
 predictor = load(sys.argv[1])
