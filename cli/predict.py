@@ -15,6 +15,7 @@ from lstm2d.errors import DataError, Lstm2dError, SomeFailedError
 if TYPE_CHECKING:
     from lstm2d.config.schema import CRFSection
     from lstm2d.predict.label_files import Outcome
+    from lstm2d.predict.left_out import LeftOut
 
 MAX_PIXELS = 100_000_000  # a copy: the original needs NumPy, a help page must not (a test compares them)
 LISTED = 20  # failures shown at the end; predictions.csv has all
@@ -44,7 +45,8 @@ Examples:
 @click.option("--out", "-o", required=True, metavar="OUT", help="Folder for the results.")
 @click.option("--overlay", is_flag=True, help="Also write the labels laid over the image.")
 @click.option("--probabilities", is_flag=True, help="Also write class probabilities (npz).")
-@click.option("--skip-done", is_flag=True, help="Leave images alone whose results are there.")
+@click.option("--skip-done", is_flag=True, help="Label only what is new, or was labelled in another way.")
+@click.option("--overwrite", is_flag=True, help="Also replace files in OUT that are no results.")
 @click.option(
     "--shard", callback=part_of, metavar="I/N", help="Label only part I of N, for several machines."
 )
@@ -75,6 +77,7 @@ def predict(
     overlay: bool,
     probabilities: bool,
     skip_done: bool,
+    overwrite: bool,
     shard: tuple[int, int] | None,
     on_error: str,
     max_pixels: int,
@@ -92,13 +95,19 @@ def predict(
     OUT gets a palette PNG for each image: colours to look at, class numbers to
     compute with. predictions.csv lists the images, with the share of each class.
     A broken image is listed and the others are still labelled (exit code 4).
+    Only results of earlier predictions, listed there, are replaced.
     """
     from lstm2d.predict import load
-    from lstm2d.predict.label_files import Options, label_files
     from lstm2d.predict.inputs import plan
     from lstm2d.predict.inputs import shard as part
+    from lstm2d.predict.label_files import Options, label_files
+    from lstm2d.predict.left_out import LeftOut
+    from lstm2d.predict.overwriting import refuse_images_in_output
 
-    tasks = plan(inputs, out)
+    left_out = LeftOut()
+    tasks = plan(inputs, out, left_out=left_out)
+    if not overwrite:
+        refuse_images_in_output(left_out)
     manifest = "predictions.csv"
     if shard is not None:
         tasks = part(tasks, *shard)
@@ -107,6 +116,7 @@ def predict(
         overlay=overlay,
         probabilities=probabilities,
         skip_done=skip_done,
+        overwrite=overwrite,
         stop_on_error=on_error == "stop",
         max_pixels=max_pixels,
     )
@@ -116,6 +126,8 @@ def predict(
     if renamed:
         first = renamed[0]
         console.warn(f"{len(renamed)} images share names; {first.source} becomes {first.labels}, for example")
+    for line in left_out.lines():
+        console.warn(line)
     outcome = label_files(
         predictor,
         tasks,
@@ -123,8 +135,9 @@ def predict(
         options=options,
         manifest=manifest,
         report=lambda o: console.progress(progress_line(o)),
+        remark=console.warn,
     )
-    finish(console, outcome, Path(out), manifest, predictor.crf)
+    finish(console, outcome, Path(out), manifest, predictor.crf, left_out)
 
 
 def progress_line(outcome: Outcome) -> str:
@@ -138,22 +151,29 @@ def progress_line(outcome: Outcome) -> str:
 
 
 def finish(
-    console: Console, outcome: Outcome, out: Path, manifest: str, crf: CRFSection | None = None
+    console: Console,
+    outcome: Outcome,
+    out: Path,
+    manifest: str,
+    crf: CRFSection | None,
+    left_out: LeftOut,
 ) -> None:
-    """Tell what was done.
+    """Report what was done.
 
     Parameters
     ----------
     console : Console
-        Where to tell it.
+        Where to report it.
     outcome : Outcome
         The counts.
     out : Path
         The output folder.
     manifest : str
         Name of the record in it.
-    crf : CRFSection, optional
-        The CRF behind the network, if there was one.
+    crf : CRFSection or None
+        The CRF after the network, if there was one.
+    left_out : LeftOut
+        What was not labelled.
 
     Raises
     ------
@@ -171,6 +191,8 @@ def finish(
             "images": outcome.done,
             "failed": failed,
             "skipped": outcome.skipped,
+            "redone": outcome.redone,
+            "not_labelled": left_out.as_json(),
             "seconds": outcome.seconds,
             "out": str(out),
         }

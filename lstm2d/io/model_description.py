@@ -96,6 +96,8 @@ class ModelFile:
         Terms of use of those images and of the model.
     imported : Imported, optional
         What is left out.
+    digest : str
+        The checksum of the file that the model was read from; "" for a model that comes from no file.
     """
 
     state: dict[str, NDArray[Any]] = field(repr=False)
@@ -111,6 +113,7 @@ class ModelFile:
     trained_on: str
     terms: str
     imported: Imported | None = None
+    digest: str = ""
 
 
 def canonical(description: Mapping[str, Any]) -> str:
@@ -226,6 +229,7 @@ def from_metadata(
         trained_on=take.text("trained_on"),
         terms=take.text("terms"),
         imported=take.imported(),
+        digest=digest if isinstance(digest, str) and _DIGEST.fullmatch(digest) else "",
     )
     if len(model.mean) != len(model.std):
         raise broken("it has a mean and a deviation of different lengths", path)

@@ -40,6 +40,7 @@ __all__ = [
     "ModelHeader",
     "half_precision",
     "load_model",
+    "model_digest",
     "read_header",
     "save_model",
 ]
@@ -89,7 +90,7 @@ def half_precision(model: ModelFile) -> ModelFile:
     for name, values in model.state.items():
         small = _as_half(values) if values.dtype == np.float32 else values
         state[name] = small.astype(values.dtype) if np.isfinite(small).all() else values
-    return dataclasses.replace(model, state=state)
+    return dataclasses.replace(model, state=state, digest="")
 
 
 def _as_half(values: NDArray[Any]) -> NDArray[Any]:
@@ -200,6 +201,26 @@ def read_header(path: str | os.PathLike[str]) -> ModelHeader:
     tensors, metadata = parse_tensors(head, size, path)
     model, _, _ = from_metadata(metadata, {}, path)
     return ModelHeader(model, tensors, size)
+
+
+def model_digest(model: ModelFile) -> str:
+    """Return what tells a model from every other.
+
+    Parameters
+    ----------
+    model : ModelFile
+        With its parameters.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits: the checksum in the model's file, or for a model that was never in a file the
+        one over its description and its parameters as they are.
+    """
+    if model.digest:
+        return model.digest
+    tensors = {k: (v.dtype.newbyteorder("<").str, v.shape, v.tobytes()) for k, v in model.state.items()}
+    return _digest(canonical(to_json(model)), tensors)
 
 
 def _size(file: BinaryIO) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -14,13 +16,28 @@ import numpy as np
 from lstm2d.errors import DataError, Lstm2dError, OutputError
 from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.classes import palette_of
-from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image, read_mask, write_labels, write_overlay
+from lstm2d.io.images import (
+    DEFAULT_MAX_PIXELS,
+    read_image,
+    write_labels,
+    write_overlay,
+)
+from lstm2d.io.model_file import model_digest
+from lstm2d.predict.csv_text import csv_text
+from lstm2d.predict.earlier import EARLIER, Earlier, begin, end
+from lstm2d.predict.fingerprint import Fingerprint
 from lstm2d.predict.inputs import Task
 from lstm2d.predict.manifest import Manifest
+from lstm2d.predict.manifest_file import FILES, IMAGE_FILE, Row
+from lstm2d.predict.overwriting import refuse_foreign_files
 from lstm2d.predict.predictor import FloatArray, LabelArray, Predictor
+from lstm2d.predict.result_names import KINDS, LABELS, OVERLAY, PROBABILITIES
+from lstm2d.predict.settings_text import label_settings, settings_text
+from lstm2d.predict.skip_done import FAILED, Wanted, compare
+from lstm2d.predict.written import Written
 
 LONGEST_NAME = 255  # bytes, of every common file system
-UNKNOWN = "unknown"  # the CRF of labels that another prediction has left without a row
+UNFINISHED = "interrupted while its results were written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +67,12 @@ class Options:
     probabilities : bool, default False
         Also write class probabilities: an npz file with `probabilities` (H, W, K) float32 and `classes`.
     skip_done : bool, default False
-        Leave images alone whose results are all there.
+        Leave images alone whose results are all there, made from the same content with the same model and
+        settings.
     stop_on_error : bool, default False
         Raise the first failure instead of going on.
+    overwrite : bool, default False
+        Replace files in the output folder that no prediction has written.
     max_pixels : int
         Largest image to read.
     """
@@ -61,16 +81,18 @@ class Options:
     probabilities: bool = False
     skip_done: bool = False
     stop_on_error: bool = False
+    overwrite: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
+
+    @property
+    def kinds(self) -> list[str]:
+        """Which results are written."""
+        wanted = {LABELS: True, OVERLAY: self.overlay, PROBABILITIES: self.probabilities}
+        return [kind for kind in KINDS if wanted[kind]]
 
     def outputs(self, task: Task) -> list[PurePath]:
         """Return the files that a task writes, relative to the output folder."""
-        wanted = [task.labels]
-        if self.overlay:
-            wanted.append(task.overlay)
-        if self.probabilities:
-            wanted.append(task.probabilities)
-        return wanted
+        return [task.results[kind] for kind in self.kinds]
 
 
 @dataclass(slots=True)
@@ -89,6 +111,8 @@ class Outcome:
         Images that could not be labelled.
     seconds : float
         Time since the start.
+    redone : dict of str to int
+        Images that `skip_done` did not leave alone although they were labelled before, per reason.
     """
 
     total: int
@@ -96,6 +120,7 @@ class Outcome:
     skipped: int = 0
     failed: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
+    redone: dict[str, int] = field(default_factory=dict)
 
 
 def label_files(
@@ -106,6 +131,7 @@ def label_files(
     options: Options | None = None,
     manifest: str = "predictions.csv",
     report: Callable[[Outcome], None] | None = None,
+    remark: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Label image files, one after the other.
 
@@ -120,9 +146,11 @@ def label_files(
     options : Options, optional
         What to write.
     manifest : str
-        Name of the record in `out`.
+        Name of the record in `out`, ``predictions*.csv``.
     report : callable, optional
         Called with the `Outcome` so far after each image.
+    remark : callable, optional
+        Called, before the first image, with a line for each thing that the user should know.
 
     Returns
     -------
@@ -131,78 +159,148 @@ def label_files(
 
     Raises
     ------
+    ConfigError
+        If a file would be replaced that is no result, and `options.overwrite` is not set.
     OutputError
-        If a result cannot be written; what was written before stays.
+        If a result cannot be written, or is gone at the end; what was written before stays.
     DataError
         If an image cannot be labelled and `options.stop_on_error` is set.
     """
     options = options or Options()
-    folder = make_folder(out)
+    remark = remark or (lambda line: None)
     start = time.perf_counter()
     outcome = Outcome(total=len(tasks))
-    to_do = [task for task in tasks if not (options.skip_done and _is_done(folder, task, options))]
-    outcome.skipped = len(tasks) - len(to_do)
-    names = [c.name for c in predictor.classes]
-    record = Manifest(folder / manifest, names, frozenset(str(task.labels) for task in to_do))
-    if options.skip_done:
-        to_do += _complete(record, [task for task in tasks if task not in set(to_do)], folder, len(names))
-        outcome.skipped = len(tasks) - len(to_do)
-    for task in to_do:
-        _label_one(predictor, task, folder, options, record, outcome)
-        outcome.seconds = time.perf_counter() - start
-        if report is not None:
-            report(outcome)
+    work = _Work(predictor, Path(out), options)
+    to_do, renewed = work.select(tasks, outcome)
+    if not options.overwrite:
+        labels = {name: task.labels for task in to_do for name in options.outputs(task)}
+        refuse_foreign_files(labels, work.earlier, palette_of(predictor.classes))
+    path = make_folder(out) / manifest
+    begin(path, [name for task in to_do for name in options.outputs(task)])
+    if outcome.redone:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in outcome.redone.items())
+        remark(f"{sum(outcome.redone.values())} images are labelled again: {reasons}")
+    record = Manifest(path, [c.name for c in predictor.classes], renewed)
+    if record.damaged_copy is not None:
+        remark(f"{path} was damaged, or another program's: kept as {record.damaged_copy.name}")
+    try:
+        with record:
+            for _ in work.label_all(to_do, record, outcome):
+                outcome.seconds = time.perf_counter() - start
+                if report is not None:
+                    report(outcome)
+    finally:
+        if record.complete:
+            end(path)
     outcome.seconds = time.perf_counter() - start
     return outcome
 
 
-def _is_done(folder: Path, task: Task, options: Options) -> bool:
-    """Results are written in one step, so one that is there is complete."""
-    return all((folder / name).is_file() for name in options.outputs(task))
+class _Work:
+    """What stays the same from image to image, and what was written so far."""
 
+    def __init__(self, predictor: Predictor, folder: Path, options: Options) -> None:
+        self.predictor, self.folder, self.options = predictor, folder, options
+        self.earlier = Earlier(folder)
+        digest = f"sha256:{model_digest(predictor.model)}"
+        self.wanted = Wanted(digest, settings_text(label_settings(predictor)), options.kinds)
+        self._folders: set[Path] = set()
+        self._written = Written()
 
-def _complete(record: Manifest, done: Sequence[Task], folder: Path, n_classes: int) -> list[Task]:
-    """Add the rows that are missing: a crash came before them, or other shards have written the results.
+    def select(self, tasks: Sequence[Task], outcome: Outcome) -> tuple[list[Task], list[Row]]:
+        """Return the images to label, and the records of those that are done."""
+        if not self.options.skip_done:
+            return list(tasks), []
+        to_do, done, reasons = [], [], Counter[str]()
+        for task in tasks:
+            row, reason = compare(task, self.earlier.rows(task.labels), self.folder, self.wanted)
+            if row is not None:
+                done.append(row)
+                continue
+            to_do.append(task)
+            if reason not in ("", FAILED):
+                reasons[reason] += 1
+        outcome.skipped = len(done)
+        outcome.redone = dict(reasons.most_common())
+        return to_do, done
 
-    Returns the tasks whose results turn out to be no label images.
-    """
-    wrong = []
-    for task in done:
-        if str(task.labels) in record:
-            continue
+    def label_all(self, tasks: Iterable[Task], record: Manifest, outcome: Outcome) -> Iterator[Task]:
+        """Label images and record what comes of each; yield each image that is done with."""
+        task = None
         try:
-            areas = _areas(read_mask(folder / task.labels), n_classes)
-        except DataError:
-            wrong.append(task)
-        else:
-            record.add(str(task.source), str(task.labels), seconds=None, crf=UNKNOWN, areas=areas)
-    return wrong
+            for task in tasks:
+                self._label(task, record, outcome)
+                yield task
+        except OutputError as error:
+            self._written.refuse_missing(error)
+            raise
+        finally:
+            if task is not None and str(task.labels) not in record.added:
+                self._record_unfinished(task, record)
+        self._written.refuse_missing()
+
+    def _label(self, task: Task, record: Manifest, outcome: Outcome) -> None:
+        start = time.perf_counter()
+        source, target = str(task.source), str(task.labels)
+        try:
+            image_file = Fingerprint.of(task.source)  # before it is decoded: a later change is seen next time
+            self._make_folder(task)
+            labels = _write_results(self.predictor, task, self.folder, self.options)
+            marks = {IMAGE_FILE: str(image_file), **self._marks(task)}
+            areas = _areas(labels, len(self.predictor.classes))
+        except OutputError:
+            raise  # the next image would meet the same full disk
+        except Exception as error:  # whatever one image does must not cost the others
+            seconds = time.perf_counter() - start
+            record.add(source, target, seconds=seconds, error=_reason(error), marks=self._left(task, KINDS))
+            outcome.failed.append(Failure(source, error))
+            if self.options.stop_on_error:
+                raise
+            return
+        seconds = time.perf_counter() - start
+        record.add(source, target, seconds=seconds, crf=_crf(self.predictor), areas=areas, marks=marks)
+        outcome.done += 1
+
+    def _make_folder(self, task: Task) -> None:
+        """Make the folder of a result once: one that is deleted later must not hide that results are gone."""
+        parent = (self.folder / task.labels).parent
+        if parent not in self._folders:
+            self._folders.add(make_folder(parent))
+
+    def _marks(self, task: Task) -> dict[str, str]:
+        """Return what tells a later prediction how the results were made."""
+        marks = {"model": self.wanted.model, "settings": csv_text(self.wanted.settings)}
+        for kind in self.options.kinds:
+            path = self.folder / task.results[kind]
+            try:
+                found = Fingerprint.of(path)
+            except DataError as e:
+                raise OutputError("a result is gone as soon as it was written", where=path) from e
+            marks[FILES[kind]] = str(found)
+            self._written.add(path, found.size)
+        others = [kind for kind in KINDS if kind not in self.options.kinds]
+        return {**marks, **self._left(task, others)}
+
+    def _left(self, task: Task, kinds: Sequence[str]) -> dict[str, str]:
+        """Return marks for results of an earlier labelling that still lie there."""
+        names = {kind: task.results[kind] for kind in kinds}
+        there = [kind for kind, name in names.items() if os.path.isfile(self.folder / name)]
+        return {FILES[kind]: EARLIER for kind in there if self.earlier.owns(names[kind])}
+
+    def _record_unfinished(self, task: Task, record: Manifest) -> None:
+        """Record results that were written when the image was not finished: the next run may replace them."""
+        there = [kind for kind in self.options.kinds if os.path.isfile(self.folder / task.results[kind])]
+        if all(self.earlier.owns(task.results[kind]) for kind in there):
+            return
+        others = self._left(task, KINDS)
+        marks = {**others, **{FILES[kind]: EARLIER for kind in there}}
+        with suppress(OutputError):  # the note of what was begun then stands for the record
+            record.add(str(task.source), str(task.labels), seconds=None, error=UNFINISHED, marks=marks)
 
 
 def _areas(labels: LabelArray, n_classes: int) -> list[float]:
     fractions: list[float] = (np.bincount(labels.ravel(), minlength=n_classes) / labels.size).tolist()
     return fractions[:n_classes]
-
-
-def _label_one(
-    predictor: Predictor, task: Task, folder: Path, options: Options, record: Manifest, outcome: Outcome
-) -> None:
-    start = time.perf_counter()
-    source, target = str(task.source), str(task.labels)
-    try:
-        labels = _write_results(predictor, task, folder, options)
-    except OutputError:
-        raise  # the next image would meet the same full disk
-    except Exception as error:  # whatever one image does must not cost the others
-        record.add(source, target, seconds=time.perf_counter() - start, error=_reason(error))
-        outcome.failed.append(Failure(source, error))
-        if options.stop_on_error:
-            raise
-        return
-    areas = _areas(labels, len(predictor.classes))
-    seconds = time.perf_counter() - start
-    record.add(source, target, seconds=seconds, crf=_crf(predictor), areas=areas)
-    outcome.done += 1
 
 
 def _crf(predictor: Predictor) -> str:
@@ -222,7 +320,6 @@ def _write_results(predictor: Predictor, task: Task, folder: Path, options: Opti
     image = read_image(task.source, max_pixels=options.max_pixels)
     probabilities = predictor.probabilities_of(image) if options.probabilities else None
     labels = predictor.labels_of(image) if probabilities is None else predictor.most_likely(probabilities)
-    make_folder((folder / task.labels).parent)
     if probabilities is not None:
         write_bytes(folder / task.probabilities, _npz(probabilities, predictor))
     palette = palette_of(predictor.classes)

@@ -40,7 +40,8 @@ def test_json(lstm2d: Callable, brightness_model: Path, photos: Path, tmp_path: 
     assert len(ran.out.splitlines()) == 1
     seconds = ran.json.pop("seconds")
     assert seconds > 0
-    expected = {"images": 3, "failed": [], "skipped": 0, "seconds": seconds, "out": str(tmp_path / "out")}
+    expected = {"images": 3, "failed": [], "skipped": 0, "redone": {}, "not_labelled": []}
+    expected |= {"seconds": seconds, "out": str(tmp_path / "out")}
     assert ran.json | {"seconds": seconds} == expected
 
 

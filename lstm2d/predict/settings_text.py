@@ -1,0 +1,71 @@
+"""The settings that decide labels, as one line of text that can be compared and read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lstm2d.predict.predictor import Predictor
+
+_PLAIN = re.compile(r"[\w.+-]+")
+_PART = re.compile(r'([^\s=]+)=((?:"(?:[^"\\]|\\.)*"|[^\s"])+)')
+
+
+def label_settings(predictor: Predictor) -> dict[str, object]:
+    """Return the settings that decide labels besides the model, for the record.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The model, with its settings.
+
+    Returns
+    -------
+    dict
+        Key without blanks to a value that JSON has. Labels made with other values are made again.
+    """
+    if predictor.crf is None:
+        return {"crf": "off"}
+    return {f"crf.{key}": value for key, value in predictor.crf.model_dump().items()}
+
+
+def settings_text(settings: Mapping[str, object]) -> str:
+    """Return settings as KEY=VALUE, sorted by key, with a blank between.
+
+    Parameters
+    ----------
+    settings : mapping
+        Keys without blanks; values that JSON has. Equal settings give equal texts.
+
+    Returns
+    -------
+    str
+        One line. Words stand as they are, all else as in JSON.
+    """
+    return " ".join(f"{key}={_value_text(settings[key])}" for key in sorted(settings))
+
+
+def changed_keys(before: str, now: str) -> list[str]:
+    """Return the keys whose values differ.
+
+    Parameters
+    ----------
+    before, now : str
+        Texts of `settings_text`.
+
+    Returns
+    -------
+    list of str
+        Sorted; a key that only one text has counts as different.
+    """
+    one, other = dict(_PART.findall(before)), dict(_PART.findall(now))
+    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
