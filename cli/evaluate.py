@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lstm2d.cli.options import apply_crf, compute_options, crf_options
+from lstm2d.cli.options import apply_crf, compute_options, crf_options, overwrite_option
 from lstm2d.cli.output import Console, output_options
 from lstm2d.cli.tables import confusion_table, fields, percent, shortened, text_table
 
@@ -29,6 +29,7 @@ Examples:
 @click.argument("folder", metavar="DIR")
 @click.option("--split", metavar="SPLIT", help="Images in splits/SPLIT.txt.  [default: test]")
 @click.option("--out", "-o", metavar="CSV", help="Also write the figures of each image to this file.")
+@overwrite_option
 @click.option(
     "--edge",
     type=click.IntRange(1, WIDEST_EDGE),
@@ -45,6 +46,7 @@ def evaluate(
     folder: str,
     split: str | None,
     out: str | None,
+    overwrite: bool,
     edge: int | None,
     crf: str | None,
     no_crf: bool,
@@ -59,14 +61,18 @@ def evaluate(
     """
     from lstm2d.data.folder import DatasetFolder
     from lstm2d.io.atomic import write_text
-    from lstm2d.predict import load
-    from lstm2d.predict.evaluate import check_classes, choose_samples, image_table
+    from lstm2d.io.replacing import refuse_to_replace
+    from lstm2d.predict import find_model, load
+    from lstm2d.predict.evaluate import check_classes, choose_samples, image_table, is_image_table
     from lstm2d.predict.evaluate import evaluate as run
 
     predictor = load(model, device=device)
     apply_crf(predictor, crf, no_crf, settings)
     dataset = DatasetFolder(folder)
     tell_guess(console, dataset)
+    if out is not None:
+        read = [find_model(model), *files_of(dataset)]
+        refuse_to_replace(out, is_ours=is_image_table, inputs=read, overwrite=overwrite)
     name, samples = choose_samples(dataset, split)
     check_classes(predictor, dataset)
     if name is None:
@@ -85,6 +91,12 @@ def evaluate(
         console.say(f"figures of each image: {out}")
     console.answer(describe(result.report))
     console.result(result.report | {"model": model, "data": str(Path(folder)), "split": name})
+
+
+def files_of(dataset: DatasetFolder) -> list[Path]:
+    """Return the files of a dataset: its images and masks, and those in text around them."""
+    samples = [path for sample in dataset.samples for path in (sample.image, sample.mask)]
+    return [*samples, *dataset.root.glob("*.t[ox][mt]*"), *dataset.root.glob("splits/*")]
 
 
 def tell_guess(console: Console, dataset: DatasetFolder) -> None:

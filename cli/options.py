@@ -47,6 +47,13 @@ threads_option = click.option(
 )
 
 
+overwrite_option = click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace the file of -o whatever wrote it, but never a file that is read.",
+)
+
+
 def device_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add ``--threads``, ``--device`` and ``--gpu-memory``, which `use_device` applies."""
     options = [

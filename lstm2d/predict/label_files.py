@@ -178,8 +178,8 @@ def label_files(
     path = make_folder(out) / manifest
     begin(path, [name for task in to_do for name in options.outputs(task)])
     if outcome.redone:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in outcome.redone.items())
-        remark(f"{sum(outcome.redone.values())} images are labelled again: {reasons}")
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in outcome.redone.items())
+        remark(f"images that are labelled again: {reasons}")
     record = Manifest(path, [c.name for c in predictor.classes], renewed)
     if record.damaged_copy is not None:
         remark(f"{path} was damaged, or another program's: kept as {record.damaged_copy.name}")

@@ -114,7 +114,7 @@ def refuse_images_in_output(left_out: LeftOut) -> None:
     found = left_out.files.get(IN_OUTPUT)
     if found:
         raise ConfigError(
-            f"the output folder lies among the images, and holds {len(found)} that are no results",
+            f"the output folder lies among the images, and holds images that are no results ({len(found)})",
             where=found[0],
             hint="give another folder: -o out; with --overwrite these are not labelled",
         )

@@ -59,10 +59,12 @@ def changed_keys(before: str, now: str) -> list[str]:
     Returns
     -------
     list of str
-        Sorted; a key that only one text has counts as different.
+        Sorted; a key that only one text has counts as different. Of "crf" and "crf.KEY", which no settings
+        have both, "crf" alone is listed.
     """
     one, other = dict(_PART.findall(before)), dict(_PART.findall(now))
-    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+    changed = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+    return sorted(key for key in changed if key.rpartition(".")[0] not in changed)
 
 
 def _value_text(value: object) -> str:

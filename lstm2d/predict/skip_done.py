@@ -14,10 +14,10 @@ from lstm2d.predict.manifest_file import FILES, IMAGE_FILE, Row
 from lstm2d.predict.result_names import LABELS
 from lstm2d.predict.settings_text import changed_keys
 
-NO_DIGESTS = "labelled by an older version, which did not record how"
+NO_DIGESTS = "labelled by an older version, which has not recorded how"
 FAILED = "failed before"
-OTHER_MODEL = "labelled with another model"
-OTHER_IMAGE = "another photograph than before"
+OTHER_MODEL = "another model"
+OTHER_IMAGE = "another photograph"
 MISSING = "label file missing"
 CHANGED = "label file changed"
 
