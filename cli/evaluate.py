@@ -95,7 +95,7 @@ def evaluate(
 
 def files_of(dataset: DatasetFolder) -> list[Path]:
     """Return the files of a dataset: its images and masks, and those in text around them."""
-    samples = [path for sample in dataset.samples for path in (sample.image, sample.mask)]
+    samples = [path for sample in dataset.samples for path in (sample.image_path, sample.mask_path)]
     return [*samples, *dataset.root.glob("*.t[ox][mt]*"), *dataset.root.glob("splits/*")]
 
 

@@ -123,7 +123,7 @@ def _listed(folder: Path, tables: Iterable[Table]) -> set[str]:
     for table in tables:
         for row in table.rows:
             results = result_names(PurePath(csv_name(row["labels"])))
-            names |= {str(results[kind]) for kind in _written(row, table)}
+            names |= {str(results[kind]) for kind in _written(row)}
         for fragment in table.fragments:
             names |= set(map(str, result_names(PurePath(csv_name(fragment))).values()))
     for name in _entries(folder):
@@ -132,11 +132,10 @@ def _listed(folder: Path, tables: Iterable[Table]) -> set[str]:
     return names
 
 
-def _written(row: Row, table: Table) -> Sequence[str]:
-    """Return which results a row stands for; versions without marks have not said it of all."""
-    if table.marked:
-        return [kind for kind in KINDS if row[FILES[kind]]]
-    return () if row["error"] else KINDS
+def _written(row: Row) -> Sequence[str]:
+    """Return which results a row stands for; older versions have not recorded it, so it may be all."""
+    recorded = [kind for kind in KINDS if row.get(FILES[kind])]
+    return recorded if recorded or row["error"] else KINDS
 
 
 def _readable(path: Path) -> Table:

@@ -46,11 +46,6 @@ class Table:
     fragments: tuple[str, ...] = ()
     damaged: bool = False
 
-    @property
-    def marked(self) -> bool:
-        """Whether the version that wrote it has recorded what results are made of."""
-        return set(MARKS) <= set(self.columns)
-
 
 def read_table(path: Path) -> Table:
     """Read a manifest, perhaps a damaged one.
