@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FOLDER = "lstm2d-demo"
 MARK = "demo.json"  # says that a folder was made by this command, which may then make it anew
+FILES = ".demo-files.json"  # what it made, so that nothing else in its folders is deleted
 MADE = ("scenes", "run", "labels", "gallery.png", "report.html")
 BUNDLED = "outdoor"
 HEIGHT, WIDTH, WINDOW = 120, 160, 5  # pixels
@@ -154,12 +155,11 @@ def prepare_folder(root: Path, overwrite: bool) -> Path:
     from lstm2d.io.atomic import make_folder, write_text
 
     if root.is_dir() and any(root.iterdir()):
-        mark = read_mark(root)
-        if mark is None:
+        if state_of(root) is None:
             raise OutputError(
                 "the folder is not empty", where=root, hint="name a new folder: lstm2d demo -o DIR"
             )
-        before = mark.get("files")
+        before = read_json(root / FILES)
         added = sorted(set(made_files(root)) - set(before)) if isinstance(before, list) else []
         if added and not overwrite:
             raise ConfigError(
@@ -167,20 +167,26 @@ def prepare_folder(root: Path, overwrite: bool) -> Path:
                 where=root / added[0],
                 hint="name a new folder: lstm2d demo -o DIR; --overwrite deletes them",
             )
-        for name in MADE:
+        for name in (FILES, *MADE):
             remove(root / name)
     make_folder(root)
     write_text(root / MARK, json.dumps({"state": "begun"}) + "\n")
     return root
 
 
-def read_mark(root: Path) -> dict[str, Any] | None:
-    """Return what demo.json says; None if it is missing, or another program's."""
+def state_of(root: Path) -> str | None:
+    """Return how far a demo in a folder has come: "begun" or "done"; None where there was none."""
+    mark = read_json(root / MARK)
+    state = mark.get("state") if isinstance(mark, dict) else None
+    return state if state in ("begun", "done") else None
+
+
+def read_json(path: Path) -> Any:
+    """Return what a file holds; None if it is missing, or no JSON."""
     try:
-        mark = json.loads((root / MARK).read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return mark if isinstance(mark, dict) and mark.get("state") in ("begun", "done") else None
 
 
 def made_files(root: Path) -> list[str]:
@@ -347,9 +353,8 @@ def tell(console: Console, root: Path, evaluation: Evaluation, seconds: float) -
         "seconds_per_image": report["seconds_per_image"],
         "seconds": seconds,
     }
-    write_text(
-        root / MARK, json.dumps({"state": "done"} | result | {"files": made_files(root)}, indent=2) + "\n"
-    )
+    write_text(root / FILES, json.dumps(made_files(root)) + "\n")
+    write_text(root / MARK, json.dumps({"state": "done"} | result, indent=2) + "\n")
     shown = [
         ("pixel accuracy", f"{percent(metrics['pixel_accuracy'])} %"),
         ("class accuracy", f"{percent(metrics['class_accuracy'])} %"),

@@ -90,7 +90,7 @@ def half_precision(model: ModelFile) -> ModelFile:
     for name, values in model.state.items():
         small = _as_half(values) if values.dtype == np.float32 else values
         state[name] = small.astype(values.dtype) if np.isfinite(small).all() else values
-    return dataclasses.replace(model, state=state, digest="")
+    return dataclasses.replace(model, state=state)
 
 
 def _as_half(values: NDArray[Any]) -> NDArray[Any]:
@@ -214,11 +214,8 @@ def model_digest(model: ModelFile) -> str:
     Returns
     -------
     str
-        64 hexadecimal digits: the checksum in the model's file, or for a model that was never in a file the
-        one over its description and its parameters as they are.
+        64 hexadecimal digits over its description and its parameters, however they are stored.
     """
-    if model.digest:
-        return model.digest
     tensors = {k: (v.dtype.newbyteorder("<").str, v.shape, v.tobytes()) for k, v in model.state.items()}
     return _digest(canonical(to_json(model)), tensors)
 
