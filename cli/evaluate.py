@@ -94,9 +94,10 @@ def evaluate(
 
 
 def files_of(dataset: DatasetFolder) -> list[Path]:
-    """Return the files of a dataset: its images and masks, and those in text around them."""
+    """Return the files of a dataset: images, masks, and the texts about them."""
     samples = [path for sample in dataset.samples for path in (sample.image_path, sample.mask_path)]
-    return [*samples, *dataset.root.glob("*.t[ox][mt]*"), *dataset.root.glob("splits/*")]
+    texts = [path for pattern in ("*.toml", "*.txt", "splits/*") for path in dataset.root.glob(pattern)]
+    return [*samples, *texts]
 
 
 def tell_guess(console: Console, dataset: DatasetFolder) -> None:
