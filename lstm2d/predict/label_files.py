@@ -176,13 +176,13 @@ def label_files(
         labels = {name: task.labels for task in to_do for name in options.outputs(task)}
         refuse_foreign_files(labels, work.earlier, palette_of(predictor.classes))
     path = make_folder(out) / manifest
-    begin(path, [name for task in to_do for name in options.outputs(task)])
     if outcome.redone:
         reasons = ", ".join(f"{reason} ({count})" for reason, count in outcome.redone.items())
         remark(f"images that are labelled again: {reasons}")
     record = Manifest(path, [c.name for c in predictor.classes], renewed)
     if record.damaged_copy is not None:
         remark(f"{path} was damaged, or another program's: kept as {record.damaged_copy.name}")
+    begin(path, [name for task in to_do for name in options.outputs(task)])
     try:
         with record:
             for _ in work.label_all(to_do, record, outcome):
@@ -252,7 +252,7 @@ class _Work:
             raise  # the next image would meet the same full disk
         except Exception as error:  # whatever one image does must not cost the others
             seconds = time.perf_counter() - start
-            record.add(source, target, seconds=seconds, error=_reason(error), marks=self._left(task, KINDS))
+            record.add(source, target, seconds=seconds, error=_reason(error), marks=self._left(task))
             outcome.failed.append(Failure(source, error))
             if self.options.stop_on_error:
                 raise
@@ -278,22 +278,24 @@ class _Work:
                 raise OutputError("a result is gone as soon as it was written", where=path) from e
             marks[FILES[kind]] = str(found)
             self._written.add(path, found.size)
-        others = [kind for kind in KINDS if kind not in self.options.kinds]
-        return {**marks, **self._left(task, others)}
+        return {**self._left(task), **marks}
 
-    def _left(self, task: Task, kinds: Sequence[str]) -> dict[str, str]:
-        """Return marks for results of an earlier labelling that still lie there."""
-        names = {kind: task.results[kind] for kind in kinds}
-        there = [kind for kind, name in names.items() if os.path.isfile(self.folder / name)]
-        return {FILES[kind]: EARLIER for kind in there if self.earlier.owns(names[kind])}
+    def _left(self, task: Task) -> dict[str, str]:
+        """Return marks for results that lie there and are not this labelling's, or not all of them."""
+        there = [kind for kind, name in task.results.items() if os.path.isfile(self.folder / name)]
+        return {FILES[kind]: EARLIER for kind in there if self._is_ours(task, kind)}
+
+    def _is_ours(self, task: Task, kind: str) -> bool:
+        """Tell whether a file that is there is a result: what was there at the start was looked at then."""
+        checked = kind in self.options.kinds and not self.options.overwrite
+        return checked or self.earlier.owns(task.results[kind])
 
     def _record_unfinished(self, task: Task, record: Manifest) -> None:
         """Record results that were written when the image was not finished: the next run may replace them."""
-        there = [kind for kind in self.options.kinds if os.path.isfile(self.folder / task.results[kind])]
-        if all(self.earlier.owns(task.results[kind]) for kind in there):
+        marks = self._left(task)
+        names = {FILES[kind]: name for kind, name in task.results.items()}
+        if all(self.earlier.owns(names[column]) for column in marks):
             return
-        others = self._left(task, KINDS)
-        marks = {**others, **{FILES[kind]: EARLIER for kind in there}}
         with suppress(OutputError):  # the note of what was begun then stands for the record
             record.add(str(task.source), str(task.labels), seconds=None, error=UNFINISHED, marks=marks)
 

@@ -192,6 +192,25 @@ def test_an_interrupt_between_a_result_and_its_record(
     assert (outcome.done, outcome.skipped) == (2, 0)
 
 
+def test_an_error_between_two_results(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lstm2d.predict import label_files as module
+
+    def fail(*args: object) -> None:
+        raise RuntimeError("of this image")
+
+    save(tmp_path / "photos/a.png")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_labels", fail)
+        assert len(run(predictor, tmp_path / "photos", tmp_path / "out", overlay=True).failed) == 1
+    assert sorted(contents(tmp_path / "out")) == ["a_overlay.png", "predictions.csv"]
+    assert run(predictor, tmp_path / "photos", tmp_path / "out", overlay=True).done == 1
+    (tmp_path / "out/a.npz").write_bytes(b"mine")
+    with pytest.raises(ConfigError, match=r"a\.npz"):
+        run(predictor, tmp_path / "photos", tmp_path / "out", probabilities=True)
+
+
 KILLED = """
 import os, sys
 from lstm2d.predict import label_files as module, load
