@@ -227,7 +227,8 @@ def finish(
     """
     skipped = f", {outcome.skipped} were done already" if outcome.skipped else ""
     images = "1 image" if outcome.done == 1 else f"{outcome.done} images"
-    console.say(f"{images} labelled in {outcome.seconds:.1f} s{skipped}: {out}")
+    resized = f" ({outcome.resized} at another size)" if outcome.resized else ""
+    console.say(f"{images} labelled{resized} in {outcome.seconds:.1f} s{skipped}: {out}")
     failed = [{"image": f.image, "error": _what(f.error)} for f in outcome.failed]
     console.result(
         {

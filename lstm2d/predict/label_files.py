@@ -28,7 +28,7 @@ from lstm2d.predict.earlier import EARLIER, Earlier, begin, end
 from lstm2d.predict.fingerprint import Fingerprint
 from lstm2d.predict.inputs import Task
 from lstm2d.predict.manifest import Manifest
-from lstm2d.predict.manifest_file import FILES, IMAGE_FILE, Row
+from lstm2d.predict.manifest_file import FILES, IMAGE_FILE, NETWORK_SIZE, Row
 from lstm2d.predict.overwriting import refuse_foreign_files
 from lstm2d.predict.predictor import FloatArray, LabelArray, Predictor
 from lstm2d.predict.result_names import KINDS, LABELS, OVERLAY, PROBABILITIES
@@ -264,7 +264,9 @@ class _Work:
             image_file = Fingerprint.of(task.source)  # before it is decoded: a later change is seen next time
             self._make_folder(task)
             labels = _write_results(self.predictor, task, self.folder, self.options, self.notes)
-            marks = {IMAGE_FILE: str(image_file), **self._marks(task)}
+            rows, columns = self._network_size(labels)
+            size = {NETWORK_SIZE: f"{columns}x{rows}"}  # width x height, as programs for photographs write it
+            marks = size | {IMAGE_FILE: str(image_file), **self._marks(task)}
             areas = _areas(labels, len(self.predictor.classes))
         except OutputError:
             raise  # the next image would meet the same full disk
@@ -277,10 +279,12 @@ class _Work:
             return
         seconds = time.perf_counter() - start
         record.add(source, target, seconds=seconds, crf=_crf(self.predictor), areas=areas, marks=marks)
-        height, width = labels.shape
-        seen = self.predictor.preprocessing.network_size(height, width, self.options.size)
-        outcome.resized += seen != (height, width)
+        outcome.resized += (rows, columns) != labels.shape
         outcome.done += 1
+
+    def _network_size(self, labels: LabelArray) -> tuple[int, int]:
+        height, width = labels.shape
+        return self.predictor.preprocessing.network_size(height, width, self.options.size)
 
     def _make_folder(self, task: Task) -> None:
         """Make the folder of a result once: one that is deleted later must not hide that results are gone."""

@@ -19,7 +19,8 @@ FIXED = ("image", "labels", "seconds", "error", "crf")
 OLDEST = FIXED[:4]  # columns that every version has written
 FILES = {kind: f"{kind} file" for kind in KINDS}
 IMAGE_FILE = "image file"
-MARKS = ("model", "settings", IMAGE_FILE, *FILES.values())
+NETWORK_SIZE = "network size"
+MARKS = ("model", "settings", NETWORK_SIZE, IMAGE_FILE, *FILES.values())
 LONGEST_ROW = 40  # lines: names may hold line breaks
 
 Row = Mapping[str, str]
