@@ -11,7 +11,6 @@ import click
 from lstm2d.errors import ConfigError
 
 if TYPE_CHECKING:
-    from lstm2d.cli.output import Console
     from lstm2d.pipeline.preprocess import Size
     from lstm2d.predict import Predictor
 
@@ -46,6 +45,13 @@ def compute_options(command: Callable[..., None]) -> Callable[..., None]:
 
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; changes no result."
+)
+
+
+overwrite_option = click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace the file of -o whatever wrote it, but never a file that is read.",
 )
 
 
@@ -137,15 +143,11 @@ def photo_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def use_photo_options(
-    console: Console, predictor: Predictor, size: str, bits: int | None, background: str | None
-) -> Size:
+def use_photo_options(predictor: Predictor, size: str, bits: int | None, background: str | None) -> Size:
     """Apply what the command line says about how photographs are read.
 
     Parameters
     ----------
-    console : Console
-        Where it is said that the model does not know the size of its training images.
     predictor : Predictor
         Its `reading` is replaced where bits or background are given.
     size : str
@@ -173,13 +175,7 @@ def use_photo_options(
         predictor.reading = replace(predictor.reading, bits=bits)
     if background is not None:
         predictor.reading = replace(predictor.reading, background=colour(background))
-    chosen = parse_size(size)
-    if chosen == "auto" and predictor.size_is_unknown:
-        console.say(
-            "the model file does not say the size of its training images: images are labelled at their own "
-            "size; --size N chooses another one"
-        )
-    return chosen
+    return parse_size(size)
 
 
 def colour(text: str) -> tuple[int, int, int]:

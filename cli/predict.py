@@ -15,7 +15,8 @@ from lstm2d.errors import DataError, Lstm2dError, SomeFailedError
 if TYPE_CHECKING:
     from lstm2d.config.schema import CRFSection
     from lstm2d.predict import Predictor
-    from lstm2d.predict.folder import Options, Outcome
+    from lstm2d.predict.label_files import Options, Outcome
+    from lstm2d.predict.left_out import LeftOut
 
 FORMATS = ("palette", "gray", "tiff")  # a copy, as the next line
 MAX_PIXELS = 100_000_000  # a copy: the original needs NumPy, a help page must not (a test compares them)
@@ -54,7 +55,8 @@ Examples:
 @click.option("--overlay", is_flag=True, help="Also write the labels laid over the image.")
 @click.option("--legend", is_flag=True, help="The same, with a legend of the classes beside it.")
 @click.option("--probabilities", is_flag=True, help="Also write class probabilities (npz).")
-@click.option("--skip-done", is_flag=True, help="Leave images alone whose results are there.")
+@click.option("--skip-done", is_flag=True, help="Label only what is new, or was labelled in another way.")
+@click.option("--overwrite", is_flag=True, help="Also replace files in OUT that are no results.")
 @click.option(
     "--shard", callback=part_of, metavar="I/N", help="Label only part I of N, for several machines."
 )
@@ -88,6 +90,7 @@ def predict(
     legend: bool,
     probabilities: bool,
     skip_done: bool,
+    overwrite: bool,
     shard: tuple[int, int] | None,
     on_error: str,
     max_pixels: int,
@@ -111,14 +114,21 @@ def predict(
     legend.png say what the numbers and colours mean. predictions.csv lists the
     images, with the share of each class.
     A broken image is listed and the others are still labelled (exit code 4).
+    Only results of earlier predictions, listed there, are replaced.
     """
     from lstm2d.notes import Notes
+    from lstm2d.pipeline.preprocess import UNKNOWN_SIZE
     from lstm2d.predict import load
-    from lstm2d.predict.folder import Options, label_files
     from lstm2d.predict.inputs import plan
     from lstm2d.predict.inputs import shard as part
+    from lstm2d.predict.label_files import Options, label_files
+    from lstm2d.predict.left_out import LeftOut
+    from lstm2d.predict.overwriting import refuse_images_in_output
 
-    tasks = plan(inputs, out, format=format)
+    left_out = LeftOut()
+    tasks = plan(inputs, out, format=format, left_out=left_out)
+    if not overwrite:
+        refuse_images_in_output(left_out)
     manifest = "predictions.csv"
     if shard is not None:
         tasks = part(tasks, *shard)
@@ -130,17 +140,22 @@ def predict(
         format=format,
         probabilities=probabilities,
         skip_done=skip_done,
+        overwrite=overwrite,
         stop_on_error=on_error == "stop",
         max_pixels=max_pixels,
-        size=use_photo_options(console, predictor, size, bits, background),
+        size=use_photo_options(predictor, size, bits, background),
     )
     apply_crf(predictor, crf, no_crf, settings)
+    if options.size == "auto" and predictor.size_is_unknown:
+        console.say(UNKNOWN_SIZE)
     renamed = [task for task in tasks if task.labels.stem != task.source.stem]
     if renamed:
         first = renamed[0]
         shared = f"{len(renamed)} images share names" if renamed[1:] else "1 image shares its name"
         console.warn(f"{shared} with another result; {first.source} becomes {first.labels}, for example")
     notes = Notes(lambda line: console.say(f"Note: {line}"))
+    for line in left_out.lines():
+        console.warn(line)
     outcome = label_files(
         predictor,
         tasks,
@@ -149,10 +164,12 @@ def predict(
         manifest=manifest,
         report=lambda o: console.progress(progress_line(o)),
         notes=notes,
+        remark=console.warn,
     )
     for line in notes.summary():
         console.say(f"Note: {line}")
-    finish(console, outcome, Path(out), manifest, predictor.crf, size_report(predictor, options, outcome))
+    size_done = size_report(predictor, options, outcome)
+    finish(console, outcome, Path(out), manifest, predictor.crf, left_out, size_done)
 
 
 def progress_line(outcome: Outcome) -> str:
@@ -178,23 +195,26 @@ def finish(
     outcome: Outcome,
     out: Path,
     manifest: str,
-    crf: CRFSection | None = None,
+    crf: CRFSection | None,
+    left_out: LeftOut,
     size: dict[str, Any] | None = None,
 ) -> None:
-    """Tell what was done.
+    """Report what was done.
 
     Parameters
     ----------
     console : Console
-        Where to tell it.
+        Where to report it.
     outcome : Outcome
         The counts.
     out : Path
         The output folder.
     manifest : str
         Name of the record in it.
-    crf : CRFSection, optional
+    crf : CRFSection or None
         The CRF after the network, if there was one.
+    left_out : LeftOut
+        What was not labelled.
     size : dict, optional
         What was done about the size of photographs.
 
@@ -207,13 +227,16 @@ def finish(
     """
     skipped = f", {outcome.skipped} were done already" if outcome.skipped else ""
     images = "1 image" if outcome.done == 1 else f"{outcome.done} images"
-    console.say(f"{images} labelled in {outcome.seconds:.1f} s{skipped}: {out}")
+    resized = f" ({outcome.resized} at another size)" if outcome.resized else ""
+    console.say(f"{images} labelled{resized} in {outcome.seconds:.1f} s{skipped}: {out}")
     failed = [{"image": f.image, "error": _what(f.error)} for f in outcome.failed]
     console.result(
         {
             "images": outcome.done,
             "failed": failed,
             "skipped": outcome.skipped,
+            "redone": outcome.redone,
+            "not_labelled": left_out.as_json(),
             "seconds": outcome.seconds,
             "out": str(out),
         }

@@ -113,6 +113,12 @@ def read_class_files(folder: str | os.PathLike[str]) -> list[ClassTable]:
     return list(_old_tables(Path(folder, CLASSES_FILE)) or ())
 
 
+def own_class_files(folder: str | os.PathLike[str]) -> list[str]:
+    """Return the names of those files in a folder that `write_class_files` wrote."""
+    own = [CLASSES_FILE] if read_class_files(folder) else []
+    return own + [LEGEND_FILE] * _is_own_legend(Path(folder, LEGEND_FILE))
+
+
 def _entry(table: ClassTable) -> dict[str, Any]:
     return {
         "model": table.model,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
 from lstm2d.io.checksums import check_deflated_tiff, check_png
+from lstm2d.io.image_kinds import HEAD_BYTES, kind_not_read
 from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.io.pillow_samples import from_pillow, orientation, quiet_pillow, raw_mode, transparent, upright
 from lstm2d.io.regular import open_regular
@@ -162,16 +163,36 @@ def _quiet_loggers() -> None:
         logging.getLogger(name).addHandler(_nowhere)  # once, however often it is called
 
 
-def _identify(file: BinaryIO, path: object) -> str:
-    head = file.read(16)
+def format_of(head: bytes) -> str | None:
+    """Return the name of the format that is read of files which begin so.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes of a file.
+
+    Returns
+    -------
+    str or None
+        None where no such format is read.
+    """
+    return next((name for magic, name, _ in _FORMATS if head.startswith(magic)), None)
+
+
+def _identify(file: BinaryIO, path: str | os.PathLike[str]) -> str:
+    head = file.read(HEAD_BYTES)
     file.seek(0)
     if not head:
         raise DataError("the file is empty", where=path, expected=_READABLE)
-    for magic, name, plugin in _FORMATS:
-        if head.startswith(magic):
-            import_module(f"PIL.{plugin}")
-            return name
-    raise DataError("this is no image, or of a kind that is not read", where=path, expected=_READABLE)
+    name = format_of(head)
+    kind = kind_not_read(path, head, readable=name is not None)
+    if kind is not None:
+        what = f"files of this kind are not read ({kind.name})"
+        raise DataError(what, where=path, expected=_READABLE, hint=kind.advice)
+    if name is None:
+        raise DataError("this is no image, or of a kind that is not read", where=path, expected=_READABLE)
+    import_module("PIL." + next(plugin for _, known, plugin in _FORMATS if known == name))
+    return name
 
 
 def _open(source: _Source) -> ImageFile:

@@ -53,8 +53,13 @@ def photo_of(image: object, reading: Reading | None = None) -> Photo:
     reading = reading or Reading()
     if isinstance(image, str | os.PathLike):
         return read_photo(image, reading)
-    samples = _of_pillow(image, reading) if _is_pillow(image) else _of_array(_as_array(image))
-    return to_photo(samples, reading)
+    if _is_pillow(image):
+        return to_photo(_of_pillow(image, reading), reading)
+    array = _as_array(image)
+    if isinstance(image, list | tuple) and array.ndim == 3 and array.shape[2] not in _CHANNELS:
+        hint = "give one image at a time; channels as an array: np.stack(channels, axis=2)"
+        raise ShapeError("list of images or of channels", where=array.shape, expected=_EXPECTED, hint=hint)
+    return to_photo(_of_array(array), reading)
 
 
 def _is_pillow(image: object) -> TypeGuard[Image]:

@@ -68,7 +68,7 @@ def _bands(values: NDArray[Any], extras: tuple[int, ...], tags: dict[int, Any], 
     channels = values.shape[2] if values.ndim == 3 else 1
     if channels not in (1, 2, 3, 4):
         raise DataError(f"an image of {channels} channels", where=path, expected="gray or RGB")
-    kind = extras[0] if extras else None
+    kind = extras[-1] if extras else None
     alpha: NDArray[Any] | None = None
     notes: tuple[str, ...] = ()
     if values.ndim == 3 and channels in (2, 4):

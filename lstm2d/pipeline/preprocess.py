@@ -18,6 +18,11 @@ from lstm2d.pipeline.resize import nearest_labels, resize_photo
 Size = Literal["auto", "native"] | float
 TOLERANCE = 1.5  # factor between a photograph and the training images up to which it keeps its size
 MAX_ENLARGEMENT = 4.0  # of each side; beyond, interpolated pixels show nothing new
+LARGE = 1_000_000  # pixels: of such photographs the size at which the network sees them decides the labels
+UNKNOWN_SIZE = (
+    "the model file does not say the size of its training images: images are labelled at their own size, "
+    "unless size chooses another one"
+)
 MAX_SIZE = 32768.0  # pixels, of a size that is asked for
 
 

@@ -7,15 +7,17 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import DataError
+from lstm2d.io.regular import open_regular
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.metrics.edges import edge_band
-from lstm2d.pipeline.preprocess import Size
+from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Size
 from lstm2d.predict.csv_text import csv_text
 from lstm2d.predict.predictor import Predictor
 
@@ -186,6 +188,8 @@ def evaluate(
         start = time.perf_counter()
         labels = predictor.labels_of(image, size)
         height, width = labels.shape
+        if size == "auto" and predictor.size_is_unknown and height * width > LARGE:
+            dataset.notes.add(UNKNOWN_SIZE, sample.image_path)
         resized += predictor.preprocessing.network_size(height, width, size) != (height, width)
         seconds = time.perf_counter() - start
         one = Confusion(len(names), dataset.ignore)
@@ -218,6 +222,27 @@ def evaluate(
     if predictor.crf is not None:
         figures["crf"] = predictor.crf.model_dump()
     return Evaluation(total, scores, figures)
+
+
+def is_image_table(path: Path) -> bool:
+    """Tell whether a file is one that `image_table` made the text of.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file.
+
+    Returns
+    -------
+    bool
+        False too where it cannot be read.
+    """
+    header = ",".join(IMAGE_COLUMNS).encode() + b"\n"
+    try:
+        with open_regular(path) as file:
+            return file.read(len(header)) == header
+    except (DataError, OSError):
+        return False
 
 
 def image_table(scores: Sequence[ImageScore]) -> str:

@@ -22,7 +22,7 @@ from lstm2d.kernels import gpu
 from lstm2d.kernels.device import Array
 from lstm2d.models import ModelConfig, Network, build, model_config, restore_imported
 from lstm2d.pipeline.finite import not_finite
-from lstm2d.pipeline.preprocess import Preprocessing, Size, parse_size
+from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Preprocessing, Size, parse_size
 from lstm2d.pipeline.resize import labels_at, probabilities_at
 from lstm2d.predict.zoo import find_model, model_name
 from lstm2d.tensor import Tensor
@@ -34,11 +34,6 @@ FloatArray = NDArray[np.float32]
 LabelArray = NDArray[np.uint8]
 T = TypeVar("T")
 CHANNELS = 3
-LARGE = 1_000_000  # pixels: above, the size at which the network sees a photograph decides its labels
-UNKNOWN_SIZE = (
-    "the model file does not say the size of its training images: the photograph is labelled at its own "
-    "size; another one can be given as size"
-)
 
 
 class Predictor:

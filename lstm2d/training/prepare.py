@@ -14,6 +14,7 @@ from lstm2d.errors import ConfigError, DataError, Lstm2dError
 from lstm2d.io.model_file import Imported
 from lstm2d.kernels import gpu
 from lstm2d.models import Network, build, import_weights, restore_imported
+from lstm2d.pipeline.preprocess import LARGE
 from lstm2d.random import Purpose, generator
 from lstm2d.tensor import FloatArray
 from lstm2d.training.best_model import BestModel, from_checkpoint
@@ -29,7 +30,6 @@ from lstm2d.training.samples import TrainingData
 from lstm2d.training.start import start_from
 from lstm2d.training.state import Progress
 
-LARGE = 1_000_000  # pixels
 USUAL = 320  # square root of the pixel count: the scale of the published data sets
 UNTRAINED = "untrained."  # how the names of such arrays begin in a checkpoint
 

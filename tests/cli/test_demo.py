@@ -121,17 +121,34 @@ def test_report_tells_about_the_bundled_model(shown: dict[str, Any]) -> None:
 
 
 def test_again_in_the_same_folder(shown: dict[str, Any], lstm2d: Callable[..., Any]) -> None:
-    """The folder of a demo is made anew; what else lies in it stays."""
+    """The folder of a demo is made anew; what else lies in it stays, or is named before it goes."""
     out = Path(shown["out"])
     (out / "mine.txt").write_text("mine")
-    (out / "labels" / "old.png").write_text("old")
+    (out / "labels" / "mine.png").write_text("mine")
+    before = (out / "report.html").read_bytes()
     ran = lstm2d("demo", "-o", out, *SHORT, "--quiet")
+    assert ran.code == 2
+    assert str(out / "labels/mine.png") in ran.err
+    assert "--overwrite" in ran.err
+    assert (out / "labels/mine.png").read_text() == "mine"
+    assert (out / "report.html").read_bytes() == before
+    ran = lstm2d("demo", "-o", out, *SHORT, "--quiet", "--overwrite")
     assert ran.code == 0, ran.err
     assert ran.err == ""
     assert str(out / "report.html") in ran.out
     assert max(len(line) for line in ran.out.splitlines() if str(out) not in line) <= 80
     assert (out / "mine.txt").read_text() == "mine"
-    assert not (out / "labels" / "old.png").exists()
+    assert not (out / "labels" / "mine.png").exists()
+
+
+@pytest.mark.parametrize("mark", ['{"frames": 25}', "[]", "no JSON", '{"state": "other"}'])
+def test_a_demo_json_of_another_program(tmp_path: Path, lstm2d: Callable[..., Any], mark: str) -> None:
+    (tmp_path / "demo.json").write_text(mark)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    assert lstm2d("demo", "-o", tmp_path, *SHORT).code == 5
+    assert (tmp_path / "run" / "mine.txt").read_text() == "mine"
+    assert (tmp_path / "demo.json").read_text() == mark
 
 
 def test_a_folder_of_something_else_is_not_touched(tmp_path: Path, lstm2d: Callable[..., Any]) -> None:

@@ -163,3 +163,30 @@ def test_notes_on_images_and_masks(
     assert lines[1] == f"{len(images)} images: {text}"
     assert "masks: 1 of 3 masks have no image and are left out (lonely.png)" in ran.err
     assert text not in lstm2d(*arguments, "--quiet").err
+
+
+def test_a_file_of_somebody_else_is_not_replaced(
+    lstm2d: Callable, brightness_model: Path, dataset: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "figures.csv"
+    command = ("evaluate", brightness_model, dataset, "-o", out)
+    for _ in range(2):  # a table of an earlier evaluation is replaced
+        assert lstm2d(*command).code == 0
+    table = out.read_bytes()
+    out.write_bytes(b"image,grade\na,1\n")
+    ran = lstm2d(*command)
+    assert ran.code == 2
+    assert "--overwrite" in ran.err
+    assert out.read_bytes() == b"image,grade\na,1\n"
+    assert lstm2d(*command, "--overwrite").code == 0
+    assert out.read_bytes()[:40] == table[:40]
+
+
+@pytest.mark.parametrize("name", ["images/a.png", "masks/b.png", "splits/test.txt", "dataset.toml", "model"])
+def test_no_input_is_replaced(lstm2d: Callable, brightness_model: Path, dataset: Path, name: str) -> None:
+    path = brightness_model if name == "model" else dataset / name
+    before = path.read_bytes()
+    ran = lstm2d("evaluate", brightness_model, dataset, "-o", path, "--overwrite")
+    assert ran.code == 2
+    assert "a file that is read" in ran.err
+    assert path.read_bytes() == before

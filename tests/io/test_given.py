@@ -52,6 +52,15 @@ def test_shapes_that_are_no_image(shape: tuple[int, ...], hint: str | None) -> N
             raise e.value
 
 
+def test_a_list_of_images_is_no_image() -> None:
+    """Nor are its three gray images taken for red, green and blue."""
+    gray = np.zeros((5, 7), np.uint8)
+    for images in ([gray] * 3, [Image.fromarray(gray)] * 3, (gray, gray)):
+        with pytest.raises(ShapeError, match="one image at a time"):
+            photo_of(images)
+    assert photo_of([Image.new("RGB", (7, 5))]).size == (5, 7)
+
+
 def test_channels_last_win_where_both_are_possible() -> None:
     values = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(3, 5, 3)
     photo = photo_of(values)

@@ -141,6 +141,24 @@ def test_associated_opacity(tmp_path: Path, rng: np.random.Generator, dtype: Any
     np.testing.assert_allclose(photo.pixels, expected, atol=3 if dtype == np.uint8 else 0.02)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("bands", [2, 4])
+def test_opacity_after_gray_bands(tmp_path: Path, dtype: Any, bands: int) -> None:
+    """As GDAL stores it: all bands gray, the last one opacity."""
+    white = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    values = np.full((6, 7, bands), white // 2 if white > 1 else 0.5).astype(dtype)
+    values[..., -1] = white
+    values[2, 3, -1] = 0
+    extras = [0] * (bands - 2) + [2]
+    tifffile.imwrite(
+        tmp_path / "a.tif", values, photometric="minisblack", planarconfig="contig", extrasamples=extras
+    )
+    photo = read_photo(tmp_path / "a.tif")
+    assert photo.notes == ("transparent pixels are composited on white",)
+    assert (photo.pixels[2, 3] == 255).all()
+    np.testing.assert_allclose(photo.pixels[0, 0], 127.25, atol=0.3)
+
+
 @pytest.mark.parametrize(
     ("tag", "value", "white"), [(281, 4095, 4095), (281, 3000, 4095), (341, 1023, 1023), (281, 65535, 65535)]
 )

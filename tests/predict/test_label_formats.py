@@ -16,8 +16,8 @@ from lstm2d.errors import ConfigError
 from lstm2d.io.class_files import read_class_files
 from lstm2d.notes import Notes
 from lstm2d.predict import Predictor, load
-from lstm2d.predict.folder import Options, Outcome, label_files
 from lstm2d.predict.inputs import plan
+from lstm2d.predict.label_files import Options, Outcome, label_files
 from lstm2d.predict.manifest import read_manifest
 from lstm2d.predict.zoo import model_name
 
@@ -85,7 +85,6 @@ def test_the_format_changes_no_overlay(predictor: Predictor, folder: Path, tmp_p
 
 def test_skip_done_knows_tiffs(predictor: Predictor, folder: Path, tmp_path: Path) -> None:
     run(predictor, folder, tmp_path / "out", format="tiff")
-    (tmp_path / "out/predictions.csv").unlink()
     outcome = run(predictor, folder, tmp_path / "out", format="tiff", skip_done=True)
     assert (outcome.done, outcome.skipped) == (0, 2)
     rows = read_manifest(tmp_path / "out/predictions.csv")

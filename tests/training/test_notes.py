@@ -4,6 +4,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from lstm2d.io.model_file import load_model
+from lstm2d.predict import load
 from lstm2d.training.events import Event
 from lstm2d.training.loop import train
 from tests.training.runs import Configure
@@ -36,3 +38,15 @@ def test_a_note_that_nobody_reads(tmp_path: Path, dataset: Path, configure: Conf
             raise BrokenPipeError
 
     assert train(configure(), dataset, tmp_path / "run", report=report).epochs == 3
+
+
+def test_the_configuration_says_how_images_are_read(
+    tmp_path: Path, dataset: Path, configure: Configure
+) -> None:
+    """In training as in prediction with the model."""
+    for path in (dataset / "images").iterdir():
+        with Image.open(path) as image:
+            Image.new("RGBA", image.size, (1, 2, 3, 0)).save(path)
+    result = train(configure("data.background=[10, 20, 30]"), dataset, tmp_path / "run")
+    assert load_model(result.model).mean == (10, 20, 30)
+    assert load(result.model).reading.background == (10, 20, 30)
