@@ -10,17 +10,20 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import llvmlite
 import numba
 import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
 
 from lstm2d.kernels.threads import get_num_threads
 
 Loop = Callable[..., Any]
 GRAIN = 1 << 19  # values a thread should have to itself: starting a Python thread costs 0.1 ms and more
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_preparing = RLock()  # guards `kernel._compiled`, the files of the cache, and Numba's configuration
 
 
 def part(function: Loop) -> Loop:
@@ -45,17 +48,30 @@ class kernel:
     def __init__(self, function: Loop) -> None:
         self.function = function
         self._compiled: Loop | None = None
+        self._cached = True
 
     def __call__(self, *args: object) -> Any:
-        """Run the function."""
-        if self._compiled is None:
-            self._compiled = _cached(self.function)
+        """Run the function, in any number of threads: the first one compiles it, the others wait for that."""
+        compiled = self._compiled or self._prepare()
         try:
-            return self._compiled(*args)
+            return compiled(*args)
         except Exception:  # a damaged cache, a full disk; what is wrong with the function comes again
-            clear_cache()
-            self._compiled = part(self.function)
-            return self._compiled(*args)
+            return self._prepare_without_cache(compiled)(*args)
+
+    def _prepare(self) -> Loop:
+        with _preparing:
+            if self._compiled is None:
+                self._compiled = _cached(self.function)
+            return self._compiled
+
+    def _prepare_without_cache(self, failed: Loop) -> Loop:
+        """Return another one than the one that failed; another thread may have replaced it already."""
+        with _preparing:
+            if self._compiled is failed and self._cached:
+                clear_cache()
+                self._compiled, self._cached = part(self.function), False
+            assert self._compiled is not None
+            return self._compiled
 
 
 def spread(loop: kernel, size: int, work: int, *args: object) -> None:
@@ -137,6 +153,21 @@ def _base() -> Path:
         return Path(chosen).absolute()
     xdg = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache") / "lstm2d"
+
+
+def _before_fork() -> None:
+    """Wait until no other thread is compiling: the child would wait for it for ever."""
+    _preparing.acquire()
+    global_compiler_lock.acquire()
+
+
+def _after_fork() -> None:
+    global_compiler_lock.release()
+    _preparing.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 @cache

@@ -55,6 +55,12 @@ _SIXTEEN_BIT = re.compile("(RGB|RGBA|RGBX|RGBa|LA);16[BLN]")
 _TIFFFILE_COMPRESSIONS = (1, 8, 32946, 34925)  # none, Deflate twice, LZMA: what tifffile reads on its own
 _nowhere = logging.NullHandler()
 _pillow_state = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child must inherit neither the lock nor the filters of another thread
+    os.register_at_fork(
+        before=_pillow_state.acquire,
+        after_in_parent=_pillow_state.release,
+        after_in_child=_pillow_state.release,
+    )
 
 
 @dataclass(frozen=True)
