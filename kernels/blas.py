@@ -86,7 +86,7 @@ class Limit:
                     self._changed.notify_all()
 
     def before_fork(self) -> None:
-        """Wait until no other thread is inside, and let none in: the child must not inherit a lock of BLAS."""
+        """Wait until no other thread is inside, and let none in: a child must not inherit a lock of BLAS."""
         own = getattr(self._own, "depth", 0) > 0
         self._changed.acquire()
         while self._inside > own:
@@ -145,9 +145,10 @@ def _numbers(controller: Any) -> list[Library]:
     if controller.internal_api != "openblas":
         return [_library(controller.get_num_threads, controller.set_num_threads)]
     if controller.threading_layer == "openmp":
-        # its own number is the one that any thread has set last; what counts is OpenMP's of the calling thread
+        # OpenBLAS's own number is what any thread has set last; OpenMP's of the calling thread counts
         return [_library(library.omp_get_max_threads, library.omp_set_num_threads, per_thread=True)]
-    return [_library(*(_symbol(library, f"openblas_{verb}_num_threads") for verb in ("get", "set")))]
+    get, set_ = (_symbol(library, f"openblas_{verb}_num_threads") for verb in ("get", "set"))
+    return [_library(get, set_)]
 
 
 def _library(get: Callable[[], int], set_: Callable[[int], object], per_thread: bool = False) -> Library:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import re
+import reprlib
 
 from lstm2d.errors import ThreadsError
 
@@ -56,7 +57,7 @@ def get_num_threads() -> int:
     if match is None or len(match[1]) > len(str(MAX_THREADS)) or int(match[1]) > MAX_THREADS:
         raise ThreadsError(
             f"environment variable {VARIABLE} is no number of threads",
-            where=repr(asked),
+            where=reprlib.repr(asked),
             expected=f"1 to {MAX_THREADS}",
             hint=f"set {VARIABLE} to the number of threads, or unset it",
         )

@@ -1,6 +1,7 @@
 """Compiled kernels, on the threads of OpenMP."""
 
 from contextlib import suppress
+from importlib import import_module
 
-with suppress(ModuleNotFoundError):  # where nothing is compiled, no kernel of this folder runs
-    from lstm2d.kernels._cython import openmp as openmp
+with suppress(ModuleNotFoundError):  # where nothing is compiled, nothing of this folder runs
+    import_module(f"{__name__}.openmp")

@@ -16,13 +16,14 @@ from typing import Any
 import llvmlite
 import numba
 import numpy as np
-from numba.core.compiler_lock import global_compiler_lock
+from numba.core import compiler_lock
 
 from lstm2d.kernels.threads import get_num_threads
 
 Loop = Callable[..., Any]
 GRAIN = 1 << 19  # values a thread should have to itself: starting a Python thread costs 0.1 ms and more
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_numba_lock: Any = compiler_lock.global_compiler_lock  # held while Numba compiles
 _preparing = RLock()  # guards `kernel._compiled`, the files of the cache, and Numba's configuration
 
 
@@ -158,11 +159,11 @@ def _base() -> Path:
 def _before_fork() -> None:
     """Wait until no other thread is compiling: the child would wait for it for ever."""
     _preparing.acquire()
-    global_compiler_lock.acquire()
+    _numba_lock.acquire()
 
 
 def _after_fork() -> None:
-    global_compiler_lock.release()
+    _numba_lock.release()
     _preparing.release()
 
 
