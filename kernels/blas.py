@@ -11,13 +11,14 @@ version 3.8 it does so for one thread of the program alone, and for the others d
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import PurePath
 from threading import Condition, local
 from typing import Any, NamedTuple
+
+from lstm2d.kernels import forks
 
 AFFIXES = [(prefix, suffix) for prefix in ("", "scipy_") for suffix in ("", "64_", "_64")]
 
@@ -85,16 +86,16 @@ class Limit:
                 if self._forking:
                     self._changed.notify_all()
 
-    def before_fork(self) -> None:
-        """Wait until no other thread is inside, and let none in: a child must not inherit a lock of BLAS."""
+    def acquire(self) -> None:
+        """Wait until no other thread is inside, and let none in; for `lstm2d.kernels.forks`."""
         own = getattr(self._own, "depth", 0) > 0
         self._changed.acquire()
         while self._inside > own:
             self._forking = True
             self._changed.wait()
 
-    def after_fork(self) -> None:
-        """Let threads in again, in the parent and in the child."""
+    def release(self) -> None:
+        """Let threads in again."""
         self._forking = False
         self._changed.notify_all()
         self._changed.release()
@@ -179,9 +180,4 @@ def _symbol(library: Any, name: str) -> Callable[..., int]:
 
 _limit_of_process = Limit(find_libraries)
 single_blas = _limit_of_process.__call__
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_limit_of_process.before_fork,
-        after_in_parent=_limit_of_process.after_fork,
-        after_in_child=_limit_of_process.after_fork,
-    )
+forks.hold(_limit_of_process)

@@ -18,6 +18,7 @@ import numba
 import numpy as np
 from numba.core import compiler_lock
 
+from lstm2d.kernels import forks
 from lstm2d.kernels.threads import get_num_threads
 
 Loop = Callable[..., Any]
@@ -25,6 +26,8 @@ GRAIN = 1 << 19  # values a thread should have to itself: starting a Python thre
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _numba_lock: Any = compiler_lock.global_compiler_lock  # held while Numba compiles
 _preparing = RLock()  # guards `kernel._compiled`, the files of the cache, and Numba's configuration
+forks.hold(_preparing)
+forks.hold(_numba_lock)
 
 
 def part(function: Loop) -> Loop:
@@ -154,21 +157,6 @@ def _base() -> Path:
         return Path(chosen).absolute()
     xdg = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache") / "lstm2d"
-
-
-def _before_fork() -> None:
-    """Wait until no other thread is compiling: the child would wait for it for ever."""
-    _preparing.acquire()
-    _numba_lock.acquire()
-
-
-def _after_fork() -> None:
-    _numba_lock.release()
-    _preparing.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 @cache

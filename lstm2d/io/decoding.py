@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
 from lstm2d.io.regular import open_regular
+from lstm2d.kernels import forks
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,12 +56,7 @@ _SIXTEEN_BIT = re.compile("(RGB|RGBA|RGBX|RGBa|LA);16[BLN]")
 _TIFFFILE_COMPRESSIONS = (1, 8, 32946, 34925)  # none, Deflate twice, LZMA: what tifffile reads on its own
 _nowhere = logging.NullHandler()
 _pillow_state = threading.Lock()
-if hasattr(os, "register_at_fork"):  # a child must inherit neither the lock nor the filters of another thread
-    os.register_at_fork(
-        before=_pillow_state.acquire,
-        after_in_parent=_pillow_state.release,
-        after_in_child=_pillow_state.release,
-    )
+forks.hold(_pillow_state)
 
 
 @dataclass(frozen=True)

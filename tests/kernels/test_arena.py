@@ -97,7 +97,6 @@ def test_sole_holder() -> None:
 
 def overwritten(arena: Arena, threads: int, rounds: int) -> int:
     """Return how often an array of one thread held what another one had written."""
-
     held = [arena.empty((VALUES,), np.uint8) for _ in range(100)]  # a long search
 
     def work(k: int) -> int:

@@ -119,9 +119,9 @@ def test_a_fork_waits_for_other_threads_and_lets_nobody_in() -> None:
             events.append("entered")
 
     def fork() -> None:
-        limit.before_fork()
+        limit.acquire()
         events.append(f"forked with {counted.number}")
-        limit.after_fork()
+        limit.release()
 
     threads = [Thread(target=run) for run in (long, fork, late)]
     threads[0].start()
@@ -140,8 +140,8 @@ def test_a_fork_waits_for_other_threads_and_lets_nobody_in() -> None:
 def test_a_thread_that_is_inside_can_fork() -> None:
     limit = limit_of(Counted(False))
     with limit():
-        limit.before_fork()
-        limit.after_fork()
+        limit.acquire()
+        limit.release()
         with limit():
             pass
 

@@ -1,6 +1,6 @@
 """Every operation gives the same bits from any thread of the program, and what a number of threads is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -129,10 +129,9 @@ def test_operations_in_many_threads(n: int, per_call: int) -> None:
 
 
 @pytest.fixture
-def _unset(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _unset(monkeypatch: pytest.MonkeyPatch) -> None:
     """No number of threads is set while the test runs."""
     monkeypatch.setattr(threads, "_threads", None)
-    yield
 
 
 @pytest.mark.usefixtures("_unset")
@@ -158,7 +157,25 @@ def test_no_variable(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None
     assert get_num_threads() == 5
 
 
-ODD = ["²", "٣", "0", "00", "-1", "+2", "1.5", "2x", "two", "1e3", "0x2", ",2", "2,", "2,,1", "2;1", "2 1", "1_0"]
+ODD = [
+    "²",
+    "٣",
+    "0",
+    "00",
+    "-1",
+    "+2",
+    "1.5",
+    "2x",
+    "two",
+    "1e3",
+    "0x2",
+    ",2",
+    "2,",
+    "2,,1",
+    "2;1",
+    "2 1",
+    "1_0",
+]
 
 
 @pytest.mark.usefixtures("_unset")
