@@ -98,10 +98,11 @@ def use_device(device: str, gpu_memory: float | None, threads: int | None) -> st
     Raises
     ------
     ConfigError
-        If the device cannot be used, or memory of a GPU is limited while the CPU is asked for.
+        If the device cannot be used, memory of a GPU is limited while the CPU is asked for, or `threads` or
+        ``OMP_NUM_THREADS`` is no number of threads.
     """
     from lstm2d.kernels.gpu import limit_memory, resolve_device
-    from lstm2d.kernels.threads import set_num_threads
+    from lstm2d.kernels.threads import get_num_threads, set_num_threads
 
     if gpu_memory is not None and device == "cpu":
         raise ConfigError("--gpu-memory together with --device cpu", hint="leave one out")
@@ -110,6 +111,7 @@ def use_device(device: str, gpu_memory: float | None, threads: int | None) -> st
         limit_memory(chosen, gpu_memory)
     if threads is not None:
         set_num_threads(threads)
+    get_num_threads()  # an odd OMP_NUM_THREADS is an error, before any work
     return chosen
 
 

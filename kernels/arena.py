@@ -3,12 +3,17 @@
 A fresh large array costs a page fault for every 4 KiB the first time it is written; for the sweeps of a
 training step that is more than some kernels take. The arena keeps its blocks and hands one out again as
 soon as nobody holds an array on it.
+
+All threads of a program share one arena: a block that one of them has left serves the next one that asks.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import sys
+from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -17,10 +22,12 @@ from numpy.typing import DTypeLike, NDArray
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
 SMALL = 1 << 16  # bytes: below this malloc reuses memory by itself
 ROOM = 8  # a block serves arrays down to this part of it: after two poolings, an image is an eighth
+# without the GIL other threads change reference counts while they are read
+_counts_are_exact: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
 
 class Arena:
-    """A pool of memory blocks.
+    """A pool of memory blocks, for any number of threads.
 
     Parameters
     ----------
@@ -30,7 +37,12 @@ class Arena:
 
     def __init__(self, limit: int = 4 << 30) -> None:
         self.limit = limit
+        self.unlock()
         self._blocks: list[NDArray[np.uint8]] = []
+
+    def unlock(self) -> None:
+        """Forget that a thread was looking for a block: in a child process it does not exist."""
+        self._searching = Lock()
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Return an array of any contents, aligned to a cache line.
@@ -50,7 +62,11 @@ class Arena:
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if size < SMALL:
             return np.empty(shape, dtype)
-        block = self._take(size)
+        if not _counts_are_exact():  # nobody can know that a block is free
+            block = _block(size)
+        else:
+            with self._searching:  # until this thread holds the block that it has found
+                block = self._take(size)
         start = -block.ctypes.data % ALIGNMENT
         return block[start : start + size].view(dtype).reshape(shape)
 
@@ -69,13 +85,16 @@ class Arena:
         if best is not None:
             return self._blocks[best]
         if unused > self.limit:
-            self.clear()
-        # zeros, not empty: lanes beyond the end of a diagonal read what lies there, and must not meet NaN
-        self._blocks.append(np.zeros(size + ALIGNMENT, np.uint8))
+            self._drop()
+        self._blocks.append(_block(size))
         return self._blocks[-1]
 
     def clear(self) -> None:
         """Free the blocks that nobody holds."""
+        with self._searching:
+            self._drop()
+
+    def _drop(self) -> None:
         self._blocks = [b for b in self._blocks if sys.getrefcount(b) > _UNHELD + 1]
 
     def owns(self, array: NDArray[Any]) -> bool:
@@ -107,13 +126,18 @@ def is_sole(array: NDArray[Any]) -> bool:
     bool
         Then nobody else can see what is written to it.
     """
-    if sys.getrefcount(array) > _SOLE:
+    if not _counts_are_exact() or sys.getrefcount(array) > _SOLE:
         return False
     if array.base is None:
         return True
     if type(array.base) is not np.ndarray or array.base.base is not None:
         return False
     return sys.getrefcount(array.base) <= _SOLE_BASE + _arena.owns(array.base)
+
+
+def _block(size: int) -> NDArray[np.uint8]:
+    # zeros, not empty: lanes beyond the end of a diagonal read what lies there, and must not meet NaN
+    return np.zeros(size + ALIGNMENT, np.uint8)
 
 
 def _count_unheld() -> int:
@@ -133,5 +157,7 @@ def _counts(array: NDArray[Any]) -> tuple[int, int]:
 _UNHELD = _count_unheld()
 _SOLE, _SOLE_BASE = _count_sole()
 _arena = Arena()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_arena.unlock)
 empty = _arena.empty
 clear = _arena.clear

@@ -1,66 +1,64 @@
-"""How many threads the kernels use, and BLAS with one thread inside them."""
+"""How many threads the kernels use."""
 
 from __future__ import annotations
 
+import operator
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
-from typing import Any
+import re
+import reprlib
 
+from lstm2d.errors import ThreadsError
+
+MAX_THREADS = 1024  # the OpenMP runtime ends the process when the system refuses it a thread
+VARIABLE = "OMP_NUM_THREADS"
+_LIST = re.compile(r"[ \t]*0*([1-9][0-9]*)[ \t]*(,[ \t]*[0-9]+[ \t]*)*", re.ASCII)
 _threads: int | None = None
 
 
 def set_num_threads(n: int) -> None:
-    """Let every kernel use `n` threads from now on.
+    """Let every kernel use `n` threads from now on, in whichever thread of the program it is called.
 
     Parameters
     ----------
     n : int
-        At least 1. Results do not depend on it.
+        1 to 1024. Results do not depend on it.
 
     Raises
     ------
-    ValueError
-        If `n` is below 1.
+    ThreadsError
+        If `n` is out of range; it is a ValueError.
     """
     global _threads
-    if n < 1:
-        raise ValueError(f"number of threads: {n}, expected 1 or more")
+    n = operator.index(n)
+    if not 1 <= n <= MAX_THREADS:
+        raise ThreadsError("number of threads out of range", where=n, expected=f"1 to {MAX_THREADS}")
     _threads = n
 
 
 def get_num_threads() -> int:
-    """Return how many threads kernels use: as set, else `OMP_NUM_THREADS`, else all CPUs of this process."""
+    """Return how many threads kernels use: as set, else `OMP_NUM_THREADS`, else all CPUs of this process.
+
+    Returns
+    -------
+    int
+        1 to 1024. Each thread of the program that calls kernels has as many for itself.
+
+    Raises
+    ------
+    ThreadsError
+        If the number is not set and the variable holds no number of threads; it is a ValueError.
+    """
     if _threads is not None:
         return _threads
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isdigit() and int(asked) > 0 else len(os.sched_getaffinity(0))
-
-
-@cache
-def _scipy_blas() -> tuple[Any, ...]:
-    """Return the controllers of the BLAS that `scipy.linalg.cython_blas` calls."""
-    import scipy.linalg.cython_blas  # noqa: F401  loads the library that is looked for
-    from threadpoolctl import ThreadpoolController
-
-    found = ThreadpoolController().select(user_api="blas").lib_controllers
-    return tuple(lib for lib in found if "scipy" in lib.filepath) or tuple(found)
-
-
-@contextmanager
-def single_blas() -> Iterator[None]:
-    """Run BLAS with one thread inside the block.
-
-    The kernels spread work over threads themselves, cut the same way for any number of threads: OpenBLAS
-    rounds differently for another number of threads.
-    """
-    libraries = _scipy_blas()
-    before = [lib.get_num_threads() for lib in libraries]
-    for lib in libraries:
-        lib.set_num_threads(1)
-    try:
-        yield
-    finally:
-        for lib, n in zip(libraries, before, strict=True):
-            lib.set_num_threads(n)
+    asked = os.environ.get(VARIABLE, "")
+    if not asked.strip():
+        return min(MAX_THREADS, len(os.sched_getaffinity(0)))
+    match = _LIST.fullmatch(asked)  # for nested parallel regions OpenMP takes a list; ours are never nested
+    if match is None or len(match[1]) > len(str(MAX_THREADS)) or int(match[1]) > MAX_THREADS:
+        raise ThreadsError(
+            f"environment variable {VARIABLE} is no number of threads",
+            where=reprlib.repr(asked),
+            expected=f"1 to {MAX_THREADS}",
+            hint=f"set {VARIABLE} to the number of threads, or unset it",
+        )
+    return int(match[1])

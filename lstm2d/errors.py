@@ -47,6 +47,10 @@ class ConfigError(Lstm2dError):
     exit_code = 2
 
 
+class ThreadsError(ConfigError, ValueError):
+    """A number of threads cannot be used."""
+
+
 class DataError(Lstm2dError):
     """An input file or folder is missing, broken or contradicts itself."""
 

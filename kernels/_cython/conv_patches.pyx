@@ -14,9 +14,9 @@ from cython.parallel cimport prange
 
 from lstm2d.kernels._cython.activation cimport activate
 from lstm2d.kernels._cython.gemm cimport panel_bytes, product, product_panels
+from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.grain import threads_for
 from lstm2d.kernels.panels import panels
-from lstm2d.kernels.threads import single_blas
 
 cdef enum:
     GROUPS = 4

@@ -26,9 +26,9 @@ from lstm2d.kernels._cython.winograd_tiles cimport (
     OWN, PAD, SIDE, Block, Geometry, Plane, WinogradTile, corner, filter_tile, find_block, first_point, geometry,
     image_tile, scratch_length,
 )
+from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.grain import threads_for
 from lstm2d.kernels.panels import panels
-from lstm2d.kernels.threads import single_blas
 
 cdef extern from "winograd.h" nogil:
     void winograd_pixels_f32(const WinogradTile*, const float*, float*, const float*, const float*, Py_ssize_t)

@@ -14,9 +14,9 @@ from lstm2d.kernels import arena
 from lstm2d.kernels._cython.activation cimport activate, activation_kind
 from lstm2d.kernels._cython.blas cimport matmul
 from lstm2d.kernels._cython.gemm cimport product
+from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
-from lstm2d.kernels.threads import single_blas
 
 cdef extern from "rows.h" nogil:
     void add_rows_f32(Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, double*)
@@ -124,11 +124,13 @@ cdef void _forward_block(const floating[:, :, ::1] x, const floating[:, ::1] wei
 
 
 cdef void _grad_x(const floating[:, :, ::1] grad_y, const floating[:, ::1] weight,
-                  floating[:, :, ::1] grad_x) noexcept nogil:
+                  floating[:, :, ::1] grad_x) noexcept:
     cdef Py_ssize_t image
-    for image in range(grad_y.shape[0]):
-        matmul[floating](False, True, grad_y.shape[1], grad_x.shape[2], grad_y.shape[2], &grad_y[image, 0, 0],
-                         grad_y.shape[2], &weight[0, 0], grad_y.shape[2], 0, &grad_x[image, 0, 0], grad_x.shape[2])
+    with nogil:
+        for image in range(grad_y.shape[0]):
+            matmul[floating](False, True, grad_y.shape[1], grad_x.shape[2], grad_y.shape[2], &grad_y[image, 0, 0],
+                             grad_y.shape[2], &weight[0, 0], grad_y.shape[2], 0, &grad_x[image, 0, 0],
+                             grad_x.shape[2])
 
 
 cdef void _grad_weight(const floating[:, :, ::1] x, const floating[:, :, ::1] grad_y, floating[:, :, ::1] sums,

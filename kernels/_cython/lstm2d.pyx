@@ -15,7 +15,8 @@ state that stays in the cache.
 
 import numpy as np
 
-from lstm2d.kernels import arena, threads
+from lstm2d.kernels import arena
+from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.grain import threads_for
 
 from cython cimport floating
@@ -75,7 +76,7 @@ def lstm2d_forward(x, weight, recurrent, bias, peepholes, cell_scale, leaky, kee
     y = arena.empty((n, h, w, 4 * units), x.dtype)
     if y.size:
         _check(x.dtype)
-        with threads.single_blas():
+        with single_blas():
             _forward(x, both, bias, peepholes, cell_scale, leaky, slot, state, y, threads_for(5 * y.size))
     return y, (state if keep else None)
 
@@ -97,7 +98,7 @@ def lstm2d_backward(grad_y, x, kept, weight, recurrent, bias, peepholes, cell_sc
     grad_x = arena.empty((n, h, w, channels), dtype) if need_x else None
     if grad_y.size:
         _check(dtype)
-        with threads.single_blas():
+        with single_blas():
             _backward(grad_y, weight, recurrent, peepholes, cell_scale, leaky, crossing, kept, scratch, grad_both,
                       grad_bias, grad_peepholes, grad_pixels, grad_x, threads_for(5 * grad_y.size))
     elif need_x:

@@ -10,17 +10,24 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import llvmlite
 import numba
 import numpy as np
+from numba.core import compiler_lock
 
+from lstm2d.kernels import forks
 from lstm2d.kernels.threads import get_num_threads
 
 Loop = Callable[..., Any]
 GRAIN = 1 << 19  # values a thread should have to itself: starting a Python thread costs 0.1 ms and more
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_numba_lock: Any = compiler_lock.global_compiler_lock  # held while Numba compiles
+_preparing = RLock()  # guards `kernel._compiled`, the files of the cache, and Numba's configuration
+forks.hold(_preparing)
+forks.hold(_numba_lock)
 
 
 def part(function: Loop) -> Loop:
@@ -45,17 +52,30 @@ class kernel:
     def __init__(self, function: Loop) -> None:
         self.function = function
         self._compiled: Loop | None = None
+        self._cached = True
 
     def __call__(self, *args: object) -> Any:
-        """Run the function."""
-        if self._compiled is None:
-            self._compiled = _cached(self.function)
+        """Run the function, in any number of threads: the first one compiles it, the others wait for that."""
+        compiled = self._compiled or self._prepare()
         try:
-            return self._compiled(*args)
+            return compiled(*args)
         except Exception:  # a damaged cache, a full disk; what is wrong with the function comes again
-            clear_cache()
-            self._compiled = part(self.function)
-            return self._compiled(*args)
+            return self._prepare_without_cache(compiled)(*args)
+
+    def _prepare(self) -> Loop:
+        with _preparing:
+            if self._compiled is None:
+                self._compiled = _cached(self.function)
+            return self._compiled
+
+    def _prepare_without_cache(self, failed: Loop) -> Loop:
+        """Return another one than the one that failed; another thread may have replaced it already."""
+        with _preparing:
+            if self._compiled is failed and self._cached:
+                clear_cache()
+                self._compiled, self._cached = part(self.function), False
+            assert self._compiled is not None
+            return self._compiled
 
 
 def spread(loop: kernel, size: int, work: int, *args: object) -> None:

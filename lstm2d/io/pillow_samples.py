@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.io.samples import Samples
+from lstm2d.kernels import forks
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 ORIENTATION = 274  # number of the tag, in EXIF and TIFF alike
 FEW_BITS = (("L;2", 3), ("L;4", 15))  # Pillow spreads 0..3 and 0..15 over 0..255
 pillow_state = threading.Lock()  # for filters of warnings and Pillow's limits, which the whole process has
+forks.hold(pillow_state)
 
 
 @contextmanager

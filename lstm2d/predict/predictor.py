@@ -106,6 +106,8 @@ class Predictor:
         )
         self.reading = _reading(model, source)
         self.crf = _crf(model, source, crf)
+        if self.crf is not None:  # now: a fork must not meet this import in another thread
+            import lstm2d.predict.crf  # noqa: F401
 
     @property
     def parameters(self) -> int:

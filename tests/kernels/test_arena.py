@@ -1,8 +1,13 @@
 """Memory that is handed out again."""
 
-import numpy as np
+import os
 
+import numpy as np
+import pytest
+
+from lstm2d.kernels import arena as module
 from lstm2d.kernels.arena import ALIGNMENT, ROOM, SMALL, Arena, clear, empty, is_sole
+from tests.callers import at_once, restless
 
 VALUES = SMALL  # of one byte: enough for a block
 
@@ -88,3 +93,65 @@ def test_sole_holder() -> None:
     assert is_sole(view)
     foreign = np.frombuffer(bytearray(8), np.uint8)
     assert not is_sole(foreign)
+
+
+def overwritten(arena: Arena, threads: int, rounds: int) -> int:
+    """Return how often an array of one thread held what another one had written."""
+    held = [arena.empty((VALUES,), np.uint8) for _ in range(100)]  # a long search
+
+    def work(k: int) -> int:
+        wrong = 0
+        for _ in range(rounds):
+            array = arena.empty((VALUES,), np.uint8)
+            array[0] = k
+            wrong += sum(int(array[0]) != k for _ in range(10))
+        return wrong
+
+    with restless():
+        assert len(held) == 100
+        return sum(at_once(threads, work))
+
+
+def test_one_block_is_never_given_to_two_threads() -> None:
+    arena = Arena()
+    assert overwritten(arena, 4, 1000) == 0
+    assert len(arena._blocks) <= 100 + 2 * 4  # no more than are in use at once
+
+
+def test_blocks_of_other_threads_stay_when_others_are_freed() -> None:
+    arena = Arena(limit=0)  # every search for memory that finds none frees what nobody holds
+
+    def work(k: int) -> bool:
+        held = arena.empty((VALUES,), np.uint8)
+        held[:] = k
+        for turn in range(1, 200):
+            arena.empty((VALUES * turn,), np.uint8)
+            arena.clear()
+        return bool((held == k).all())
+
+    with restless():
+        assert all(at_once(4, work))
+
+
+def test_without_exact_reference_counts_nothing_is_handed_out_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a Python without the GIL, where nobody can know that a block is free."""
+    arena = Arena()
+    monkeypatch.setattr(module, "_counts_are_exact", lambda: False)
+    starts = {address(arrays) for arrays in [arena.empty((VALUES,), np.uint8) for _ in range(5)]}
+    assert len(starts) == 5
+    assert arena._blocks == []
+    array = arena.empty((VALUES,), np.float32)
+    assert address(array) % ALIGNMENT == 0
+    assert not array.any()
+    own = np.ones(4)
+    assert not is_sole(own)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_search_of_another_thread_does_not_hang_a_child() -> None:
+    arena = module._arena
+    with arena._searching:  # as if held by a thread that the child does not have
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if arena._searching.acquire(blocking=False) else 1)
+        assert os.waitpid(child, 0)[1] == 0

@@ -20,6 +20,7 @@ from lstm2d.tensor import Tensor
 from lstm2d.training.checkpoint import files, newest_file, unpack
 from lstm2d.training.loop import train
 from lstm2d.training.state import TrainResult
+from tests.callers import at_once, blas_threads, restless
 from tests.training.runs import Configure, Stopper, digest, rows
 
 
@@ -170,3 +171,14 @@ def test_threads_change_no_bit(dataset: Path, tmp_path: Path, configure: Configu
     finally:
         set_num_threads(before)
     assert digest(tmp_path / "1") == digest(tmp_path / "2") == digest(tmp_path / "3")
+
+
+def test_another_thread_than_the_main_one_changes_no_bit(
+    dataset: Path, tmp_path: Path, configure: Configure
+) -> None:
+    with blas_threads(4), restless():
+        train(configure(), dataset, tmp_path / "main")
+        at_once(1, lambda _: train(configure(), dataset, tmp_path / "alone"))
+        at_once(3, lambda k: train(configure(), dataset, tmp_path / str(k)))
+    digests = {digest(tmp_path / name) for name in ("main", "alone", "0", "1", "2")}
+    assert len(digests) == 1
