@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # signal itself first imports enum: a millisecond in which Ctrl-C would be a traceback
 import _signal  # type: ignore[import-not-found]
+import atexit
 import os
 
 TYPE_CHECKING = False  # typing takes milliseconds too
@@ -23,6 +24,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """
     if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:
         _signal.signal(_signal.SIGINT, leave)  # until a command has something to clean up, see `Interruptible`
+        atexit.register(_signal.signal, _signal.SIGINT, _signal.SIG_IGN)  # done: Python only takes itself apart
     from lstm2d.cli import streams
 
     streams.guard()

@@ -45,9 +45,8 @@ class Interruptible(SignalHandler):
         sys.unraisablehook = self._hook
         self._base = None
 
-    def receive(self, number: int, frame: FrameType | None) -> None:
+    def receive(self, number: int, frame: FrameType | None, repeated: bool) -> None:
         """Raise KeyboardInterrupt, now or after the import that the command is in."""
-        self.asked = True
         if self._waiting and number == signal.SIGINT:
             leave(number, frame)
         if self._importing(frame):

@@ -29,7 +29,7 @@ import click
 
 from lstm2d.cli import streams
 from lstm2d.cli.interrupts import Interruptible
-from lstm2d.errors import ConfigError, Lstm2dError, OutputError
+from lstm2d.errors import ConfigError, DataError, Lstm2dError, OutputError
 
 INTERRUPTED = 130
 PROGRESS_SECONDS = 10.0  # between two plain progress lines when stderr is no terminal
@@ -243,12 +243,12 @@ def final_code(code: int) -> int:
 
 def _as_told(error: BaseException) -> Lstm2dError:
     """Return the error in the form that users see."""
+    if isinstance(error, FileNotFoundError | DataError | OutputError) and not _has_working_folder():
+        error = _without_working_folder(error)
     if isinstance(error, Lstm2dError):
         return error
     if isinstance(error, OSError) and error.errno in OUTPUT_ERRNOS:
         return OutputError(f"cannot write ({error.strerror})", where=error.filename)
-    if isinstance(error, FileNotFoundError) and not _has_working_folder():
-        return ConfigError("the working folder was removed", hint="change to a folder that exists")
     if isinstance(error, MemoryError):
         from lstm2d.kernels.gpu import out_of_memory
 
@@ -263,3 +263,15 @@ def _has_working_folder() -> bool:
     except OSError:
         return False
     return True
+
+
+def _without_working_folder(error: FileNotFoundError | DataError | OutputError) -> Exception:
+    """Return an error that says why a relative path leads nowhere; of an absolute one, the same error."""
+    gone = "the working folder was removed"
+    where = error.filename if isinstance(error, FileNotFoundError) else error.where
+    if where is not None and os.path.isabs(str(where)):
+        return error
+    if isinstance(error, FileNotFoundError):
+        return ConfigError(gone, where=where, hint="change to a folder that exists")
+    hint = f"change to a folder that exists: {gone}"
+    return type(error)(error.what, where=where, expected=error.expected, hint=hint)

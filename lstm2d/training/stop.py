@@ -40,20 +40,19 @@ class SignalHandler:
         self._before[number] = signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGHUP and self.asked:
-            return  # the shell and the system both send it when a terminal is closed: that asks once
-        self.receive(number, frame)
-        self.asked = True
+        repeated, self.asked = self.asked, True
+        if number != signal.SIGHUP or not repeated:  # a closed terminal: both shell and system send it
+            self.receive(number, frame, repeated)
 
-    def receive(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal; `asked` says whether one came before. To be defined by a subclass."""
+    def receive(self, number: int, frame: FrameType | None, repeated: bool) -> None:
+        """Take a signal, the first or a later one. To be defined by a subclass."""
         raise NotImplementedError
 
 
 class StopSignal(SignalHandler):
     """While active, the first Ctrl-C, SIGTERM or SIGHUP only sets `asked`; the second ends the program."""
 
-    def receive(self, number: int, frame: FrameType | None) -> None:
+    def receive(self, number: int, frame: FrameType | None, repeated: bool) -> None:
         """Raise KeyboardInterrupt for the second signal."""
-        if self.asked:
+        if repeated:
             raise KeyboardInterrupt
