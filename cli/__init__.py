@@ -23,8 +23,12 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         The command line without the program's name; by default that of this process.
     """
     if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:
-        _signal.signal(_signal.SIGINT, leave)  # until a command has something to clean up, see `Interruptible`
-        atexit.register(_signal.signal, _signal.SIGINT, _signal.SIG_IGN)  # done: Python only takes itself apart
+        _signal.signal(
+            _signal.SIGINT, leave
+        )  # until a command has something to clean up, see `Interruptible`
+        atexit.register(
+            _signal.signal, _signal.SIGINT, _signal.SIG_IGN
+        )  # done: Python only takes itself apart
     from lstm2d.cli import streams
 
     streams.guard()
@@ -40,6 +44,5 @@ def leave(number: int, frame: FrameType | None) -> NoReturn:
     """
     try:
         os.write(2, b"Interrupted.\n")
-    except OSError:  # nobody reads it
-        pass
-    os._exit(130)
+    finally:  # also if it cannot be written
+        os._exit(130)

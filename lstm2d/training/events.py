@@ -39,7 +39,7 @@ def best_effort(report: Report) -> Report:
     Parameters
     ----------
     report : callable
-        Its OSErrors, of a full disk or a closed pipe, are ignored; the next event is given to it all the same.
+        Its OSErrors, of a full disk or a closed pipe, are ignored; it still gets the next event.
 
     Returns
     -------

@@ -60,7 +60,7 @@ def train(
         "auto", "cpu", "cuda" or "cuda:N": where to compute. A run may go on on another device than it began
         on; then its bits are not those of a run on one.
     report : callable, optional
-        Told about everything that happens. What it cannot write, it raises OSError then, does not stop the run.
+        Told about everything that happens. Its OSErrors, from a closed pipe for example, are ignored.
 
     Returns
     -------

@@ -314,7 +314,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=begin,  # noqa: PLW1509
+            preexec_fn=begin,
         )
         os.close(slave)
 
