@@ -125,7 +125,7 @@ def columns(stream: TextIO | None) -> int | None:
     try:
         if stream is None or not stream.isatty():
             return None
-    except ValueError:  # closed
+    except (AttributeError, ValueError):  # one of a host that has only write(); closed
         return None
     try:
         width = int(os.environ["COLUMNS"])

@@ -239,7 +239,18 @@ def test_a_sink_keeps_the_first_error_and_tries_again() -> None:
         os.close(descriptor)
 
 
-@pytest.mark.parametrize("replaced", [None, io.StringIO()])
+class Tee:
+    """A stream as programs write them to copy their output: not all of a text stream."""
+
+    def __init__(self) -> None:
+        self.text = io.StringIO()
+        self.write, self.getvalue = self.text.write, self.text.getvalue
+
+    def flush(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("replaced", [None, io.StringIO(), Tee()])
 def test_streams_of_a_host(replaced: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that it has replaced are its own; where it has none, text goes nowhere."""
     monkeypatch.setattr(sys, "stdout", replaced)
