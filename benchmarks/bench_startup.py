@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from timing import Task, heading, interleaved, machine, table
+from processes import Process, command
+from timing import heading, interleaved, machine, table
 
 SIZE = (320, 240)  # columns, rows
 
@@ -30,25 +28,6 @@ def write_photo(path: Path, source: Path | None) -> None:
         source = Path(skimage.__file__).parent / "data" / "rocket.jpg"
     image = Image.open(source).convert("RGB")
     image.resize(SIZE).save(path, quality=92)
-
-
-def command() -> str:
-    """Return the `lstm2d` script of this interpreter."""
-    found = shutil.which("lstm2d", path=str(Path(sys.executable).parent))
-    if found is None:
-        sys.exit("no lstm2d command beside this Python: install the package first")
-    return found
-
-
-def process(words: Sequence[str]) -> Task:
-    """Return a task that runs a command; it exits if the command fails."""
-
-    def run() -> None:
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"{' '.join(words)}: exit code {done.returncode}\n{done.stderr}")
-
-    return Task(run)
 
 
 def main() -> None:
@@ -68,13 +47,13 @@ def main() -> None:
         photo = Path(folder) / "photo.jpg"
         write_photo(photo, options.photo)
         tasks = {
-            "python": process([sys.executable, "-c", "pass"]),
-            "lstm2d --help": process([lstm2d, "--help"]),
-            f"lstm2d predict {options.model} photo.jpg": process(
+            "python": Process([sys.executable, "-c", "pass"]),
+            "lstm2d --help": Process([lstm2d, "--help"]),
+            f"lstm2d predict {options.model} photo.jpg": Process(
                 [lstm2d, "predict", options.model, str(photo), "-o", str(Path(folder) / "out")]
             ),
         }
-        times = interleaved(tasks, repeats=runs)
+        times = interleaved({name: task.task() for name, task in tasks.items()}, repeats=runs)
     described = machine([1])
     rows: list[dict[str, Any]] = [
         {"case": name, "ours_ms": round(t.ms, 1), "ours_spread": round(t.spread, 3)}

@@ -15,7 +15,7 @@ from timing import table
 
 import lstm2d
 from lstm2d.config.crf import CRF_SETS, crf_settings
-from lstm2d.io.images import read_image
+from lstm2d.io.images import read_photo
 from lstm2d.predict import Predictor
 from lstm2d.predict.crf import refine
 
@@ -28,7 +28,7 @@ def crops(model: Predictor, files: list[Path], each: int) -> list[tuple[Any, Any
     rng = np.random.default_rng(0)
     found = []
     for path in files:
-        image = read_image(path)
+        image = read_photo(path).pixels
         p = model.predict_proba(image).astype(np.float64)
         for row, column in rng.integers(0, np.array(image.shape[:2]) - SIDE, (each, 2)):
             part = (slice(row, row + SIDE), slice(column, column + SIDE))

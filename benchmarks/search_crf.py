@@ -57,7 +57,7 @@ def images(predictor: Predictor, data: str, fraction: float, seed: int) -> Itera
     _, held_out = hold_out(dataset.split("train"), fraction, seed)
     for sample in held_out:
         image, truth = dataset.load(sample)
-        yield image, truth, predictor.probabilities_of(image)
+        yield image, truth, predictor.labels_and_probabilities(image)[1]
 
 
 def measure(samples: list[Image], overrides: list[str] | None, ignore: int, classes: int) -> dict[str, float]:

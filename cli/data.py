@@ -89,9 +89,12 @@ def stats(console: Console, *, folder: str, split: str | None) -> None:
     from lstm2d.data.stats import median_frequency_weights, statistics
 
     dataset = DatasetFolder(folder)
+    dataset.notes.listener = console.say
     tell_guess(console, dataset)
     samples = dataset.samples if split is None else dataset.split(split)
     found = statistics(dataset, samples)
+    for line in dataset.notes.summary():
+        console.say(line)
     weights = median_frequency_weights(found).tolist()
     console.answer(describe(dataset, found, weights))
     console.result(as_table(dataset, split, found, weights))

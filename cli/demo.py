@@ -14,7 +14,7 @@ import click
 from lstm2d.cli.options import compute_options
 from lstm2d.cli.output import Console, output_options
 from lstm2d.cli.tables import fields, percent
-from lstm2d.errors import InterruptedRun, OutputError
+from lstm2d.errors import ConfigError, InterruptedRun, OutputError
 
 if TYPE_CHECKING:
     from lstm2d.config import RunConfig
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FOLDER = "lstm2d-demo"
 MARK = "demo.json"  # says that a folder was made by this command, which may then make it anew
+FILES = ".demo-files.json"  # what it made, so that nothing else in its folders is deleted
 MADE = ("scenes", "run", "labels", "gallery.png", "report.html")
 BUNDLED = "outdoor"
 HEIGHT, WIDTH, WINDOW = 120, 160, 5  # pixels
@@ -79,9 +80,14 @@ Examples:
     metavar="N",
     help="Rules scenes and weights.",
 )
+@click.option(
+    "--overwrite", is_flag=True, help="Also delete what was added to the folders of an earlier demo."
+)
 @output_options
 @compute_options
-def demo(console: Console, *, out: str, seconds: float, scenes: int, seed: int, device: str) -> None:
+def demo(
+    console: Console, *, out: str, seconds: float, scenes: int, seed: int, overwrite: bool, device: str
+) -> None:
     """Train, evaluate and label: everything once, no data needed.
 
     Draws outdoor scenes, trains a small 2D-LSTM on them for about a minute,
@@ -98,7 +104,7 @@ def demo(console: Console, *, out: str, seconds: float, scenes: int, seed: int, 
 
     bundled = load(BUNDLED, device=device)  # before the work: without it there is no demo
     began = time.monotonic()
-    root = prepare_folder(Path(out))
+    root = prepare_folder(Path(out), overwrite)
     console.say(f"1/4  drawing {scenes} outdoor scenes")
     write_dataset(
         root / "scenes",
@@ -124,13 +130,15 @@ def demo(console: Console, *, out: str, seconds: float, scenes: int, seed: int, 
     tell(console, root, evaluation, time.monotonic() - began)
 
 
-def prepare_folder(root: Path) -> Path:
+def prepare_folder(root: Path, overwrite: bool) -> Path:
     """Make the output folder, or clear what an earlier demo has left in it.
 
     Parameters
     ----------
     root : Path
         The folder.
+    overwrite : bool
+        Clear the folders of an earlier demo of other files too.
 
     Returns
     -------
@@ -140,20 +148,51 @@ def prepare_folder(root: Path) -> Path:
     Raises
     ------
     OutputError
-        If something else is in it.
+        If the folder is not empty, and not of an earlier demo.
+    ConfigError
+        If there are other files in the folders of an earlier demo.
     """
     from lstm2d.io.atomic import make_folder, write_text
 
     if root.is_dir() and any(root.iterdir()):
-        if not (root / MARK).is_file():
+        if state_of(root) is None:
             raise OutputError(
                 "the folder is not empty", where=root, hint="name a new folder: lstm2d demo -o DIR"
             )
-        for name in MADE:
+        before = read_json(root / FILES)
+        added = sorted(set(made_files(root)) - set(before)) if isinstance(before, list) else []
+        if added and not overwrite:
+            raise ConfigError(
+                f"the folders of an earlier demo hold files that it did not make ({len(added)})",
+                where=root / added[0],
+                hint="name a new folder: lstm2d demo -o DIR; --overwrite deletes them",
+            )
+        for name in (FILES, *MADE):
             remove(root / name)
     make_folder(root)
     write_text(root / MARK, json.dumps({"state": "begun"}) + "\n")
     return root
+
+
+def state_of(root: Path) -> str | None:
+    """Return how far a demo in a folder has come: "begun" or "done"; None where there was none."""
+    mark = read_json(root / MARK)
+    state = mark.get("state") if isinstance(mark, dict) else None
+    return state if state in ("begun", "done") else None
+
+
+def read_json(path: Path) -> Any:
+    """Return what a file holds; None if it is missing, or no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def made_files(root: Path) -> list[str]:
+    """Return the files where a demo has written, relative to its folder."""
+    paths = [path for name in MADE for path in (root / name, *(root / name).rglob("*"))]
+    return [path.relative_to(root).as_posix() for path in paths if path.is_symlink() or path.is_file()]
 
 
 def remove(path: Path) -> None:
@@ -233,9 +272,9 @@ def seconds_a_step(config: RunConfig, dataset: DatasetFolder, device: str) -> fl
     import numpy as np
 
     from lstm2d import kernels
-    from lstm2d.data.transforms import normalise
     from lstm2d.kernels import gpu
     from lstm2d.models import build
+    from lstm2d.pipeline.preprocess import Preprocessing
     from lstm2d.tape import backward
     from lstm2d.tensor import Tensor
 
@@ -243,7 +282,8 @@ def seconds_a_step(config: RunConfig, dataset: DatasetFolder, device: str) -> fl
     with gpu.current(device):
         network = build(config.model, len(dataset.classes), np.random.default_rng(0)).to(device)
         image, labels = dataset.load(dataset.samples[0])
-        x = kernels.to_device(normalise(image, (128.0,) * 3, (64.0,) * 3)[np.newaxis], device)
+        preprocessing = Preprocessing((128.0,) * 3, (64.0,) * 3, network.stride)
+        x = kernels.to_device(preprocessing.network_input(image), device)
         truth = kernels.to_device(labels[np.newaxis], device)
         for _ in range(8):
             start = time.perf_counter()
@@ -314,6 +354,7 @@ def tell(console: Console, root: Path, evaluation: Evaluation, seconds: float) -
         "seconds_per_image": report["seconds_per_image"],
         "seconds": seconds,
     }
+    write_text(root / FILES, json.dumps(made_files(root)) + "\n")
     write_text(root / MARK, json.dumps({"state": "done"} | result, indent=2) + "\n")
     shown = [
         ("pixel accuracy", f"{percent(metrics['pixel_accuracy'])} %"),

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lstm2d.cli.options import apply_crf, compute_options, crf_options
+from lstm2d.cli.options import (
+    apply_crf,
+    compute_options,
+    crf_options,
+    overwrite_option,
+    photo_options,
+    use_photo_options,
+)
 from lstm2d.cli.output import Console, output_options
 from lstm2d.cli.tables import confusion_table, fields, percent, shortened, text_table
 
@@ -29,12 +36,14 @@ Examples:
 @click.argument("folder", metavar="DIR")
 @click.option("--split", metavar="SPLIT", help="Images in splits/SPLIT.txt.  [default: test]")
 @click.option("--out", "-o", metavar="CSV", help="Also write the figures of each image to this file.")
+@overwrite_option
 @click.option(
     "--edge",
     type=click.IntRange(1, WIDEST_EDGE),
     metavar="N",
     help="Also the accuracy within N pixels of an edge between labels.",
 )
+@photo_options
 @crf_options
 @output_options
 @compute_options
@@ -45,7 +54,11 @@ def evaluate(
     folder: str,
     split: str | None,
     out: str | None,
+    overwrite: bool,
     edge: int | None,
+    size: str,
+    bits: int | None,
+    background: str | None,
     crf: str | None,
     no_crf: bool,
     settings: tuple[str, ...],
@@ -59,14 +72,20 @@ def evaluate(
     """
     from lstm2d.data.folder import DatasetFolder
     from lstm2d.io.atomic import write_text
-    from lstm2d.predict import load
-    from lstm2d.predict.evaluate import check_classes, choose_samples, image_table
+    from lstm2d.io.replacing import refuse_to_replace
+    from lstm2d.predict import find_model, load
+    from lstm2d.predict.evaluate import check_classes, choose_samples, image_table, is_image_table
     from lstm2d.predict.evaluate import evaluate as run
 
     predictor = load(model, device=device)
+    chosen = use_photo_options(predictor, size, bits, background)
     apply_crf(predictor, crf, no_crf, settings)
-    dataset = DatasetFolder(folder)
+    dataset = DatasetFolder(folder, reading=predictor.reading)
+    dataset.notes.listener = console.say
     tell_guess(console, dataset)
+    if out is not None:
+        read = [find_model(model), *files_of(dataset)]
+        refuse_to_replace(out, is_ours=is_image_table, inputs=read, overwrite=overwrite)
     name, samples = choose_samples(dataset, split)
     check_classes(predictor, dataset)
     if name is None:
@@ -75,16 +94,26 @@ def evaluate(
         predictor,
         dataset,
         samples,
+        size=chosen,
         edge=edge,
         report=lambda n, c: console.progress(
             f"{n}/{len(samples)} images  pixel accuracy {percent(c.pixel_accuracy)} %"
         ),
     )
+    for line in dataset.notes.summary():
+        console.say(line)
     if out is not None:
         write_text(out, image_table(result.images))
         console.say(f"figures of each image: {out}")
     console.answer(describe(result.report))
     console.result(result.report | {"model": model, "data": str(Path(folder)), "split": name})
+
+
+def files_of(dataset: DatasetFolder) -> list[Path]:
+    """Return the files of a dataset: images, masks, and the texts about them."""
+    samples = [path for sample in dataset.samples for path in (sample.image_path, sample.mask_path)]
+    texts = [path for pattern in ("*.toml", "*.txt", "splits/*") for path in dataset.root.glob(pattern)]
+    return [*samples, *texts]
 
 
 def tell_guess(console: Console, dataset: DatasetFolder) -> None:
@@ -118,6 +147,8 @@ def describe(report: dict[str, Any]) -> str:
     if "edge_accuracy" in report:
         near = f"within {report['edge_width']} of an edge"
         totals.append((near, f"{percent(report['edge_accuracy'])} %"))
+    if report.get("size", {}).get("resized"):
+        totals.append(("brought to another size", str(report["size"]["resized"])))
     totals += [
         ("seconds an image", f"{report['seconds_per_image']:.4f}"),
         ("parameters", f"{report['parameters']:,}"),

@@ -11,6 +11,7 @@ import click
 from lstm2d.errors import ConfigError
 
 if TYPE_CHECKING:
+    from lstm2d.pipeline.preprocess import Size
     from lstm2d.predict import Predictor
 
 DEFAULT_CRF = (
@@ -44,6 +45,13 @@ def compute_options(command: Callable[..., None]) -> Callable[..., None]:
 
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; changes no result."
+)
+
+
+overwrite_option = click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace the file of -o whatever wrote it, but never a file that is read.",
 )
 
 
@@ -103,6 +111,85 @@ def use_device(device: str, gpu_memory: float | None, threads: int | None) -> st
     if threads is not None:
         set_num_threads(threads)
     return chosen
+
+
+def photo_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--size``, ``--bits`` and ``--background``, which `use_photo_options` understands."""
+    options = [
+        click.option(
+            "--size",
+            default="auto",
+            show_default=True,
+            metavar="SIZE",
+            help="At which the network sees photographs: auto (the size of its training images, where a "
+            "photograph is more than 1.5 times larger or smaller), native (their own), or the square root of "
+            "a pixel count, such as 320.",
+        ),
+        click.option(
+            "--bits",
+            type=click.IntRange(1, 16),
+            metavar="N",
+            help="Significant bits of a sample, such as 12 where 12 bits are stored in 16.  [default: as the "
+            "file says, else guessed]",
+        ),
+        click.option(
+            "--background",
+            metavar="COLOUR",
+            help="Colour below transparent pixels: a name, #rrggbb or R,G,B.  [default: the model's, white]",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def use_photo_options(predictor: Predictor, size: str, bits: int | None, background: str | None) -> Size:
+    """Apply what the command line says about how photographs are read.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Its `reading` is replaced where bits or background are given.
+    size : str
+        "auto", "native" or a number.
+    bits : int or None
+        Significant bits of a sample; None for what the model says.
+    background : str or None
+        A colour; None for what the model says.
+
+    Returns
+    -------
+    "auto", "native" or float
+        The size.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such size or colour.
+    """
+    from dataclasses import replace
+
+    from lstm2d.pipeline.preprocess import parse_size
+
+    if bits is not None:
+        predictor.reading = replace(predictor.reading, bits=bits)
+    if background is not None:
+        predictor.reading = replace(predictor.reading, background=colour(background))
+    return parse_size(size)
+
+
+def colour(text: str) -> tuple[int, int, int]:
+    """Return red, green and blue of a colour's name, #rrggbb or R,G,B; raise ConfigError for others."""
+    from PIL import ImageColor
+
+    try:
+        red, green, blue = ImageColor.getrgb(f"rgb({text})" if "," in text and "(" not in text else text)[:3]
+        if max(red, green, blue) > 255:
+            raise ValueError(text)
+    except ValueError as error:
+        expected = 'a name such as "white", #rrggbb or R,G,B'
+        raise ConfigError("--background: no such colour", where=text, expected=expected) from error
+    return red, green, blue
 
 
 def crf_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lstm2d.cli.options import apply_crf, compute_options, crf_options
+from lstm2d.cli.options import apply_crf, compute_options, crf_options, photo_options, use_photo_options
 from lstm2d.cli.output import Console, output_options
 from lstm2d.errors import DataError, Lstm2dError, SomeFailedError
 
 if TYPE_CHECKING:
     from lstm2d.config.schema import CRFSection
-    from lstm2d.predict.folder import Outcome
+    from lstm2d.predict import Predictor
+    from lstm2d.predict.label_files import Options, Outcome
+    from lstm2d.predict.left_out import LeftOut
 
+FORMATS = ("palette", "gray", "tiff")  # a copy, as the next line
 MAX_PIXELS = 100_000_000  # a copy: the original needs NumPy, a help page must not (a test compares them)
 LISTED = 20  # failures shown at the end; predictions.csv has all
 
@@ -42,9 +45,18 @@ Examples:
 @click.argument("model")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option("--out", "-o", required=True, metavar="OUT", help="Folder for the results.")
+@click.option(
+    "--format",
+    type=click.Choice(FORMATS),
+    default="palette",
+    show_default=True,
+    help="Label files: PNG in colours, PNG or TIFF of plain class numbers.",
+)
 @click.option("--overlay", is_flag=True, help="Also write the labels laid over the image.")
+@click.option("--legend", is_flag=True, help="The same, with a legend of the classes beside it.")
 @click.option("--probabilities", is_flag=True, help="Also write class probabilities (npz).")
-@click.option("--skip-done", is_flag=True, help="Leave images alone whose results are there.")
+@click.option("--skip-done", is_flag=True, help="Label only what is new, or was labelled in another way.")
+@click.option("--overwrite", is_flag=True, help="Also replace files in OUT that are no results.")
 @click.option(
     "--shard", callback=part_of, metavar="I/N", help="Label only part I of N, for several machines."
 )
@@ -63,6 +75,7 @@ Examples:
     metavar="N",
     help="Larger images count as failed.",
 )
+@photo_options
 @crf_options
 @output_options
 @compute_options
@@ -72,12 +85,18 @@ def predict(
     model: str,
     inputs: tuple[str, ...],
     out: str,
+    format: str,
     overlay: bool,
+    legend: bool,
     probabilities: bool,
     skip_done: bool,
+    overwrite: bool,
     shard: tuple[int, int] | None,
     on_error: str,
     max_pixels: int,
+    size: str,
+    bits: int | None,
+    background: str | None,
     crf: str | None,
     no_crf: bool,
     settings: tuple[str, ...],
@@ -90,32 +109,53 @@ def predict(
     too) or a quoted pattern.
 
     OUT gets a palette PNG for each image: colours to look at, class numbers to
-    compute with. predictions.csv lists the images, with the share of each class.
+    compute with. Programs that would read the colours get the numbers with
+    --format gray or tiff; a GeoTIFF stays one with tiff. classes.json and
+    legend.png say what the numbers and colours mean. predictions.csv lists the
+    images, with the share of each class.
     A broken image is listed and the others are still labelled (exit code 4).
+    Only results of earlier predictions, listed there, are replaced.
     """
+    from lstm2d.notes import Notes
+    from lstm2d.pipeline.preprocess import UNKNOWN_SIZE
     from lstm2d.predict import load
-    from lstm2d.predict.folder import Options, label_files
     from lstm2d.predict.inputs import plan
     from lstm2d.predict.inputs import shard as part
+    from lstm2d.predict.label_files import Options, label_files
+    from lstm2d.predict.left_out import LeftOut
+    from lstm2d.predict.overwriting import refuse_images_in_output
 
-    tasks = plan(inputs, out)
+    left_out = LeftOut()
+    tasks = plan(inputs, out, format=format, left_out=left_out)
+    if not overwrite:
+        refuse_images_in_output(left_out)
     manifest = "predictions.csv"
     if shard is not None:
         tasks = part(tasks, *shard)
         manifest = f"predictions-{shard[0]}-of-{shard[1]}.csv"  # parts may run at the same time
+    predictor = load(model, device=device)
     options = Options(
-        overlay=overlay,
+        overlay=overlay or legend,
+        legend=legend,
+        format=format,
         probabilities=probabilities,
         skip_done=skip_done,
+        overwrite=overwrite,
         stop_on_error=on_error == "stop",
         max_pixels=max_pixels,
+        size=use_photo_options(predictor, size, bits, background),
     )
-    predictor = load(model, device=device)
     apply_crf(predictor, crf, no_crf, settings)
+    if options.size == "auto" and predictor.size_is_unknown:
+        console.say(UNKNOWN_SIZE)
     renamed = [task for task in tasks if task.labels.stem != task.source.stem]
     if renamed:
         first = renamed[0]
-        console.warn(f"{len(renamed)} images share names; {first.source} becomes {first.labels}, for example")
+        shared = f"{len(renamed)} images share names" if renamed[1:] else "1 image shares its name"
+        console.warn(f"{shared} with another result; {first.source} becomes {first.labels}, for example")
+    notes = Notes(lambda line: console.say(f"Note: {line}"))
+    for line in left_out.lines():
+        console.warn(line)
     outcome = label_files(
         predictor,
         tasks,
@@ -123,8 +163,13 @@ def predict(
         options=options,
         manifest=manifest,
         report=lambda o: console.progress(progress_line(o)),
+        notes=notes,
+        remark=console.warn,
     )
-    finish(console, outcome, Path(out), manifest, predictor.crf)
+    for line in notes.summary():
+        console.say(f"Note: {line}")
+    size_done = size_report(predictor, options, outcome)
+    finish(console, outcome, Path(out), manifest, predictor.crf, left_out, size_done)
 
 
 def progress_line(outcome: Outcome) -> str:
@@ -137,23 +182,41 @@ def progress_line(outcome: Outcome) -> str:
     return f"{over}/{to_do} images  {rate:.1f} images/s  {left:.0f} s left{failed}"
 
 
+def size_report(predictor: Predictor, options: Options, outcome: Outcome) -> dict[str, Any] | None:
+    """Return what was done about the size of photographs, for ``--json``; None if that was nothing."""
+    if not outcome.resized and options.size == "auto":
+        return None
+    typical = predictor.preprocessing.typical_size
+    return {"asked": options.size, "model": typical, "resized": outcome.resized}
+
+
 def finish(
-    console: Console, outcome: Outcome, out: Path, manifest: str, crf: CRFSection | None = None
+    console: Console,
+    outcome: Outcome,
+    out: Path,
+    manifest: str,
+    crf: CRFSection | None,
+    left_out: LeftOut,
+    size: dict[str, Any] | None = None,
 ) -> None:
-    """Tell what was done.
+    """Report what was done.
 
     Parameters
     ----------
     console : Console
-        Where to tell it.
+        Where to report it.
     outcome : Outcome
         The counts.
     out : Path
         The output folder.
     manifest : str
         Name of the record in it.
-    crf : CRFSection, optional
-        The CRF behind the network, if there was one.
+    crf : CRFSection or None
+        The CRF after the network, if there was one.
+    left_out : LeftOut
+        What was not labelled.
+    size : dict, optional
+        What was done about the size of photographs.
 
     Raises
     ------
@@ -164,17 +227,21 @@ def finish(
     """
     skipped = f", {outcome.skipped} were done already" if outcome.skipped else ""
     images = "1 image" if outcome.done == 1 else f"{outcome.done} images"
-    console.say(f"{images} labelled in {outcome.seconds:.1f} s{skipped}: {out}")
+    resized = f" ({outcome.resized} at another size)" if outcome.resized else ""
+    console.say(f"{images} labelled{resized} in {outcome.seconds:.1f} s{skipped}: {out}")
     failed = [{"image": f.image, "error": _what(f.error)} for f in outcome.failed]
     console.result(
         {
             "images": outcome.done,
             "failed": failed,
             "skipped": outcome.skipped,
+            "redone": outcome.redone,
+            "not_labelled": left_out.as_json(),
             "seconds": outcome.seconds,
             "out": str(out),
         }
         | ({} if crf is None else {"crf": crf.model_dump()})
+        | ({} if size is None else {"size": size})
     )
     if not failed:
         return

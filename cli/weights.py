@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lstm2d.cli.groups import SuggestingGroup
 from lstm2d.cli.models import size_text
+from lstm2d.cli.options import overwrite_option
 from lstm2d.cli.output import Console, output_options
 from lstm2d.cli.tables import fields, shortened, span, text_table
-from lstm2d.errors import ConfigError
 
 if TYPE_CHECKING:
     from lstm2d.io.weights import StoredWeights
@@ -43,6 +42,7 @@ Examples:
 )
 @click.argument("file")
 @click.option("--out", "-o", metavar="FILE", help="Also write the converted weights to this file.")
+@overwrite_option
 @click.option("--name", default="vgg16", show_default=True, metavar="NAME", help="What model.weights says.")
 @click.option(
     "--convention",
@@ -51,7 +51,7 @@ Examples:
 )
 @output_options
 def import_weights(
-    console: Console, *, file: str, out: str | None, name: str, convention: str | None
+    console: Console, *, file: str, out: str | None, overwrite: bool, name: str, convention: str | None
 ) -> None:
     """Convert and store the layers of VGG-16 that are in FILE.
 
@@ -64,12 +64,13 @@ def import_weights(
     from pathlib import Path
 
     from lstm2d.io.atomic import write_bytes
+    from lstm2d.io.replacing import refuse_to_replace
     from lstm2d.io.vgg16 import LAYERS
-    from lstm2d.io.weights import store_weights
+    from lstm2d.io.weights import is_stored, store_weights
     from lstm2d.io.weights_import import CONVENTIONS, read_weights
 
-    if out is not None and os.path.realpath(out) == os.path.realpath(file):
-        raise ConfigError("the converted weights would replace FILE", where=out, hint="give another name: -o")
+    if out is not None:
+        refuse_to_replace(out, is_ours=is_stored, inputs=[file], overwrite=overwrite)
     found = read_weights(file, convention)
     source = Path(file).name
     stored = store_weights(found.layers, name=name, convention=found.convention, source=source)

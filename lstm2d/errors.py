@@ -75,3 +75,7 @@ class InterruptedRun(Lstm2dError):
     """The user stopped a run; a checkpoint was saved."""
 
     exit_code = 130
+
+
+class ImageWarning(UserWarning):
+    """Something about an image was guessed, converted or left out."""

@@ -267,12 +267,12 @@ def test_no_such_preset() -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="No such file"):
+    with pytest.raises(ConfigError, match="file not found"):
         load_toml(tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_text("[train\nepochs = 1\n")
     with pytest.raises(ConfigError, match=r"not valid TOML .*line 1"):
         load_toml(tmp_path / "bad.toml")
-    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xff")
     with pytest.raises(ConfigError, match="not valid TOML"):
         load_toml(tmp_path / "bytes.toml")
 
@@ -371,3 +371,17 @@ def test_named_sets_of_the_crf(name: str) -> None:
 
 def test_the_default_set_is_the_default_of_each_key() -> None:
     assert crf_settings() == CRFSection() == crf_settings({})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_files_of_other_encodings(tmp_path: Path, encoding: str) -> None:
+    """Windows' editors write such files."""
+    path = tmp_path / "mine.toml"
+    path.write_bytes('# größer\r\npreset = "lstm2d-3x3"\r\n[train]\r\nepochs = 7\r\n'.encode(encoding))
+    assert load_toml(path).train.epochs == 7
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes(b'preset = "lstm2d-3x3"  # gr\xf6\xdfer\n')
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load_toml(tmp_path / "mine.toml")

@@ -8,17 +8,30 @@ from typing import Any
 
 import cupy
 import numpy as np
-from numpy.typing import NDArray
 
 from lstm2d.kernels._cuda.launch import Array, contiguous, launch
-
-Taps = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]  # on the host
+from lstm2d.kernels.taps import Taps, bilinear_places  # on the host
 
 
 def resample(x: Array, rows: Taps, columns: Taps) -> Array:
     """Return (N, len(rows), len(columns), C) from (N, H, W, C)."""
     (x,) = contiguous(x)
     return _along(_along(x, rows, 1), columns, 2)
+
+
+def bilinear_argmax(x: Array, height: int, width: int) -> Array:
+    """Return (height, width) uint8 from (H, W, C)."""
+    (x,) = contiguous(x)
+    y = cupy.empty((height, width), np.uint8)
+    rows, columns = (_places(old, new, x) for old, new in zip(x.shape, y.shape, strict=False))
+    launch("resize", "bilinear_argmax", y.size, x, *rows, *columns, y, *x.shape[1:], width, np.int64(y.size))
+    return y
+
+
+def _places(size: int, new_size: int, x: Array) -> tuple[Array, Array, Array]:
+    """Return both neighbours of each new position, and the share of the second one, on the device of x."""
+    first, second, part = bilinear_places(size, new_size)
+    return _on_device(first.tobytes(), second.tobytes(), part.tobytes(), x.dtype, x.device.id)
 
 
 def _along(x: Array, taps: Taps, axis: int) -> Array:

@@ -3,7 +3,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.kernels.taps import Taps
+
 FloatArray = NDArray[np.floating[Any]]
-Taps = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]
 
 def resample(x: FloatArray, rows: Taps, columns: Taps) -> FloatArray: ...
+def bilinear_argmax(x: FloatArray, height: int, width: int) -> NDArray[np.uint8]: ...

@@ -1,13 +1,18 @@
-"""Separable resampling, vectorised over channels and columns; meaning: kernels/_reference/resize.py."""
+"""Separable resampling, vectorised over channels and columns; meaning: kernels/_reference/resize.py.
+
+Labels of another size than the scores are made row by row. Between two columns that have the same highest channel
+that channel is the highest everywhere, so only at borders between labels are scores interpolated along the row.
+"""
 
 import numpy as np
 
 from cython cimport floating
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
 
 from lstm2d.kernels import arena
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
+from lstm2d.kernels.taps import bilinear_places
 
 cdef extern from *:
     """
@@ -15,11 +20,13 @@ cdef extern from *:
     #define REAL float
     #define NAME(f) f##_f32
     #include "resample.h"
+    #include "label_rows.h"
     #undef REAL
     #undef NAME
     #define REAL double
     #define NAME(f) f##_f64
     #include "resample.h"
+    #include "label_rows.h"
     #undef REAL
     #undef NAME
     """
@@ -31,6 +38,10 @@ cdef extern from *:
                        Py_ssize_t) noexcept nogil
     void along_row_f64(double*, const double*, const Py_ssize_t*, const Py_ssize_t*, const double*, Py_ssize_t,
                        Py_ssize_t) noexcept nogil
+    void label_row_f32(unsigned char*, const float*, const float*, float, const Py_ssize_t*, const Py_ssize_t*,
+                       const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, float*, unsigned char*) noexcept nogil
+    void label_row_f64(unsigned char*, const double*, const double*, double, const Py_ssize_t*, const Py_ssize_t*,
+                       const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, unsigned char*) noexcept nogil
 
 
 def resample(x, rows, columns):
@@ -49,6 +60,26 @@ def resample(x, rows, columns):
         between = arena.empty((n, height, w, c), x.dtype)
         _rows(x, rows, between)
         y = _columns(between, columns, width)
+    return y
+
+
+def bilinear_argmax(x, height, width):
+    """See kernels/_reference/resize.py."""
+    x, = contiguous_floats(x)
+    if 0 in x.shape or x.shape[2] > 256:
+        raise ValueError(f"bilinear_argmax: {x.shape}, expected (H, W, C) with 1 to 256 channels, not empty")
+    y = np.empty((height, width), np.uint8)
+    if y.size == 0:
+        return y
+    rows, columns = bilinear_places(x.shape[0], height), bilinear_places(x.shape[1], width)
+    threads = threads_for(y.size)
+    scores = arena.empty((threads, x.shape[1], x.shape[2]), x.dtype)
+    best = arena.empty((threads, x.shape[1]), np.uint8)
+    down, along = rows[2].astype(x.dtype), columns[2].astype(x.dtype)
+    if x.dtype == np.float32:
+        _label_rows[float](x, rows[0], rows[1], down, columns[0], columns[1], along, scores, best, y, threads)
+    else:
+        _label_rows[double](x, rows[0], rows[1], down, columns[0], columns[1], along, scores, best, y, threads)
     return y
 
 
@@ -99,3 +130,18 @@ cdef void _along_rows(const floating[:, ::1] x, const Py_ssize_t[::1] start, con
             along_row_f32(&y[p, 0], &x[p, 0], &start[0], places, weights, columns, channels)
         else:
             along_row_f64(&y[p, 0], &x[p, 0], &start[0], places, weights, columns, channels)
+
+
+cdef void _label_rows(const floating[:, :, ::1] x, const Py_ssize_t[::1] top, const Py_ssize_t[::1] bottom,
+                      const floating[::1] down, const Py_ssize_t[::1] left, const Py_ssize_t[::1] right,
+                      const floating[::1] along, floating[:, :, ::1] scores, unsigned char[:, ::1] best,
+                      unsigned char[:, ::1] y, int threads) noexcept:
+    cdef Py_ssize_t k, t
+    for k in prange(y.shape[0], nogil=True, schedule="static", num_threads=threads):
+        t = threadid()
+        if floating is float:
+            label_row_f32(&y[k, 0], &x[top[k], 0, 0], &x[bottom[k], 0, 0], down[k], &left[0], &right[0], &along[0],
+                          y.shape[1], x.shape[1], x.shape[2], &scores[t, 0, 0], &best[t, 0])
+        else:
+            label_row_f64(&y[k, 0], &x[top[k], 0, 0], &x[bottom[k], 0, 0], down[k], &left[0], &right[0], &along[0],
+                          y.shape[1], x.shape[1], x.shape[2], &scores[t, 0, 0], &best[t, 0])

@@ -11,13 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.kernels.taps import Taps, bilinear_taps
+
 FloatArray = NDArray[np.floating[Any]]
-Taps = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]
 
 
 def resample(x: FloatArray, rows: Taps, columns: Taps) -> FloatArray:
     """Return (N, len(rows), len(columns), C) from (N, H, W, C)."""
     return _along(_along(x, rows, 1), columns, 2)
+
+
+def bilinear_argmax(x: FloatArray, height: int, width: int) -> NDArray[np.uint8]:
+    """Return the channel with the highest value at every pixel of (H, W, C), resampled to (height, width).
+
+    Pixels are squares, the outer edges of both grids coincide. Ties go to the lowest channel; where two
+    channels differ by rounding alone, either may be returned. C is at most 256; at least one, as are H and W.
+    """
+    taps = bilinear_taps(x.shape[0], height), bilinear_taps(x.shape[1], width)
+    labels: NDArray[np.uint8] = resample(x[np.newaxis], *taps)[0].argmax(axis=2).astype(np.uint8)
+    return labels
 
 
 def _along(x: FloatArray, taps: Taps, axis: int) -> FloatArray:

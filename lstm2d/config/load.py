@@ -22,7 +22,8 @@ from lstm2d.config.schema import (
     Section,
     TrainSection,
 )
-from lstm2d.errors import ConfigError
+from lstm2d.errors import ConfigError, DataError
+from lstm2d.io.regular import read_text
 
 Table = dict[str, Any]
 
@@ -268,15 +269,18 @@ def _read_preset(name: str) -> tuple[Table, dict[str, str]]:
 
 def _read_file(path: Path) -> tuple[Table, dict[str, str]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
+        text.encode()  # read_text keeps bytes that are not UTF-8, for names of files
         table = tomllib.loads(text)
-    except OSError as error:
+    except DataError as error:
         raise ConfigError(
-            f"cannot read the configuration ({error.strerror})",
+            f"cannot read the configuration ({error.what})",
             where=path,
             expected="a TOML file or a preset's name",
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeEncodeError as error:
+        raise ConfigError("not valid TOML (a byte that is not UTF-8)", where=path) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"not valid TOML ({error})", where=path) from error
     places = _line_numbers(text, str(path))
     preset = table.get("preset", "")

@@ -25,6 +25,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Within = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Deviation = Annotated[float, Field(ge=0.1, le=1e6)]
+Byte = Annotated[int, Field(ge=0, le=255)]
 Units = Annotated[int, Field(ge=1, le=4096)]
 
 SOURCES = '"image", or a layer of VGG-16: "conv1_1" to "conv5_3"'
@@ -289,6 +290,9 @@ class DataSection(Section):
     mean: list[Annotated[float, Field(ge=-1e4, le=1e4)]] = []
     std: list[Annotated[float, Field(ge=1e-4, le=1e4)]] = []
     contrast: Literal["none", "local"] = "none"
+    size: Literal["native"] | Annotated[float, Field(ge=1, le=32768)] = "native"
+    bits: Annotated[int, Field(ge=0, le=16)] = 0
+    background: Annotated[list[Byte], Field(min_length=3, max_length=3)] = [255, 255, 255]
     cache_gib: NonNegative = 2.0
     feature_cache: Literal["float16", "float32", "off"] = "float16"
     feature_cache_gib: NonNegative = 20.0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.data.colors import Color, classes_of, read_labelmap
 from lstm2d.data.mapping import IGNORE, ValueMap, read_map
 from lstm2d.errors import DataError
 from lstm2d.io.classes import MAX_CLASSES, ClassInfo, default_color
@@ -36,6 +37,13 @@ class Description:
         Names of the two folders.
     mapping : ValueMap, optional
         Classes of the mask values, where they are not one value a class.
+    uncolored : frozenset of int
+        Classes whose colour nobody has chosen: masks of colours cannot mean them.
+    ignore_color : tuple of int, optional
+        Colour of the pixels that nothing counts, in masks of colours.
+    native : bool, default False
+        Whether pixels have a fixed scale (satellite, microscope): then images are not brought to the size of
+        the training images.
     """
 
     name: str
@@ -45,6 +53,14 @@ class Description:
     images: str = "images"
     masks: str = "masks"
     mapping: ValueMap | None = None
+    uncolored: frozenset[int] = field(default=frozenset(), compare=False)  # to_toml writes all colours
+    ignore_color: Color | None = None
+    native: bool = False
+
+    def label_of_color(self) -> list[tuple[Color, int]]:
+        """Return the colours that stand for classes in masks of colours, each with its label."""
+        found = [(c.color, k) for k, c in enumerate(self.classes) if k not in self.uncolored]
+        return found if self.ignore_color is None else [*found, (self.ignore_color, IGNORE)]
 
     def label_of_value(self) -> NDArray[np.int16]:
         """Return the label of each mask value.
@@ -77,9 +93,13 @@ class Description:
             f"name = {_quoted(self.name)}",
             f"ignore = {self.ignore}  # mask value that no loss and no metric counts",
         ]
+        if self.ignore_color is not None:
+            lines.append(f"ignore_color = {list(self.ignore_color)}  # the same in masks of colours")
         for key, folder in (("images", self.images), ("masks", self.masks)):
             if folder != key:
                 lines.append(f"{key} = {_quoted(folder)}  # folder")
+        if self.native:
+            lines.append('scale = "native"  # a pixel has a fixed size: photographs keep theirs')
         if self.mapping is not None:
             lines += ["", *self.mapping.lines([_quoted(info.name) for info in self.classes])]
         for index, (info, value) in enumerate(zip(self.classes, self.values, strict=True)):
@@ -119,6 +139,67 @@ def read_description(path: str | os.PathLike[str]) -> Description:
     return parse(values, path)
 
 
+def describe_labelmap(path: Path, folders: tuple[str, str]) -> Description:
+    """Describe a folder that CVAT has exported.
+
+    Parameters
+    ----------
+    path : Path
+        Its labelmap.txt.
+    folders : tuple of str
+        Names of the folders of images and of masks.
+
+    Returns
+    -------
+    Description
+        The classes of the file, in its order; 255 is ignored. Masks may hold colours or numbers.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    """
+    labelmap = read_labelmap(path)
+    return Description(
+        path.parent.resolve().name or "dataset",
+        classes_of(labelmap),
+        tuple(range(len(labelmap))),
+        IGNORE,
+        *folders,
+        uncolored=frozenset(k for k, (_, color) in enumerate(labelmap) if color is None),
+    )
+
+
+def with_labelmap(description: Description, path: Path) -> Description:
+    """Give classes without a colour of their own the colour that CVAT's labelmap.txt names.
+
+    Parameters
+    ----------
+    description : Description
+        From dataset.toml.
+    path : Path
+        Where labelmap.txt may be.
+
+    Returns
+    -------
+    Description
+        The same classes.
+
+    Raises
+    ------
+    DataError
+        If there is such a file and it cannot be read.
+    """
+    if not description.uncolored or not os.path.lexists(path):
+        return description
+    colors = {name: color for name, color in read_labelmap(path) if color is not None}
+    known = {k for k in description.uncolored if description.classes[k].name in colors}
+    classes = tuple(
+        ClassInfo(c.name, colors[c.name]) if k in known else c for k, c in enumerate(description.classes)
+    )
+    return replace(description, classes=classes, uncolored=description.uncolored - known)
+
+
 def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
     """Check the values of a dataset.toml.
 
@@ -141,7 +222,8 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
     """
     problems: list[str] = []
     root = Path(path).parent
-    _unknown_keys(values, ("name", "ignore", "images", "masks", "map", "classes"), "", problems)
+    known = ("name", "ignore", "ignore_color", "images", "masks", "scale", "map", "classes")
+    _unknown_keys(values, known, "", problems)
     name = values.get("name", root.resolve().name or "dataset")
     if not isinstance(name, str) or not name:
         problems.append("name: a text is expected")
@@ -152,6 +234,9 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
             problems.append(f"{key}: the name of a folder is expected")
         elif (root / folder).exists() and not inside(root, root / folder):
             problems.append(f"{key}: {folder!r} lies outside the dataset's folder")
+    scale = values.get("scale", "auto")
+    if scale not in ("auto", "native"):
+        problems.append('scale: "auto" or "native" is expected')
     tables = values.get("classes")
     if not isinstance(tables, list) or not 1 <= len(tables) <= MAX_CLASSES:
         problems.append(f"classes: 1 to {MAX_CLASSES} tables [[classes]] are expected")
@@ -169,11 +254,24 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
     elif ignore in taken:
         label = numbers.index(ignore) if mapping is None else dict(mapping.labels)[ignore]
         problems.append(f"ignore: {ignore} is the mask value of class {classes[label].name!r}")
+    ignore_color = values.get("ignore_color")
+    if ignore_color is not None and not _is_color(ignore_color):
+        problems.append("ignore_color: three numbers from 0 to 255 are expected")
     if problems:
         expected = "name, ignore, and one [[classes]] with name and color a class"
         raise DataError("wrong dataset.toml: " + "; ".join(problems), where=path, expected=expected)
-    two = (folders["images"], folders["masks"])
-    return Description(name, tuple(classes), tuple(numbers), ignore, *two, mapping)
+    return Description(
+        name,
+        tuple(classes),
+        tuple(numbers),
+        ignore,
+        folders["images"],
+        folders["masks"],
+        mapping,
+        frozenset(k for k, table in enumerate(tables) if "color" not in table),
+        None if ignore_color is None else (ignore_color[0], ignore_color[1], ignore_color[2]),
+        scale == "native",
+    )
 
 
 def _classes(tables: list[Any], problems: list[str]) -> tuple[list[ClassInfo], list[int]]:
@@ -191,7 +289,7 @@ def _classes(tables: list[Any], problems: list[str]) -> tuple[list[ClassInfo], l
             problems.append(f"{here}: name: a text is expected")
         elif name in [c.name for c in classes]:
             problems.append(f"{here}: name: {name!r} is taken")
-        if not isinstance(color, list) or len(color) != 3 or not all(map(_is_byte, color)):
+        if not _is_color(color):
             problems.append(f"{here}: color: three numbers from 0 to 255 are expected")
             color = [0, 0, 0]
         if not _is_byte(value):
@@ -208,6 +306,10 @@ def _unknown_keys(table: dict[str, Any], known: tuple[str, ...], here: str, prob
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             problems.append(f"{here}unknown key {key!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+
+
+def _is_color(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(map(_is_byte, value))
 
 
 def _is_byte(value: object) -> bool:

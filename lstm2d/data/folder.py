@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.data.description import Description, read_description
+from lstm2d.data.colors import LABELMAP
+from lstm2d.data.description import Description, describe_labelmap, read_description, with_labelmap
 from lstm2d.data.guess import guess_description, guess_folders
+from lstm2d.data.labels import LabelReader
 from lstm2d.data.layout import (
     Sample,
     index_images,
@@ -21,12 +22,16 @@ from lstm2d.data.layout import (
     read_scenes,
     read_split,
     split_names,
+    subfolder,
+    without_image,
 )
 from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.classes import ClassInfo
-from lstm2d.io.decoding import first_pixel
-from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image, read_mask
+from lstm2d.io.images import read_photo
+from lstm2d.io.masks import open_mask
+from lstm2d.io.photo import Reading
+from lstm2d.notes import Notes
 from lstm2d.random import Purpose, generator
 
 __all__ = ["DatasetFolder", "Sample", "hold_out"]
@@ -39,10 +44,15 @@ class DatasetFolder:
     ----------
     path : str or path
         Folder with images/STEM.*, masks/STEM.png, splits/SPLIT.txt and dataset.toml. Without dataset.toml the
-        classes are guessed from all masks, see `guessed_toml`; without splits/ there is one set of all
-        images.
-    max_pixels : int
-        Most pixels of an image or mask.
+        classes are those of CVAT's labelmap.txt; without that they are guessed from all masks, see
+        `guessed_toml`. Without splits/ there is one set of all images.
+    reading : Reading, optional
+        How images are read; masks have the same limit of pixels.
+
+    Attributes
+    ----------
+    notes : Notes
+        What was guessed, converted or left out in the images and masks that were loaded so far.
 
     Raises
     ------
@@ -50,16 +60,23 @@ class DatasetFolder:
         If the folder is missing, or its dataset.toml or its files make no sense.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, reading: Reading | None = None) -> None:
         self.root = Path(path)
-        self.max_pixels = max_pixels
+        self.reading = reading or Reading()
+        self.notes = Notes()
+        self._noted: set[Path] = set()
         if not self.root.is_dir():
             what = "folder not found" if not os.path.lexists(self.root) else "this is no folder"
             raise DataError(what, where=self.root, expected="a folder with images/ and masks/")
-        toml = self.root / "dataset.toml"
-        self.guessed = not os.path.lexists(toml)
-        self._description = self._guess() if self.guessed else read_description(toml)
-        self._labels = self._description.label_of_value()
+        toml, labelmap = self.root / "dataset.toml", self.root / LABELMAP
+        self.guessed = not os.path.lexists(toml) and not os.path.lexists(labelmap)
+        if self.guessed:
+            self._description = self._guess()
+        elif os.path.lexists(toml):
+            self._description = with_labelmap(read_description(toml), labelmap)
+        else:
+            self._description = describe_labelmap(labelmap, guess_folders(self.root))
+        self._reader = LabelReader(self._description)
 
     @property
     def name(self) -> str:
@@ -75,6 +92,11 @@ class DatasetFolder:
     def ignore(self) -> int:
         """Label of ignored pixels in what `load` returns: 255, whatever the mask files use."""
         return IGNORE
+
+    @property
+    def native(self) -> bool:
+        """Whether pixels have a fixed scale: ``scale = "native"`` in dataset.toml."""
+        return self._description.native
 
     @property
     def guessed_toml(self) -> str | None:
@@ -94,7 +116,7 @@ class DatasetFolder:
     @cached_property
     def samples(self) -> list[Sample]:
         """All images with their masks, sorted by stem."""
-        return pair(self._images, self._images, self._masks, self._masks_folder)
+        return self._pairs(self._images)
 
     def split(self, name: str) -> list[Sample]:
         """List a split.
@@ -114,8 +136,7 @@ class DatasetFolder:
         DataError
             If there is no such split, if it is empty, or if it names an image that is missing or has no mask.
         """
-        stems = read_split(self.root, name, self._images)
-        return pair(stems, self._images, self._masks, self._masks_folder)
+        return self._pairs(read_split(self.root, name, self._images))
 
     def training_splits(
         self, train: str = "train", val: str = "val", *, fraction: float = 0.1, seed: int = 0
@@ -167,35 +188,50 @@ class DatasetFolder:
         Returns
         -------
         image : array of shape (H, W, 3), uint8 or float32
-            Red, green, blue in 0..255, see `lstm2d.io.images.read_image`.
+            Red, green, blue in 0..255, see `lstm2d.io.images.read_photo`.
         labels : array of shape (H, W), uint8
             Class numbers; 255 where ignored.
 
         Raises
         ------
         DataError
-            If a file cannot be read, if the sizes differ, or if the mask holds a value that means nothing.
+            If a file cannot be read, if the sizes differ, or if the mask holds a value or colour that means
+            nothing.
         """
-        image = read_image(sample.image_path, max_pixels=self.max_pixels)
-        mask = read_mask(sample.mask_path, max_pixels=self.max_pixels)
-        if image.shape[:2] != mask.shape:
-            raise _other_size(sample, image, mask)
-        labels = self._labels[mask]
-        if labels.min() < 0:
-            raise self._unknown_value(sample, mask, labels < 0)
-        return image, labels.astype(np.uint8)
+        photo = read_photo(sample.image_path, self.reading)
+        mask = open_mask(sample.mask_path, max_pixels=self.reading.max_pixels)
+        if photo.size != mask.size:
+            raise _other_size(sample, photo.size, mask.size)
+        labels, notes = self._reader.labels_of(mask, sample.mask_path)
+        self._note(sample.image_path, photo.notes)
+        self._note(sample.mask_path, mask.notes + notes)
+        return photo.pixels, labels
 
     @cached_property
     def _images(self) -> dict[str, Path]:
-        return index_images(self.root / self._description.images, self.root)
+        return index_images(subfolder(self.root, self._description.images), self.root)
 
     @cached_property
     def _masks(self) -> dict[str, Path]:
         return index_masks(self._masks_folder, self.root)
 
-    @property
+    @cached_property
     def _masks_folder(self) -> Path:
-        return self.root / self._description.masks
+        return subfolder(self.root, self._description.masks)
+
+    def _pairs(self, stems: Iterable[str]) -> list[Sample]:
+        found = pair(stems, self._images, self._masks, self._masks_folder)
+        lonely = without_image(self._images, self._masks)
+        if lonely is not None:
+            self._note(self._masks_folder, (lonely,))
+        return found
+
+    def _note(self, path: Path, notes: Sequence[str]) -> None:
+        """Take the notes on a file once, however often it is read."""
+        if path not in self._noted:
+            self._noted.add(path)
+            for text in notes:
+                self.notes.add(text, path)
 
     def _guess(self) -> Description:
         folders = guess_folders(self.root)
@@ -204,21 +240,7 @@ class DatasetFolder:
         used = [m for stem, m in masks.items() if stem in images]
         if not used:
             pair(images, images, masks, self.root / folders[1])  # says which masks are missing
-        return guess_description(self.root, folders, used, max_pixels=self.max_pixels)
-
-    def _unknown_value(self, sample: Sample, mask: NDArray[np.uint8], wrong: NDArray[np.bool_]) -> DataError:
-        row, column = first_pixel(wrong)
-        values, n_classes = np.flatnonzero(self._labels >= 0).tolist(), len(self.classes)
-        if values == [*range(n_classes), self._description.ignore]:
-            expected = f"0 to {n_classes - 1}, or {values[-1]} to ignore"
-        else:
-            expected = "one of " + ", ".join(map(str, values))
-        return DataError(
-            f"mask value {mask[row, column]} at row {row}, column {column} ({int(wrong.sum())} such pixels)",
-            where=sample.mask_path,
-            expected=expected,
-            hint="correct the mask, or describe the value in dataset.toml",
-        )
+        return guess_description(self.root, folders, used, max_pixels=self.reading.max_pixels)
 
 
 def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[list[Sample], list[Sample]]:
@@ -260,8 +282,8 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
     return [s for s in samples if s.stem not in held], [s for s in samples if s.stem in held]
 
 
-def _other_size(sample: Sample, image: NDArray[Any], mask: NDArray[Any]) -> DataError:
-    (height, width), (rows, columns) = image.shape[:2], mask.shape
+def _other_size(sample: Sample, image: tuple[int, int], mask: tuple[int, int]) -> DataError:
+    (height, width), (rows, columns) = image, mask
     hint = "save the mask in the size of its image"
     if (rows, columns) == (width, height):
         hint = "turn the mask: the image is turned by its EXIF orientation, or the mask was saved transposed"

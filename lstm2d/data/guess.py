@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.data.description import Description
-from lstm2d.data.mapping import IGNORE
+from lstm2d.data.mapping import IGNORE, ValueMap
 from lstm2d.errors import DataError
 from lstm2d.io.classes import ClassInfo, default_color
 from lstm2d.io.images import read_mask, read_mask_palette
+
+MANY_CLASSES = 40  # the highest class number of most datasets is below it
+NEAR_WHITE = 200  # no common dataset has so many classes
 
 _IMAGES = ("images", "image", "imgs", "img", "photos", "JPEGImages")
 _MASKS = ("masks", "mask", "labels", "label", "annotations", "SegmentationClass")
@@ -63,16 +66,18 @@ def guess_description(
     Raises
     ------
     DataError
-        If the values do not look like class numbers, or could mean two things: 0 and 255 alone. The message
-        then has the dataset.toml for each reading.
+        If the values do not look like class numbers, or could mean two things: 0 and 255, alone or with what
+        smoothing leaves between them. The message then has the dataset.toml for each reading.
     """
-    present = np.zeros(256, dtype=bool)
+    counts = np.zeros(256, dtype=np.int64)
     for path in masks:
-        present |= np.bincount(read_mask(path, max_pixels=max_pixels).ravel(), minlength=256) > 0
-    values = np.flatnonzero(present).tolist()
+        counts += np.bincount(read_mask(path, max_pixels=max_pixels).ravel(), minlength=256)
+    values = np.flatnonzero(counts).tolist()
     name = root.resolve().name or "dataset"
     if values == [0, IGNORE]:
         raise _two_readings(root, name, folders)
+    if _smoothed(counts):
+        raise _smoothed_error(root, name, folders)
     labels = [v for v in values if v != IGNORE]
     if not labels or labels == [0]:
         where, expected = root / folders[1], "masks with at least two classes"
@@ -87,7 +92,21 @@ def guess_description(
         )
     colors = _colors(masks[0], labels[-1] + 1)
     classes = tuple(ClassInfo(f"class_{i}", color) for i, color in enumerate(colors))
-    return Description(name, classes, tuple(range(len(classes))), IGNORE, *folders)
+    numbers = range(len(classes))
+    unchosen = frozenset(i for i in numbers if colors[i] == default_color(i))
+    return Description(name, classes, tuple(numbers), IGNORE, *folders, uncolored=unchosen)
+
+
+def _smoothed(counts: NDArray[np.int64]) -> bool:
+    """Return whether 0 and 255 were mixed, as resizing with smoothing and JPEG do.
+
+    Then nearly all values between occur, or at least high ones, and 0 and 255 have most of the pixels.
+    """
+    highest = int(np.flatnonzero(counts[:IGNORE]).max(initial=0))
+    extremes = counts[0] + counts[IGNORE]
+    if counts[0] == 0 or highest < MANY_CLASSES:
+        return False
+    return highest >= NEAR_WHITE or bool(counts[IGNORE] and extremes > 0.8 * counts.sum())
 
 
 def _like_gray_levels(labels: list[int]) -> bool:
@@ -103,6 +122,19 @@ def _colors(mask: Path, n_classes: int) -> list[tuple[int, int, int]]:
         if len(set(colors)) == n_classes:
             return colors
     return [default_color(i) for i in range(n_classes)]
+
+
+def _smoothed_error(root: Path, name: str, folders: tuple[str, str]) -> DataError:
+    classes = (ClassInfo("background", default_color(0)), ClassInfo("foreground", default_color(1)))
+    mapping = ValueMap(((0, 0), (255, 1)), others=IGNORE)
+    only_ends = Description(name, classes, (0, 1), 254, *folders, mapping)
+    return DataError(
+        "the masks hold 0, 255 and many values between, as smoothing of two values leaves them",
+        where=root / folders[1],
+        expected="masks of class numbers, resized without smoothing (nearest neighbour)",
+        hint=f"make them again; or write this to {root / 'dataset.toml'}, which ignores what lies between; "
+        f"if the values are class numbers, name all classes there\n\n{only_ends.to_toml()}",
+    )
 
 
 def _two_readings(root: Path, name: str, folders: tuple[str, str]) -> DataError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ class Sample:
     Parameters
     ----------
     stem : str
-        File name without ending.
+        File name without ending, in Unicode's composed form (NFC), whichever form the file system keeps.
     image_path, mask_path : Path
         The two files.
     """
@@ -29,6 +30,43 @@ class Sample:
     stem: str
     image_path: Path
     mask_path: Path
+
+
+def composed(name: str) -> str:
+    """Return a name in Unicode's composed form (NFC), in which names are compared.
+
+    Parameters
+    ----------
+    name : str
+        As it is on the disk or in a text file: macOS decomposes names, other systems compose them.
+
+    Returns
+    -------
+    str
+        Equal for names that look the same.
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def subfolder(root: Path, name: str) -> Path:
+    """Return a folder of the dataset, whichever Unicode form its name has on the disk.
+
+    Parameters
+    ----------
+    root : Path
+        The dataset's folder.
+    name : str
+        Name of the folder.
+
+    Returns
+    -------
+    Path
+        The folder; where none is found, the name as given.
+    """
+    folder = root / name
+    if name.isascii() or os.path.lexists(folder):
+        return folder
+    return next((root / e.name for e in _entries(root) if composed(e.name) == composed(name)), folder)
 
 
 def index_images(folder: Path, root: Path) -> dict[str, Path]:
@@ -122,6 +160,25 @@ def pair(stems: Iterable[str], images: dict[str, Path], masks: dict[str, Path], 
     return [Sample(s, images[s], masks[s]) for s in stems]
 
 
+def without_image(images: dict[str, Path], masks: dict[str, Path]) -> str | None:
+    """Return one line on the masks that belong to no image.
+
+    Parameters
+    ----------
+    images, masks : dict of str to Path
+        Files by stem.
+
+    Returns
+    -------
+    str or None
+        Their number and the first names; None where every mask has an image.
+    """
+    lonely = [path.name for stem, path in masks.items() if stem not in images]
+    if not lonely:
+        return None
+    return f"{len(lonely)} of {len(masks)} masks have no image and are left out ({_some(lonely)})"
+
+
 def split_names(root: Path) -> tuple[str, ...]:
     """List the splits of a dataset.
 
@@ -138,14 +195,24 @@ def split_names(root: Path) -> tuple[str, ...]:
     Raises
     ------
     DataError
-        If the folder cannot be listed.
+        If the folder cannot be listed, or two names differ in their Unicode form only.
     """
+    return tuple(_split_files(root))
+
+
+def _split_files(root: Path) -> dict[str, Path]:
     folder = root / "splits"
     if not folder.is_dir():
-        return ()
-    return tuple(
-        sorted(e.name[:-4] for e in _entries(folder) if e.name.endswith(".txt") and e.name[0] != ".")
-    )
+        return {}
+    found: dict[str, Path] = {}
+    for entry in _entries(folder):
+        if not entry.name.endswith(".txt") or entry.name.startswith("."):
+            continue
+        name = composed(entry.name[:-4])
+        if name in found:
+            raise _twice("splits", found[name].name, entry.name, folder)
+        found[name] = folder / entry.name
+    return dict(sorted(found.items()))
 
 
 def read_split(root: Path, name: str, images: dict[str, Path]) -> list[str]:
@@ -170,16 +237,16 @@ def read_split(root: Path, name: str, images: dict[str, Path]) -> list[str]:
     DataError
         If there is no such split, if it is empty, or names an image twice or one that is not there.
     """
-    path = root / "splits" / f"{name}.txt"
-    names = split_names(root)
-    if name not in names:
-        there = f"one of {_some(names)}" if names else "a folder splits/ with train.txt and val.txt"
+    files = _split_files(root)
+    path = files.get(composed(name), root / "splits" / f"{name}.txt")
+    if composed(name) not in files:
+        there = f"one of {_some(list(files))}" if files else "a folder splits/ with train.txt and val.txt"
         raise DataError(f"no split {name!r}", where=path, expected=there)
     if not inside(root, path):
         raise DataError("this link leads outside the dataset's folder", where=path, expected="a file inside")
     seen: dict[str, int] = {}
     for number, line in enumerate(read_text(path).split("\n"), start=1):
-        stem = line.strip(" \t\r")
+        stem = composed(line.strip(" \t\r"))
         if not stem:
             continue
         if stem in seen:
@@ -216,7 +283,7 @@ def read_scenes(path: Path) -> dict[str, str]:
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         stem, _, scene = line.strip(" \t\r").rpartition(" ")
         if stem:
-            scenes[stem.strip()] = scene
+            scenes[composed(stem.strip())] = scene
         elif scene:
             raise DataError(f"line {number} names no scene", where=path, expected="STEM SCENE")
     return scenes
@@ -244,7 +311,7 @@ def _by_stem(folder: Path, root: Path, suffixes: Sequence[str], kind: str) -> di
         )
     found: dict[str, Path] = {}
     for entry in _entries(folder):
-        stem, suffix = os.path.splitext(entry.name)
+        stem, suffix = os.path.splitext(composed(entry.name))
         if entry.name.startswith(".") or suffix.lower() not in suffixes:
             continue
         path = folder / entry.name
@@ -252,12 +319,17 @@ def _by_stem(folder: Path, root: Path, suffixes: Sequence[str], kind: str) -> di
             hint = "copy the file into the folder"
             raise DataError("this link leads outside the dataset's folder, or nowhere", where=path, hint=hint)
         if stem in found:
-            hint = "rename or remove one of them"
-            raise DataError(
-                f"two {kind} of one stem: {found[stem].name} and {entry.name}", where=folder, hint=hint
-            )
+            raise _twice(kind, found[stem].name, entry.name, folder)
         found[stem] = path
     return dict(sorted(found.items()))
+
+
+def _twice(kind: str, first: str, second: str, folder: Path) -> DataError:
+    forms = ", which differ in the Unicode form of their letters only" * (first != second)
+    same = os.path.splitext(composed(first))[0] == os.path.splitext(composed(second))[0]
+    different = os.path.splitext(first)[0] != os.path.splitext(second)[0]
+    what = f"two {kind} of one stem: {first} and {second}" + (forms if same and different else "")
+    return DataError(what, where=folder, hint="rename or remove one of them")
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from lstm2d.data.contrast import with_contrast
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import DataError
 
-MIN_STD = 1e-3  # of images of one colour; dividing by zero helps nobody
+MIN_STD = 1.0  # gray level: what varies less is left at its scale, else one gray level would decide
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Statistics:
     images : int
         Number of images.
     mean, std : tuple of float
-        Mean and deviation of each channel over all pixels, 0..255.
+        Mean and deviation of each channel over all pixels, 0..255. The deviation of a channel in `even` is 1.
     pixels : tuple of int
         Pixels of each class.
     pixels_where_present : tuple of int
@@ -36,6 +37,8 @@ class Statistics:
         Number of images of each size (rows, columns), most frequent first.
     scenes : dict of str to int
         Number of images of each scene, most frequent first.
+    even : dict of int to float
+        Channels with a deviation below 1 gray level, and what it is.
     """
 
     images: int
@@ -46,6 +49,13 @@ class Statistics:
     ignored: int
     sizes: dict[tuple[int, int], int]
     scenes: dict[str, int]
+    even: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def typical_size(self) -> float:
+        """Median over the images of the square root of the pixel count, in pixels."""
+        sides = [math.sqrt(rows * columns) for (rows, columns), n in self.sizes.items() for _ in range(n)]
+        return float(np.median(sides))
 
     @property
     def frequencies(self) -> tuple[float, ...]:
@@ -96,7 +106,9 @@ def statistics(dataset: DatasetFolder, samples: Sequence[Sample], *, contrast: s
         ignored += labels.size - labelled
         sizes[labels.shape[0], labels.shape[1]] += 1
     mean = total / count
-    std = np.sqrt(np.maximum(squares / count - mean**2, MIN_STD**2))
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    even = {int(k): float(std[k]) for k in np.flatnonzero(std < MIN_STD)}
+    std[list(even)] = 1.0
     scenes = Counter(dataset.scenes[s.stem] for s in samples if s.stem in dataset.scenes)
     return Statistics(
         images=len(samples),
@@ -107,6 +119,7 @@ def statistics(dataset: DatasetFolder, samples: Sequence[Sample], *, contrast: s
         ignored=ignored,
         sizes=dict(sizes.most_common()),
         scenes=dict(scenes.most_common()),
+        even=even,
     )
 
 

@@ -6,11 +6,9 @@ import logging
 import os
 import re
 import sys
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,13 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
+from lstm2d.io.checksums import check_deflated_tiff, check_png
+from lstm2d.io.image_kinds import HEAD_BYTES, kind_not_read
+from lstm2d.io.photo import DEFAULT_MAX_PIXELS
+from lstm2d.io.pillow_samples import from_pillow, orientation, quiet_pillow, raw_mode, transparent, upright
 from lstm2d.io.regular import open_regular
+from lstm2d.io.samples import Samples, check_pixels
+from lstm2d.io.tiff_tags import has_further_pages, is_deep_planar, only_alpha, stated_depth
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from PIL.ImageFile import ImageFile
-
-DEFAULT_MAX_PIXELS = 100_000_000
 
 # First bytes, Pillow's format, the plug-in that reads it. Nothing else is ever opened: fewer decoders for
 # hostile files to reach (Pillow's list has one that runs Ghostscript), and only one plug-in to import.
@@ -47,14 +48,10 @@ _FORMATS = (
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000", "Jpeg2KImagePlugin"),
 )
 _READABLE = "a complete PNG, JPEG, TIFF, BMP, GIF, WebP, PPM or JPEG 2000 file"
-_ORIENTATION = 274  # number of the tag, in EXIF and TIFF alike
-_BITS_PER_SAMPLE = 258
-_PLANAR_CONFIGURATION = 284
+_MP_ENTRIES = 45058  # number of the tag that lists the pictures of a JPEG
 _LOSSY = ("JPEG", "WEBP", "JPEG2000")
 _SIXTEEN_BIT = re.compile("(RGB|RGBA|RGBX|RGBa|LA);16[BLN]")
-_TIFFFILE_COMPRESSIONS = (1, 8, 32946, 34925)  # none, Deflate twice, LZMA: what tifffile reads on its own
 _nowhere = logging.NullHandler()
-_pillow_state = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -63,23 +60,15 @@ class Decoded:
 
     Parameters
     ----------
-    values : array of shape (H, W) or (H, W, 3)
-        Pixels, turned upright, alpha dropped: of an indexed file the indices, of all others the samples as
-        stored.
-    palette : array of shape (256, 3), uint8, optional
-        Colours of an indexed file.
-    white : int
-        Value of a white sample: 1, 3, 15, 255, 4095 or 65535; 0 where the file does not say (floats, 32-bit
-        integers).
+    samples : Samples
+        The pixels as stored, and notes on what is left out.
     lossy : bool
         Whether the file's compression changes values.
     format : str
         Name of the file format.
     """
 
-    values: NDArray[Any]
-    palette: NDArray[np.uint8] | None
-    white: int
+    samples: Samples
     lossy: bool
     format: str
 
@@ -114,7 +103,7 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
     DataError
         If the file is missing, is not an image, is damaged or cut short, or is too large.
     """
-    with open_regular(path) as file, _as_data_error(path):
+    with open_regular(path) as file, as_data_error(path):
         _quiet_loggers()
         name = _identify(file, path)
         source = _Source(file, name, path, max_pixels)
@@ -123,178 +112,163 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
         except OSError:
             if name != "TIFF":
                 raise
-            return _decode_with_tifffile(source)  # Pillow knows no float colour, for example
-        raw = _raw_mode(image)
-        if name == "TIFF" and _is_deep_planar(image):
-            return _decode_with_tifffile(source)  # Pillow would take the bytes apart wrongly
-        if _SIXTEEN_BIT.fullmatch(raw):
-            return _decode_sixteen_bit(source, raw)
+            return Decoded(_with_tifffile(source), lossy=False, format=name)  # Pillow knows no float colour
         lossy = name in _LOSSY or "jpeg" in str(image.info.get("compression", ""))
-        size = image.size
-        image.load()
-        if image.size != size:
-            raise DataError("the image is not of the size its header says", where=path, expected=str(size))
-        return _from_pillow(image, raw, lossy, name)
-
-
-def first_pixel(wrong: NDArray[np.bool_]) -> tuple[int, int]:
-    """Return row and column of the first pixel that is set.
-
-    Parameters
-    ----------
-    wrong : array of shape (H, W), bool
-        At least one value is true.
-
-    Returns
-    -------
-    tuple of int
-        Row and column, in reading order.
-    """
-    row, column = divmod(int(np.argmax(wrong)), wrong.shape[1])
-    return row, column
+        if name == "TIFF" and is_deep_planar(image):
+            samples = _with_tifffile(source)  # Pillow would take the bytes apart wrongly
+        else:
+            depth = check_png(file, path) if name == "PNG" else None
+            if name == "TIFF":
+                check_deflated_tiff(file, getattr(image, "tag_v2", {}), path)
+            samples = _with_pillow(source, image, depth)
+        return Decoded(samples, lossy, name)
 
 
 @contextmanager
-def _as_data_error(path: str | os.PathLike[str]) -> Iterator[None]:
+def as_data_error(path: object) -> Iterator[None]:
+    """Turn whatever a decoder raises into one DataError.
+
+    Parameters
+    ----------
+    path : object
+        Name of the image.
+
+    Yields
+    ------
+    None
+        Decode meanwhile.
+
+    Raises
+    ------
+    DataError
+        If the decoder fails.
+    """
     try:
         yield
     except DataError:
         raise
     except Exception as e:  # decoders raise whatever comes to their minds over a broken file
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        if type(e).__name__ == "UnidentifiedImageError":  # Pillow's text names its own file object
+            reason = "its header is damaged"
         hint = "open it in an image viewer; if it shows, save it again as PNG"
         raise DataError(
             f"cannot decode the image ({reason})", where=path, expected=_READABLE, hint=hint
         ) from e
 
 
-@contextmanager
-def _quiet_pillow() -> Iterator[None]:
-    """Keep remarks on broken metadata off the terminal; locked, as filters and Pillow's limit are global."""
-    with _pillow_state, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def _quiet_loggers() -> None:
-    """Keep the same off the terminal where it comes through logging and the program has set up no handler."""
+    """Keep remarks that come through logging off the terminal where the program has set up no handler."""
     for name in ("PIL", "tifffile"):
         logging.getLogger(name).addHandler(_nowhere)  # once, however often it is called
 
 
-def _identify(file: BinaryIO, path: object) -> str:
-    head = file.read(16)
+def format_of(head: bytes) -> str | None:
+    """Return the name of the format that is read of files which begin so.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes of a file.
+
+    Returns
+    -------
+    str or None
+        None where no such format is read.
+    """
+    return next((name for magic, name, _ in _FORMATS if head.startswith(magic)), None)
+
+
+def _identify(file: BinaryIO, path: str | os.PathLike[str]) -> str:
+    head = file.read(HEAD_BYTES)
     file.seek(0)
     if not head:
         raise DataError("the file is empty", where=path, expected=_READABLE)
-    for magic, name, plugin in _FORMATS:
-        if head.startswith(magic):
-            import_module(f"PIL.{plugin}")
-            return name
-    raise DataError("this is no image, or of a kind that is not read", where=path, expected=_READABLE)
+    name = format_of(head)
+    kind = kind_not_read(path, head, readable=name is not None)
+    if kind is not None:
+        what = f"files of this kind are not read ({kind.name})"
+        raise DataError(what, where=path, expected=_READABLE, hint=kind.advice)
+    if name is None:
+        raise DataError("this is no image, or of a kind that is not read", where=path, expected=_READABLE)
+    import_module("PIL." + next(plugin for _, known, plugin in _FORMATS if known == name))
+    return name
 
 
 def _open(source: _Source) -> ImageFile:
     from PIL import Image as pillow
 
     source.file.seek(0)
-    with _quiet_pillow():  # our limit is checked below, on the same header; Pillow's is for the whole process
+    with quiet_pillow():  # our limit is checked below, on the same header; Pillow's is for the whole process
         limit, pillow.MAX_IMAGE_PIXELS = pillow.MAX_IMAGE_PIXELS, None
         try:
             image = pillow.open(source.file, formats=[source.format])
         finally:
             pillow.MAX_IMAGE_PIXELS = limit
-    _check_pixels(*image.size, source)
+    check_pixels(*image.size, source.max_pixels, source.path)
     return image
 
 
-def _check_pixels(width: int, height: int, source: _Source) -> None:
-    if width < 1 or height < 1:
-        raise DataError(f"an image of {width}x{height} pixels", where=source.path, expected="at least 1x1")
-    if width * height > source.max_pixels:
-        raise DataError(
-            f"image too large ({width}x{height} = {width * height} pixels)",
-            where=source.path,
-            expected=f"{source.max_pixels} pixels at the most",
-            hint="raise the limit (--max-pixels) if the file is what it should be",
-        )
+def _with_tifffile(source: _Source) -> Samples:
+    from lstm2d.io.tiff import read_with_tifffile  # only now: it loads tifffile
+
+    source.file.seek(0)
+    samples = read_with_tifffile(source.file, source.path, source.max_pixels)
+    return _noted(samples, source, several=has_further_pages(source.file))
 
 
-def _raw_mode(image: Image) -> str:
-    """Return Pillow's name for how the samples lie in the file, for example RGB;16B."""
-    tile = getattr(image, "tile", None)
-    if not tile:
-        return str(image.mode)
-    arguments = tile[0][3]
-    raw = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
-    return raw if isinstance(raw, str) else str(image.mode)
+def _with_pillow(source: _Source, image: ImageFile, depth: int | None) -> Samples:
+    """Decode what Pillow has opened; `depth` is what a PNG states."""
+    raw, size = raw_mode(image), image.size
+    if _SIXTEEN_BIT.fullmatch(raw):
+        samples = _sixteen_bits(source, raw)
+    else:
+        image.load()
+        if image.size != size:
+            what = "the image is not of the size its header says"
+            raise DataError(what, where=source.path, expected=str(size))
+        samples = from_pillow(image, raw, sixteen_bits=source.format in ("PNG", "PPM"))
+    if source.format == "TIFF":
+        tags = getattr(image, "tag_v2", {})
+        samples = only_alpha(replace(samples, depth=stated_depth(tags)), tags)
+    elif source.format in ("PPM", "JPEG2000"):
+        samples = replace(samples, depth=16)  # their decoders bring what the file states to the whole range
+    elif depth is not None:
+        samples = replace(samples, depth=_unless_spread(samples.values, depth))
+    return _noted(samples, source, several=_has_further_frames(image, source))
 
 
-def _is_deep_planar(image: ImageFile) -> bool:
-    """Say whether a TIFF holds one channel after the other, with more than 8 bits a sample."""
-    tags = getattr(image, "tag_v2", {})
-    return tags.get(_PLANAR_CONFIGURATION) == 2 and max(tags.get(_BITS_PER_SAMPLE, (8,))) > 8
-
-
-def _orientation(image: Image) -> int:
-    try:
-        with _quiet_pillow():
-            value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # a camera's broken EXIF block must not make the photo unreadable
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
-    if orientation in (2, 3, 7, 8):
-        values = values[:, ::-1]
-    if orientation in (3, 4, 6, 7):
-        values = values[::-1]
-    if orientation >= 5:
-        values = values.swapaxes(0, 1)
-    return np.ascontiguousarray(values)
-
-
-def _from_pillow(image: Image, raw: str, lossy: bool, name: str) -> Decoded:
-    orientation = _orientation(image)
-    image.info.pop("transparency", None)  # the conversions below would act on it, or warn about it
-    palette = None
-    white = 255
-    if image.mode in ("P", "PA"):
-        palette = np.zeros((256, 3), dtype=np.uint8)
-        colors = np.array(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
-        palette[: len(colors)] = colors
-        image = image.getchannel(0)
-    elif image.mode in ("LA", "La"):
-        image = image.getchannel(0)
-    elif image.mode == "LAB":
-        image = _lab_to_rgb(image)
-    elif image.mode not in ("1", "L", "F") and not image.mode.startswith("I"):
-        image = image.convert("RGB")
-    values = np.array(image)
-    if image.mode == "1":
-        values, white = values.astype(np.uint8), 1
-    elif raw.startswith(("L;2", "L;4")):  # Pillow spreads 0..3 and 0..15 over 0..255
-        white = 3 if raw.startswith("L;2") else 15
-        values //= 255 // white
-    elif image.mode.startswith("I;16") or (image.mode == "I" and name == "PPM"):
-        values, white = values.astype(np.uint16), 4095 if raw.startswith("I;12") else 65535
-    elif image.mode in ("I", "F"):
-        white = 0
-    return Decoded(_upright(values, orientation), palette, white, lossy, name)
-
-
-def _lab_to_rgb(image: Image) -> Image:
-    from PIL import ImageCms
-
-    converted = ImageCms.profileToProfile(
-        image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+def _noted(samples: Samples, source: _Source, *, several: bool) -> Samples:
+    if not several:
+        return samples
+    note = (
+        "several pages: only the first is read"
+        if source.format == "TIFF"
+        else ("several pictures: only the first is read")
     )
-    assert converted is not None  # None is for in-place conversion only
-    return converted
+    return replace(samples, notes=(*samples.notes, note))
 
 
-def _decode_sixteen_bit(source: _Source, raw: str) -> Decoded:
+def _has_further_frames(image: ImageFile, source: _Source) -> bool:
+    """Return whether a file holds another picture, one that is no copy of the first."""
+    if source.format == "TIFF":
+        return bool(getattr(image, "is_animated", True)) and has_further_pages(source.file)
+    try:
+        if source.format == "JPEG":  # phones append a preview or a gain map, stereo cameras a second view
+            views = getattr(image, "mpinfo", {}).get(_MP_ENTRIES, [])[1:]
+            return any(str(v["Attribute"]["MPType"]).startswith("Multi-Frame") for v in views)
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # the first picture is read, whatever follows it
+        return False
+
+
+def _unless_spread(values: NDArray[Any], depth: int) -> int:
+    """Return the bits of a PNG's samples: by the standard, fewer bits are spread over the whole range."""
+    spread = depth >= 16 or values.dtype != np.uint16 or not (values & np.uint16(2 ** (16 - depth) - 1)).any()
+    return 16 if spread else depth
+
+
+def _sixteen_bits(source: _Source, raw: str) -> Samples:
     """Get all 16 bits of a colour file, of which Pillow keeps the upper 8 without a word.
 
     Pillow unpacks the decompressed samples by a name. Asked for big-endian samples it keeps the first byte of
@@ -304,16 +278,21 @@ def _decode_sixteen_bit(source: _Source, raw: str) -> Decoded:
     bands = raw.partition(";")[0]
     if bands == "LA":
         parts = _reload(source, "RGBA", "RGBA").astype(np.uint16)
-        first, second = parts[..., 0], parts[..., 1]
+        first, second = parts[..., 0::2], parts[..., 1::2]
     else:
         mode = "RGB" if bands == "RGB" else "RGBA"
-        first = _reload(source, mode, f"{mode};16B")[..., :3].astype(np.uint16)
-        second = _reload(source, mode, f"{mode};16L")[..., :3].astype(np.uint16)
+        first = _reload(source, mode, f"{mode};16B").astype(np.uint16)
+        second = _reload(source, mode, f"{mode};16L").astype(np.uint16)
     little = raw.endswith("L") or (raw.endswith("N") and sys.byteorder == "little")
     values = second << 8 | first if little else first << 8 | second
     image = _open(source)
-    orientation = 1 if source.format == "TIFF" else _orientation(image)  # Pillow has turned a TIFF
-    return Decoded(_upright(values, orientation), None, 65535, False, source.format)
+    turned = 1 if source.format == "TIFF" else orientation(image)  # Pillow has turned a TIFF
+    values = upright(values, turned)
+    if bands == "LA":
+        return Samples(values[..., 0], 65535, alpha=values[..., 1])
+    colors = values[..., :3]
+    alpha = transparent(colors, image.info.get("transparency")) if bands == "RGB" else values[..., 3]
+    return Samples(colors, 65535, alpha=alpha, premultiplied=bands == "RGBa")
 
 
 def _reload(source: _Source, mode: str, raw: str) -> NDArray[np.uint8]:
@@ -325,38 +304,3 @@ def _reload(source: _Source, mode: str, raw: str) -> NDArray[np.uint8]:
         image.tile[index] = make((*tile[:3], arguments))
     image.load()
     return np.array(image)
-
-
-def _decode_with_tifffile(source: _Source) -> Decoded:
-    import tifffile
-
-    path = source.path
-    source.file.seek(0)
-    with tifffile.TiffFile(source.file) as tiff:
-        page = tiff.pages.first
-        _check_pixels(page.imagewidth, page.imagelength, source)
-        if page.compression not in _TIFFFILE_COMPRESSIONS:
-            name = tifffile.COMPRESSION(page.compression).name
-            what = f"a TIFF of {name} compression with an unusual kind of pixel"
-            raise DataError(what, where=path, hint="save it uncompressed, or with Deflate compression")
-        if page.photometric not in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB):
-            name = tifffile.PHOTOMETRIC(page.photometric).name
-            raise DataError(f"a TIFF of kind {name}", where=path, expected="gray or RGB")
-        values = np.asarray(page.asarray())
-        axes = page.axes
-        tag = page.tags.get(_ORIENTATION)
-    if axes == "SYX":
-        values = np.moveaxis(values, 0, -1)
-    elif axes not in ("YX", "YXS"):
-        raise DataError(f"a TIFF with axes {axes}", where=path, expected="one gray or RGB image a page")
-    if values.ndim == 3:
-        if values.shape[2] not in (1, 2, 3, 4):
-            raise DataError(f"an image of {values.shape[2]} channels", where=path, expected="gray or RGB")
-        values = values[..., 0] if values.shape[2] < 3 else values[..., :3]
-    if values.shape[:2] != (page.imagelength, page.imagewidth):
-        raise DataError("the image is not of the size its header says", where=path)
-    if values.dtype.kind not in "uif":
-        raise DataError(f"an image of {values.dtype} values", where=path, expected="integers or floats")
-    white = {"uint8": 255, "uint16": 65535}.get(values.dtype.name, 0)
-    orientation = tag.value if tag is not None and isinstance(tag.value, int) else 1
-    return Decoded(_upright(values, orientation), None, white, False, "TIFF")

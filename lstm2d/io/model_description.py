@@ -17,6 +17,8 @@ from lstm2d.io.safetensors_header import Json, broken, parse_json
 
 FORMAT_VERSION = 2
 PLAIN_VERSION = 1  # of files that leave nothing out and hold no float16
+NATIVE = "native"
+MAX_SIDE = 1e6  # pixels
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -96,6 +98,11 @@ class ModelFile:
         Terms of use of those images and of the model.
     imported : Imported, optional
         What is left out.
+    typical_size : float, optional
+        Median over the training images of the square root of the pixel count; None where the file does not
+        say.
+    native : bool, default False
+        Whether pixels have a fixed scale: photographs are then labelled at their own size.
     """
 
     state: dict[str, NDArray[Any]] = field(repr=False)
@@ -111,6 +118,8 @@ class ModelFile:
     trained_on: str
     terms: str
     imported: Imported | None = None
+    typical_size: float | None = None
+    native: bool = False
 
 
 def canonical(description: Mapping[str, Any]) -> str:
@@ -149,7 +158,13 @@ def to_json(model: ModelFile) -> dict[str, Any]:
     dict
         Values that JSON has, unless the model holds others.
     """
-    imported = {} if model.imported is None else {"imported": dataclasses.asdict(model.imported)}
+    optional: dict[str, Any] = {}
+    if model.imported is not None:
+        optional["imported"] = dataclasses.asdict(model.imported)
+    if model.typical_size is not None:
+        optional["typical_size"] = float(model.typical_size)
+    if model.native:
+        optional["scale"] = NATIVE
     return {
         "preset": model.preset,
         "config": model.config,
@@ -162,7 +177,7 @@ def to_json(model: ModelFile) -> dict[str, Any]:
         "metrics": model.metrics,
         "trained_on": model.trained_on,
         "terms": model.terms,
-        **imported,
+        **optional,
     }
 
 
@@ -226,6 +241,8 @@ def from_metadata(
         trained_on=take.text("trained_on"),
         terms=take.text("terms"),
         imported=take.imported(),
+        typical_size=take.typical_size(),
+        native=take.native(),
     )
     if len(model.mean) != len(model.std):
         raise broken("it has a mean and a deviation of different lengths", path)
@@ -275,6 +292,20 @@ class _Fields:
             return Imported.from_json(self._values.get("imported"))
         except ValueError as e:
             raise self._fail("imported") from e
+
+    def typical_size(self) -> float | None:
+        value = self._values.get("typical_size")
+        if value is None:
+            return None
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value <= MAX_SIDE:
+            raise self._fail("typical_size")
+        return float(value)
+
+    def native(self) -> bool:
+        value = self._values.get("scale")
+        if value not in (None, NATIVE):
+            raise self._fail("scale")
+        return value == NATIVE
 
     def classes(self) -> tuple[ClassInfo, ...]:
         value = self._values.get("classes")

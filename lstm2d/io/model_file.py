@@ -40,6 +40,7 @@ __all__ = [
     "ModelHeader",
     "half_precision",
     "load_model",
+    "model_digest",
     "read_header",
     "save_model",
 ]
@@ -200,6 +201,23 @@ def read_header(path: str | os.PathLike[str]) -> ModelHeader:
     tensors, metadata = parse_tensors(head, size, path)
     model, _, _ = from_metadata(metadata, {}, path)
     return ModelHeader(model, tensors, size)
+
+
+def model_digest(model: ModelFile) -> str:
+    """Return what tells a model from every other.
+
+    Parameters
+    ----------
+    model : ModelFile
+        With its parameters.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits over its description and its parameters, however they are stored.
+    """
+    tensors = {k: (v.dtype.newbyteorder("<").str, v.shape, v.tobytes()) for k, v in model.state.items()}
+    return _digest(canonical(to_json(model)), tensors)
 
 
 def _size(file: BinaryIO) -> int:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.io.decoding import DEFAULT_MAX_PIXELS
+from lstm2d.errors import ConfigError
 
+DEFAULT_MAX_PIXELS = 100_000_000
+MAX_BITS = 16
 WHITE = (255, 255, 255)
 
 
@@ -19,17 +21,31 @@ class Reading:
     Parameters
     ----------
     max_pixels : int
-        Most pixels of a file to decode.
+        Most pixels of a file to decode. An array is in memory already and may have any size.
     bits : int, optional
         Significant bits of a sample, 1 to 16, where a file or an array has more room than its values take
         (12 bits stored in 16). None: as the file says, else guessed from the largest value, with a note.
     background : tuple of int
         Red, green and blue that transparent pixels are composited on, 0 to 255.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of its range.
     """
 
     max_pixels: int = DEFAULT_MAX_PIXELS
     bits: int | None = None
     background: tuple[int, int, int] = WHITE
+
+    def __post_init__(self) -> None:
+        if self.max_pixels < 1:
+            raise ConfigError("max_pixels is too small", where=self.max_pixels, expected="at least 1")
+        if self.bits is not None and not 1 <= self.bits <= MAX_BITS:
+            raise ConfigError("bits is out of range", where=self.bits, expected=f"1 to {MAX_BITS}")
+        if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
+            expected = "red, green and blue, each from 0 to 255"
+            raise ConfigError("background is no colour", where=self.background, expected=expected)
 
 
 @dataclass(frozen=True, slots=True)

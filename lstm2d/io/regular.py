@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from pathlib import Path
@@ -43,7 +44,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """Read a UTF-8 text file.
+    """Read a text file.
 
     Parameters
     ----------
@@ -53,12 +54,13 @@ def read_text(path: str | os.PathLike[str]) -> str:
     Returns
     -------
     str
-        The text, without a byte order mark. Bytes that are not UTF-8 become surrogates, as in file names.
+        The text, without a byte order mark. It is UTF-16 where such a mark says so, else UTF-8. Bytes that
+        are not UTF-8 become surrogates, as in file names.
 
     Raises
     ------
     DataError
-        If the file cannot be read or is too large for a list of names.
+        If the file cannot be read, is too large for a list of names, or is damaged UTF-16.
     """
     with open_regular(path) as file:
         try:
@@ -67,7 +69,13 @@ def read_text(path: str | os.PathLike[str]) -> str:
             raise DataError(f"cannot read the file ({_reason(e)})", where=path) from e
     if len(data) > MAX_TEXT_BYTES:
         raise DataError("text file too large", where=path, expected=f"{MAX_TEXT_BYTES} bytes at the most")
-    return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+    try:
+        return data.decode("utf-16")
+    except UnicodeDecodeError as e:
+        hint = "save it as UTF-8"
+        raise DataError(f"damaged UTF-16 ({e.reason})", where=path, expected="a text file", hint=hint) from e
 
 
 def inside(root: Path, path: Path) -> bool:

@@ -7,14 +7,17 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import DataError
+from lstm2d.io.regular import open_regular
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.metrics.edges import edge_band
+from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Size
 from lstm2d.predict.csv_text import csv_text
 from lstm2d.predict.predictor import Predictor
 
@@ -140,6 +143,7 @@ def evaluate(
     dataset: DatasetFolder,
     samples: Sequence[Sample],
     *,
+    size: Size = "auto",
     edge: int | None = None,
     report: Callable[[int, Confusion], None] | None = None,
 ) -> Evaluation:
@@ -153,6 +157,8 @@ def evaluate(
         Where the images are.
     samples : sequence of Sample
         Which ones.
+    size : "auto", "native" or float, default "auto"
+        At which the network sees the images, see `Predictor.predict`; labels are compared at the masks' size.
     edge : int, optional
         Also measure the pixel accuracy within so many pixels of an edge between true labels:
         ``edge_accuracy`` in the report, with ``edge_width`` and ``edge_pixels``.
@@ -169,18 +175,22 @@ def evaluate(
     DataError
         If the classes differ, or any image or mask cannot be used: figures over the rest would mislead.
     ConfigError
-        If `edge` is out of its range.
+        If `edge` or `size` is out of its range.
     """
     check_classes(predictor, dataset)
     names = [c.name for c in predictor.classes]
     total, edges = (Confusion(len(names), dataset.ignore) for _ in range(2))
-    scores = []
+    scores, resized = [], 0
     # the first call loads BLAS, which is no image's time
     predictor.predict(np.zeros((1, 1), dtype=np.uint8))
     for number, sample in enumerate(samples, start=1):
         image, truth = dataset.load(sample)
         start = time.perf_counter()
-        labels = predictor.labels_of(image)
+        labels = predictor.labels_of(image, size)
+        height, width = labels.shape
+        if size == "auto" and predictor.size_is_unknown and height * width > LARGE:
+            dataset.notes.add(UNKNOWN_SIZE, sample.image_path)
+        resized += predictor.preprocessing.network_size(height, width, size) != (height, width)
         seconds = time.perf_counter() - start
         one = Confusion(len(names), dataset.ignore)
         one.add(truth, labels)
@@ -201,6 +211,8 @@ def evaluate(
             report(number, total)
     seconds = sum(score.seconds for score in scores) / max(len(scores), 1)
     figures = total.report(names) | {"seconds_per_image": seconds, "parameters": predictor.parameters}
+    if resized or size != "auto":
+        figures["size"] = {"asked": size, "model": predictor.preprocessing.typical_size, "resized": resized}
     if edge is not None:
         figures |= {
             "edge_accuracy": edges.pixel_accuracy,
@@ -210,6 +222,27 @@ def evaluate(
     if predictor.crf is not None:
         figures["crf"] = predictor.crf.model_dump()
     return Evaluation(total, scores, figures)
+
+
+def is_image_table(path: Path) -> bool:
+    """Tell whether a file is one that `image_table` made the text of.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file.
+
+    Returns
+    -------
+    bool
+        False too where it cannot be read.
+    """
+    header = ",".join(IMAGE_COLUMNS).encode() + b"\n"
+    try:
+        with open_regular(path) as file:
+            return file.read(len(header)) == header
+    except (DataError, OSError):
+        return False
 
 
 def image_table(scores: Sequence[ImageScore]) -> str:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from lstm2d.errors import ConfigError, DataError
+from lstm2d.io.class_files import is_reserved
 from lstm2d.io.images import IMAGE_SUFFIXES
+from lstm2d.io.label_images import label_suffix
+from lstm2d.predict.earlier import Earlier
+from lstm2d.predict.left_out import IN_OUTPUT, LeftOut, reason_to_leave_out
+from lstm2d.predict.overwriting import refuse_output_among_inputs
+from lstm2d.predict.result_names import OVERLAY, PROBABILITIES, result_names
+
+MOST_READINGS = 64  # of a pattern with brackets
+_BRACKET = "[[]"  # what matches "[" itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +33,7 @@ class Task:
     source : Path
         The image file.
     labels : PurePath
-        The label image, relative to the output folder; ends in ".png".
+        The label image, relative to the output folder; ends in ".png" or ".tif".
     """
 
     source: Path
@@ -31,23 +42,40 @@ class Task:
     @property
     def overlay(self) -> PurePath:
         """Name of the photograph with its labels laid over it."""
-        return self.labels.with_name(self.labels.name[:-4] + "_overlay.png")
+        return self.results[OVERLAY]
 
     @property
     def probabilities(self) -> PurePath:
         """Name of the file of class probabilities."""
-        return self.labels.with_name(self.labels.name[:-4] + ".npz")
+        return self.results[PROBABILITIES]
+
+    @property
+    def results(self) -> dict[str, PurePath]:
+        """Names of all results there may be, by kind."""
+        return result_names(self.labels)
 
 
-def plan(inputs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> list[Task]:
+def plan(
+    inputs: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    format: str = "palette",
+    left_out: LeftOut | None = None,
+) -> list[Task]:
     """Find the images and name their results.
 
     Parameters
     ----------
     inputs : sequence of str or path
         Files; folders, searched with their sub-folders; patterns with ``*``, ``?``, ``[..]`` and ``**``.
+        Brackets stand for themselves where nothing matches otherwise.
     out : str or path
         The output folder; it is not searched where it lies in an input folder.
+    format : str
+        Format of the label images, as for `lstm2d.io.label_images.write_labels`.
+    left_out : LeftOut, optional
+        Gets what looks like an image in folders and patterns and is not labelled, also in an output folder
+        that lies in an input folder.
 
     Returns
     -------
@@ -61,23 +89,29 @@ def plan(inputs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) 
     DataError
         If an input does not exist, or there is no image at all.
     ConfigError
-        If results would lie in a folder that images are read from.
+        If results would lie in a folder that images are read from, or would replace an image that is read, or
+        there is no such format.
 
     Notes
     -----
     Two images whose results would have one name (``a.jpg`` and ``a.png``, also ``A.jpg`` where a file system
-    ignores case) get names with their ending: ``a.jpg.png``, ``a.png.png``, and a number where that is not
-    enough. The names depend on the inputs alone, so they are the same in each shard and each time.
+    ignores case, and names that differ in their Unicode normal form alone) get names with their ending:
+    ``a.jpg.png``, ``a.png.png``, and a number where that is not enough. So do images whose results would have
+    the name of a file that the program itself writes (``legend.jpg``). The names depend on the inputs and the
+    format alone, so they are the same in each shard and each time.
     """
-    found = list(_find([os.fspath(i) for i in inputs], os.fspath(out)))
+    left_out, suffix = LeftOut() if left_out is None else left_out, label_suffix(format)
+    found = list(_find([os.fspath(i) for i in inputs], Path(out), left_out))
     if not found:
         raise DataError(
             "no image found",
             where=", ".join(os.fspath(i) for i in inputs),
             expected=f"files that end in {' '.join(IMAGE_SUFFIXES)}",
+            hint="; ".join(left_out.lines()) or None,
         )
-    tasks = _name(found)
-    _refuse_output_among_inputs(tasks, Path(out))
+    tasks = _name(found, suffix)
+    results = [path for task in tasks for path in task.results.values()]
+    refuse_output_among_inputs([task.source for task in tasks], results, Path(out))
     return tasks
 
 
@@ -108,50 +142,86 @@ def shard(tasks: Sequence[Task], index: int, count: int) -> list[Task]:
     return list(tasks[index - 1 :: count])
 
 
-def _find(inputs: Sequence[str], out: str) -> Iterator[tuple[Path, PurePath]]:
+def _find(inputs: Sequence[str], out: Path, left_out: LeftOut) -> Iterator[tuple[Path, PurePath]]:
     """Yield each image once, with its path relative to where its input begins."""
     folders = sum(os.path.isdir(text) for text in inputs)
     seen: set[str] = set()
     for text in inputs:
-        for path, relative in _expand(text, out, keep_name=folders > 1):
+        for path, relative in _expand(text, out, left_out, keep_name=folders > 1):
             real = os.path.realpath(path)
             if real not in seen:
                 seen.add(real)
                 yield path, relative
 
 
-def _expand(text: str, out: str, *, keep_name: bool) -> Iterator[tuple[Path, PurePath]]:
+def _expand(text: str, out: Path, left_out: LeftOut, *, keep_name: bool) -> Iterator[tuple[Path, PurePath]]:
     path = Path(text)
     if os.path.isdir(text):
         name = Path(os.path.abspath(text)).name if keep_name else ""
-        yield from ((p, PurePath(name) / p.relative_to(path)) for p in _walk(path, out))
+        yield from ((p, PurePath(name) / p.relative_to(path)) for p in _images_in(path, out, left_out))
     elif os.path.lexists(text):
         yield path, PurePath(path.name)
     elif glob.has_magic(text):
-        yield from _expand_pattern(text, out)
+        yield from _expand_pattern(text, out, left_out)
     else:
         raise DataError(
             "no such file or folder", where=text, expected="an image, a folder of images or a pattern"
         )
 
 
-def _expand_pattern(pattern: str, out: str) -> Iterator[tuple[Path, PurePath]]:
-    parts = Path(pattern).parts
-    fixed = next(k for k, part in enumerate(parts) if glob.has_magic(part))
-    base = Path(*parts[:fixed])
-    matches = sorted(glob.glob(pattern, recursive=True))
-    if not matches:
+def _expand_pattern(pattern: str, out: Path, left_out: LeftOut) -> Iterator[tuple[Path, PurePath]]:
+    for parts in _readings(pattern):
+        matches = sorted(glob.glob(os.path.join(*parts), recursive=True))
+        if matches:
+            break
+    else:
         raise DataError("no file matches the pattern", where=pattern)
+    fixed = list(itertools.takewhile(lambda part: not glob.has_magic(part.replace(_BRACKET, "")), parts))
+    base = Path(*(part.replace(_BRACKET, "[") for part in fixed[: len(parts) - 1]))
     for match in matches:
         path = Path(match)
-        for p in _walk(path, out) if path.is_dir() else [path] if _is_image(path.name) else []:
-            yield p, p.relative_to(base)
+        found = _images_in(path, out, left_out) if path.is_dir() else filter(_chosen(left_out), [path])
+        yield from ((p, p.relative_to(base)) for p in found)
 
 
-def _walk(root: Path, out: str) -> Iterator[Path]:
-    """Yield what looks like an image below `root`, sorted, without hidden files and never in circles."""
-    real_root = Path(os.path.realpath(root))
+def _readings(pattern: str) -> Iterator[tuple[str, ...]]:
+    """Yield the parts of a pattern: first as they are, then with brackets escaped in some."""
+    choices = [
+        (part, part.replace("[", _BRACKET)) if "[" in part else (part,) for part in Path(pattern).parts
+    ]
+    yield from itertools.islice(itertools.product(*choices), MOST_READINGS)
+
+
+def _images_in(root: Path, out: Path, left_out: LeftOut) -> Iterator[Path]:
+    """Yield the images below a folder but in the output folder, where only results may lie."""
     skip = Path(os.path.realpath(out))
+    chosen = _chosen(left_out)
+    yield from (path for path in _walk(root, skip) if chosen(path))
+    real_root = Path(os.path.realpath(root))
+    if skip != real_root and skip.is_relative_to(real_root) and skip.is_dir():
+        earlier = Earlier(out)
+        for path in _walk(out, None):
+            if _is_image(path.name) and not earlier.owns(path.relative_to(out)):
+                left_out.add(path, IN_OUTPUT)
+
+
+def _chosen(left_out: LeftOut) -> Callable[[Path], bool]:
+    """Return a function that tells whether a file is to be labelled, and notes why not."""
+
+    def chosen(path: Path) -> bool:
+        if _is_image(path.name):
+            return True
+        kind = reason_to_leave_out(path)
+        if kind is not None:
+            left_out.add(path, kind)
+        return False
+
+    return chosen
+
+
+def _walk(root: Path, skip: Path | None) -> Iterator[Path]:
+    """Yield the files below `root`, sorted, without hidden ones and never in circles."""
+    real_root = Path(os.path.realpath(root))
     linked: set[Path] = set()  # folders outside the root that a link has led to
     stack = [root]
     while stack:
@@ -162,8 +232,7 @@ def _walk(root: Path, out: str) -> Iterator[Path]:
             if entry.name.startswith("."):
                 continue
             if not path.is_dir():
-                if _is_image(entry.name):
-                    yield path
+                yield path
                 continue
             real = Path(os.path.realpath(path))
             if real == skip:
@@ -189,21 +258,26 @@ def _is_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
-def _name(found: Iterable[tuple[Path, PurePath]]) -> list[Task]:
-    """Give each image a name for its results that no other has, also where case makes no difference."""
+def _name(found: Iterable[tuple[Path, PurePath]], suffix: str = ".png") -> list[Task]:
+    """Give each image a name for its results that no other has, on file systems that fold names too."""
     pairs = list(found)
-    plain = Counter(str(relative.with_suffix("")).casefold() for _, relative in pairs)
+    plain = Counter(_folded(relative.with_suffix("")) for _, relative in pairs)
     taken: set[str] = set()
     tasks = []
     for source, relative in pairs:
-        for stem in _stems(relative, alone=plain[str(relative.with_suffix("")).casefold()] == 1):
-            task = Task(source, relative.with_name(f"{stem}.png"))
-            names = {str(p).casefold() for p in (task.labels, task.overlay, task.probabilities)}
-            if not names & taken:
+        for stem in _stems(relative, alone=plain[_folded(relative.with_suffix(""))] == 1):
+            task = Task(source, relative.with_name(f"{stem}{suffix}"))
+            names = set(map(_folded, task.results.values()))
+            if not names & taken and not any(map(is_reserved, names)):
                 break
         taken |= names
         tasks.append(task)
     return tasks
+
+
+def _folded(path: PurePath) -> str:
+    """Return what a file system goes by that ignores case and the normal form of Unicode."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", str(path)).casefold())
 
 
 def _stems(relative: PurePath, *, alone: bool) -> Iterator[str]:
@@ -214,14 +288,3 @@ def _stems(relative: PurePath, *, alone: bool) -> Iterator[str]:
     while True:
         number += 1
         yield f"{relative.name}-{number}"
-
-
-def _refuse_output_among_inputs(tasks: Iterable[Task], out: Path) -> None:
-    """Results between photographs could replace one, and would be taken for photographs the next time."""
-    read = {task.source.parent for task in tasks}
-    written = {(out / task.labels).parent for task in tasks}
-    both = {os.path.realpath(p) for p in read} & {os.path.realpath(p) for p in written}
-    if both:
-        raise ConfigError(
-            "the results would lie among the images", where=min(both), hint="give another folder: -o out"
-        )

@@ -1,47 +1,90 @@
-"""The record of a prediction: one CSV row an image, written as soon as its results are."""
+"""The record of a prediction: one CSV row per image, written as soon as its results are."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 
 from lstm2d.errors import OutputError
 from lstm2d.io.atomic import write_text
-from lstm2d.io.regular import read_text
 from lstm2d.predict.csv_text import csv_text
+from lstm2d.predict.manifest_file import (
+    FIXED,
+    MARKS,
+    Row,
+    read_manifest,
+    read_table,
+    row_line,
+    set_aside,
+)
 
-FIXED = ("image", "labels", "seconds", "error", "crf")
+__all__ = ["Manifest", "area_columns", "read_manifest"]
 
 
 class Manifest:
     """Keeps `predictions.csv` in step with the results.
 
     Columns: image, labels (relative to the output folder), seconds, error (empty where all went well), crf
-    (the settings of the CRF behind the network, empty where there is none), then the fraction of the image's
-    area that each class covers.
+    (the settings of the CRF after the network, empty where there is none); the fraction of the image's area
+    that each class covers; then the `MARKS`, which tell later runs whether the results are still right.
+
+    While images are labelled, rows are only appended, so that a crash costs one row. Leaving the `with` block
+    drops the rows that newer ones replace, and the area columns that no row uses any more.
 
     Parameters
     ----------
     path : Path
-        The file. Rows of an earlier prediction with the same classes are kept.
+        The file. Rows of earlier predictions are kept, also those of other models. What is damaged in it,
+        or is no record at all, stays in a copy beside it.
     classes : sequence of str
         Names of the classes.
-    replaced : collection of str
-        Label images that are made anew: their old rows go.
+    renewed : iterable of mapping
+        Rows to keep in place of those about the same label images.
+
+    Attributes
+    ----------
+    damaged_copy : Path or None
+        The copy of a damaged file.
+    added : set of str
+        Label images of the rows that `add` was given.
+    complete : bool
+        Whether the file holds all of them.
     """
 
-    def __init__(self, path: Path, classes: Sequence[str], replaced: frozenset[str]) -> None:
+    def __init__(self, path: Path, classes: Sequence[str], renewed: Iterable[Row] = ()) -> None:
         self.path = path
-        self.columns = [csv_text(name) for name in (*FIXED, *(f"area {name}" for name in classes))]
-        kept = [row for row in self._old_rows() if row[1] not in {csv_text(name) for name in replaced}]
-        self._named = {row[1] for row in kept}
-        write_text(path, "".join(_line(row) for row in [self.columns, *kept]))
+        table = read_table(path)
+        self.damaged_copy = set_aside(path) if table.damaged else None
+        self._own = area_columns(classes)
+        others = [name for name in table.columns if name not in (*FIXED, *MARKS)]
+        self._areas = list(dict.fromkeys([*others, *self._own]))
+        self._rows: dict[str, Row] = {row["labels"]: row for row in (*table.rows, *renewed)}
+        self._replaced = False  # whether the file holds a row that a later one replaces
+        self.added: set[str] = set()
+        self.complete = True
+        self._write()
 
-    def __contains__(self, labels: str) -> bool:
-        """Tell whether an earlier prediction has left a row about a label image."""
-        return csv_text(labels) in self._named
+    def __enter__(self) -> Manifest:
+        """Return the manifest itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Drop the rows that were replaced; an error on the way out hides none of the work's own."""
+        try:
+            if self._replaced or not self.complete:
+                self._write()
+        except OutputError:
+            if error is None:
+                raise
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return [*FIXED, *self._areas, *MARKS]
 
     def add(
         self,
@@ -52,6 +95,7 @@ class Manifest:
         error: str = "",
         crf: str = "",
         areas: Sequence[float] = (),
+        marks: Mapping[str, str] | None = None,
     ) -> None:
         """Append one row.
 
@@ -69,56 +113,68 @@ class Manifest:
             Settings of the CRF.
         areas : sequence of float
             Fraction of the pixels of each class.
+        marks : mapping, optional
+            Values of the columns `MARKS`.
 
         Raises
         ------
         OutputError
-            If the file cannot be written.
+            If the file cannot be written, or is gone.
         """
-        numbers = [f"{area:.6f}" for area in areas] or [""] * (len(self.columns) - len(FIXED))
-        row = [
-            csv_text(image),
-            csv_text(labels),
-            "" if seconds is None else f"{seconds:.4f}",
-            csv_text(error),
-            csv_text(crf),
-            *numbers,
-        ]
+        row = {
+            "image": csv_text(image),
+            "labels": csv_text(labels),
+            "seconds": "" if seconds is None else f"{seconds:.4f}",
+            "error": csv_text(error),
+            "crf": csv_text(crf),
+            **dict(zip(self._own, (f"{area:.6f}" for area in areas), strict=False)),
+            **(marks or {}),
+        }
+        self.added.add(labels)
+        self._replaced |= self._rows.pop(row["labels"], None) is not None
+        self._rows[row["labels"]] = row
+        self.complete = False
         try:
             # appended and not written anew: after a crash at most this one row is cut short
-            with self.path.open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:
-                file.write(_line(row))
+            with open(
+                self.path, "a", encoding="utf-8", errors="surrogateescape", newline="", opener=_open
+            ) as f:
+                f.write(row_line(self.columns, row))
         except OSError as e:
             raise OutputError(f"cannot write ({e.strerror})", where=self.path) from e
+        self.complete = True
 
-    def _old_rows(self) -> list[list[str]]:
-        if not self.path.is_file():
-            return []
-        text = read_text(self.path)
-        whole = text[: text.rfind("\n") + 1]
-        rows = list(csv.reader(io.StringIO(whole, newline="")))
-        if not rows or rows[0] != self.columns:
-            return []
-        return [row for row in rows[1:] if len(row) == len(self.columns)]
+    def _write(self) -> None:
+        """Write the file anew, in one step."""
+        used = {name for row in self._rows.values() for name, cell in row.items() if cell}
+        self._areas = [name for name in self._areas if name in used or name in self._own]
+        header = row_line(self.columns, dict(zip(self.columns, self.columns, strict=True)))
+        rows = (row_line(self.columns, row) for row in self._rows.values())
+        write_text(self.path, header + "".join(rows))
+        self.complete = True
 
 
-def read_manifest(path: Path) -> list[Mapping[str, str]]:
-    """Return the rows of a manifest.
+def area_columns(classes: Collection[str]) -> list[str]:
+    """Return the names of the columns of areas.
 
     Parameters
     ----------
-    path : Path
-        A file that `Manifest` wrote.
+    classes : collection of str
+        Names of the classes, in their order.
 
     Returns
     -------
-    list of mapping
-        Column name to text.
+    list of str
+        One column per class; a class whose name an earlier one has gets its number added.
     """
-    return list(csv.DictReader(io.StringIO(read_text(path), newline="")))
+    columns: list[str] = []
+    for number, name in enumerate(classes):
+        column = f"area {name}"
+        columns.append(f"{column} ({number})" if column in columns else column)
+    return columns
 
 
-def _line(row: Sequence[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(row)
-    return text.getvalue()
+def _open(path: str, flags: int) -> int:
+    return os.open(
+        path, flags & ~os.O_CREAT
+    )  # a file that somebody deleted must not begin anew without its header

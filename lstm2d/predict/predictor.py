@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import os
+import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d import kernels
-from lstm2d.data.contrast import CONTRASTS, with_contrast
-from lstm2d.data.transforms import normalise, pad_to_multiple
-from lstm2d.errors import ConfigError, DataError, ShapeError
+from lstm2d.data.contrast import CONTRASTS
+from lstm2d.errors import ConfigError, DataError, ImageWarning
 from lstm2d.io.classes import ClassInfo
-from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_image
+from lstm2d.io.given import photo_of
 from lstm2d.io.model_file import ModelFile, load_model
+from lstm2d.io.photo import WHITE, Reading
 from lstm2d.kernels import gpu
 from lstm2d.kernels.device import Array
 from lstm2d.models import ModelConfig, Network, build, model_config, restore_imported
-from lstm2d.predict.zoo import find_model
+from lstm2d.pipeline.finite import not_finite
+from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Preprocessing, Size, parse_size
+from lstm2d.pipeline.resize import labels_at, probabilities_at
+from lstm2d.predict.zoo import find_model, model_name
 from lstm2d.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float32]
 LabelArray = NDArray[np.uint8]
-ImageLike = NDArray[Any] | str | os.PathLike[str]
+T = TypeVar("T")
 CHANNELS = 3
 
 
@@ -41,7 +46,7 @@ class Predictor:
     source : str or path, optional
         Where it comes from, for messages.
     crf : bool, str or CRFSection, default True
-        The fully connected CRF behind the network: True for what the model's configuration says, if it says
+        The fully connected CRF after the network: True for what the model's configuration says, if it says
         anything, False for none, the name of a set (`lstm2d.config.crf.CRF_SETS`), or the settings.
     device : str, default "cpu"
         Where the network and the CRF compute: "auto", "cpu", "cuda" or "cuda:N".
@@ -54,8 +59,15 @@ class Predictor:
         "cpu" or "cuda:N".
     crf : CRFSection or None
         The CRF's settings, None for none. May be replaced.
+    name : str
+        Name of a bundled model, of a run's folder or of a model file without its ending; without a source the
+        name of the preset.
     classes : tuple of ClassInfo
         Names and colours of the K classes; labels are numbers 0 to K - 1 in this order.
+    preprocessing : Preprocessing
+        What is done to a photograph before the network sees it.
+    reading : Reading
+        How photographs are read, as the model's configuration says. May be replaced.
 
     Raises
     ------
@@ -67,8 +79,8 @@ class Predictor:
 
     Notes
     -----
-    The labels of an image depend on that image, the model and the device alone: not on other images, nor on
-    the number of threads.
+    The labels of an image depend on that image, the model, the size and the device alone: neither on other
+    images nor on the number of threads.
     """
 
     def __init__(
@@ -80,9 +92,19 @@ class Predictor:
         device: str = "cpu",
     ) -> None:
         self.model, self.device = model, gpu.resolve_device(device)
+        self.name = model.preset if source is None else model_name(str(source))
         self.classes: tuple[ClassInfo, ...] = model.classes
+        self._source = source
         self._network = _network(model, source).to(self.device)
-        self._contrast = _contrast(model, source)
+        self.preprocessing = Preprocessing(
+            model.mean,
+            model.std,
+            self._network.stride,
+            _contrast(model, source),
+            model.typical_size,
+            model.native,
+        )
+        self.reading = _reading(model, source)
         self.crf = _crf(model, source, crf)
 
     @property
@@ -90,35 +112,49 @@ class Predictor:
         """Number of trained values: without those of imported layers."""
         return sum(values.size for values in self.model.state.values())
 
-    def predict(self, image: ImageLike) -> LabelArray:
+    def predict(self, image: object, *, size: Size = "auto") -> LabelArray:
         """Return the most likely class of every pixel.
 
         Parameters
         ----------
-        image : array of shape (H, W, 3) or (H, W), or path
-            Values are uint8; uint16; booleans, true is white; other integers up to 255 or, if one is above,
-            up to 65535; floats in 0..1 or, if one is above, in 0..255.
+        image : array, PIL image or path
+            What `lstm2d.io.given.photo_of` reads: (H, W, 3), (H, W, 4) or (H, W); integers or floats.
+        size : "auto", "native" or float, default "auto"
+            The size at which the network sees the photograph, as the square root of its pixel count. "auto":
+            the size of the model's training images if the photograph is more than 1.5 times larger or
+            smaller, else its own. "native": its own.
 
         Returns
         -------
         array of shape (H, W), uint8
-            Class numbers.
+            Class numbers at the photograph's own size; ties go to the lowest number.
 
         Raises
         ------
         ShapeError
             If the array has another shape.
         DataError
-            If the file cannot be read, or the values are no image's.
-        """
-        return self.labels_of(_read(image))
+            If the file cannot be read, the values are no image's, or the network's output is not finite.
+        ConfigError
+            If there is no such size.
+        Lstm2dError
+            If memory runs out.
 
-    def predict_proba(self, image: ImageLike) -> FloatArray:
+        Warns
+        -----
+        ImageWarning
+            If something about the image was guessed, converted or left out.
+        """
+        return self.labels_of(self._read(image, size), size)
+
+    def predict_proba(self, image: object, *, size: Size = "auto") -> FloatArray:
         """Return the probability of every class at every pixel.
 
         Parameters
         ----------
-        image : array of shape (H, W, 3) or (H, W), or path
+        image : array, PIL image or path
+            As for `predict`.
+        size : "auto", "native" or float, default "auto"
             As for `predict`.
 
         Returns
@@ -128,94 +164,111 @@ class Predictor:
 
         Raises
         ------
-        ShapeError
-            If the array has another shape.
-        DataError
-            If the file cannot be read, or the values are no image's.
-        """
-        return self.probabilities_of(_read(image))
+        ShapeError, DataError, ConfigError, Lstm2dError
+            As `predict` raises them.
 
-    def labels_of(self, image: NDArray[Any]) -> LabelArray:
-        """Return the most likely classes for what `lstm2d.io.images.read_image` gave.
+        Warns
+        -----
+        ImageWarning
+            As for `predict`.
+        """
+        return self.labels_and_probabilities(self._read(image, size), size)[1]
+
+    def labels_of(self, pixels: NDArray[Any], size: Size = "auto") -> LabelArray:
+        """Return the most likely classes for the pixels of a `lstm2d.io.photo.Photo`.
 
         Parameters
         ----------
-        image : array of shape (H, W, 3)
+        pixels : array of shape (H, W, 3)
             Red, green, blue in 0..255.
+        size : "auto", "native" or float, default "auto"
+            As for `predict`.
 
         Returns
         -------
         array of shape (H, W), uint8
-            Class numbers; of equally likely ones the first.
+            Class numbers.
 
         Raises
         ------
-        Lstm2dError
-            If memory runs out.
+        DataError, ConfigError, Lstm2dError
+            As `predict` raises them.
         """
-        return self._computed(image, self.most_likely)
+        return self._computed(pixels, size, lambda p: labels_at(p, *pixels.shape[:2]))
 
-    def probabilities_of(self, image: NDArray[Any]) -> FloatArray:
-        """Return class probabilities for what `lstm2d.io.images.read_image` gave.
+    def labels_and_probabilities(
+        self, pixels: NDArray[Any], size: Size = "auto"
+    ) -> tuple[LabelArray, FloatArray]:
+        """Return labels and class probabilities for the pixels of a `lstm2d.io.photo.Photo`.
 
         Parameters
         ----------
-        image : array of shape (H, W, 3)
+        pixels : array of shape (H, W, 3)
             Red, green, blue in 0..255.
+        size : "auto", "native" or float, default "auto"
+            As for `predict`.
 
         Returns
         -------
-        array of shape (H, W, K), float32
+        labels : array of shape (H, W), uint8
+            Those of `labels_of`.
+        probabilities : array of shape (H, W, K), float32
             In 0..1, with the sum 1 at every pixel.
 
         Raises
         ------
-        Lstm2dError
-            If memory runs out.
+        DataError, ConfigError, Lstm2dError
+            As `predict` raises them.
         """
-        return self._computed(image, kernels.to_host)
+        shape = pixels.shape[:2]
+        return self._computed(
+            pixels, size, lambda p: (labels_at(p, *shape), kernels.to_host(probabilities_at(p, *shape)))
+        )
 
-    def _computed(self, image: NDArray[Any], finish: Callable[[Array], NDArray[Any]]) -> NDArray[Any]:
-        """Return what `finish` makes of the probabilities, which lie on the device."""
+    def _read(self, image: object, size: Size) -> NDArray[Any]:
+        """Return the pixels of a caller's image; warn about what was guessed."""
+        photo = photo_of(image, self.reading)
+        notes = list(photo.notes)
+        if size == "auto" and photo.pixels[:, :, 0].size > LARGE and self.size_is_unknown:
+            notes.append(UNKNOWN_SIZE)
+        for note in notes:
+            warnings.warn(note, ImageWarning, stacklevel=3)
+        return photo.pixels
+
+    @property
+    def size_is_unknown(self) -> bool:
+        """Whether the model file does not say at which size photographs should be labelled."""
+        return self.preprocessing.typical_size is None and not self.preprocessing.native
+
+    def _computed(self, pixels: NDArray[Any], size: Size, finish: Callable[[Array], T]) -> T:
+        """Return what `finish` makes of the probabilities at the network's size, which lie on the device."""
+        small = self.preprocessing.resized(pixels, parse_size(size))
         try:
             with gpu.current(self.device):
-                result = self._of_network(image)
-                return finish(result if self.crf is None else self._refined(result, image))
+                result = self._of_network(small)
+                return finish(result if self.crf is None else self._refined(result, small))
         except MemoryError as error:
-            hint = "use smaller images, or close other programs"
-            told = gpu.out_of_memory(error, where=f"{image.shape[0]}x{image.shape[1]} pixels", hint=hint)
+            hint = "use smaller images or --size, or close other programs"
+            told = gpu.out_of_memory(error, where=f"{small.shape[0]}x{small.shape[1]} pixels", hint=hint)
         raise told  # only now: in the handler it would keep the arrays of the network alive
 
-    def _of_network(self, image: NDArray[Any]) -> Array:
-        """Return what the network says, without the CRF."""
-        height, width = image.shape[:2]
-        contrasted = with_contrast(image, self._contrast)
-        padded = pad_to_multiple(normalise(contrasted, self.model.mean, self.model.std), self._network.stride)
-        x = kernels.to_device(padded[np.newaxis], self.device)
-        pixels = self._network.probabilities(Tensor(x))  # (1, padded H, padded W, K)
-        return pixels[0, :height, :width].astype(np.float32)  # a copy: without the padding behind it
+    def _of_network(self, pixels: NDArray[Any]) -> Array:
+        """Return the probabilities of the network, without the CRF."""
+        height, width = pixels.shape[:2]
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite has its own error
+            x = kernels.to_device(self.preprocessing.network_input(pixels), self.device)
+            padded = self._network.probabilities(Tensor(x))  # (1, padded H, padded W, K)
+            result = padded[0, :height, :width].astype(np.float32)  # a copy: without the padding
+            if not math.isfinite(float(result.sum())):
+                raise not_finite(self._network, x, self._source)
+        return result
 
-    def _refined(self, probabilities: Array, image: NDArray[Any]) -> Array:
+    def _refined(self, probabilities: Array, pixels: NDArray[Any]) -> Array:
         """Return what the CRF makes of the network's probabilities."""
         from lstm2d.predict.crf import refine  # only now: it loads Numba
 
         assert self.crf is not None
-        return refine(probabilities, image, self.crf)
-
-    def most_likely(self, probabilities: FloatArray) -> LabelArray:
-        """Return the class with the highest probability; of equal ones the first.
-
-        Parameters
-        ----------
-        probabilities : array of shape (H, W, K)
-            From `predict_proba`, or on a GPU.
-
-        Returns
-        -------
-        array of shape (H, W), uint8
-            Class numbers, on the host.
-        """
-        return kernels.to_host(probabilities.argmax(axis=2).astype(np.uint8))
+        return refine(probabilities, pixels, self.crf)
 
 
 def load(
@@ -286,6 +339,17 @@ def _contrast(model: ModelFile, source: object) -> str:
     return str(contrast)
 
 
+def _reading(model: ModelFile, source: object) -> Reading:
+    """Return how the configuration of a model says that photographs are read."""
+    data = model.config.get("data", {})
+    bits, background = data.get("bits", 0), data.get("background", list(WHITE))
+    try:
+        red, green, blue = background
+        return Reading(bits=bits or None, background=(red, green, blue))
+    except (TypeError, ValueError, ConfigError) as e:
+        raise DataError("the model file has a wrong data.bits or data.background", where=source) from e
+
+
 def _crf(model: ModelFile, source: object, crf: bool | str | CRFSection) -> CRFSection | None:
     """Return the settings of the CRF: those that are asked for, else the model's own."""
     if not crf or (crf is True and "crf" not in model.config):
@@ -308,36 +372,3 @@ def _refuse_other_size(config: ModelConfig, model: ModelFile) -> None:
     expected = config.count(CHANNELS, len(model.classes))
     if expected != stored:
         raise ValueError(f"its sizes ask for {expected} parameters, the file has {stored}")
-
-
-def _read(image: ImageLike) -> NDArray[Any]:
-    """Return a caller's image as `read_image` would."""
-    if isinstance(image, str | os.PathLike):
-        return read_image(image, max_pixels=DEFAULT_MAX_PIXELS)
-    return _to_bytes_range(np.asarray(image))
-
-
-def _to_bytes_range(image: NDArray[Any]) -> NDArray[Any]:
-    """Return an image of a caller as `read_image` would: (H, W, 3), uint8 or float32 in 0..255."""
-    if image.ndim == 2:
-        image = image[:, :, np.newaxis]
-    if image.ndim != 3 or image.shape[2] not in (1, CHANNELS) or 0 in image.shape:
-        raise ShapeError("image to label", where=image.shape, expected="(H, W, 3) or (H, W), not empty")
-    image = np.broadcast_to(image, (*image.shape[:2], CHANNELS))
-    if image.dtype == np.uint8:
-        return image
-    if image.dtype == np.bool_:
-        return image.astype(np.uint8) * np.uint8(255)
-    if image.dtype.kind in "iu":
-        if image.min() < 0:
-            raise DataError(f"image with the value {image.min()}", expected="integers from 0")
-        if image.max() > 65535:
-            raise DataError(f"image with the value {image.max()}", expected="integers up to 255 or 65535")
-        sixteen_bits = image.dtype == np.uint16 or image.max() > 255
-        return (image * (1 / 257 if sixteen_bits else 1.0)).astype(np.float32)
-    if image.dtype.kind != "f":
-        raise DataError(f"image of type {image.dtype}", expected="integers, floats or booleans")
-    low, high = float(image.min()), float(image.max())  # NaN if there is one
-    if not (low >= 0 and high <= 255):
-        raise DataError(f"image with values from {low:g} to {high:g}", expected="floats in 0..1 or 0..255")
-    return image.astype(np.float32) * np.float32(1 if high > 1 else 255)

@@ -23,6 +23,23 @@ def bundled_models() -> dict[str, Path]:
     return {path.stem: path for path in sorted(ZOO.glob("*.safetensors"), key=lambda p: p.stem)}
 
 
+def model_name(path: str | os.PathLike[str]) -> str:
+    """Return what people call a model file.
+
+    Parameters
+    ----------
+    path : str or path
+        From `find_model`.
+
+    Returns
+    -------
+    str
+        The folder's name for the model of a run, else the file's name without its ending.
+    """
+    full = Path(os.path.abspath(path))
+    return full.parent.name if full.name == MODEL_IN_RUN else full.stem
+
+
 def find_model(path_or_name: str | os.PathLike[str]) -> Path:
     """Return the model file that is meant.
 

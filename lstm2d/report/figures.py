@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -12,16 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.io.classes import ClassInfo
+from lstm2d.io.lettering import Lettering, letterings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 INK, GRID = "#20232a", "#e3e5e8"
 COLOURS = {"loss": "#31688e", "pixel_accuracy": "#1b7f5c", "class_accuracy": "#d1762b", "mean_iou": "#7a4fa3"}
 LABELS = {"pixel_accuracy": "pixel accuracy", "class_accuracy": "class accuracy", "mean_iou": "mean IoU"}
 DPI = 110
 MAX_NUMBERS = 24  # classes up to which a confusion table shows its numbers
+LONGEST = 22  # characters of a class name
 
 _STYLE: dict[Any, Any] = {
     "font.size": 9.0,
@@ -120,6 +122,8 @@ def plot_confusion(
 
     Notes
     -----
+    A class whose name no font can show appears with its number.
+
     After figure 3 of the 2D-LSTM paper. Each row is divided by its sum: the diagonal has the class
     accuracies.
     """
@@ -130,19 +134,21 @@ def plot_confusion(
     side = min(max(0.42 * k + 1.2, 3.4), 11.0)
     with _figure(side + 3.4, side) as figure:
         table, bars = figure.subplots(1, 2, width_ratios=(side, 2.6))
-        _table(table, shares, [info.name for info in classes])
+        _table(table, shares, _class_names(classes))
         _bars(bars, classes, frequencies)
         return _png(figure)
 
 
-def _table(axes: Axes, shares: NDArray[np.float64], names: Sequence[str]) -> None:
+def _table(axes: Axes, shares: NDArray[np.float64], names: Sequence[Lettering]) -> None:
     """Draw the table itself."""
     k = len(names)
     axes.imshow(np.nan_to_num(shares), cmap="Blues", vmin=0.0, vmax=1.0, aspect="equal")
     size = 8.0 if k <= MAX_NUMBERS else max(3.0, 200.0 / k)
-    shown = [_short(name) for name in names]
+    shown = [name.text for name in names]
     axes.set_xticks(range(k), shown, rotation=45, ha="right", fontsize=size, parse_math=False)
     axes.set_yticks(range(k), shown, fontsize=size, parse_math=False)
+    _use_fonts(axes.get_xticklabels(), names)
+    _use_fonts(axes.get_yticklabels(), names)
     axes.tick_params(length=0)
     axes.set_xlabel("label")
     axes.set_ylabel("truth")
@@ -173,7 +179,7 @@ def _bars(axes: Axes, classes: Sequence[ClassInfo], frequencies: Mapping[str, Se
             edgecolor="#6e737a",
             linewidth=0.6,
             hatch="" if number == 0 else "////",
-            label=_short(name),
+            label=name,
         )
         largest = max([largest, *values])
     axes.set_ylim(k - 0.5, -0.5)
@@ -190,8 +196,28 @@ def _bars(axes: Axes, classes: Sequence[ClassInfo], frequencies: Mapping[str, Se
                 handle.set_facecolor("#d5d8dc")
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 22 else name[:21] + "…"
+def _class_names(classes: Sequence[ClassInfo]) -> list[Lettering]:
+    """Return what matplotlib can show for the names of classes."""
+    from matplotlib import ft2font
+
+    shapes = hasattr(ft2font, "__libraqm_version__")  # from matplotlib 3.11 on
+    numbers = [str(number) for number in range(len(classes))]
+    return letterings(
+        [info.name for info in classes],
+        numbers,
+        shapes=shapes,
+        longest=LONGEST,
+        besides="lp",  # older ones measure the height of a line by these, and warn where they are missing
+    )
+
+
+def _use_fonts(texts: Sequence[Text], names: Sequence[Lettering]) -> None:
+    """Give each text the font of its name."""
+    from matplotlib.font_manager import FontProperties
+
+    for text, name in zip(texts, names, strict=True):
+        if name.font is not None:
+            text.set_fontproperties(FontProperties(fname=name.font, size=text.get_fontsize()))
 
 
 @contextmanager
@@ -201,9 +227,7 @@ def _figure(width: float, height: float) -> Iterator[Figure]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        # class names in scripts that the font lacks show as boxes
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
+    with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import ShapeError
 from lstm2d.io.classes import ClassInfo, palette_of
+from lstm2d.io.lettering import Lettering, Pen
 
 if TYPE_CHECKING:
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
 INK, MUTED, PAPER, EMPTY = (32, 35, 40), (110, 115, 122), (255, 255, 255), (240, 241, 243)
 IGNORED = (0, 0, 0)  # as in the label files
@@ -75,26 +76,25 @@ def draw_gallery(
     if all(example.truth is None for example in examples):
         names.remove("truth")
     height, width = cell
-    font = _font(TEXT)
-    left = MARGIN + max(_width(font, name) for name in names) + 2 * GAP
+    pen = Pen(TEXT)
+    left = MARGIN + max(pen.width(name) for name in names) + 2 * GAP
     top = MARGIN + TEXT + 2 * GAP
     sheet_width = left + len(examples) * (width + GAP) - GAP + MARGIN
     foot = top + len(names) * (height + GAP)
-    rows = _legend_rows(classes, font, sheet_width - left - MARGIN)
+    rows = _legend_rows(classes, pen, sheet_width - left - MARGIN)
     sheet = Image.new("RGB", (sheet_width, foot + GAP + len(rows) * (TEXT + 2 * GAP) + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
     for row, name in enumerate(names):
         y = top + row * (height + GAP)
-        draw.text((MARGIN, y + height // 2), name, MUTED, font, anchor="lm")
+        pen.write(draw, (MARGIN, y + height // 2), name, MUTED)
         for column, example in enumerate(examples):
             x = left + column * (width + GAP)
-            _put(sheet, draw, _picture(example, name, classes), (x, y, width, height), font)
+            _put(sheet, draw, _picture(example, name, classes), (x, y, width, height), pen)
     for column, example in enumerate(examples):
-        title = _fitted(example.title, font, width)
-        draw.text(
-            (left + column * (width + GAP) + width // 2, MARGIN + TEXT // 2), title, INK, font, anchor="mm"
-        )
-    _legend(draw, rows, font, left, foot + GAP)
+        title = pen.fitted(pen.lettering(example.title), width)
+        x = left + column * (width + GAP) + width // 2
+        pen.write(draw, (x, MARGIN + TEXT // 2), title, INK, anchor="mm")
+    _legend(draw, rows, pen, left, foot + GAP)
     return np.asarray(sheet)
 
 
@@ -175,7 +175,7 @@ def _put(
     draw: ImageDraw.ImageDraw,
     picture: NDArray[np.uint8] | None,
     place: tuple[int, int, int, int],
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    pen: Pen,
 ) -> None:
     """Paste a picture into the middle of its cell, as large as fits."""
     from PIL import Image
@@ -183,7 +183,7 @@ def _put(
     x, y, width, height = place
     if picture is None:
         draw.rectangle((x, y, x + width - 1, y + height - 1), fill=EMPTY)
-        draw.text((x + width // 2, y + height // 2), "not known", MUTED, font, anchor="mm")
+        pen.write(draw, (x + width // 2, y + height // 2), "not known", MUTED, anchor="mm")
         return
     image = Image.fromarray(picture)
     scale = min(width / image.width, height / image.height)
@@ -193,54 +193,33 @@ def _put(
     sheet.paste(image, (x + (width - size[0]) // 2, y + (height - size[1]) // 2))
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size)
-
-
-def _width(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str) -> int:
-    return round(font.getlength(text))
-
-
-def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """Return text, cut to a width in pixels; line breaks and the like become spaces."""
-    text = "".join(c if c.isprintable() else " " for c in text)
-    if _width(font, text) <= width:
-        return text
-    while text and _width(font, text + "...") > width:
-        text = text[:-1]
-    return text + "..."
-
-
 def _legend_rows(
-    classes: Sequence[ClassInfo], font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int
-) -> list[list[tuple[ClassInfo, int]]]:
-    """Return the classes of each line of the legend with the place of each, pixels from the left."""
-    rows: list[list[tuple[ClassInfo, int]]] = [[]]
+    classes: Sequence[ClassInfo], pen: Pen, width: int
+) -> list[list[tuple[ClassInfo, Lettering, int]]]:
+    """Return the classes of each line of the legend with name and place of each, pixels from the left."""
+    rows: list[list[tuple[ClassInfo, Lettering, int]]] = [[]]
     x = 0
-    for info in classes:
-        needed = TEXT + GAP + _width(font, _fitted(info.name, font, width - TEXT - GAP)) + 3 * GAP
+    for info, name in zip(classes, pen.class_names(classes, "class {}"), strict=True):
+        fitted = pen.fitted(name, width - TEXT - GAP)
+        needed = TEXT + GAP + pen.width(fitted) + 3 * GAP
         if x + needed > width and rows[-1]:
             rows.append([])
             x = 0
-        rows[-1].append((info, x))
+        rows[-1].append((info, fitted, x))
         x += needed
     return rows
 
 
 def _legend(
     draw: ImageDraw.ImageDraw,
-    rows: list[list[tuple[ClassInfo, int]]],
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    rows: list[list[tuple[ClassInfo, Lettering, int]]],
+    pen: Pen,
     left: int,
     top: int,
 ) -> None:
     """Draw the legend."""
     for line, row in enumerate(rows):
         y = top + line * (TEXT + 2 * GAP) + GAP
-        for info, x in row:
+        for info, name, x in row:
             draw.rectangle((left + x, y, left + x + TEXT - 1, y + TEXT - 1), fill=info.color, outline=MUTED)
-            draw.text(
-                (left + x + TEXT + GAP, y + TEXT // 2), _fitted(info.name, font, 400), INK, font, anchor="lm"
-            )
+            pen.write(draw, (left + x + TEXT + GAP, y + TEXT // 2), name, INK)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from lstm2d.errors import DataError
 from lstm2d.io.model_file import ModelFile, read_header
+from lstm2d.io.regular import read_text
 from lstm2d.predict.zoo import MODEL_IN_RUN
 
 Row = dict[str, float | None]
@@ -73,9 +75,9 @@ def read_run(path: str | os.PathLike[str]) -> RunSummary:
     header = read_header(root / MODEL_IN_RUN)
     config = root / "config.toml"
     try:
-        text = config.read_text(encoding="utf-8") if config.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError("cannot read the run's configuration", where=config) from error
+        text = read_text(config) if config.exists() else ""
+    except DataError as error:
+        raise DataError(f"cannot read the run's configuration ({error.what})", where=config) from error
     return RunSummary(root, header.model, header.parameters, text, read_results(root / "results.csv"))
 
 
@@ -100,10 +102,7 @@ def read_results(path: str | os.PathLike[str]) -> list[Row]:
     if not os.path.exists(path):
         return []
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return [
-                {name: float(cell) if cell else None for name, cell in row.items()}
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, ValueError, TypeError, csv.Error) as error:
+        rows = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        return [{name: float(cell) if cell else None for name, cell in row.items()} for row in rows]
+    except (ValueError, TypeError, csv.Error) as error:
         raise DataError(f"cannot read the results of a run ({error})", where=path) from error

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.io.atomic import make_folder, write_bytes
+from lstm2d.io.class_files import ClassTable, write_class_files
 from lstm2d.io.classes import palette_of
-from lstm2d.io.images import read_image, write_labels, write_overlay
+from lstm2d.io.images import read_photo
+from lstm2d.io.label_images import write_labels, write_overlay
 from lstm2d.predict.evaluate import Evaluation
 from lstm2d.predict.predictor import Predictor
 from lstm2d.report.gallery import Example, draw_gallery, encode_png
@@ -78,9 +80,11 @@ def label_all(
         named.append((sample.stem, example, dataset.classes))
     photo = photograph()
     if photo is not None:
-        image = read_image(photo)
+        image = read_photo(photo).pixels
         example = Example(image, bundled.predict(image), None, f"{photo.name} (outdoor)")
         named.append((photo.stem, example, bundled.classes))
+    for predictor in (bundled, model):
+        write_class_files(folder, ClassTable(predictor.name, predictor.classes, predictor.model.ignore))
     for name, example, classes in named:
         palette = palette_of(classes)
         write_labels(folder / f"{name}.png", example.labels, palette)

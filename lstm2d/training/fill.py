@@ -90,10 +90,11 @@ def _count(data: TrainingData) -> int:
 
 def _images(data: TrainingData) -> Iterator[tuple[FloatArray, bool]]:
     """Yield each image as the network sees it, and whether its features must be exact."""
+    network_input = data.preprocessing.network_input
     for sample in data.training if data.repeats else ():
         image, labels = data.dataset.load(sample)
-        yield data.prepared(image), False
+        yield network_input(image), False
         if data.train.flip:
-            yield data.prepared(flip(image, labels)[0]), False
+            yield network_input(flip(image, labels)[0]), False
     for sample in data.validation:
-        yield data.prepared(data.dataset.load(sample)[0]), True
+        yield network_input(data.validation_image(sample)[0]), True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,14 @@ def train(
         folder.check_free()
     data = dataset if isinstance(dataset, DatasetFolder) else DatasetFolder(dataset)
     start = None if init_from is None else Path(init_from)
+
+    def note(text: str) -> None:
+        report(Event("note", {"text": text}))
+
+    data.notes.listener = note
+    # as the model file will say, so that prediction reads its photographs alike
+    red, green, blue = config.data.background
+    data.reading = replace(data.reading, bits=config.data.bits or None, background=(red, green, blue))
     if data.guessed_toml is not None:
         report(Event("note", {"text": GUESSED, "dataset_toml": data.guessed_toml}))
     ready = partial(prepare, config, data, folder, device=device, report=report)
@@ -98,7 +107,10 @@ def train(
             else:
                 folder.check_free()  # again: another run may have begun in it meanwhile
             try:
-                return Trainer(run, report).fit()
+                result = Trainer(run, report).fit()
+                for line in data.notes.summary():
+                    note(line)
+                return result
             except MemoryError as error:
                 told = out_of_memory(error, run)
             raise told  # only now: in the handler it would keep the arrays of the step alive
@@ -191,8 +203,8 @@ class Trainer:
                 "validation_images": len(data.validation),
                 "held_out": self.data.held_out,
                 "classes": [item.name for item in data.classes],
-                "mean": list(data.mean),
-                "std": list(data.std),
+                "mean": list(data.preprocessing.mean),
+                "std": list(data.preprocessing.std),
                 "class_weights": None if data.class_weights is None else data.class_weights.tolist(),
             },
         )

@@ -13,6 +13,7 @@ from lstm2d.errors import ConfigError, DataError, Lstm2dError
 from lstm2d.io.model_file import Imported
 from lstm2d.kernels import gpu
 from lstm2d.models import Network, build, import_weights, restore_imported
+from lstm2d.pipeline.preprocess import LARGE
 from lstm2d.random import Purpose, generator
 from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.training.adadelta import Adadelta
@@ -27,6 +28,7 @@ from lstm2d.training.sgd import SGD
 from lstm2d.training.start import start_from
 from lstm2d.training.state import Progress
 
+USUAL = 320  # square root of the pixel count: the scale of the published data sets
 UNTRAINED = "untrained."  # how the names of such arrays begin in a checkpoint
 
 
@@ -136,6 +138,7 @@ def prepare(
     told = report if init_from is None else silent
     imported = take_imported(config, network, folder, checkpoint, told)
     data = TrainingData(config, dataset, network.stride)
+    _comment(data, config, report)
     if network.joint:
         data.check_stackable()
     if checkpoint is None and init_from is not None:
@@ -149,6 +152,24 @@ def prepare(
         restore(checkpoint, run)
     open_stores(config, features, report)
     return run
+
+
+def _comment(data: TrainingData, config: RunConfig, report: Report) -> None:
+    """Report what is unusual about the images of a run and has an option."""
+    side = data.preprocessing.typical_size
+    if side is not None and side * side > LARGE and config.data.size == "native":
+        text = (
+            f"the training images have {side * side / 1e6:.1f} megapixels (median): steps take as much more "
+            "time and memory, and the network sees a small part of a photograph at a time. "
+            f"--set data.size={USUAL} reduces images and masks as they are read"
+        )
+        report(Event("warning", {"text": text}))
+    for channel, deviation in data.even.items():
+        text = (
+            f"channel {channel} hardly varies in the training images (deviation {deviation:.2g} of 0..255): "
+            "it is not scaled up, its deviation is taken as 1; data.std sets another value"
+        )
+        report(Event("note", {"text": text}))
 
 
 def take_imported(

@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lstm2d.config import RunConfig, apply_overrides, dump_toml, from_dict, is_file
-from lstm2d.errors import ConfigError, OutputError
+from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder, write_text
+from lstm2d.io.regular import read_text
 from lstm2d.training.checkpoint import file_name
 
 FIXED = (
@@ -138,9 +139,9 @@ class RunFolder:
             If there is no run, or a change would make the result belong to neither configuration.
         """
         try:
-            table = tomllib.loads(self.config.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
+            table = tomllib.loads(read_text(self.config))
+        except (DataError, tomllib.TOMLDecodeError) as error:
+            reason = error.what if isinstance(error, DataError) else error
             raise ConfigError(
                 f"no run to resume ({reason})",
                 where=self.config,

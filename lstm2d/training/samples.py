@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,14 @@ from lstm2d.data.contrast import with_contrast
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.data.stats import Statistics, inverse_frequency_weights, median_frequency_weights, statistics
 from lstm2d.data.transforms import (
-    normalise,
     pad_labels_to_multiple,
-    pad_to_multiple,
     random_color,
     random_crop,
     random_flip,
     random_scale,
 )
 from lstm2d.errors import ConfigError, DataError
+from lstm2d.pipeline.preprocess import Preprocessing, reduced
 from lstm2d.random import Purpose, generator
 
 Image = NDArray[np.uint8] | NDArray[np.float32]
@@ -40,13 +40,17 @@ class CachedFolder(DatasetFolder):
         Where the images are.
     limit : int
         Bytes of images and labels to keep. Those that do not fit any more are read each time.
+    change : callable
+        What is done to an image and its labels when they have been read.
     """
 
-    def __init__(self, folder: DatasetFolder, limit: int) -> None:
+    def __init__(
+        self, folder: DatasetFolder, limit: int, change: Callable[[Image, Labels], tuple[Image, Labels]]
+    ) -> None:
         vars(self).update(
             vars(folder)
         )  # what the folder has found out, which may have been a look at all masks
-        self.limit = limit
+        self.limit, self.change = limit, change
         self.size = 0
         self._kept: dict[str, tuple[Image, Labels]] = {}
 
@@ -54,7 +58,7 @@ class CachedFolder(DatasetFolder):
         """Return an image and its labels, from memory if they are there; as `DatasetFolder.load` does."""
         if sample.stem in self._kept:
             return self._kept[sample.stem]
-        image, labels = super().load(sample)
+        image, labels = self.change(*super().load(sample))
         size = image.nbytes + labels.nbytes
         if self.size + size <= self.limit:
             self.size += size
@@ -99,8 +103,11 @@ class TrainingData:
         The images.
     held_out : bool
         Whether the validation images were taken from the training split.
-    mean, std : tuple of float
-        Of the channels, as configured or measured.
+    preprocessing : Preprocessing
+        What is done to an image: channel statistics as configured or measured, and the typical size of the
+        training images.
+    even : dict of int to float
+        Channels with hardly any variance, and their deviation; it is taken as 1.
     sizes : list of (int, int)
         Rows and columns of the training images, each size once.
     class_weights : ndarray of shape (K,) or None
@@ -108,24 +115,38 @@ class TrainingData:
     """
 
     def __init__(self, config: RunConfig, dataset: DatasetFolder, stride: int) -> None:
-        self.train, self.stride, self.contrast = config.train, stride, config.data.contrast
-        self.dataset = CachedFolder(dataset, int(config.data.cache_gib * 2**30))
+        self.train = config.train
+        limit = int(config.data.cache_gib * 2**30)
+        self.dataset = CachedFolder(dataset, limit, partial(reduced, size=config.data.size))
         self.classes, self.ignore = dataset.classes, dataset.ignore
         self.training, self.validation = _choose(config, dataset)
         self.held_out = config.data.val_split not in dataset.splits
         # a given mean and deviation spares the contrast of all images
         given = bool(config.data.mean and config.data.std)
-        contrast = "none" if given else self.contrast
+        contrast = "none" if given else config.data.contrast
         measured = statistics(self.dataset, self.training, contrast=contrast)
-        for sample in self.validation:
-            self.dataset.load(sample)
         if not any(measured.pixels):
             raise DataError("no pixel of the training images is labelled", where=dataset.root)
-        # as precise as prediction has them: a validation gives the saved model's figures to the last bit
-        self.mean = tuple(float(np.float32(value)) for value in config.data.mean or measured.mean)
-        self.std = tuple(float(np.float32(value)) for value in config.data.std or measured.std)
+        self.preprocessing = Preprocessing(
+            _stored(config.data.mean or measured.mean),
+            _stored(config.data.std or measured.std),
+            stride,
+            config.data.contrast,
+            measured.typical_size,
+            dataset.native,
+        )
+        self.even = {} if config.data.std else measured.even
+        # what a validation measures is what prediction with the saved model gives, on images of any size
+        held = CachedFolder(dataset, limit - self.dataset.size, self._as_predicted)
+        self.validation_image = held.load
+        for sample in self.validation:
+            self.validation_image(sample)
         self.class_weights = _class_weights(config, measured)
         self.sizes = list(measured.sizes)
+
+    def _as_predicted(self, image: Image, labels: Labels) -> tuple[Image, Labels]:
+        """Return a validation image at the size at which the network sees it, and its labels as they are."""
+        return self.preprocessing.resized(image), labels
 
     def example(self, number: int, epoch: int) -> Example:
         """Return one training image as an epoch sees it.
@@ -153,12 +174,12 @@ class TrainingData:
                 image, labels = random_scale(image, labels, rng, amount=train.scale_jitter)
             if train.brightness_jitter:
                 image = random_color(image, rng, amount=train.brightness_jitter)
-        image = with_contrast(image, self.contrast)  # of the whole image, as prediction has it
+        image = with_contrast(image, self.preprocessing.contrast)  # of the whole image, as prediction has it
         if train.crop:
             rng = generator(train.seed, epoch, number, Purpose.CROP)
             image, labels = random_crop(image, labels, rng, size=train.crop)
-        labels = pad_labels_to_multiple(labels, self.stride, ignore=self.ignore)
-        return Example(self._normalised(image), labels[np.newaxis], (self.name(number),))
+        labels = pad_labels_to_multiple(labels, self.preprocessing.stride, ignore=self.ignore)
+        return Example(self.preprocessing.normalised(image), labels[np.newaxis], (self.name(number),))
 
     @property
     def repeats(self) -> bool:
@@ -168,7 +189,7 @@ class TrainingData:
 
     def check_stackable(self) -> None:
         """Make sure that the images of every minibatch have one size when they are padded."""
-        train, stride = self.train, self.stride
+        train, stride = self.train, self.preprocessing.stride
         if train.batch == 1 or train.crop:
             return
         padded = {tuple(-(-side // stride) for side in size) for size in self.sizes}
@@ -190,12 +211,9 @@ class TrainingData:
         """Return the file of a training image, for messages."""
         return str(self.training[number].image_path)
 
-    def prepared(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """Return a whole image as the network wants it, shape (1, H, W, 3)."""
-        return self._normalised(with_contrast(image, self.contrast))
-
-    def _normalised(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        return pad_to_multiple(normalise(image, self.mean, self.std), self.stride)[np.newaxis]
+    def use_statistics(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Replace the channels' mean and deviation, 0..255: weights expect those they were trained with."""
+        self.preprocessing = replace(self.preprocessing, mean=tuple(mean), std=tuple(std))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a resumed run must find again, and what it takes over."""
@@ -203,8 +221,8 @@ class TrainingData:
             "training": _digest(self.training),
             "validation": _digest(self.validation),
             "classes": [item.name for item in self.classes],
-            "mean": list(self.mean),
-            "std": list(self.std),
+            "mean": list(self.preprocessing.mean),
+            "std": list(self.preprocessing.std),
             "class_weights": None if self.class_weights is None else self.class_weights.tolist(),
         }
 
@@ -230,7 +248,7 @@ class TrainingData:
                 where=self.dataset.root,
                 hint="restore it, or start a new run, perhaps with --init-from",
             )
-        self.mean, self.std = tuple(values["mean"]), tuple(values["std"])
+        self.use_statistics(values["mean"], values["std"])
         weights = values["class_weights"]
         self.class_weights = None if weights is None else np.array(weights)
 
@@ -245,6 +263,11 @@ def _choose(config: RunConfig, dataset: DatasetFolder) -> tuple[list[Sample], li
     return dataset.training_splits(
         data.train_split, data.val_split, fraction=data.val, seed=config.train.seed
     )
+
+
+def _stored(values: Sequence[float]) -> tuple[float, ...]:
+    """Return channel figures in float32, as model files of half the size would hold them."""
+    return tuple(float(np.float32(value)) for value in values)
 
 
 def _class_weights(config: RunConfig, measured: Statistics) -> NDArray[np.float64] | None:

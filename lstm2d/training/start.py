@@ -63,8 +63,10 @@ def start_from(
         _check_all(path, model, stored, imported, data)
     for name in fitting:
         kernels.copy_into(stored[name], model.state[name])
-    data.mean = data.mean if config.data.mean else model.mean
-    data.std = data.std if config.data.std else model.std
+    own = data.preprocessing
+    data.use_statistics(
+        own.mean if config.data.mean else model.mean, own.std if config.data.std else model.std
+    )
 
 
 def differences(state: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]) -> list[str]:

@@ -12,6 +12,7 @@ from lstm2d import kernels
 from lstm2d.io.model_file import ModelFile
 from lstm2d.io.model_file import save_model as write_model
 from lstm2d.metrics.confusion import Confusion
+from lstm2d.pipeline.resize import labels_at
 from lstm2d.tensor import Tensor
 from lstm2d.training.prepare import Prepared, stored_arrays
 from lstm2d.training.stop import StopSignal
@@ -41,20 +42,34 @@ def validate(run: Prepared, stop: StopSignal) -> dict[str, Any] | None:
         for sample in data.validation:
             if stop.asked:
                 return None
-            image, labels = data.dataset.load(sample)
-            confusion.add(labels, predicted(run, image))
+            image, labels = data.validation_image(sample)
+            confusion.add(labels, predicted(run, image, labels.shape))
     finally:
         run.optimizer.swap_average()
     return confusion.report([item.name for item in data.classes])
 
 
-def predicted(run: Prepared, image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return the most likely class of every pixel of an image, as prediction with the saved model will."""
-    height, width = image.shape[:2]
-    z = run.features(run.data.prepared(image), again=True, exact=True)
-    padded = run.network.probabilities_from(Tensor(z))
-    labels: NDArray[np.uint8] = kernels.to_host(padded[0, :height, :width].argmax(axis=2).astype(np.uint8))
-    return labels
+def predicted(run: Prepared, image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return the most likely class of every pixel, as prediction with the saved model will.
+
+    Parameters
+    ----------
+    run : Prepared
+        The run.
+    image : array of shape (rows, columns, 3)
+        A validation image at the size at which the network sees it.
+    shape : tuple of int
+        Height and width of the photograph itself.
+
+    Returns
+    -------
+    array of shape (height, width), uint8
+        Class numbers.
+    """
+    rows, columns = image.shape[:2]
+    z = run.features(run.data.preprocessing.network_input(image), again=True, exact=True)
+    probabilities = run.network.probabilities_from(Tensor(z))[0, :rows, :columns]
+    return labels_at(probabilities, *shape)
 
 
 def save_model(run: Prepared, metrics: dict[str, Any]) -> None:
@@ -90,8 +105,8 @@ def save_model(run: Prepared, metrics: dict[str, Any]) -> None:
         preset=config.preset,
         config=config.model_dump(),
         classes=data.classes,
-        mean=data.mean,
-        std=data.std,
+        mean=data.preprocessing.mean,
+        std=data.preprocessing.std,
         ignore=data.ignore,
         library_version=version("lstm2d"),
         seed=config.train.seed,
@@ -99,5 +114,7 @@ def save_model(run: Prepared, metrics: dict[str, Any]) -> None:
         trained_on=f"{data.dataset.name}, {split}: {len(data.training)} images",
         terms="",
         imported=run.imported,
+        typical_size=data.preprocessing.typical_size,
+        native=data.preprocessing.native,
     )
     write_model(run.folder.model, model)

@@ -87,15 +87,23 @@ def test_a_models_own_crf(lstm2d: Callable, crf_model: Path, photos: Path, tmp_p
     assert settings("--crf", "deeplab-voc") == crf_settings("deeplab-voc").model_dump()
 
 
-def test_rows_that_another_prediction_left_out(
+def test_skip_done_goes_by_the_crf(
     lstm2d: Callable, brightness_model: Path, photos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    lstm2d("predict", brightness_model, photos, "-o", out, "--crf")
-    (out / "predictions.csv").unlink()
-    ran = lstm2d("predict", brightness_model, photos, "-o", out, "--skip-done")
-    assert ran.code == 0
-    assert {row["crf"] for row in read_manifest(out / "predictions.csv")} == {"unknown"}
+    command = ("predict", brightness_model, photos, "-o", out, "--skip-done", "--json")
+    counts = []
+    for options in ((), ("--crf",), ("--crf",), ("--set", "crf.theta_beta=5"), ()):
+        ran = lstm2d(*command, *options)
+        counts.append((ran.json["images"], ran.json["skipped"], ran.json["redone"]))
+    assert counts == [
+        (3, 0, {}),
+        (3, 0, {"other settings (crf)": 3}),
+        (0, 3, {}),
+        (3, 0, {"other settings (crf.theta_beta)": 3}),
+        (3, 0, {"other settings (crf)": 3}),
+    ]
+    assert {row["crf"] for row in read_manifest(out / "predictions.csv")} == {""}
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])

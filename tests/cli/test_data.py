@@ -72,7 +72,7 @@ def test_masks_of_0_and_255_are_asked_about(lstm2d: Callable, dataset: Path) -> 
         (lambda d: (d / "masks/a.png").unlink(), "1 of 2 images have no mask"),
         (lambda d: (d / "images/a.png").write_bytes(b""), "the file is empty"),
         (lambda d: Image.new("L", (3, 3)).save(d / "masks/a.png"), "a.png"),
-        (lambda d: Image.new("RGB", (4, 1)).save(d / "masks/a.png"), "colours"),
+        (lambda d: Image.new("RGB", (4, 1), (9, 0, 0)).save(d / "masks/a.png"), "colour"),
         (lambda d: Image.new("L", (4, 1), 9).save(d / "masks/a.png"), "mask value 9 at row 0, column 0"),
         (lambda d: (d / "dataset.toml").write_text("classes = 3"), "dataset.toml"),
     ],

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from lstm2d.cli.program import program
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.synth import CLASSES, draw_scene
-from lstm2d.io.images import read_image, read_mask
+from lstm2d.io.class_files import read_class_files
+from lstm2d.io.images import read_mask, read_photo
 from lstm2d.io.model_file import ModelFile, save_model
 from lstm2d.models import build
 from lstm2d.predict import load, zoo
@@ -26,7 +27,7 @@ SHORT = ("--seconds", "1", "--scenes", "10")
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of bundled models with one that is quick and knows nothing."""
-    section = {"kind": "lstm2d", "window": 5, "units": [2], "features": []}
+    section = {"kind": "lstm2d", "window": 5, "units": [2], "features": [], "leaky": True}
     network = build(section, len(CLASSES), np.random.default_rng(0))
     model = ModelFile(
         state=network.state_dict(),
@@ -101,12 +102,14 @@ def test_labels_are_those_of_the_two_models(shown: dict[str, Any]) -> None:
     labels = Path(shown["labels"])
     names = sorted(path.name for path in labels.iterdir())
     stems = ("rocket", "scene_0008", "scene_0009")
-    assert names == sorted(name for stem in stems for name in (f"{stem}.png", f"{stem}_overlay.png"))
+    files = {name for stem in stems for name in (f"{stem}.png", f"{stem}_overlay.png")}
+    assert names == sorted(files | {"classes.json", "legend.png"})
+    assert [table.model for table in read_class_files(labels)] == ["run", "outdoor"]
     trained = load(shown["run"]).predict(draw_scene(3, 8)[0])
     np.testing.assert_array_equal(read_mask(labels / "scene_0008.png"), trained)
     photo = photograph()
     assert photo is not None
-    assert read_image(photo).shape == (427, 640, 3)
+    assert read_photo(photo).pixels.shape == (427, 640, 3)
     np.testing.assert_array_equal(read_mask(labels / "rocket.png"), load("outdoor").predict(photo))
 
 
@@ -118,17 +121,34 @@ def test_report_tells_about_the_bundled_model(shown: dict[str, Any]) -> None:
 
 
 def test_again_in_the_same_folder(shown: dict[str, Any], lstm2d: Callable[..., Any]) -> None:
-    """The folder of a demo is made anew; what else lies in it stays."""
+    """The folder of a demo is made anew; what else lies in it stays, or is named before it goes."""
     out = Path(shown["out"])
     (out / "mine.txt").write_text("mine")
-    (out / "labels" / "old.png").write_text("old")
+    (out / "labels" / "mine.png").write_text("mine")
+    before = (out / "report.html").read_bytes()
     ran = lstm2d("demo", "-o", out, *SHORT, "--quiet")
+    assert ran.code == 2
+    assert str(out / "labels/mine.png") in ran.err
+    assert "--overwrite" in ran.err
+    assert (out / "labels/mine.png").read_text() == "mine"
+    assert (out / "report.html").read_bytes() == before
+    ran = lstm2d("demo", "-o", out, *SHORT, "--quiet", "--overwrite")
     assert ran.code == 0, ran.err
     assert ran.err == ""
     assert str(out / "report.html") in ran.out
     assert max(len(line) for line in ran.out.splitlines() if str(out) not in line) <= 80
     assert (out / "mine.txt").read_text() == "mine"
-    assert not (out / "labels" / "old.png").exists()
+    assert not (out / "labels" / "mine.png").exists()
+
+
+@pytest.mark.parametrize("mark", ['{"frames": 25}', "[]", "no JSON", '{"state": "other"}'])
+def test_a_demo_json_of_another_program(tmp_path: Path, lstm2d: Callable[..., Any], mark: str) -> None:
+    (tmp_path / "demo.json").write_text(mark)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    assert lstm2d("demo", "-o", tmp_path, *SHORT).code == 5
+    assert (tmp_path / "run" / "mine.txt").read_text() == "mine"
+    assert (tmp_path / "demo.json").read_text() == mark
 
 
 def test_a_folder_of_something_else_is_not_touched(tmp_path: Path, lstm2d: Callable[..., Any]) -> None:

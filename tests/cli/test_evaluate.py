@@ -137,3 +137,56 @@ def test_an_unwritable_csv(lstm2d: Callable, brightness_model: Path, dataset: Pa
     ran = lstm2d("evaluate", brightness_model, dataset, "-o", tmp_path / "no/such/folder.csv")
     assert ran.code == 5
     assert "folder.csv" in ran.err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "stats"])
+def test_notes_on_images_and_masks(
+    lstm2d: Callable, brightness_model: Path, dataset: Path, command: str
+) -> None:
+    """One line for the first of a kind, another for how many there are, none with --quiet."""
+    images = sorted((dataset / "images").iterdir())
+    for path in images:
+        with Image.open(path) as image:
+            clear = image.convert("RGBA")
+        clear.putpixel((0, 0), (0, 0, 0, 128))
+        clear.save(path)
+    (dataset / "masks" / "lonely.png").write_bytes(next((dataset / "masks").iterdir()).read_bytes())
+    arguments = (
+        ["evaluate", brightness_model, dataset] if command == "evaluate" else ["data", "stats", dataset]
+    )
+    ran = lstm2d(*arguments)
+    assert ran.code == 0
+    text = "transparent pixels are composited on white"
+    lines = [line for line in ran.err.splitlines() if text in line]
+    assert len(lines) == 2
+    assert lines[0].endswith(f".png: {text}")
+    assert lines[1] == f"{len(images)} images: {text}"
+    assert "masks: 1 of 3 masks have no image and are left out (lonely.png)" in ran.err
+    assert text not in lstm2d(*arguments, "--quiet").err
+
+
+def test_a_file_of_somebody_else_is_not_replaced(
+    lstm2d: Callable, brightness_model: Path, dataset: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "figures.csv"
+    command = ("evaluate", brightness_model, dataset, "-o", out)
+    for _ in range(2):  # a table of an earlier evaluation is replaced
+        assert lstm2d(*command).code == 0
+    table = out.read_bytes()
+    out.write_bytes(b"image,grade\na,1\n")
+    ran = lstm2d(*command)
+    assert ran.code == 2
+    assert "--overwrite" in ran.err
+    assert out.read_bytes() == b"image,grade\na,1\n"
+    assert lstm2d(*command, "--overwrite").code == 0
+    assert out.read_bytes()[:40] == table[:40]
+
+
+@pytest.mark.parametrize("name", ["images/a.png", "masks/b.png", "splits/test.txt", "dataset.toml", "model"])
+def test_no_input_is_replaced(lstm2d: Callable, brightness_model: Path, dataset: Path, name: str) -> None:
+    path = brightness_model if name == "model" else dataset / name
+    before = path.read_bytes()
+    ran = lstm2d("evaluate", brightness_model, dataset, "-o", path, "--overwrite")
+    assert ran.code == 2
+    assert "a file that is read" in ran.err
+    assert path.read_bytes() == before

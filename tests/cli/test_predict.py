@@ -15,7 +15,9 @@ from lstm2d.predict.manifest import read_manifest
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """Return the files of a folder, without those that say what the classes are."""
+    found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return {name: found[name] for name in found.keys() - {"classes.json", "legend.png"}}
 
 
 def expected_labels(path: Path) -> np.ndarray:
@@ -40,7 +42,8 @@ def test_json(lstm2d: Callable, brightness_model: Path, photos: Path, tmp_path: 
     assert len(ran.out.splitlines()) == 1
     seconds = ran.json.pop("seconds")
     assert seconds > 0
-    expected = {"images": 3, "failed": [], "skipped": 0, "seconds": seconds, "out": str(tmp_path / "out")}
+    expected = {"images": 3, "failed": [], "skipped": 0, "redone": {}, "not_labelled": []}
+    expected |= {"seconds": seconds, "out": str(tmp_path / "out")}
     assert ran.json | {"seconds": seconds} == expected
 
 
@@ -299,9 +302,83 @@ def test_images_of_one_name(lstm2d: Callable, brightness_model: Path, photos: Pa
     assert names == {"a.bmp.png", "a.png.png"}
 
 
+def test_what_was_not_labelled_is_named(
+    lstm2d: Callable, brightness_model: Path, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "IMG_1.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    ran = lstm2d("predict", brightness_model, photos, "-o", tmp_path / "out", "--json", "--quiet")
+    assert ran.code == 0
+    assert f"Warning: 1 HEIC file was not labelled ({photos}/IMG_1.heic): save as JPEG or PNG" in ran.err
+    entry = {
+        "kind": "HEIC file",
+        "files": 1,
+        "first": f"{photos}/IMG_1.heic",
+        "advice": "save as JPEG or PNG",
+    }
+    assert ran.json["not_labelled"] == [entry]
+    ran = lstm2d("predict", brightness_model, photos / "IMG_1.heic", "-o", tmp_path / "out")
+    assert ran.code == 3
+    assert "save as JPEG or PNG" in ran.err
+
+
+def test_a_picture_in_the_output_folder(
+    lstm2d: Callable, brightness_model: Path, photos: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "b.png").write_bytes(b"mine")
+    ran = lstm2d("predict", brightness_model, photos, "-o", mine)
+    assert ran.code == 2
+    assert str(mine / "b.png") in ran.err
+    assert "--overwrite" in ran.err
+    assert files(mine) == {"b.png": b"mine"}
+    assert lstm2d("predict", brightness_model, photos, "-o", mine, "--overwrite").code == 0
+    assert lstm2d("predict", brightness_model, photos, "-o", mine).code == 0
+
+
+def test_an_album_into_a_part_of_it(
+    lstm2d: Callable, brightness_model: Path, photos: Path, tmp_path: Path
+) -> None:
+    before = files(photos)
+    ran = lstm2d("predict", brightness_model, photos, "-o", photos / "sub")
+    assert ran.code == 2
+    assert str(photos / "sub/c.png") in ran.err
+    assert files(photos) == before
+    ran = lstm2d("predict", brightness_model, photos, "-o", photos / "sub", "--overwrite", "--json")
+    assert ran.code == 0
+    assert [entry["kind"] for entry in ran.json["not_labelled"]] == ["image in the output folder"]
+    assert {name: data for name, data in files(photos).items() if name in before} == before
+
+
+def test_a_damaged_record(lstm2d: Callable, brightness_model: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = ("predict", brightness_model, photos, "-o", out, "--skip-done", "--json")
+    assert lstm2d(*command).code == 0
+    whole = (out / "predictions.csv").read_bytes()
+    (out / "predictions.csv").write_bytes(whole[:-20])
+    ran = lstm2d(*command)
+    assert (ran.code, ran.json["images"], ran.json["skipped"]) == (0, 1, 2)
+    assert "kept as predictions.csv.damaged" in ran.err
+    assert (out / "predictions.csv.damaged").read_bytes() == whole[:-20]
+    (out / "predictions.csv").write_bytes(bytes(range(256)) * 4)
+    ran = lstm2d(*command)
+    assert (ran.code, ran.json["images"]) == (0, 3)
+    assert (out / "predictions.csv.damaged-2").read_bytes() == bytes(range(256)) * 4
+    assert lstm2d(*command).json["skipped"] == 3
+
+
+def test_a_quoted_name_with_brackets(
+    lstm2d: Callable, brightness_model: Path, photos: Path, tmp_path: Path
+) -> None:
+    photos.rename(tmp_path / "photos [2024]")
+    ran = lstm2d("predict", brightness_model, tmp_path / "photos [2024]/*.png", "-o", tmp_path / "out")
+    assert ran.code == 0
+    assert set(files(tmp_path / "out")) == {"a.png", "b.png", "predictions.csv"}
+
+
 def test_a_progress_line() -> None:
     from lstm2d.cli.predict import progress_line
-    from lstm2d.predict.folder import Failure, Outcome
+    from lstm2d.predict.label_files import Failure, Outcome
 
     outcome = Outcome(total=50, done=9, skipped=10, failed=[Failure("x", ValueError())], seconds=5.0)
     assert progress_line(outcome) == "10/40 images  2.0 images/s  15 s left  1 failed"

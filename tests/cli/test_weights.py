@@ -103,3 +103,17 @@ def test_a_damaged_file_in_the_store_is_told(lstm2d: Callable, file: Path, tmp_p
     assert ran.json["damaged"] == [str(bad)]
     assert len(ran.json["weights"]) == 1
     assert "Warning" in ran.err
+
+
+def test_a_file_of_somebody_else_is_not_replaced(lstm2d: Callable, file: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.safetensors"
+    mine.write_bytes(safetensors.numpy.save({"w": np.zeros(3, np.float32)}))
+    before = mine.read_bytes()
+    ran = lstm2d("weights", "import", file, "-o", mine)
+    assert ran.code == 2
+    assert "--overwrite" in ran.err
+    assert mine.read_bytes() == before
+    assert lstm2d("weights", "list", "--json").json["weights"] == []
+    for options in (["--overwrite"], []):  # the second time it is a file of ours
+        assert lstm2d("weights", "import", file, "-o", mine, *options).code == 0
+    assert lstm2d("weights", "import", file, "-o", file, "--overwrite").code == 2

@@ -3,6 +3,7 @@
 import os
 import tomllib
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +218,59 @@ def test_colour_masks_are_not_guessed(make: Maker) -> None:
     Image.new("RGB", (6, 4), (128, 0, 0)).save(root / "masks" / "a.png")
     with pytest.raises(DataError, match="a mask of colours"):
         DatasetFolder(root)
+
+
+def smoothed(kind: Any = Image.Resampling.BILINEAR) -> Any:
+    object_ = np.zeros((40, 60), np.uint8)
+    object_[10:30, 15:40] = 255
+    return np.array(Image.fromarray(object_).rotate(20).resize((93, 71), kind))
+
+
+@pytest.mark.parametrize("kind", [Image.Resampling.BILINEAR, Image.Resampling.LANCZOS])
+def test_smoothed_masks_are_asked_about(make: Maker, kind: Any) -> None:
+    mask = smoothed(kind)
+    assert len(np.unique(mask)) > 40
+    root = make({"a": mask}, toml=None)
+    with pytest.raises(DataError, match="0, 255 and many values between") as e:
+        DatasetFolder(root)
+    assert e.value.exit_code == 3
+    assert "without smoothing" in str(e.value)
+    dataset = load_again(root, "name" + str(e.value).partition("\n\nname")[2])
+    assert [c.name for c in dataset.classes] == ["background", "foreground"]
+    labels = dataset.load(dataset.samples[0])[1]
+    np.testing.assert_array_equal(labels == 0, mask == 0)
+    np.testing.assert_array_equal(labels == 1, mask == 255)
+    np.testing.assert_array_equal(labels == 255, (mask > 0) & (mask < 255))
+
+
+def test_masks_with_the_noise_of_jpeg_are_asked_about(make: Maker) -> None:
+    buffer = BytesIO()
+    Image.fromarray(smoothed(Image.Resampling.NEAREST)).save(buffer, "JPEG", quality=60)
+    with Image.open(buffer) as image:
+        mask = np.array(image)
+    with pytest.raises(DataError, match="0, 255 and many values between"):
+        DatasetFolder(make({"a": mask}, toml=None))
+
+
+def test_low_values_of_smoothing_beside_255(make: Maker) -> None:
+    mask = smoothed()
+    mask[(mask > 120) & (mask < 255)] = 0  # what lies between does not reach up
+    with pytest.raises(DataError, match="0, 255 and many values between"):
+        DatasetFolder(make({"a": mask}, toml=None))
+
+
+def test_many_classes_are_not_taken_for_smoothing(make: Maker) -> None:
+    values = np.arange(150, dtype=np.uint8).repeat(20).reshape(50, 60)
+    values[0, :9] = 255
+    assert len(DatasetFolder(make({"a": values}, toml=None)).classes) == 150
+
+
+def test_scale(tmp_path: Path) -> None:
+    text = '[[classes]]\nname = "a"\n'
+    assert not said(text, tmp_path).native
+    assert not said(f'scale = "auto"\n{text}', tmp_path).native
+    description = said(f'scale = "native"\n{text}', tmp_path)
+    assert description.native
+    assert said(description.to_toml(), tmp_path) == description
+    with pytest.raises(DataError, match='scale: "auto" or "native"'):
+        said(f"scale = 3\n{text}", tmp_path)

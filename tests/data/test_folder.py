@@ -10,6 +10,7 @@ from PIL import Image
 from lstm2d.data.folder import DatasetFolder, Sample, hold_out
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.classes import ClassInfo
+from lstm2d.io.photo import Reading
 
 Maker = Callable[..., Path]
 MASK = np.array([[0, 1, 2], [255, 2, 1]])
@@ -180,6 +181,20 @@ def test_mask_value_out_of_range(make: Maker) -> None:
         dataset.load(dataset.samples[0])
     assert "masks/a.png" in str(e.value)
     assert "0 to 2, or 255 to ignore" in str(e.value)
+
+
+def test_how_images_are_read(make: Maker) -> None:
+    root = make({"a": MASK})
+    Image.fromarray(np.full((2, 3, 4), [9, 9, 9, 0], np.uint8)).save(root / "images" / "a.png")
+    dataset = DatasetFolder(root, reading=Reading(background=(0, 100, 200)))
+    image, _ = dataset.load(dataset.samples[0])
+    assert (image == (0, 100, 200)).all()
+    Image.fromarray(np.full((2, 3), 15, np.uint16)).save(root / "images" / "a.png")
+    dataset = DatasetFolder(root, reading=Reading(bits=4, max_pixels=6))
+    assert (dataset.load(dataset.samples[0])[0] == 255).all()
+    dataset = DatasetFolder(root, reading=Reading(max_pixels=5))
+    with pytest.raises(DataError, match="too large"):
+        dataset.load(dataset.samples[0])
 
 
 def test_mask_saved_as_jpeg(make: Maker) -> None:

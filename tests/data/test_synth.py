@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.synth import CLASSES, draw_scene, split_sizes, write_dataset
 from lstm2d.errors import ConfigError, OutputError
-from lstm2d.io.images import read_image, read_mask
+from lstm2d.io.images import read_mask, read_photo
 
 SKY, TREE, ROAD, GRASS, WATER, BUILDING, MOUNTAIN, FOREGROUND = range(8)
 
@@ -149,7 +149,7 @@ def test_dataset_folder_reads_back(tmp_path: Path) -> None:
     assert [s.stem for s in dataset.split("test")] == ["scene_0008", "scene_0009"]
     for index, sample in enumerate(dataset.samples):
         image, labels = draw_scene(4, index, 30, 40)
-        np.testing.assert_array_equal(read_image(sample.image_path), image)
+        np.testing.assert_array_equal(read_photo(sample.image_path).pixels, image)
         np.testing.assert_array_equal(read_mask(sample.mask_path), labels)
 
 

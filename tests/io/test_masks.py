@@ -8,15 +8,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from lstm2d.errors import DataError, OutputError, ShapeError
-from lstm2d.io.images import (
-    read_image,
-    read_mask,
-    read_mask_palette,
-    write_image,
-    write_labels,
-    write_overlay,
-)
+from lstm2d.errors import DataError
+from lstm2d.io.images import read_mask, read_mask_palette, read_photo
+from lstm2d.io.label_images import write_labels
+from lstm2d.io.masks import FLOATS, open_mask
 
 Png = Callable[..., bytes]
 LABELS = np.array([[0, 1, 2], [7, 255, 3]], np.uint8)
@@ -66,7 +61,7 @@ def test_exif_turns_a_mask_as_it_turns_a_photograph(tmp_path: Path) -> None:
         exif[274] = orientation
         Image.fromarray(LABELS).save(tmp_path / "a.png", exif=exif)
         np.testing.assert_array_equal(
-            read_mask(tmp_path / "a.png"), read_image(tmp_path / "a.png")[..., 0], strict=True
+            read_mask(tmp_path / "a.png"), read_photo(tmp_path / "a.png").pixels[..., 0], strict=True
         )
 
 
@@ -74,7 +69,7 @@ def test_exif_turns_a_mask_as_it_turns_a_photograph(tmp_path: Path) -> None:
 def test_colours_are_not_indices(tmp_path: Path, mode: str) -> None:
     suffix = "tif" if mode == "CMYK" else "png"
     path = tmp_path / f"colours.{suffix}"
-    Image.new(mode, (4, 4)).save(path)
+    Image.new("RGB", (4, 4), (128, 0, 0)).convert(mode).save(path)
     with pytest.raises(DataError, match="a mask of colours, not of class numbers") as e:
         read_mask(path)
     assert "colours." in str(e.value)
@@ -92,9 +87,12 @@ def test_formats_that_change_numbers_are_refused(tmp_path: Path, name: str) -> N
     assert "as PNG" in str(e.value)
 
 
-def test_fractions_are_refused(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", LABELS.astype(np.float32))
-    with pytest.raises(DataError, match="fractions"):
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf])
+def test_fractions_are_refused(tmp_path: Path, value: float) -> None:
+    wrong = LABELS.astype(np.float32)
+    wrong[1, 2] = value
+    tifffile.imwrite(tmp_path / "a.tif", wrong)
+    with pytest.raises(DataError, match="row 1, column 2"):
         read_mask(tmp_path / "a.tif")
 
 
@@ -106,53 +104,61 @@ def test_cut_short(tmp_path: Path) -> None:
         read_mask(path)
 
 
-def test_labels_are_right_as_picture_and_as_data(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    write_labels(path, LABELS, PALETTE)
-    np.testing.assert_array_equal(read_mask(path), LABELS)
-    expected = np.zeros((2, 3, 3), np.uint8)
-    expected[LABELS < 8] = PALETTE[LABELS[LABELS < 8]]
-    np.testing.assert_array_equal(read_image(path), expected)
-    with Image.open(path) as image:
-        assert image.mode == "P"
-    palette = read_mask_palette(path)
-    assert palette is not None
-    np.testing.assert_array_equal(palette[:8], PALETTE)
-
-
 def test_palette_of_a_gray_mask(tmp_path: Path) -> None:
     Image.fromarray(LABELS).save(tmp_path / "a.png")
     assert read_mask_palette(tmp_path / "a.png") is None
 
 
-def test_labels_of_wider_type_and_any_layout(tmp_path: Path) -> None:
-    write_labels(tmp_path / "a.png", LABELS.T.astype(np.int64), PALETTE)
-    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), LABELS.T)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_whole_numbers_stored_as_floats(tmp_path: Path, dtype: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", LABELS.astype(dtype))
+    mask = open_mask(tmp_path / "a.tif")
+    assert mask.notes == (FLOATS,)
+    assert mask.numbers is not None
+    np.testing.assert_array_equal(mask.numbers, LABELS)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.tif"), LABELS)
 
 
-def test_overlay_mixes_colours(tmp_path: Path) -> None:
-    image = np.full((1, 2, 3), 100, np.uint8)
-    labels = np.array([[1, 255]], np.uint8)
-    palette = np.array([[0, 0, 0], [200, 0, 100]], np.uint8)
-    write_overlay(tmp_path / "a.png", image, labels, palette, opacity=0.25)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), [[[125, 75, 100], [100, 100, 100]]])
+@pytest.mark.parametrize("kind", ["RGB", "RGBA", "uint16", "float32"])
+def test_numbers_stored_three_times(tmp_path: Path, kind: str) -> None:
+    three = np.repeat(LABELS[..., None], 3, axis=2)
+    if kind.startswith("RGB"):
+        Image.fromarray(three).convert(kind).save(tmp_path / "a", "PNG")
+    else:
+        tifffile.imwrite(tmp_path / "a", three.astype(kind), photometric="rgb")
+    mask = open_mask(tmp_path / "a")
+    assert mask.numbers is not None
+    np.testing.assert_array_equal(mask.numbers, LABELS)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a"), LABELS)
+    if kind != "float32":
+        np.testing.assert_array_equal(mask.colors, three)
 
 
-def test_image_is_rounded_and_clipped(tmp_path: Path) -> None:
-    write_image(tmp_path / "a.png", np.array([[[-3.0, 99.6, 300.0]]]))
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), [[[0, 100, 255]]])
+@pytest.mark.parametrize("spread", [1, 257])
+def test_colours_of_16_bits(tmp_path: Path, spread: int) -> None:
+    colors = np.stack([LABELS, LABELS // 2, LABELS], axis=2).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", colors * spread, photometric="rgb")
+    mask = open_mask(tmp_path / "a.tif")
+    assert mask.numbers is None
+    np.testing.assert_array_equal(mask.colors, colors)
+    tifffile.imwrite(tmp_path / "a.tif", colors * 200, photometric="rgb")
+    with pytest.raises(DataError, match="a mask of colours"):
+        open_mask(tmp_path / "a.tif")
 
 
-def test_wrong_shapes(tmp_path: Path) -> None:
-    with pytest.raises(ShapeError, match=r"\(2, 3, 1\)"):
-        write_labels(tmp_path / "a.png", LABELS[:, :, None], PALETTE)
-    with pytest.raises(ShapeError, match=r"\(2, 3\)"):
-        write_image(tmp_path / "a.png", LABELS)
-    with pytest.raises(ShapeError, match="another size"):
-        write_overlay(tmp_path / "a.png", np.zeros((3, 2, 3)), LABELS, PALETTE)
-    assert not any(tmp_path.iterdir())
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_hidden_pixels_are_no_labels(tmp_path: Path, mode: str) -> None:
+    image = Image.fromarray(LABELS).convert(mode)
+    image.putpixel((2, 1), (3,) * (len(mode) - 1) + (0,))
+    image.save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="transparent pixels, the first at row 1, column 2"):
+        read_mask(tmp_path / "a.png")
 
 
-def test_output_folder_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"missing/a\.png"):
-        write_labels(tmp_path / "missing" / "a.png", LABELS, PALETTE)
+def test_a_transparent_index_is_a_number_like_others(tmp_path: Path) -> None:
+    image = Image.fromarray(LABELS % 8, "P")
+    image.putpalette(PALETTE.tobytes())
+    image.save(tmp_path / "a.png", transparency=0)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), LABELS % 8)
+    Image.fromarray(LABELS).save(tmp_path / "b.png", transparency=7)
+    np.testing.assert_array_equal(read_mask(tmp_path / "b.png"), LABELS)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lstm2d.errors import Lstm2dError
 from lstm2d.io.model_file import Imported, half_precision, load_model, read_header, save_model
 from tests.io.models import assert_equal, example
 
@@ -63,3 +64,20 @@ def test_half_precision(tmp_path: Path, rng: np.random.Generator) -> None:
     # asked for without rounding, nothing is changed behind one's back
     save_model(tmp_path / "asked", model, half=True)
     assert_equal(load_model(tmp_path / "asked"), model)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"typical_size": 277.125}, {"native": True}, {"typical_size": 1.0, "native": True}]
+)
+def test_the_size_of_the_training_images(tmp_path: Path, changes: dict[str, Any]) -> None:
+    save_model(tmp_path / "m", example(**changes))
+    assert_equal(load_model(tmp_path / "m"), example(**changes))
+    header = read_header(tmp_path / "m").model
+    assert (header.typical_size, header.native) == (changes.get("typical_size"), changes.get("native", False))
+
+
+@pytest.mark.parametrize("size", [0.5, -3.0, 1e7, float("nan")])
+def test_a_size_that_no_image_has_is_not_stored(tmp_path: Path, size: float) -> None:
+    with pytest.raises(Lstm2dError):
+        save_model(tmp_path / "m", example(typical_size=size))
+    assert not (tmp_path / "m").exists()

@@ -1,6 +1,7 @@
 """Which images are found, and what their results are called."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,45 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> 
     assert names(plan([tmp_path / "a[1].png"], tmp_path / "out"), tmp_path) == {"a[1].png": "a[1].png"}
 
 
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("p [1]/*.png", {"p [1]/a.png": "a.png"}),
+        ("p [1]/x/[ab]?.png", {"p [1]/x/a1.png": "a1.png", "p [1]/x/b1.png": "b1.png"}),
+        ("p [1]/x/c[1]*.png", {"p [1]/x/c[1]d.png": "c[1]d.png"}),
+        ("p [1]/**/?1.png", {"p [1]/x/a1.png": "x/a1.png", "p [1]/x/b1.png": "x/b1.png"}),
+        ("q*[/*.png", {"q*[/a.png": "q*[/a.png"}),
+        (
+            "p [1]",
+            {"p [1]/a.png": "a.png", **{f"p [1]/x/{n}.png": f"x/{n}.png" for n in ("a1", "b1", "c[1]d")}},
+        ),
+        ("q*[/what?.png", {"q*[/what?.png": "what?.png"}),
+        ("r[1]/*.png", {"r1/a.png": "r[1]/a.png"}),
+    ],
+)
+def test_brackets_are_literal_where_nothing_matches(
+    tmp_path: Path, pattern: str, expected: dict[str, str]
+) -> None:
+    touch(tmp_path, "p [1]/a.png", "p [1]/x/a1.png", "p [1]/x/b1.png", "p [1]/x/c[1]d.png", "q*[/what?.png")
+    touch(tmp_path, "r1/a.png", "r[1]/b.png")
+    if pattern.endswith("q*[/*.png"):
+        touch(tmp_path, "q*[/a.png")
+        (tmp_path / "q*[/what?.png").unlink()
+    if pattern.startswith("r"):  # a pattern that matches comes before a literal name
+        expected = {"r1/a.png": "r1/a.png"}
+    if pattern.startswith("q*[/*"):
+        expected = {"q*[/a.png": "q*[/a.png"}
+    found = plan([f"{tmp_path}/{pattern}"], tmp_path / "out")
+    assert names(found, tmp_path) == expected
+
+
+@pytest.mark.parametrize("pattern", ["s[1]/*.png", "*[", "p [1]/*.tif"])
+def test_patterns_that_match_nothing_however_they_are_read(tmp_path: Path, pattern: str) -> None:
+    touch(tmp_path, "p [1]/a.png")
+    with pytest.raises(DataError, match="no file matches the pattern"):
+        plan([f"{tmp_path}/{pattern}"], tmp_path / "out")
+
+
 def test_each_file_once(tmp_path: Path) -> None:
     touch(tmp_path, "in/a.png")
     (tmp_path / "link.png").symlink_to(tmp_path / "in/a.png")
@@ -89,6 +129,13 @@ def test_each_file_once(tmp_path: Path) -> None:
             {"a.bmp": "a.bmp.png", "a.jpg": "a.jpg.png", "a.jpg.png": "a.jpg.png.png"},
         ),
         (["a.jpg", "a_overlay.jpg"], {"a.jpg": "a.png", "a_overlay.jpg": "a_overlay.jpg.png"}),
+        (["legend.jpg"], {"legend.jpg": "legend.jpg.png"}),
+        (["LEGEND.tif"], {"LEGEND.tif": "LEGEND.tif.png"}),
+        (["sub/legend.jpg"], {"sub/legend.jpg": "sub/legend.png"}),
+        (
+            ["legend.jpg", "legend.jpg.gif"],
+            {"legend.jpg": "legend.jpg.png", "legend.jpg.gif": "legend.jpg.gif.png"},
+        ),
     ],
 )
 def test_no_two_results_share_a_name(tmp_path: Path, files: list[str], expected: dict[str, str]) -> None:
@@ -96,6 +143,31 @@ def test_no_two_results_share_a_name(tmp_path: Path, files: list[str], expected:
     if len(list((tmp_path / "in").iterdir())) < len(files):
         pytest.skip("this file system ignores case")
     assert names(plan([tmp_path / "in"], tmp_path / "out"), tmp_path / "in") == expected
+
+
+def test_names_of_tiffs(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.jpg", "in/b.tif", "in/b.png", "in/legend.jpg")
+    tasks = plan([tmp_path / "in"], tmp_path / "out", format="tiff")
+    found = {"a.jpg": "a.tif", "b.png": "b.png.tif", "b.tif": "b.tif.tif", "legend.jpg": "legend.tif"}
+    assert names(tasks, tmp_path / "in") == found
+    others = (str(tasks[0].overlay), str(tasks[0].probabilities))
+    assert others == ("a_overlay.png", "a.npz")
+
+
+def test_no_such_format(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.jpg")
+    with pytest.raises(ConfigError, match="label format"):
+        plan([tmp_path / "in"], tmp_path / "out", format="jpeg")
+
+
+def test_names_that_differ_in_their_normal_form(tmp_path: Path) -> None:
+    """File systems of macOS take them for one name."""
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    touch(tmp_path, f"one/{composed}.png", f"two/{decomposed}.png")
+    tasks = plan([tmp_path / f"one/{composed}.png", tmp_path / f"two/{decomposed}.png"], tmp_path / "out")
+    assert [task.labels.name for task in tasks] == [f"{composed}.png.png", f"{decomposed}.png-2.png"]
+    alone = plan([tmp_path / "two"], tmp_path / "out")
+    assert [task.labels.name for task in alone] == [f"{decomposed}.png"]
 
 
 def test_files_of_one_name_from_two_folders(tmp_path: Path) -> None:
@@ -106,17 +178,26 @@ def test_files_of_one_name_from_two_folders(tmp_path: Path) -> None:
 
 @given(
     st.lists(
-        st.from_regex(r"[aA]{1,2}(_overlay)?(\.jpg)?(-2)?\.(png|jpg|JPG)", fullmatch=True),
+        st.from_regex(
+            "([aA\u00e5\u00c5]|a\u030a|[lL]egend){1,2}(_overlay)?(\\.jpg)?(-2)?\\.(png|jpg|JPG)",
+            fullmatch=True,
+        ),
         min_size=1,
         unique=True,
-    )
+    ),
+    st.sampled_from([".png", ".tif"]),
 )
-def test_results_never_clash(files: list[str]) -> None:
+def test_results_never_clash(files: list[str], suffix: str) -> None:
     from lstm2d.predict.inputs import _name
 
-    tasks = _name((Path(name), Path(name)) for name in files)
-    results = [str(p).casefold() for t in tasks for p in (t.labels, t.overlay, t.probabilities)]
+    tasks = _name(((Path(name), Path(name)) for name in files), suffix)
+    results = [
+        unicodedata.normalize("NFD", str(p).casefold())
+        for t in tasks
+        for p in (t.labels, t.overlay, t.probabilities)
+    ]
     assert len(set(results)) == 3 * len(files)
+    assert not set(results) & {"legend.png", "classes.json", "predictions.csv"}
     assert [str(t.source) for t in tasks] == files
 
 

@@ -149,14 +149,14 @@ def test_the_image_stays_as_it_was(rng: np.random.Generator) -> None:
     Predictor(random_model(rng)).predict(image)
 
 
-@pytest.mark.parametrize("shape", [(4,), (4, 4, 2), (4, 4, 4), (1, 4, 4, 3), (0, 4, 3), (4, 0, 3)])
+@pytest.mark.parametrize("shape", [(4,), (4, 4, 2), (4, 4, 5), (2, 4, 4, 3), (0, 4, 3), (4, 0, 3)])
 def test_wrong_shape(rng: np.random.Generator, shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match="image to label"):
         Predictor(random_model(rng)).predict(np.zeros(shape, np.uint8))
 
 
 @pytest.mark.parametrize(
-    "value", [np.nan, np.inf, -0.5, 256.0, np.int32(-1), np.int64(70_000), np.complex64(1)]
+    "value", [np.nan, np.inf, -0.6, 140_000.0, np.int32(-1), np.int64(70_000), np.complex64(1)]
 )
 def test_wrong_values(rng: np.random.Generator, value: Any) -> None:
     image = np.full((4, 4, 3), value)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lstm2d.io.classes import palette_of
-from lstm2d.io.images import write_image, write_labels
+from lstm2d.io.label_images import write_image, write_labels
 from lstm2d.io.model_file import load_model, save_model
 
 RESULTS = """epoch,step,seconds,learning_rate,loss,pixel_accuracy,class_accuracy,mean_iou

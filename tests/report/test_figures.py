@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 from lstm2d.io.classes import ClassInfo
 from lstm2d.report import figures
+from tests.io.made_fonts import make_font, only_fonts_of
 
 CLASSES = tuple(ClassInfo(name, (10 * k, 20, 30)) for k, name in enumerate(("sky", "$tree$", "道路")))
 ROWS: list[dict[str, float | None]] = [
@@ -64,19 +66,35 @@ def test_same_bytes_again() -> None:
     assert figures.plot_curves(ROWS) == figures.plot_curves(ROWS)
 
 
-def test_confusion(drawn: list[Figure]) -> None:
+def test_confusion(drawn: list[Figure], tmp_path: Path) -> None:
     confusion = [[6, 2, 0], [1, 3, 0], [0, 0, 0]]
-    figures.plot_confusion(confusion, CLASSES, {"training": [0.5, 0.5, 0.0], "test": [8 / 12, 4 / 12, 0.0]})
+    frequencies = {"training": [0.5, 0.5, 0.0], "test": [8 / 12, 4 / 12, 0.0]}
+    with only_fonts_of(tmp_path):
+        cjk = make_font(tmp_path / "cjk.ttf", "道路lp")
+        figures.plot_confusion(confusion, CLASSES, frequencies)
     table, bars = drawn[0].axes
     numbers = [t.get_text() for t in table.texts]
     assert numbers == ["75", "25", "0", "25", "75", "0", "-", "-", "-"]
     assert [t.get_text() for t in table.get_yticklabels()] == ["sky", "$tree$", "道路"]
+    assert [t.get_text() for t in table.get_xticklabels()] == ["sky", "$tree$", "道路"]
+    assert [t.get_fontproperties().get_file() for t in table.get_xticklabels()] == [None, None, str(cjk)]
+    assert {t.get_fontsize() for t in table.get_xticklabels()} == {8.0}
     widths = [bar.get_width() for bar in bars.patches]
     assert widths == pytest.approx([50, 50, 0, 100 * 8 / 12, 100 * 4 / 12, 0])
     places = [bar.get_y() + bar.get_height() / 2 for bar in bars.patches]
     assert np.rint(places).astype(int).tolist() == [0, 1, 2, 0, 1, 2]  # beside the rows of the table
     assert table.get_ylim() == bars.get_ylim()
     assert [t.get_text() for t in bars.get_legend().get_texts()] == ["training", "test"]
+
+
+def test_names_in_any_script(drawn: list[Figure], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    names = ["道路", "ไทย", "\U0001f333", "a\n$b$\0", "x" * 10_000, "_a", "\udcff", "", "\ue000", "étang"]
+    classes = [ClassInfo(name, (k, k, k)) for k, name in enumerate(names)]
+    with only_fonts_of(tmp_path):  # none but DejaVu Sans: a warning about a missing glyph would be an error
+        figures.plot_confusion(np.eye(10, dtype=int), classes, {"all": [0.1] * 10})
+    found = [t.get_text() for t in drawn[0].axes[0].get_yticklabels()]
+    assert found == ["0", "1", "2", "a $b$", "x" * 21 + "…", "_a", "\ufffd", "7", "8", "étang"]
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("count", [1, 2, 33])

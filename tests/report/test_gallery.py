@@ -1,6 +1,7 @@
 """Sheets of pictures and labels."""
 
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from lstm2d.errors import ShapeError
 from lstm2d.io.classes import ClassInfo
 from lstm2d.report.gallery import EMPTY, Example, coloured, draw_gallery, encode_png
+from tests.io.made_fonts import forget, make_font, only_fonts_of
 
 CLASSES = (ClassInfo("left", (200, 0, 0)), ClassInfo("right", (0, 0, 100)))
 
@@ -80,6 +82,21 @@ def test_many_classes_take_more_lines() -> None:
     many = [ClassInfo(f"a class of number {k}", (k, 255 - k, 7)) for k in range(33)]
     sheet = draw_gallery([halves()], many, cell=(60, 80))
     assert all(count(sheet, info.color) >= 13 * 13 for info in many)
+
+
+def test_names_and_titles_in_any_script(tmp_path: Path) -> None:
+    names = ["山", "ไ", "\U0001f333", "x" * 10_000, "a\n$b$\0"]
+    classes = [ClassInfo(name, (9, 200, 50 * k)) for k, name in enumerate(names)]
+    with only_fonts_of(tmp_path):
+        without = draw_gallery([halves("山 1.0 %")], classes, cell=(60, 80))
+        shown = ["class 0", "class 1", "class 2", *names[3:]]
+        numbers = [ClassInfo(name, info.color) for name, info in zip(shown, classes, strict=True)]
+        np.testing.assert_array_equal(without, draw_gallery([halves("? 1.0 %")], numbers, cell=(60, 80)))
+        make_font(tmp_path / "a.ttf", "山 1.0%ไ")
+        forget()
+        found = draw_gallery([halves("山 1.0 %")], classes, cell=(60, 80))
+    assert found.shape == without.shape
+    assert (found != without).any()
 
 
 def test_png_keeps_pixels_or_saves_room(rng: np.random.Generator) -> None:

@@ -14,7 +14,7 @@ import lstm2d
 from lstm2d import kernels
 from lstm2d.config import RunConfig, apply_overrides, from_dict
 from lstm2d.errors import ConfigError, InterruptedRun, Lstm2dError
-from lstm2d.io.images import read_image
+from lstm2d.io.images import read_photo
 from lstm2d.io.model_file import load_model
 from lstm2d.models import build
 from lstm2d.training.checkpoint import newest_file, unpack
@@ -85,7 +85,7 @@ def test_a_run_is_that_of_the_cpu(
     assert_close(load_model(gpu / "model.safetensors").state, load_model(cpu / "model.safetensors").state)
     assert (gpu / "config.toml").read_text() == (cpu / "config.toml").read_text()
     assert (devices(cpu), devices(gpu)) == (["cpu"], [device])
-    image = read_image(dataset / "images" / "i5.png")
+    image = read_photo(dataset / "images" / "i5.png").pixels
     of_cpu, of_gpu = (lstm2d.load(gpu, device=place) for place in ("cpu", device))
     assert type(of_gpu.predict(image)) is np.ndarray
     np.testing.assert_array_equal(of_gpu.predict(image), of_cpu.predict(image))
@@ -161,7 +161,7 @@ def test_out_of_memory_in_training(dataset: Path, tmp_path: Path, device: str, c
 def test_out_of_memory_in_prediction(dataset: Path, tmp_path: Path, device: str, cupy: ModuleType) -> None:
     train(config("n-renet", "train.epochs=1"), dataset, tmp_path / "run")
     predictor = lstm2d.load(tmp_path / "run", device=device)
-    image = read_image(dataset / "images" / "i5.png")
+    image = read_photo(dataset / "images" / "i5.png").pixels
     expected = predictor.predict(image)
     take_memory(cupy)
     with pytest.raises(Lstm2dError, match="out of GPU memory") as caught:

@@ -112,9 +112,9 @@ def test_mean_and_deviation_can_be_given(dataset: Path, tmp_path: Path, configur
     model = load_model(tmp_path / "run" / "model.safetensors")
     assert (model.mean, model.std) == ((10, 20, 30), (1, 2, 4))
     half = TrainingData(configure("data.mean=[10, 20, 30]"), folder, 3)
-    assert half.mean == (10, 20, 30)
+    assert half.preprocessing.mean == (10, 20, 30)
     measured = statistics(folder, folder.split("train"))
-    np.testing.assert_allclose(half.std, measured.std, rtol=1e-6)
+    np.testing.assert_allclose(half.preprocessing.std, measured.std, rtol=1e-6)
 
 
 def test_contrast_comes_before_mean_and_deviation(dataset: Path, configure: Configure) -> None:
@@ -127,8 +127,8 @@ def test_contrast_comes_before_mean_and_deviation(dataset: Path, configure: Conf
     np.testing.assert_allclose(x, expected, rtol=1e-5)
     pixels = [with_contrast(folder.load(sample)[0], "local").reshape(-1, 3) for sample in samples]
     measured = TrainingData(configure("data.contrast=local"), folder, 3)
-    np.testing.assert_allclose(measured.mean, np.concatenate(pixels).mean(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(measured.std, np.concatenate(pixels).std(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(measured.preprocessing.mean, np.concatenate(pixels).mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(measured.preprocessing.std, np.concatenate(pixels).std(axis=0), rtol=1e-4)
 
 
 def test_crops_are_of_one_size_and_validation_sees_whole_images(
@@ -148,7 +148,8 @@ def test_crops_are_of_one_size_and_validation_sees_whole_images(
         monkeypatch.setattr(LSTM2DNetwork, name, looking)
     train(configure("train.crop=[8, 10]", "train.epochs=1"), dataset, tmp_path / "run")
     assert seen["loss"] == [(1, 9, 12, 3)] * 5
-    assert seen["probabilities_from"] == [(1, 15, 9, 3), (1, 3, 6, 3)]  # 13x8 and 3x5, padded
+    # padded: 13x8, and 3x5 brought to the size of the training images, 8x13
+    assert seen["probabilities_from"] == [(1, 15, 9, 3), (1, 9, 15, 3)]
     config = configure("train.crop=[8, 10]", "train.batch=5", "train.epochs=1")
     monkeypatch.setattr(LSTM2DNetwork, "joint", True)
     train(config, dataset, tmp_path / "joint")

@@ -12,7 +12,7 @@ from lstm2d.data.synth._scene import CLASSES, draw_scene
 from lstm2d.errors import ConfigError, OutputError
 from lstm2d.io.atomic import make_folder, write_text
 from lstm2d.io.classes import palette_of
-from lstm2d.io.images import write_image, write_labels
+from lstm2d.io.label_images import write_image, write_labels
 
 NAME = "synthetic outdoor scenes"
 MIN_COUNT, MAX_COUNT = 3, 1_000_000

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 
 from lstm2d.errors import DataError, OutputError
+from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict import Predictor, load
-from lstm2d.predict.folder import Options, Outcome, label_files
 from lstm2d.predict.inputs import plan, shard
+from lstm2d.predict.label_files import Options, Outcome, label_files
 from lstm2d.predict.manifest import Manifest, read_manifest
+from lstm2d.predict.manifest_file import MARKS
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,9 @@ def expected_labels(path: Path) -> np.ndarray:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """Return the files of a folder, without those that say what the classes are."""
+    found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return {name: found[name] for name in found.keys() - {"classes.json", "legend.png"}}
 
 
 def run(predictor: Predictor, images: Path, out: Path, options: Options | None = None) -> Outcome:
@@ -91,7 +95,8 @@ def test_manifest_has_areas_and_seconds(predictor: Predictor, images: Path, tmp_
     run(predictor, images, tmp_path / "out")
     rows = read_manifest(tmp_path / "out/predictions.csv")
     assert list(rows[0])[:5] == ["image", "labels", "seconds", "error", "crf"]
-    assert list(rows[0])[5:] == ["area dark", "area bright", "area never"]
+    assert list(rows[0])[5:8] == ["area dark", "area bright", "area never"]
+    assert list(rows[0])[8:] == list(MARKS)
     assert [row["labels"] for row in rows] == ["a.png", "b.png", "c.png", "sub/a.png", "sub/d.png"]
     for row in rows:
         assert row["image"] == str(images / row["labels"])
@@ -159,15 +164,15 @@ def test_every_kind_of_bad_file_is_one_failure(predictor: Predictor, images: Pat
 def test_an_unforeseen_error_costs_one_image(
     predictor: Predictor, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    likely = Predictor.most_likely
+    labels_of = Predictor.labels_of
     calls = iter(range(100))
 
-    def fail_once(self: Predictor, probabilities: np.ndarray) -> np.ndarray:
+    def fail_once(self: Predictor, pixels: np.ndarray, size: Size) -> np.ndarray:
         if next(calls) == 2:
             raise RuntimeError("of this\nimage")
-        return likely(self, probabilities)
+        return labels_of(self, pixels, size)
 
-    monkeypatch.setattr(Predictor, "most_likely", fail_once)
+    monkeypatch.setattr(Predictor, "labels_of", fail_once)
     outcome = run(predictor, images, tmp_path / "out")
     assert (outcome.done, len(outcome.failed)) == (4, 1)
     rows = read_manifest(tmp_path / "out/predictions.csv")
@@ -198,7 +203,7 @@ def test_skip_done_makes_only_what_is_missing(
     monkeypatch.setattr(
         Predictor,
         "labels_of",
-        lambda self, image, real=Predictor.labels_of: read.append("image") or real(self, image),
+        lambda self, image, size, real=Predictor.labels_of: read.append("image") or real(self, image, size),
     )
     outcome = run(predictor, images, out, Options(skip_done=True))
     assert (outcome.total, outcome.skipped, outcome.done) == (first.total, 4, 1)
@@ -232,34 +237,44 @@ def test_without_skip_done_all_is_made_anew(predictor: Predictor, images: Path, 
 
 def test_manifest_survives_a_crash_in_the_middle_of_a_row(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
-    manifest = Manifest(path, ["x"], frozenset())
+    manifest = Manifest(path, ["x"])
     manifest.add("a.jpg", "a.png", seconds=1, areas=[1.0])
     manifest.add("b.jpg", "b.png", seconds=1, areas=[1.0])
     whole = path.read_bytes()
     path.write_bytes(whole[:-4])
-    again = Manifest(path, ["x"], frozenset())
+    again = Manifest(path, ["x"])
     again.add("b.jpg", "b.png", seconds=1, areas=[1.0])
     assert path.read_bytes() == whole
 
 
-def test_manifest_of_another_model_begins_anew(tmp_path: Path) -> None:
-    Manifest(tmp_path / "m.csv", ["x"], frozenset()).add("a", "a.png", seconds=1, areas=[1.0])
-    Manifest(tmp_path / "m.csv", ["y"], frozenset())
-    assert (tmp_path / "m.csv").read_text() == "image,labels,seconds,error,crf,area y\n"
+def test_manifest_keeps_the_rows_of_other_models(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    Manifest(path, ["x", "both"]).add("a", "a.png", seconds=1, areas=[0.75, 0.25])
+    with Manifest(path, ["both", "y"]) as manifest:
+        manifest.add("b", "b.png", seconds=1, areas=[0.5, 0.5])
+    rows = read_manifest(path)
+    assert list(rows[0])[5:8] == ["area x", "area both", "area y"]
+    areas = [[row["labels"], row["area x"], row["area both"], row["area y"]] for row in rows]
+    assert areas == [["a.png", "0.750000", "0.250000", ""], ["b.png", "", "0.500000", "0.500000"]]
+    with Manifest(path, ["both", "y"]) as manifest:  # the last row of the first model goes, and its column
+        manifest.add("a", "a.png", seconds=1, areas=[0.0, 1.0])
+    assert [name for name in read_manifest(path)[0] if name.startswith("area")] == ["area both", "area y"]
+    assert [row["labels"] for row in read_manifest(path)] == ["b.png", "a.png"]
 
 
 def test_names_in_the_manifest_are_no_formulas_and_no_rows(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
-    manifest = Manifest(path, ["=1+1", "a,b"], frozenset())
-    odd = ["=cmd()|x.png", "two\nlines.png", 'quo"te,comma.png', os.fsdecode(b"caf\xe9.png")]
+    manifest = Manifest(path, ["=1+1", "a,b"])
+    odd = ["=cmd()|x.png", "two\nlines.png", 'quo"te,comma.png', os.fsdecode(b"caf\xe9.png"), "one\rline.png"]
     for name in odd:
         manifest.add(name, name, seconds=0.5, areas=[0.25, 0.75])
-    again = Manifest(path, ["=1+1", "a,b"], frozenset(odd[:1]))
-    assert [row["labels"] for row in read_manifest(again.path)] == odd[1:]
-    manifest.add(odd[0], odd[0], seconds=0.5, areas=[0.25, 0.75])
-    last = read_manifest(path)[-1]
-    assert last["image"] == "'=cmd()|x.png"
-    assert last["area =1+1"] == "0.250000"
+    with Manifest(path, ["=1+1", "a,b"]) as again:
+        assert [row["labels"] for row in read_manifest(again.path)] == ["'" + odd[0], *odd[1:]]
+        again.add(odd[0], odd[0], seconds=0.5, areas=[0.25, 0.75])
+    rows = read_manifest(path)
+    assert [row["labels"] for row in rows] == [*odd[1:], "'" + odd[0]]
+    assert rows[-1]["image"] == "'=cmd()|x.png"
+    assert rows[-1]["area =1+1"] == "0.250000"
     assert b"caf\xe9" in path.read_bytes()
 
 
@@ -282,8 +297,9 @@ def test_a_folder_in_the_way_of_a_result(predictor: Predictor, images: Path, tmp
 
 FULL_DISK = """
 import resource, sys
+from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict import load
-from lstm2d.predict.folder import label_files
+from lstm2d.predict.label_files import label_files
 from lstm2d.predict.inputs import plan, shard
 from lstm2d.errors import OutputError
 predictor = load(sys.argv[1])
@@ -330,13 +346,13 @@ def test_skip_done_completes_the_manifest(predictor: Predictor, images: Path, tm
     out = tmp_path / "out"
     tasks = plan([images], out)
     for index in (1, 2):
-        label_files(predictor, shard(tasks, index, 2), out, manifest=f"part{index}.csv")
+        label_files(predictor, shard(tasks, index, 2), out, manifest=f"predictions-{index}-of-2.csv")
     (out / "c.png").write_bytes(b"cut off by somebody")
     outcome = run(predictor, images, out, Options(skip_done=True))
     assert (outcome.done, outcome.skipped) == (1, 4)
     rows = {row["labels"]: row for row in read_manifest(out / "predictions.csv")}
     assert sorted(rows) == ["a.png", "b.png", "c.png", "sub/a.png", "sub/d.png"]
-    assert [name for name, row in rows.items() if row["seconds"]] == ["c.png"]
     for name, row in rows.items():
         assert row["image"] == str(images / name)
         assert float(row["area bright"]) == pytest.approx(expected_labels(images / name).mean(), abs=1e-6)
+    np.testing.assert_array_equal(np.array(Image.open(out / "c.png")), expected_labels(images / "c.png"))

@@ -1,0 +1,94 @@
+"""How long ``lstm2d predict`` takes from the shell on a photograph of 0.08, 1 and 12 megapixels.
+
+Whole processes, from start to exit, in turn; each ran once before. The photograph is a JPEG, the labels are a
+PNG of its size; memory is the most that the process held.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from processes import Process, command
+from timing import heading, interleaved, machine, table
+
+SIZES = ((320, 240), (1155, 866), (4000, 3000))  # columns, rows
+GRAIN = 4.0  # deviation of the noise of a camera's sensor, in gray levels: detail that the file has to hold
+
+
+def write_photo(path: Path, source: Path | None, size: tuple[int, int]) -> None:
+    """Save a photograph of some size as a camera would: the named one, else scikit-image's rocket."""
+    if source is None:
+        import skimage
+
+        source = Path(skimage.__file__).parent / "data" / "rocket.jpg"
+    image = Image.open(source).convert("RGB").resize(size, Image.Resampling.BICUBIC)
+    noise = np.random.default_rng(0).normal(0, GRAIN, (size[1], size[0], 3))
+    pixels = np.clip(np.rint(np.asarray(image) + noise), 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(path, quality=92)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("photo", type=Path, nargs="?", help="an image (default: scikit-image's rocket)")
+    parser.add_argument("--models", default="outdoor,outdoor-renet", help="what to predict with")
+    parser.add_argument("--threads", default="1,2", help="numbers of threads (1,2)")
+    parser.add_argument("--runs", type=int, default=7, help="measured runs of each command (7)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
+    parser.add_argument("--quick", action="store_true", help="once, small: does everything run?")
+    options = parser.parse_args()
+    threads = [int(n) for n in options.threads.split(",")]
+    lstm2d = command()
+    with tempfile.TemporaryDirectory() as folder:
+        tasks: dict[tuple[float, str, int], Process] = {}
+        for size in SIZES[:1] if options.quick else SIZES:
+            megapixels = round(size[0] * size[1] / 1e6, 2)
+            photo = Path(folder) / f"{size[0]}x{size[1]}.jpg"
+            write_photo(photo, options.photo, size)
+            for model in options.models.split(","):
+                for n in threads:
+                    out = f"{folder}/{model}-{n}"
+                    words = [lstm2d, "predict", model, str(photo), "-o", out, "--threads", str(n)]
+                    tasks[megapixels, model, n] = Process(words)
+        runs = 1 if options.quick else options.runs
+        times = interleaved({key: task.task() for key, task in tasks.items()}, repeats=runs)
+    described = machine(threads)
+    rows: list[dict[str, Any]] = [
+        {
+            "case": f"{megapixels:g} megapixels, {model}",
+            "threads": n,
+            "ours_ms": round(t.ms, 1),
+            "ours_spread": round(t.spread, 3),
+            "ours_mb": round(median(tasks[megapixels, model, n].peaks), 1),
+        }
+        for (megapixels, model, n), t in times.items()
+    ]
+    if options.json:
+        print(json.dumps({"machine": described, "rows": rows}))
+        return
+    print(heading(described))
+    print(f"medians of {runs}, +-: quartiles; MB: most memory of the process\n")
+    cells = [
+        (
+            r["case"],
+            str(r["threads"]),
+            f"{r['ours_ms']:.0f}",
+            f"{r['ours_spread']:.0%}",
+            f"{r['ours_mb']:.0f}",
+        )
+        for r in rows
+    ]
+    print(table(["photograph, model", "threads", "ms", "+-", "MB"], cells))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Checksums of pixels in PNG and TIFF files, which the decoders do not verify."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+from lstm2d.errors import DataError
+
+_SIGNATURE_BYTES = 8
+_BLOCK = 1 << 20
+_PADDING = 1 << 24  # of tiles that reach over the edge
+_DEFLATE = (8, 32946)
+_WIDTH, _HEIGHT, _BITS_PER_SAMPLE, _COMPRESSION, _SAMPLES_PER_PIXEL = 256, 257, 258, 259, 277
+_BEGINS, _LENGTHS = (273, 324), (279, 325)  # of strips or of tiles
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # samples of a pixel by colour type
+
+
+def check_png(file: BinaryIO, path: object) -> int | None:
+    """Verify the checksums of all chunks that decide on pixels, and that of the pixels themselves.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        The open file. Its header was read without an error before, and its size is acceptable.
+    path : object
+        Its name, for messages.
+
+    Returns
+    -------
+    int or None
+        Significant bits of a sample, where the file states them (sBIT).
+
+    Raises
+    ------
+    DataError
+        If a checksum is wrong.
+    """
+    end = os.fstat(file.fileno()).st_size
+    file.seek(_SIGNATURE_BYTES)
+    pixels, depth = None, None
+    while len(head := file.read(8)) == 8:
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if file.tell() + length + 4 > end:
+            break  # cut short: decoding finds out whether pixels are missing
+        if kind[0] & 0x20 and kind not in (b"tRNS", b"sBIT"):  # a lower-case letter: no pixel depends on it
+            file.seek(length + 4, os.SEEK_CUR)
+            continue
+        data = file.read(length)
+        if zlib.crc32(data, zlib.crc32(kind)) != int.from_bytes(file.read(4), "big"):
+            raise _damaged(f"the checksum of {kind.decode('ascii', 'replace')} is wrong", path)
+        if kind == b"IHDR":
+            pixels = _Deflated(_png_bytes(data), path)
+        elif kind == b"IDAT" and pixels is not None:
+            pixels.feed(data)
+        elif kind == b"sBIT" and data:
+            depth = max(data[:3])
+        elif kind == b"IEND":
+            break
+    file.seek(0)
+    return depth
+
+
+def check_deflated_tiff(file: BinaryIO, tags: Mapping[int, Any], path: object) -> None:
+    """Verify the checksums of the strips or tiles of a TIFF that is compressed with Deflate.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        The open file.
+    tags : mapping of int to object
+        Values of the tags of its first page.
+    path : object
+        Its name, for messages.
+
+    Raises
+    ------
+    DataError
+        If a checksum is wrong.
+    """
+    if tags.get(_COMPRESSION) not in _DEFLATE:
+        return
+    begins, lengths = (tags.get(a, tags.get(b, ())) for a, b in (_BEGINS, _LENGTHS))
+    size = tags.get(_WIDTH, 0) * tags.get(_HEIGHT, 0) * tags.get(_SAMPLES_PER_PIXEL, 1)
+    end = os.fstat(file.fileno()).st_size
+    if sum(lengths) > end:
+        return  # parts that overlap: reading each of them could take for ever
+    left = 2 * size * max(tags.get(_BITS_PER_SAMPLE, (8,))) // 8 + _PADDING
+    for begin, length in zip(begins, lengths, strict=False):
+        file.seek(begin)
+        part = _Deflated(left, path)
+        part.feed(file.read(length))
+        left = part.left
+
+
+class _Deflated:
+    """Decompresses pixels only to have zlib compare their checksum, as most decoders stop before it.
+
+    Parameters
+    ----------
+    left : int
+        Most bytes to decompress; what follows is no image, and decoders ignore it.
+    path : object
+        Name of the file.
+    """
+
+    def __init__(self, left: int, path: object) -> None:
+        self.left, self._path = left, path
+        self._inflate = zlib.decompressobj()
+
+    def feed(self, data: bytes) -> None:
+        while data and self.left > 0 and not self._inflate.eof:
+            try:
+                self.left -= len(self._inflate.decompress(data, _BLOCK))
+            except zlib.error as e:
+                raise _damaged(f"its pixels are damaged: {e}", self._path) from e
+            data = self._inflate.unconsumed_tail
+
+
+def _png_bytes(header: bytes) -> int:
+    """Return more bytes than the rows of a PNG take, interlaced too."""
+    width, height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
+    row = width * header[8] * _CHANNELS.get(header[9], 4) // 8 + 8
+    return 2 * height * row + _BLOCK
+
+
+def _damaged(reason: str, path: object) -> DataError:
+    return DataError(
+        f"cannot decode the image ({reason})",
+        where=path,
+        expected="a file as it was written",
+        hint="copy the file again from where it came",
+    )

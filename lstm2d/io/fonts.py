@@ -1,0 +1,145 @@
+"""Find a font that has the characters of a text, without a scan where none is needed."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from lstm2d.io.regular import open_regular
+
+JOINERS = "\u200c\u200d"  # invisible, but they decide how letters join
+PLAIN = 0x250  # below lie ASCII, Latin-1 and Latin Extended, all of which DejaVu Sans has
+_FILES = (".ttf", ".otf", ".ttc")
+_VARIANTS = ("bold", "italic", "oblique", "black", "heavy", "thin", "light", "medium", "condensed")
+_SECOND_CHOICE = ("serif", "mono")
+
+
+@functools.cache
+def default_font() -> Path | None:
+    """Return the file of DejaVu Sans that comes with matplotlib, without importing matplotlib.
+
+    Returns
+    -------
+    Path or None
+        None where matplotlib was installed without its fonts.
+    """
+    with suppress(ImportError, ValueError):
+        package = importlib.util.find_spec("matplotlib")
+        for place in (package.submodule_search_locations or []) if package else []:
+            path = Path(place, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
+            if path.is_file():
+                return path
+    return None
+
+
+@functools.lru_cache(maxsize=64)
+def find_fonts(texts: frozenset[str], besides: str = "") -> dict[str, Path | None]:
+    """Find for each text a font that has every character of it.
+
+    Parameters
+    ----------
+    texts : frozenset of str
+        Printable texts.
+    besides : str
+        More characters that a font needs to have.
+
+    Returns
+    -------
+    dict of str to Path or None
+        None for DejaVu Sans, else the first font of the system that has them all. Texts for which there is
+        none are left out.
+    """
+    found: dict[str, Path | None] = {}
+    default = default_font()
+    for path in _candidates(texts):
+        waiting = [text for text in texts if text not in found]
+        if not waiting:
+            break
+        there = characters_of(path, frozenset("".join(waiting) + besides))
+        fitting = (text for text in waiting if there.issuperset(text + besides))
+        found |= dict.fromkeys(fitting, None if path == default else path)
+    return found
+
+
+def characters_of(path: Path, wanted: frozenset[str]) -> frozenset[str]:
+    """Return which characters a font has shapes for.
+
+    Parameters
+    ----------
+    path : Path
+        TrueType or OpenType font; of a collection the first.
+    wanted : frozenset of str
+        Characters to look for.
+
+    Returns
+    -------
+    frozenset of str
+        A part of `wanted`: nothing for a damaged file and for bitmaps, which cannot be drawn at any size.
+    """
+    from fontTools.ttLib import TTFont  # only now: no Latin name needs it
+
+    try:
+        with open_regular(path) as file, TTFont(file, fontNumber=0, lazy=True) as font:
+            names = font.getBestCmap() or {}
+            there = frozenset(c for c in wanted if ord(c) in names)
+            if not there or "CFF " in font or "CFF2" in font:
+                return there
+            glyphs = font["glyf"]  # fonts of colour emoji have none, or leave the outlines empty
+            return frozenset(
+                c for c in there if c.isspace() or c in JOINERS or glyphs[names[ord(c)]].numberOfContours
+            )
+    except Exception:  # whatever the reader raises over a damaged font: it is one font less
+        return frozenset()
+
+
+@functools.cache
+def system_fonts() -> tuple[Path, ...]:
+    """Return the font files of the user and the system: one weight of each family, sans-serif first.
+
+    Returns
+    -------
+    tuple of Path
+        In a fixed order. Nothing is opened.
+    """
+    found = {path for folder in _font_folders() for path in _font_files(folder)}
+    return tuple(
+        sorted(found, key=lambda path: (any(s in path.name.lower() for s in _SECOND_CHOICE), str(path)))
+    )
+
+
+def _candidates(texts: frozenset[str]) -> Iterator[Path]:
+    """Yield the fonts to try, first those named after a script of the texts, such as NotoSansCJK."""
+    default = default_font()
+    if default is not None:
+        yield default
+    characters = {c for c in "".join(texts) if ord(c) >= PLAIN}
+    scripts = {re.split("[ -]", unicodedata.name(c, ""))[0].lower() for c in characters} - {""}
+    yield from sorted(system_fonts(), key=lambda path: not any(s in path.name.lower() for s in scripts))
+
+
+def _font_folders() -> Iterator[Path]:
+    home = Path(os.path.expanduser("~"))
+    if sys.platform == "win32":
+        yield Path(os.environ.get("WINDIR", "C:\\Windows"), "Fonts")
+        yield Path(os.environ.get("LOCALAPPDATA", home), "Microsoft", "Windows", "Fonts")
+    elif sys.platform == "darwin":
+        yield from (home / "Library/Fonts", Path("/Library/Fonts"), Path("/System/Library/Fonts"))
+    else:
+        own = os.environ.get("XDG_DATA_HOME") or home / ".local/share"
+        shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+        yield from (Path(own, "fonts"), home / ".fonts", *(Path(d, "fonts") for d in shared.split(":")))
+
+
+def _font_files(folder: Path) -> Iterator[Path]:
+    for root, _, names in os.walk(folder):
+        for name in names:
+            lower = name.lower()
+            if lower.endswith(_FILES) and not any(variant in lower for variant in _VARIANTS):
+                yield Path(root, name)

@@ -1,0 +1,196 @@
+"""Read masks: class numbers, or colours that stand for classes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.errors import DataError
+from lstm2d.io.decoding import Decoded, decode
+from lstm2d.io.photo import DEFAULT_MAX_PIXELS
+from lstm2d.io.samples import first_pixel
+
+MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
+GRAY_AS_COLOURS = "equal red, green and blue are read as one class number"
+FLOATS = "whole numbers stored as floats are read as class numbers"
+
+_MASK = "an index or palette PNG or TIFF, one class number a pixel"
+_LOSSLESS = ("PNG", "TIFF", "BMP")
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """What a mask file holds: numbers, colours, or both where red, green and blue are equal everywhere.
+
+    Parameters
+    ----------
+    numbers : array of shape (H, W), uint8, or None
+        Numbers as stored: palette indices, or gray samples unscaled (a white pixel of a 1-bit file is 1, of
+        a 4-bit file 15). None where the pixels have colours.
+    colors : array of shape (H, W, 3), uint8, or None
+        Red, green and blue. None where each pixel is one number.
+    palette : array of shape (256, 3), uint8, or None
+        Colour of each index, black after the palette's end; None where the file has no palette.
+    notes : tuple of str
+        What was converted or left out.
+    """
+
+    numbers: NDArray[np.uint8] | None
+    colors: NDArray[np.uint8] | None
+    palette: NDArray[np.uint8] | None
+    notes: tuple[str, ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        values = self.colors if self.numbers is None else self.numbers
+        assert values is not None
+        return values.shape[0], values.shape[1]
+
+
+def open_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Mask:
+    """Read a mask of numbers or colours.
+
+    Parameters
+    ----------
+    path : str or path
+        PNG, TIFF or BMP file: gray of any depth, palette, or red, green and blue.
+    max_pixels : int
+        Most pixels to decode.
+
+    Returns
+    -------
+    Mask
+        Upright, as images.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, holds fractions, numbers over 255 or transparent pixels, or is of a format
+        that does not keep numbers (JPEG changes them, GIF renumbers them).
+    """
+    image = decode(path, max_pixels=max_pixels)
+    if image.lossy or image.format not in _LOSSLESS:
+        what = f"a mask in a format that does not keep class numbers ({image.format})"
+        hint = "export it again from the program that drew it, as PNG"
+        raise DataError(what, where=path, expected=_MASK, hint=hint)
+    _refuse_transparent(image, path)
+    samples = image.samples
+    values, notes = samples.values, samples.notes
+    if values.ndim == 2:
+        if values.dtype.kind == "f":
+            notes = (*notes, FLOATS)
+        return Mask(_numbers(values, path), None, samples.palette, notes)
+    gray = samples.exact and (values == values[..., :1]).all()
+    colors = _colors(values) if samples.exact else None
+    if not gray and colors is None:
+        raise colours_error(path)
+    return Mask(_numbers(values[..., 0], path) if gray else None, colors, None, notes)
+
+
+def read_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+    """Read a mask of class numbers.
+
+    Parameters
+    ----------
+    path : str or path
+        PNG, TIFF or BMP file, see `open_mask`.
+    max_pixels : int
+        Most pixels to decode.
+
+    Returns
+    -------
+    array of shape (H, W), uint8
+        The numbers as stored, see `Mask`.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or holds colours.
+    """
+    numbers = open_mask(path, max_pixels=max_pixels).numbers
+    if numbers is None:
+        raise colours_error(path)
+    return numbers
+
+
+def read_mask_palette(path: str | os.PathLike[str]) -> NDArray[np.uint8] | None:
+    """Read the colours of a palette mask.
+
+    Parameters
+    ----------
+    path : str or path
+        The mask.
+
+    Returns
+    -------
+    array of shape (256, 3), uint8, or None
+        Colour of each index, black after the palette's end; None where the file has no palette.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    """
+    return decode(path).samples.palette
+
+
+def colours_error(path: object) -> DataError:
+    """Return the error for a mask of colours of which nobody says what they mean.
+
+    Parameters
+    ----------
+    path : object
+        The mask.
+
+    Returns
+    -------
+    DataError
+        To be raised.
+    """
+    hint = (
+        "give each class its color in dataset.toml, put CVAT's labelmap.txt into the dataset's folder, "
+        "or replace each colour by the number of its class"
+    )
+    return DataError("a mask of colours, not of class numbers", where=path, expected=_MASK, hint=hint)
+
+
+def _refuse_transparent(image: Decoded, path: object) -> None:
+    """Refuse hidden pixels: neither they nor what shows instead is a label. A transparent index is one."""
+    alpha = image.samples.alpha
+    if alpha is None or image.samples.palette is not None or alpha.dtype == np.bool_:
+        return
+    full = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "iu" else 1
+    holes = alpha < full
+    if holes.any():
+        row, column = first_pixel(holes)
+        what = f"a mask with transparent pixels, the first at row {row}, column {column}"
+        raise DataError(what, where=path, expected=_MASK, hint="fill them with the colour of their class")
+
+
+def _numbers(values: NDArray[Any], path: object) -> NDArray[np.uint8]:
+    with np.errstate(invalid="ignore"):
+        fractions = values != np.rint(values) if values.dtype.kind == "f" else np.zeros((), np.bool_)
+    if fractions.any():
+        row, column = first_pixel(fractions)
+        what = f"a mask of fractions, {values[row, column]:g} at row {row}, column {column}"
+        raise DataError(what, where=path, expected=_MASK, hint="save it as integers")
+    wrong = ~((values >= 0) & (values <= 255))
+    if wrong.any():
+        row, column = first_pixel(wrong)
+        what = f"mask value {values[row, column]:g} at row {row}, column {column}"
+        raise DataError(what, where=path, expected="class numbers 0 to 255")
+    return values.astype(np.uint8, copy=False)
+
+
+def _colors(values: NDArray[Any]) -> NDArray[np.uint8] | None:
+    """Return the colours as bytes; None where they have none."""
+    if values.dtype == np.uint16 and not (values % 257).any():  # bytes, spread over 16 bits
+        values = values // np.uint16(257)
+    if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 255:
+        return None
+    return values.astype(np.uint8, copy=False)

@@ -1,0 +1,269 @@
+"""What the samples of an image mean: range, depth, transparency; the same rules for files and arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.errors import DataError
+from lstm2d.io.photo import WHITE, Photo, Reading
+
+DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners deliver
+FRACTIONS = 2.0  # floats up to it are read as 0..1: what resampling leaves of 1 is below it
+BELOW = 0.5  # how far below 0 such floats may lie
+OVERSHOOT = 1e-3  # share of white: a value outside the range by more than this is reported as clipped
+
+WIDER = "integers up to 255 or 65535"
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """An image as it is stored: numbers, and what is known about them.
+
+    Parameters
+    ----------
+    values : array of shape (H, W) or (H, W, 3)
+        Gray, or red, green and blue, upright; of an indexed image the indices.
+    white : int
+        Largest value that the kind of storage has room for: 1, 3, 15, 255, 4095 or 65535; 0 where it says
+        nothing (floats, integers of 32 bits or more).
+    depth : int, optional
+        Significant bits of a sample as the file states them, where that is less certain or less than `white`.
+    palette : array of shape (256, 3), uint8, optional
+        Colours of an indexed image.
+    alpha : array of shape (H, W), optional
+        Opacity, in the range of the values; booleans where one value or colour is the transparent one.
+    premultiplied : bool
+        Whether the values are multiplied by the opacity already.
+    exact : bool
+        Whether the colours are stored as red, green and blue, not converted from another colour space.
+    notes : tuple of str
+        What was left out so far.
+    """
+
+    values: NDArray[Any]
+    white: int = 0
+    depth: int | None = None
+    palette: NDArray[np.uint8] | None = None
+    alpha: NDArray[Any] | None = None
+    premultiplied: bool = False
+    exact: bool = True
+    notes: tuple[str, ...] = ()
+
+
+def first_pixel(wrong: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return row and column of the first pixel that is set.
+
+    Parameters
+    ----------
+    wrong : array of shape (H, W) or (H, W, C), bool
+        At least one value is true.
+
+    Returns
+    -------
+    tuple of int
+        Row and column, in reading order.
+    """
+    place = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+    return int(place[0]), int(place[1])
+
+
+def check_pixels(width: int, height: int, max_pixels: int, path: object) -> None:
+    """Refuse images that are empty or too large.
+
+    Parameters
+    ----------
+    width, height : int
+        Size as the header states it.
+    max_pixels : int
+        Most pixels to decode.
+    path : object
+        Name of the image, for messages.
+
+    Raises
+    ------
+    DataError
+        If they are.
+    """
+    if width < 1 or height < 1:
+        raise DataError(f"an image of {width}x{height} pixels", where=path, expected="at least 1x1")
+    if width * height > max_pixels:
+        raise DataError(
+            f"image too large ({width}x{height} = {width * height} pixels)",
+            where=path,
+            expected=f"{max_pixels} pixels at the most",
+            hint="raise the limit (--max-pixels) if the file is what it should be",
+        )
+
+
+def to_photo(samples: Samples, reading: Reading, where: object = None) -> Photo:
+    """Bring samples to red, green and blue in 0..255.
+
+    Parameters
+    ----------
+    samples : Samples
+        The image as stored.
+    reading : Reading
+        Depth and background, where the caller gives them.
+    where : object, optional
+        Name of the image, for messages.
+
+    Returns
+    -------
+    Photo
+        Pixels are uint8 where the values are integers of up to 8 significant bits, float32 otherwise.
+
+    Raises
+    ------
+    DataError
+        If the values are not those of an image.
+
+    Notes
+    -----
+    Floats from -0.5 to 2 are read as 0..1; up to 510 as 0..255; above that, the least of 10, 12, 14 and 16
+    bits that holds them all. Values outside the range are clipped, and reported where the distance is more
+    than 0.001 of white. Integers of 8 bits are read as they are. Of integers with more room the significant
+    bits are those that `reading` gives, or the file, or the least of 8, 10, 12, 14 and 16 that hold the
+    largest value. Transparent pixels are composited on the background.
+    """
+    notes = list(samples.notes)
+    if samples.palette is not None:
+        pixels: NDArray[Any] = samples.palette[samples.values]
+        white = 255.0
+    elif samples.values.dtype.kind == "f":
+        white = _white_of_floats(samples.values, reading.bits, where, notes)
+        pixels = _floats_to_bytes(samples.values, white)
+    else:
+        values = samples.values
+        if values.dtype == np.bool_:
+            values = values.astype(np.uint8)
+        white = _white_of_integers(values, samples, reading.bits, where, notes)
+        pixels = _integers_to_bytes(values, int(white))
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    if samples.alpha is not None:
+        opacity = _opacity(samples.alpha, white, where)
+        if opacity.min() < 1:
+            pixels = _composite(pixels, opacity, samples.premultiplied, reading.background)
+            shown = "white" if reading.background == WHITE else str(reading.background)
+            notes.append(f"transparent pixels are composited on {shown}")
+    return Photo(np.ascontiguousarray(pixels), tuple(notes))
+
+
+def _white_of_floats(values: NDArray[Any], bits: int | None, where: object, notes: list[str]) -> float:
+    """Return which value is white, and note what is clipped or guessed."""
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite(low) or not np.isfinite(high):
+        row, column = first_pixel(~np.isfinite(values))
+        what = f"image with a NaN or infinite value at row {row}, column {column}"
+        raise DataError(what, where=where, expected="finite values")
+    if high <= FRACTIONS:
+        white, lowest = 1.0, -BELOW
+    elif bits is not None:
+        white = float(2**bits - 1)
+        lowest = -white / 4
+    else:
+        white = next((2.0**d - 1 for d in DEPTHS if high <= (2 if d == 8 else 1) * (2.0**d - 1)), 0.0)
+        lowest = -high / 4
+    if low < lowest or white == 0 or high > 2 * white:
+        hint = "undo the normalisation: values 0..1 or 0..255 are expected" if low < 0 else None
+        raise DataError(
+            f"image values from {low:g} to {high:g}",
+            where=where,
+            expected="floats in 0..1, 0..255 or 0..65535",
+            hint=hint,
+        )
+    if white > 255 and bits is None:
+        notes.append(_guessed(round(np.log2(white + 1))))
+    if low < -OVERSHOOT * white or high > white * (1 + OVERSHOOT):
+        notes.append(f"floats outside 0..{white:g} are clipped")
+    return white
+
+
+def _white_of_integers(
+    values: NDArray[Any], samples: Samples, bits: int | None, where: object, notes: list[str]
+) -> float:
+    """Return which value is white, and note what is guessed."""
+    if values.dtype == np.uint8 and samples.white == 255 and (bits is None or bits >= 8):
+        return 255.0
+    low, high = int(values.min()), int(values.max())
+    if low < 0:
+        row, column = first_pixel(values < 0)
+        what = f"image with the value {low}; the first below 0 is at row {row}, column {column}"
+        raise DataError(what, where=where, expected="integers from 0")
+    room = samples.white or 65535
+    if high > room:
+        raise DataError(f"image with the value {high}", where=where, expected=WIDER)
+    if bits is not None and 2**bits - 1 < room:
+        if high > 2**bits - 1:
+            what = f"image with the value {high}, which is more than {bits} bits hold"
+            hint = "give the bits that the samples have, or none"
+            raise DataError(what, where=where, expected=f"0 to {2**bits - 1}", hint=hint)
+        return float(2**bits - 1)
+    if bits is not None or room < 65535 or high == 0:
+        return float(room)
+    if samples.depth is not None:
+        return float(2**samples.depth - 1 if high < 2**samples.depth else room)
+    depth = next(d for d in DEPTHS if high < 2**d)
+    expected = 16 if samples.white else 8  # what needs no guess: the whole range, or plain bytes
+    if depth != expected:
+        notes.append(_guessed(depth))
+    return float(2**depth - 1)
+
+
+def _guessed(depth: int) -> str:
+    white = 2**depth - 1
+    return f"guessed from the largest value: {depth} significant bits, so {white} is white (option: bits)"
+
+
+def _floats_to_bytes(values: NDArray[Any], white: float) -> NDArray[np.float32]:
+    result = values.astype(np.float32)
+    np.clip(result, 0, np.float32(white), out=result)
+    result *= np.float32(255 / white)
+    return result
+
+
+def _integers_to_bytes(values: NDArray[Any], white: int) -> NDArray[np.uint8] | NDArray[np.float32]:
+    if white <= 255:
+        values = values.astype(np.uint8, copy=False)
+        if 255 % white == 0:
+            return values if white == 255 else values * np.uint8(255 // white)
+    result: NDArray[np.float32] = values.astype(np.float32)
+    result *= np.float32(255 / white)
+    return result
+
+
+def _opacity(alpha: NDArray[Any], white: float, where: object) -> NDArray[np.float32]:
+    """Return opacities in 0..1."""
+    if alpha.dtype == np.bool_:
+        return alpha.astype(np.float32)
+    high = float(alpha.max())
+    if not np.isfinite(high) or not np.isfinite(float(alpha.min())):
+        row, column = first_pixel(~np.isfinite(alpha))
+        what = f"opacity that is NaN or infinite at row {row}, column {column}"
+        raise DataError(what, where=where, expected="finite values")
+    if alpha.dtype.kind == "f" and high <= FRACTIONS:
+        white = 1.0
+    elif high > white:
+        white = 255.0 if high <= 255 else 65535.0
+    opacity: NDArray[np.float32] = alpha.astype(np.float32)
+    opacity /= np.float32(white)
+    return np.clip(opacity, 0, 1, out=opacity)
+
+
+def _composite(
+    pixels: NDArray[Any], opacity: NDArray[np.float32], premultiplied: bool, background: tuple[int, int, int]
+) -> NDArray[Any]:
+    holes = opacity < 1  # the others stay as they are, to the bit
+    share = opacity[holes][:, None]
+    colors = pixels[holes].astype(np.float32)
+    if not premultiplied:
+        colors *= share
+    colors += (1 - share) * np.array(background, dtype=np.float32)
+    np.clip(colors, 0, 255, out=colors)
+    result = pixels.copy()
+    result[holes] = np.rint(colors) if result.dtype == np.uint8 else colors
+    return result

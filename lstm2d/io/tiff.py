@@ -1,0 +1,88 @@
+"""TIFF files that Pillow cannot decode: floats in colour, 16 bits a sample in planes."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from lstm2d.errors import DataError
+from lstm2d.io.pillow_samples import ORIENTATION, upright
+from lstm2d.io.samples import Samples, check_pixels
+from lstm2d.io.tiff_tags import ASSOCIATED, FURTHER_BAND, UNASSOCIATED, stated_depth
+
+_COMPRESSIONS = (1, 8, 32946, 34925)  # none, Deflate twice, LZMA: what tifffile reads on its own
+
+
+def read_with_tifffile(file: BinaryIO, path: object, max_pixels: int) -> Samples:
+    """Read the first page of a TIFF.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        The open file, at its beginning.
+    path : object
+        Its name, for messages.
+    max_pixels : int
+        Most pixels to decode.
+
+    Returns
+    -------
+    Samples
+        The page, upright.
+
+    Raises
+    ------
+    DataError
+        If it is too large, or neither gray nor red, green and blue.
+    """
+    with tifffile.TiffFile(file) as tiff:
+        page = tiff.pages.first
+        check_pixels(page.imagewidth, page.imagelength, max_pixels, path)
+        if page.compression not in _COMPRESSIONS:
+            name = tifffile.COMPRESSION(page.compression).name
+            what = f"a TIFF of {name} compression with an unusual kind of pixel"
+            raise DataError(what, where=path, hint="save it uncompressed, or with Deflate compression")
+        if page.photometric not in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB):
+            name = tifffile.PHOTOMETRIC(page.photometric).name
+            raise DataError(f"a TIFF of kind {name}", where=path, expected="gray or RGB")
+        values = np.asarray(page.asarray())
+        tags = {tag.code: tag.value for tag in page.tags}
+        extras, axes = tuple(map(int, page.extrasamples)), page.axes
+    if axes == "SYX":
+        values = np.moveaxis(values, 0, -1)
+    elif axes not in ("YX", "YXS"):
+        raise DataError(f"a TIFF with axes {axes}", where=path, expected="one gray or RGB image a page")
+    if values.shape[:2] != (page.imagelength, page.imagewidth):
+        raise DataError("the image is not of the size its header says", where=path)
+    if values.dtype.kind not in "uif":
+        raise DataError(f"an image of {values.dtype} values", where=path, expected="integers or floats")
+    turned = tags.get(ORIENTATION)
+    return _bands(upright(values, turned if isinstance(turned, int) else 1), extras, tags, path)
+
+
+def _bands(values: NDArray[Any], extras: tuple[int, ...], tags: dict[int, Any], path: object) -> Samples:
+    """Tell colours, opacity and what else there is apart."""
+    channels = values.shape[2] if values.ndim == 3 else 1
+    if channels not in (1, 2, 3, 4):
+        raise DataError(f"an image of {channels} channels", where=path, expected="gray or RGB")
+    kind = extras[-1] if extras else None
+    alpha: NDArray[Any] | None = None
+    notes: tuple[str, ...] = ()
+    if values.ndim == 3 and channels in (2, 4):
+        if kind in (ASSOCIATED, UNASSOCIATED):
+            alpha = values[..., -1]
+        else:
+            notes = (FURTHER_BAND,)
+    if values.ndim == 3:
+        values = values[..., 0] if channels < 3 else values[..., :3]
+    return Samples(
+        values,
+        white={"uint8": 255, "uint16": 65535}.get(values.dtype.name, 0),
+        depth=stated_depth(tags),
+        alpha=alpha,
+        premultiplied=kind == ASSOCIATED,
+        notes=notes,
+    )

@@ -1,0 +1,113 @@
+"""What the tags of a TIFF file say about its samples and its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from lstm2d.io.samples import Samples
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+ASSOCIATED, UNASSOCIATED = 1, 2  # kinds of opacity, of the tag ExtraSamples
+FURTHER_BAND = "a further band, which is not opacity, is left out"
+
+_BITS_PER_SAMPLE = 258
+_PHOTOMETRIC = 262
+_SAMPLES_PER_PIXEL = 277
+_MAX_SAMPLE_VALUES = (281, 341)
+_PLANAR_CONFIGURATION = 284
+_EXTRA_SAMPLES = 338
+_COLOURS = {2: 3, 5: 4, 6: 3, 8: 3}  # samples of a pixel by photometric interpretation; 1 for all others
+_REDUCED_OR_MASK = 1 | 4  # bits of the kind of page
+
+
+def is_deep_planar(image: ImageFile) -> bool:
+    """Return whether a TIFF holds one channel after the other, with more than 8 bits a sample.
+
+    Parameters
+    ----------
+    image : ImageFile
+        The opened file.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(_PLANAR_CONFIGURATION) == 2 and max(tags.get(_BITS_PER_SAMPLE, (8,))) > 8
+
+
+def stated_depth(tags: Mapping[int, Any]) -> int | None:
+    """Return the significant bits of a sample that a TIFF states.
+
+    Parameters
+    ----------
+    tags : mapping of int to object
+        Values of the tags.
+
+    Returns
+    -------
+    int or None
+        1 to 16; None where it states nothing that makes sense.
+    """
+    for tag in _MAX_SAMPLE_VALUES:
+        value = tags.get(tag)
+        numbers = value if isinstance(value, tuple) else (value,)
+        if numbers and all(isinstance(n, int | float) and 1 <= n <= 65535 for n in numbers):
+            return int(max(numbers)).bit_length()
+    return None
+
+
+def only_alpha(samples: Samples, tags: Mapping[int, Any]) -> Samples:
+    """Drop a last band that is not stated to be opacity, and note what is left out.
+
+    Parameters
+    ----------
+    samples : Samples
+        As decoded, with the last band as opacity where there is one.
+    tags : mapping of int to object
+        Values of the tags.
+
+    Returns
+    -------
+    Samples
+        The image.
+    """
+    further = tags.get(_SAMPLES_PER_PIXEL, 1) - _COLOURS.get(tags.get(_PHOTOMETRIC, 1), 1)
+    extras = tags.get(_EXTRA_SAMPLES, ())
+    kind = (extras if isinstance(extras, tuple) else (extras,))[:1]
+    opacity = kind in ((ASSOCIATED,), (UNASSOCIATED,))
+    if not opacity:
+        samples = replace(samples, alpha=None)
+    if further > int(opacity):
+        samples = replace(samples, notes=(*samples.notes, FURTHER_BAND))
+    return samples
+
+
+def has_further_pages(file: BinaryIO) -> bool:
+    """Return whether a TIFF has a second page that is no reduced copy and no mask of another.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        The open file.
+
+    Returns
+    -------
+    bool
+        False too where what follows the first page cannot be read.
+    """
+    import tifffile
+
+    try:
+        file.seek(0)
+        with tifffile.TiffFile(file) as tiff:
+            pages = iter(tiff.pages)
+            next(pages)
+            return any(not getattr(page, "subfiletype", 0) & _REDUCED_OR_MASK for page in pages)
+    except Exception:  # the first page is read, whatever follows it
+        return False

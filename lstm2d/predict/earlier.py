@@ -1,0 +1,147 @@
+"""What earlier predictions have left in an output folder: which files are theirs, and what made them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path, PurePath
+
+from lstm2d.errors import DataError
+from lstm2d.io.atomic import write_text
+from lstm2d.io.class_files import own_class_files
+from lstm2d.predict.csv_text import csv_name
+from lstm2d.predict.manifest_file import FILES, Row, Table, read_table
+from lstm2d.predict.result_names import KINDS, result_names
+
+EARLIER = "earlier"  # in place of a fingerprint: a file of ours that another labelling than this row's made
+
+
+class Earlier:
+    """Answers whether a file is a result, and how it was made.
+
+    Parameters
+    ----------
+    out : str or path
+        The output folder; it need not exist.
+
+    Notes
+    -----
+    A result is what a ``predictions*.csv`` lists, of the output folder or of a folder above or below it that
+    the result lies in, or what a prediction that was killed had begun to write.
+    """
+
+    def __init__(self, out: str | os.PathLike[str]) -> None:
+        self.folder = Path(out)
+        tables = _tables(self.folder)
+        self.damaged = any(table.damaged for table in tables)
+        self._names = {Path(os.path.realpath(self.folder)): _listed(self.folder, tables)}
+        self._rows: dict[str, list[Row]] = defaultdict(list)
+        for table in tables:
+            for row in table.rows:
+                self._rows[csv_name(row["labels"])].append(row)
+
+    def rows(self, labels: PurePath) -> list[Row]:
+        """Return what the records of the output folder say about a label image, the latest last."""
+        return self._rows.get(str(labels), [])
+
+    def owns(self, name: str | PurePath) -> bool:
+        """Tell whether a file is a result.
+
+        Parameters
+        ----------
+        name : str or PurePath
+            The file, relative to the output folder.
+
+        Returns
+        -------
+        bool
+            False for everything that no record lists.
+        """
+        path = self.folder / name
+        path = Path(os.path.realpath(path.parent)) / path.name
+        for folder in path.parents:
+            if folder not in self._names:
+                self._names[folder] = _listed(folder, _tables(folder))
+            if str(path.relative_to(folder)) in self._names[folder]:
+                return True
+        return False
+
+
+def begin(manifest: Path, names: Iterable[PurePath]) -> None:
+    """Note what a prediction is going to write, for the case that it is killed before it can record it.
+
+    Parameters
+    ----------
+    manifest : Path
+        The record of the prediction.
+    names : iterable of PurePath
+        The results, relative to its folder.
+
+    Raises
+    ------
+    OutputError
+        If that cannot be written.
+    """
+    write_text(_note(manifest), json.dumps([*sorted(_begun(manifest)), *map(str, names)]))
+
+
+def end(manifest: Path) -> None:
+    """Delete the note of `begin`: all is recorded."""
+    with suppress(OSError):
+        _note(manifest).unlink()
+
+
+def _note(manifest: Path) -> Path:
+    return manifest.with_name(f".{manifest.name}.begun")
+
+
+def _begun(manifest: Path) -> set[str]:
+    with suppress(OSError, ValueError, RecursionError):
+        names = json.loads(_note(manifest).read_text(encoding="utf-8"))
+        return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
+    return set()
+
+
+def _tables(folder: Path) -> list[Table]:
+    """Read the records in a folder, those of shards first: a run over all images may be later."""
+    names = [name for name in _entries(folder) if name.startswith("predictions") and name.endswith(".csv")]
+    return [_readable(folder / name) for name in names]
+
+
+def _entries(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _listed(folder: Path, tables: Iterable[Table]) -> set[str]:
+    """Return the results that the records in a folder list, relative to it."""
+    names = set(own_class_files(folder))
+    for table in tables:
+        for row in table.rows:
+            results = result_names(PurePath(csv_name(row["labels"])))
+            names |= {str(results[kind]) for kind in _written(row)}
+        for fragment in table.fragments:
+            names |= set(map(str, result_names(PurePath(csv_name(fragment))).values()))
+    for name in _entries(folder):
+        if name.startswith(".predictions") and name.endswith(".csv.begun"):
+            names |= _begun(folder / name[1 : -len(".begun")])
+    return names
+
+
+def _written(row: Row) -> Sequence[str]:
+    """Return which results a row stands for; older versions have not recorded it, so it may be all."""
+    recorded = [kind for kind in KINDS if row.get(FILES[kind])]
+    return recorded if recorded or row["error"] else KINDS
+
+
+def _readable(path: Path) -> Table:
+    """Read a record; one that cannot be read lists nothing, and whoever has to write it reports that."""
+    try:
+        return read_table(path)
+    except DataError:
+        return Table()

@@ -1,0 +1,192 @@
+"""The CSV file of a manifest: read whatever is left of it, and written row by row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lstm2d.errors import DataError
+from lstm2d.io.atomic import write_bytes
+from lstm2d.io.regular import open_regular
+from lstm2d.predict.result_names import KINDS
+
+FIXED = ("image", "labels", "seconds", "error", "crf")
+OLDEST = FIXED[:4]  # columns that every version has written
+FILES = {kind: f"{kind} file" for kind in KINDS}
+IMAGE_FILE = "image file"
+NETWORK_SIZE = "network size"
+MARKS = ("model", "settings", NETWORK_SIZE, IMAGE_FILE, *FILES.values())
+LONGEST_ROW = 40  # lines: names may hold line breaks
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a file of a manifest holds.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        Its header; empty where it has none of ours.
+    rows : tuple of mapping
+        Column to text, one for each complete row.
+    fragments : tuple of str
+        Label images that are named in what is left of other rows, as in the column.
+    damaged : bool
+        Whether anything in the file is no complete row.
+    """
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+    fragments: tuple[str, ...] = ()
+    damaged: bool = False
+
+
+def read_table(path: Path) -> Table:
+    """Read a manifest, perhaps a damaged one.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    Table
+        Without rows where there is no such file, or it is another program's.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    """
+    if not path.is_file():
+        return Table()
+    text = _content(path).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    *lines, rest = text.split("\n")  # and nowhere else: names may hold any other line separator
+    lines = [line + "\n" for line in lines] + ([rest] if rest else [])
+    header, used = _record(lines, 0)
+    if tuple(header[: len(OLDEST)]) != OLDEST:
+        return Table(damaged=bool(text))
+    with suppress(csv.Error):  # the common case, quickly
+        records = list(csv.reader(io.StringIO("".join(lines[used:]), newline=""), strict=True))
+        if text.endswith("\n") and all(len(cells) == len(header) and cells[1] for cells in records):
+            return Table(tuple(header), tuple(dict(zip(header, cells, strict=True)) for cells in records))
+    return _salvaged(lines[used:], header)
+
+
+def read_manifest(path: Path) -> list[Row]:
+    """Return the rows of a manifest.
+
+    Parameters
+    ----------
+    path : Path
+        A file that `Manifest` wrote.
+
+    Returns
+    -------
+    list of mapping
+        Column name to text.
+    """
+    return list(read_table(path).rows)
+
+
+def row_line(columns: Sequence[str], row: Row) -> str:
+    """Return a row as a line of CSV.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The columns.
+    row : mapping
+        Column to text; cells that it lacks are empty.
+
+    Returns
+    -------
+    str
+        The line, with its end.
+    """
+    text = io.StringIO()
+    # cells with a character of the line's end are quoted: with "\n" alone none with "\r" would be
+    csv.writer(text, lineterminator="\r\n").writerow([row.get(name, "") for name in columns])
+    return text.getvalue().removesuffix("\r\n") + "\n"
+
+
+def set_aside(path: Path) -> Path:
+    """Copy a damaged manifest, so that nothing in it is lost.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    Path
+        The copy, in the same folder.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    number, copy = 1, path.with_name(f"{path.name}.damaged")
+    while os.path.lexists(copy):
+        number += 1
+        copy = path.with_name(f"{path.name}.damaged-{number}")
+    write_bytes(copy, _content(path))
+    return copy
+
+
+def _content(path: Path) -> bytes:
+    with open_regular(path) as file:
+        try:
+            return file.read()
+        except OSError as e:
+            raise DataError(f"cannot read the file ({e.strerror})", where=path) from e
+
+
+def _salvaged(lines: Sequence[str], header: Sequence[str]) -> Table:
+    """Return the complete rows among damaged ones."""
+    rows, fragments, damaged, at = [], [], False, 0
+    while at < len(lines):
+        cells, used = _record(lines, at, len(header))
+        if cells and cells[1]:
+            rows.append(dict(zip(header, cells, strict=True)))
+        else:
+            damaged = True
+            fragments += _fragment(lines[at])
+        at += used
+    return Table(tuple(header), tuple(rows), tuple(fragments), damaged)
+
+
+def _record(lines: Sequence[str], at: int, cells: int = 0) -> tuple[list[str], int]:
+    """Return the cells of the record that begins at a line, and the number of its lines.
+
+    A record that is not complete, or has not as many cells as asked for, is its first line alone: whatever
+    a damaged line opens must not swallow the good ones after it.
+    """
+    for used in range(1, min(LONGEST_ROW, len(lines) - at) + 1):
+        text = "".join(lines[at : at + used])
+        if not text.endswith("\n"):
+            break
+        with suppress(csv.Error):
+            (found, *others) = csv.reader(io.StringIO(text, newline=""), strict=True)
+            if not others and (not cells or len(found) == cells):
+                return found, used
+    return [], 1
+
+
+def _fragment(line: str) -> list[str]:
+    """Return the name of the label image in a row that is cut short, if it is complete."""
+    with suppress(csv.Error):
+        for cells in csv.reader([line]):
+            if len(cells) > 2 and cells[1]:
+                return [cells[1]]
+    return []

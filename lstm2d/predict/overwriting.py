@@ -1,0 +1,146 @@
+"""Nothing is overwritten that is no result: paths are compared as the file system sees them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.errors import ConfigError, DataError
+from lstm2d.io.images import read_mask_palette
+from lstm2d.predict.earlier import Earlier
+from lstm2d.predict.left_out import IN_OUTPUT, LeftOut
+
+_OTHER_FOLDER = "give another folder: -o out"
+Identity = tuple[int, int]
+
+
+def refuse_output_among_inputs(sources: Sequence[Path], results: Iterable[PurePath], out: Path) -> None:
+    """Make sure that results replace no image that is read, and lie in no folder of such images.
+
+    Results between photographs would be taken for photographs the next time.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        The images that are read.
+    results : iterable of PurePath
+        All that may be written, relative to the output folder.
+    out : Path
+        The output folder.
+
+    Raises
+    ------
+    ConfigError
+        If one of both, or two results, are the same file or folder; links are followed, hard links and file
+        systems that fold names seen through.
+    """
+    folders = {source.parent for source in sources}
+    folders |= {Path(os.path.realpath(source)).parent for source in sources if os.path.islink(source)}
+    paths: dict[Path, Path] = {}  # where a result really lies, and its name
+    parents: dict[Path, Path] = {}
+    for name in results:
+        path = out / name
+        if path.parent not in parents:
+            parents[path.parent] = Path(os.path.realpath(path.parent))
+        real = parents[path.parent] / path.name
+        if paths.setdefault(real, path) != path:
+            what = f"two results would be one file through a link in the output folder ({paths[real]})"
+            raise ConfigError(what, where=path, hint=_OTHER_FOLDER)
+    read = {os.path.realpath(folder) for folder in folders} | _identities(folders)
+    for folder, real_folder in parents.items():
+        if str(real_folder) in read or _identity(folder) in read:
+            raise ConfigError("the results would lie among the images", where=folder, hint=_OTHER_FOLDER)
+    images = _identities(sources)
+    for path in paths.values():
+        if _identity(path) in images:
+            raise ConfigError(
+                "a result would replace an image that is read (both are one file)",
+                where=path,
+                hint=_OTHER_FOLDER,
+            )
+
+
+def refuse_foreign_files(
+    results: Mapping[PurePath, PurePath], earlier: Earlier, palette: NDArray[np.uint8]
+) -> None:
+    """Make sure that only results are replaced.
+
+    Parameters
+    ----------
+    results : mapping of PurePath to PurePath
+        What is going to be written, and the label image it belongs to; relative to the output folder.
+    earlier : Earlier
+        Knows the results of earlier predictions.
+    palette : array of shape (K, 3), uint8
+        Colours of the classes: where a record is damaged, label images are recognised by them.
+
+    Raises
+    ------
+    ConfigError
+        If a file is there that no prediction has written.
+    """
+    foreign = [name for name in results if _is_there(earlier.folder / name) and not earlier.owns(name)]
+    if earlier.damaged:
+        foreign = [name for name in foreign if not _has_palette(earlier.folder / results[name], palette)]
+    if foreign:
+        what = "a file that is no result of lstm2d would be replaced"
+        if len(foreign) > 1:
+            what = f"{len(foreign)} files that are no results of lstm2d would be replaced, the first of them"
+        raise ConfigError(
+            what,
+            where=earlier.folder / foreign[0],
+            expected="files listed in predictions.csv, or none",
+            hint="give another folder: -o out; --overwrite replaces them",
+        )
+
+
+def refuse_images_in_output(left_out: LeftOut) -> None:
+    """Make sure that an output folder within an input folder holds results alone.
+
+    Parameters
+    ----------
+    left_out : LeftOut
+        What `lstm2d.predict.inputs.plan` has found there.
+
+    Raises
+    ------
+    ConfigError
+        If it holds other images: they would not be labelled, and stand among results.
+    """
+    found = left_out.files.get(IN_OUTPUT)
+    if found:
+        raise ConfigError(
+            f"the output folder lies among the images, and holds images that are no results ({len(found)})",
+            where=found[0],
+            hint="give another folder: -o out; with --overwrite these are not labelled",
+        )
+
+
+def _has_palette(path: Path, palette: NDArray[np.uint8]) -> bool:
+    try:
+        found = read_mask_palette(path)
+    except DataError:
+        return False
+    return found is not None and np.array_equal(found[: len(palette)], palette)
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether writing would replace something: what is no file or link cannot be replaced."""
+    return os.path.islink(path) or os.path.isfile(path)
+
+
+def _identities(paths: Iterable[Path]) -> set[Identity | str]:
+    return {found for found in map(_identity, paths) if found is not None}
+
+
+def _identity(path: Path) -> Identity | None:
+    """Return what the file system knows a file or folder by, with links followed; None if it is not there."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return (status.st_dev, status.st_ino)

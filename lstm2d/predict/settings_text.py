@@ -1,0 +1,90 @@
+"""The settings that decide labels, as one line of text that can be compared and read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lstm2d.pipeline.preprocess import Size
+    from lstm2d.predict.predictor import Predictor
+
+_PLAIN = re.compile(r"[\w.+-]+")
+_PART = re.compile(r'([^\s=]+)=((?:"(?:[^"\\]|\\.)*"|[^\s"])+)')
+
+
+def label_settings(
+    predictor: Predictor, size: Size = "auto", format: str = "palette", *, legend: bool = False
+) -> dict[str, object]:
+    """Return the settings that decide label files besides the model, for the record.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The model, with its settings.
+    size : "auto", "native" or float, default "auto"
+        At which the network sees the images.
+    format : str, default "palette"
+        Format of the label files.
+    legend : bool, default False
+        Whether overlays have a legend.
+
+    Returns
+    -------
+    dict
+        Key without blanks to a value that JSON has. Labels made with other values are made again.
+    """
+    reading = predictor.reading
+    settings: dict[str, object] = {
+        "background": f"#{bytes(reading.background).hex()}",
+        "bits": reading.bits or "auto",
+        "format": format,
+        "legend": legend,
+        "size": size,
+    }
+    if predictor.crf is None:
+        return settings | {"crf": "off"}
+    return settings | {f"crf.{key}": value for key, value in predictor.crf.model_dump().items()}
+
+
+def settings_text(settings: Mapping[str, object]) -> str:
+    """Return settings as KEY=VALUE, sorted by key, with a blank between.
+
+    Parameters
+    ----------
+    settings : mapping
+        Keys without blanks; values that JSON has. Equal settings give equal texts.
+
+    Returns
+    -------
+    str
+        One line. Words stand as they are, all else as in JSON.
+    """
+    return " ".join(f"{key}={_value_text(settings[key])}" for key in sorted(settings))
+
+
+def changed_keys(before: str, now: str) -> list[str]:
+    """Return the keys whose values differ.
+
+    Parameters
+    ----------
+    before, now : str
+        Texts of `settings_text`.
+
+    Returns
+    -------
+    list of str
+        Sorted; a key that only one text has counts as different. Of "crf" and "crf.KEY", which no settings
+        have both, "crf" alone is listed.
+    """
+    one, other = dict(_PART.findall(before)), dict(_PART.findall(now))
+    changed = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+    return sorted(key for key in changed if key.rpartition(".")[0] not in changed)
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
