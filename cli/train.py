@@ -109,7 +109,14 @@ def train(
     narrator = Narrator(console, config)
     try:
         result = run_training(
-            config, data, out, resume=resume, init_from=init_from, device=chosen, report=narrator
+            config,
+            data,
+            out,
+            resume=resume,
+            changes=[item.partition("=")[0].strip() for item, _ in overrides],
+            init_from=init_from,
+            device=chosen,
+            report=narrator,
         )
     except InterruptedRun as error:
         raise InterruptedRun(
@@ -172,7 +179,7 @@ class Narrator:
         elif event.kind == "warning":
             self.console.warn(values["text"])
         elif event.kind == "note":
-            self.console.say("\n".join(str(value) for value in values.values()))
+            self.console.say("\n".join(str(value) for key, value in values.items() if key != "step"))
         elif event.kind in ("start", "resume"):
             self.epochs = values["epochs"]
             self.console.say(beginning(event, self.config))
@@ -233,7 +240,8 @@ def finish(console: Console, result: TrainResult, data: Path) -> None:
     figures = ", ".join(
         f"{name.replace('_', ' ')} {value:.4f}" for name, value in result.best.items() if value is not None
     )
-    console.say(f"{REASONS[result.reason]} after {duration(result.seconds)}; best model: {figures}")
+    model = f"best model: {figures}" if figures else "model of the last step, nothing was validated"
+    console.say(f"{REASONS[result.reason]} after {duration(result.seconds)}; {model}")
     console.say(str(result.model))
     try:
         write_run_plots(result.run, data)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +103,19 @@ class DatasetFolder:
     def guessed_toml(self) -> str | None:
         """The dataset.toml that says what was guessed; None where there is one."""
         return self._description.to_toml() if self.guessed else None
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """What the folder says about its masks, by the keys of dataset.toml, in types that JSON has."""
+        description, mapping = self._description, self._description.mapping
+        return {
+            "colors": [list(info.color) for info in self.classes],
+            "values": list(description.values),
+            "ignore": description.ignore,
+            "ignore_color": None if description.ignore_color is None else list(description.ignore_color),
+            "scale": "native" if description.native else "",
+            "map": None if mapping is None else [*map(list, mapping.labels), ["others", mapping.others]],
+        }
 
     @property
     def splits(self) -> tuple[str, ...]:

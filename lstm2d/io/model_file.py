@@ -98,7 +98,7 @@ def _as_half(values: NDArray[Any]) -> NDArray[Any]:
         return values.astype(np.float16)
 
 
-def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = False) -> None:
+def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = False) -> str:
     """Write a model file in one step.
 
     Parameters
@@ -109,6 +109,11 @@ def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = F
         What to write.
     half : bool, default False
         Store float32 parameters as float16 where that changes nothing: see `half_precision`.
+
+    Returns
+    -------
+    str
+        SHA-256 of the file.
 
     Raises
     ------
@@ -146,6 +151,7 @@ def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = F
         if again.state[name].astype(values.dtype).tobytes() != values.tobytes():
             raise Lstm2dError("the model was not stored as it is", where=name)
     write_bytes(path, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def load_model(path: str | os.PathLike[str]) -> ModelFile:

@@ -78,6 +78,35 @@ def read_text(path: str | os.PathLike[str]) -> str:
         raise DataError(f"damaged UTF-16 ({e.reason})", where=path, expected="a text file", hint=hint) from e
 
 
+def read_existing(path: str | os.PathLike[str]) -> bytes | None:
+    """Read a whole file, if there is one.
+
+    Parameters
+    ----------
+    path : str or path
+        File to read.
+
+    Returns
+    -------
+    bytes or None
+        Its contents; None if nothing has that name.
+
+    Raises
+    ------
+    DataError
+        If something has that name and cannot be read to its end.
+    """
+    try:
+        with open_regular(path) as file:
+            return file.read()
+    except OSError as e:
+        raise DataError(f"cannot read the file ({_reason(e)})", where=path) from e
+    except DataError as e:
+        if isinstance(e.__cause__, FileNotFoundError) and not os.path.islink(path):
+            return None
+        raise
+
+
 def inside(root: Path, path: Path) -> bool:
     """Say whether a path, its links followed, lies inside a folder.
 

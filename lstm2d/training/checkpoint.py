@@ -16,12 +16,17 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import DataError, OutputError
 from lstm2d.io.atomic import write_bytes
+from lstm2d.io.regular import read_existing
 
 Array = NDArray[Any]
 KEPT = 2
 DAMAGED = ".damaged"
 NAME = re.compile(r"step-(\d{8,})\.safetensors")
 NO_DIGEST = b"0" * 64
+UNREADABLE = (
+    "make it readable (permissions, disk or mount, limit of open files: ulimit -n), then --resume; "
+    "no file was changed"
+)
 MARK = b'"sha256":"'  # quotes inside a JSON text are escaped, so only the key itself can match
 
 
@@ -150,13 +155,10 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     except (OSError, OutputError) as error:
         good = newest_file(folder)
         reason = error.what if isinstance(error, OutputError) else error.strerror or str(error)
-        raise OutputError(
-            f"checkpoint not saved ({reason})",
-            where=path,
-            hint=f"make room, then go on with --resume from the last good one, {good}"
-            if good
-            else "make room and start again",
-        ) from error
+        hint = "make room and start again"
+        if good:
+            hint = f"make room, then go on with --resume from the last good one, {good}"
+        raise OutputError(f"checkpoint not saved ({reason})", where=path, hint=hint) from error
     return path
 
 
@@ -168,7 +170,8 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     folder : Path
         As `save_checkpoint` wrote to.
     warn : callable
-        Told about each damaged file. It gets the suffix ".damaged", so as never to take a good one's place.
+        Gets a line about each damaged file. It gets the suffix ".damaged", so as never to take a good one's
+        place. Only a file whose contents were read and are wrong is renamed.
 
     Returns
     -------
@@ -178,30 +181,60 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     Raises
     ------
     DataError
-        If there are only damaged ones.
+        If there are only damaged ones, or if one cannot be read: it may be good, and going on from an older
+        one would lose what it holds.
     """
-    for path in files(folder):
-        try:
-            return unpack(path.read_bytes())
-        except (OSError, DataError) as error:
-            reason = error.what if isinstance(error, DataError) else str(error)
-            warn(f"{path}: {reason}; it is set aside as {path.name}{DAMAGED} and an older one is used")
-            with suppress(OSError):  # a folder that cannot be written: the next save will say so
-                path.rename(path.with_name(path.name + DAMAGED))
-    damaged = sorted(folder.glob("*" + DAMAGED)) if folder.is_dir() else []
+    tried: set[Path] = set()
+    try:
+        while path := next((path for path in files(folder) if path not in tried), None):
+            tried.add(path)
+            data = _read(path)
+            if data is None:  # deleted since it was listed: perhaps there are newer ones
+                continue
+            try:
+                return unpack(data)
+            except DataError as error:
+                warn(f"{path}: {error.what}; {_set_aside(path)} and an older one is used")
+        damaged = sorted(folder.glob("*" + DAMAGED)) if folder.is_dir() else []
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(
+            f"the checkpoints cannot be listed ({reason})", where=folder, hint=UNREADABLE
+        ) from error
     if damaged:
         raise DataError("no valid checkpoint is left", where=folder, hint="start a new run in another folder")
     return None
 
 
 def newest_file(folder: Path) -> Path | None:
-    """Return the newest valid checkpoint's file, or None if there is none."""
-    return next((path for path in files(folder) if _is_valid(path)), None)
+    """Return the newest valid checkpoint's file, or None if none can be read and is valid."""
+    with suppress(OSError):
+        return next((path for path in files(folder) if _is_valid(path)), None)
+    return None
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the contents of a checkpoint; None if there is no such file any more."""
+    try:
+        return read_existing(path)
+    except DataError as error:
+        what = f"the newest checkpoint cannot be read ({error.what})"
+        raise DataError(what, where=path, hint=UNREADABLE) from error
+
+
+def _set_aside(path: Path) -> str:
+    """Rename a damaged checkpoint; return what became of it, in words."""
+    aside = path.with_name(path.name + DAMAGED)
+    try:
+        path.rename(aside)
+    except OSError:  # a folder that cannot be written: the next save will say so
+        return "it is passed over"
+    return f"it is set aside as {aside.name}"
 
 
 def _is_valid(path: Path) -> bool:
     try:
-        unpack(path.read_bytes())
-    except (OSError, DataError):
+        data = _read(path)
+        return data is not None and bool(unpack(data))
+    except DataError:
         return False
-    return True

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,19 @@ from lstm2d.data.batches import epoch_order
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import DivergedError, InterruptedRun
 from lstm2d.kernels import gpu
+from lstm2d.training.check_model import check_model
 from lstm2d.training.checkpoint import newest_file, save_checkpoint
 from lstm2d.training.events import Event, Report, best_effort, silent
 from lstm2d.training.fill import fill
+from lstm2d.training.open_dataset import open_dataset, report_notes
 from lstm2d.training.prepare import Prepared, out_of_memory, prepare
 from lstm2d.training.recorder import Recorder
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.schedule import learning_rate
-from lstm2d.training.state import TrainResult
+from lstm2d.training.state import TrainResult, nothing_left
 from lstm2d.training.step import NotFiniteError, batch_gradient, images_text
 from lstm2d.training.stop import StopSignal
 from lstm2d.training.validate import METRICS, save_model, validate
-
-GUESSED = "there is no dataset.toml; this one says what was guessed, save it and correct what is wrong:"
 
 
 def train(
@@ -39,6 +38,7 @@ def train(
     out: Path | str,
     *,
     resume: bool = False,
+    changes: Collection[str] = (),
     init_from: Path | str | None = None,
     device: str = "cpu",
     report: Report = silent,
@@ -54,7 +54,10 @@ def train(
     out : path
         The run folder: new or empty, or that of the run to resume.
     resume : bool, default False
-        Go on behind the newest valid checkpoint, to the bits that an uninterrupted run would have given.
+        Go on after the newest valid checkpoint, to the bits that an uninterrupted run would have given.
+    changes : collection of str, optional
+        Dotted keys of `config` that are changed on purpose in a run to resume, such as "train.momentum". Any
+        other key that decides weights must have the value it had.
     init_from : path, optional
         Model file or run folder whose weights a new run starts from.
     device : str, default "cpu"
@@ -71,7 +74,8 @@ def train(
     Raises
     ------
     ConfigError
-        If `out` is in use, `init_from` does not fit, or the device cannot be used.
+        If `out` is in use, `init_from` does not fit, or the device cannot be used; if data, settings or
+        checkpoint are not those of the run to resume.
     DataError
         If the data cannot be used.
     OutputError
@@ -86,30 +90,19 @@ def train(
     folder, device, report = RunFolder(Path(out)), gpu.resolve_device(device), best_effort(report)
     if not resume:
         folder.check_free()
-    data = dataset if isinstance(dataset, DatasetFolder) else DatasetFolder(dataset)
+    data = open_dataset(dataset, config, report)
     start = None if init_from is None else Path(init_from)
-
-    def note(text: str) -> None:
-        report(Event("note", {"text": text}))
-
-    data.notes.listener = note
-    # as the model file will say, so that prediction reads its photographs alike
-    red, green, blue = config.data.background
-    data.reading = replace(data.reading, bits=config.data.bits or None, background=(red, green, blue))
-    if data.guessed_toml is not None:
-        report(Event("note", {"text": GUESSED, "dataset_toml": data.guessed_toml}))
     ready = partial(prepare, config, data, folder, device=device, report=report)
     with gpu.current(device):
         run = None if resume else ready(init_from=start)
         with folder.lock():  # not before a new run's data is known to be good: a wrong one leaves no folder
             if run is None:
-                run = ready(resume=True)
+                run = ready(resume=True, changes=changes)
             else:
                 folder.check_free()  # again: another run may have begun in it meanwhile
             try:
                 result = Trainer(run, report).fit()
-                for line in data.notes.summary():
-                    note(line)
+                report_notes(data, report)
                 return result
             except MemoryError as error:
                 told = out_of_memory(error, run)
@@ -175,39 +168,34 @@ class Trainer:
             self.save()
             if reason != "signal" and not self.validate_the_end():
                 reason = "signal"
+            check_model(self.run, self.tell)
             return self.result(reason)
 
     def begin(self) -> None:
         """Bring the run folder to where the run stands, and say what it is."""
-        progress, data, folder = self.progress, self.data, self.run.folder
+        progress, folder, run = self.progress, self.run.folder, self.run
         folder.sweep()
         self.recorder.rewind(progress.step, progress.epoch)
-        if self.run.resumed:
+        finished = nothing_left(self.why_stop(), progress, self.train) if run.resumed else ""
+        if run.resumed:
             self.saved = (progress.step, progress.epoch)
-        else:
+            check_model(run, self.tell)
+        if not run.recorded and not finished:
             # The checkpoint comes before config.toml: a folder with config.toml can always be resumed. And a
-            # folder that cannot be written shows now, not behind the first epoch.
+            # folder that cannot be written shows now, not after the first epoch.
+            self.saved = None
             self.save()
-            folder.write_config(self.run.config)
-        self.tell(
-            "resume" if self.run.resumed else "start",
-            {
-                "epoch": progress.epoch,
-                "seconds": progress.seconds,
-                "parameters": sum(p.data.size for p in self.optimizer.parameters.values()),
-                "device": self.run.network.device,
-                "steps": self.total,
-                "epochs": -(-self.total // self.steps_of(self.samples)),
-                "images": self.samples,
-                "batch": self.train.batch,
-                "validation_images": len(data.validation),
-                "held_out": self.data.held_out,
-                "classes": [item.name for item in data.classes],
-                "mean": list(data.preprocessing.mean),
-                "std": list(data.preprocessing.std),
-                "class_weights": None if data.class_weights is None else data.class_weights.tolist(),
-            },
-        )
+            folder.write_id(run.run_id)
+            folder.write_config(run.config)
+        length = {"steps": self.total, "epochs": -(-self.total // self.steps_of(self.samples))}
+        self.tell("resume" if run.resumed else "start", run.description() | length)
+        notes = run.data.notes()
+        if finished:
+            notes.append(finished)
+        elif run.changed:
+            notes.append(f"changed from step {progress.step} on: {'; '.join(run.changed)}")
+        for text in notes:
+            self.tell("note", {"text": text})
 
     def why_stop(self) -> str:
         """Return why the run ends here; "" if it goes on."""
@@ -309,7 +297,7 @@ class Trainer:
         self.save()
 
     def measure(self) -> dict[str, Any] | None:
-        """Validate and keep the model if it is the best; without validation images the last one is.
+        """Validate and keep the model if it is the best; without labelled validation images the last one is.
 
         Returns
         -------
@@ -317,7 +305,7 @@ class Trainer:
             The metrics, and whether they are the best. None if the validation did not come to its end.
         """
         progress = self.progress
-        if not self.data.validation:
+        if not self.data.selects:
             save_model(self.run, {})
             progress.validated = progress.step
             return {}

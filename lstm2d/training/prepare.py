@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from lstm2d import kernels
-from lstm2d.config import RunConfig, TrainSection, parse_duration
+from lstm2d.config import RunConfig, parse_duration
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError, Lstm2dError
 from lstm2d.io.model_file import Imported
@@ -15,16 +16,17 @@ from lstm2d.kernels import gpu
 from lstm2d.models import Network, build, import_weights, restore_imported
 from lstm2d.pipeline.preprocess import LARGE
 from lstm2d.random import Purpose, generator
-from lstm2d.tensor import FloatArray, Tensor
-from lstm2d.training.adadelta import Adadelta
-from lstm2d.training.checkpoint import Checkpoint, load_newest, newest_file
+from lstm2d.tensor import FloatArray
+from lstm2d.training.best_model import BestModel, from_checkpoint
+from lstm2d.training.checkpoint import Checkpoint, newest_file
 from lstm2d.training.events import Event, Report, silent
 from lstm2d.training.features import FrozenFeatures
 from lstm2d.training.fill import open_stores
-from lstm2d.training.optimizer import Group, Optimizer, belongs, is_frozen
+from lstm2d.training.make_optimizer import make_optimizer, parameter_groups
+from lstm2d.training.optimizer import Optimizer
+from lstm2d.training.resume import new_id, newest_checkpoint, read_data, take_up
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
-from lstm2d.training.sgd import SGD
 from lstm2d.training.start import start_from
 from lstm2d.training.state import Progress
 
@@ -58,6 +60,14 @@ class Prepared:
         Time after which it stops; infinity for none.
     resumed : bool
         Whether it goes on from a checkpoint.
+    run_id : str
+        Name that the run folder and all its checkpoints have in common.
+    recorded : bool
+        Whether the folder and the newest checkpoint hold all of this.
+    changed : list of str
+        Settings that are not those of the checkpoint, with both values.
+    model : BestModel or None
+        What the model file holds; None before the first.
     """
 
     config: RunConfig
@@ -70,6 +80,10 @@ class Prepared:
     progress: Progress
     seconds_limit: float
     resumed: bool
+    run_id: str
+    recorded: bool
+    changed: list[str]
+    model: BestModel | None = None
 
     def untrained(self) -> dict[str, FloatArray]:
         """Return the stored arrays that the optimizer does not own, by name: buffers, frozen layers."""
@@ -81,10 +95,45 @@ class Prepared:
         untrained = {
             f"{UNTRAINED}{name}": kernels.to_host(values.copy()) for name, values in self.untrained().items()
         }
-        state = {"progress": self.progress.to_dict(), "data": self.data.to_dict()}
+        state = {
+            "run": self.run_id,
+            "settings": self.config.model_dump(),
+            "progress": self.progress.to_dict(),
+            "data": self.data.to_dict(),
+            "model": None if self.model is None else self.model.to_dict(),
+        }
         if self.imported is not None:
             state["imported"] = asdict(self.imported)
-        return Checkpoint(self.optimizer.state_dict() | untrained, state)
+        best = {} if self.model is None else self.model.to_tensors(self.progress.step)
+        tensors = self.optimizer.state_dict() | untrained | self.data.to_tensors() | best
+        return Checkpoint(tensors, state)
+
+    def model_arrays(self) -> dict[str, FloatArray]:
+        """Return what a model file of the current weights holds, of their running mean where there is one."""
+        self.optimizer.swap_average()
+        try:
+            arrays = stored_arrays(self.network).items()
+            return {name: kernels.to_host(values.copy()) for name, values in arrays}
+        finally:
+            self.optimizer.swap_average()
+
+    def description(self) -> dict[str, Any]:
+        """Return what a run reports about itself when it begins or goes on."""
+        data = self.data
+        return {
+            "epoch": self.progress.epoch,
+            "seconds": self.progress.seconds,
+            "parameters": sum(p.data.size for p in self.optimizer.parameters.values()),
+            "device": self.network.device,
+            "images": len(data.training),
+            "batch": self.config.train.batch,
+            "validation_images": len(data.validation),
+            "held_out": data.held_out,
+            "classes": [item.name for item in data.classes],
+            "mean": list(data.preprocessing.mean),
+            "std": list(data.preprocessing.std),
+            "class_weights": None if data.class_weights is None else data.class_weights.tolist(),
+        }
 
 
 def prepare(
@@ -93,6 +142,7 @@ def prepare(
     folder: RunFolder,
     *,
     resume: bool = False,
+    changes: Collection[str] = (),
     init_from: Path | None = None,
     device: str = "cpu",
     report: Report = silent,
@@ -109,6 +159,8 @@ def prepare(
         The run folder.
     resume : bool, default False
         Go on from its newest valid checkpoint.
+    changes : collection of str
+        Dotted keys of the configuration whose change the user asked for.
     init_from : Path, optional
         Model whose weights, channel mean and deviation a new run starts from.
     device : str, default "cpu"
@@ -124,20 +176,24 @@ def prepare(
     Raises
     ------
     ConfigError
-        If `init_from` has other classes or another architecture, or a group names no part of the network.
+        If `init_from` has other classes or another architecture, or a group names no part of the network; if
+        run, settings or data are not those of the checkpoint.
     DataError
-        If the data cannot be used, or is not what the run began with, or there is no valid checkpoint.
+        If the data cannot be used, or there is no valid checkpoint.
     """
     checkpoint = newest_checkpoint(folder, report) if resume else None
     if checkpoint is None and init_from is None and config.train.init != "all":
         raise ConfigError(f'train.init = "{config.train.init}" without a model', expected="--init-from MODEL")
+    run_id, recorded, changed = new_id(), False, list[str]()
+    if checkpoint is not None:
+        run_id, recorded, changed = take_up(checkpoint, config, folder, report, asked=changes)
     rng = generator(config.train.seed, 0, 0, Purpose.INIT)
     network = build(config.model, len(dataset.classes), rng)
     groups = parameter_groups(config.train, network)
     # with `init_from` another note says what is new: what the imported weights lack may come from there
     told = report if init_from is None else silent
     imported = take_imported(config, network, folder, checkpoint, told)
-    data = TrainingData(config, dataset, network.stride)
+    data = read_data(config, dataset, network.stride, checkpoint)
     _comment(data, config, report)
     if network.joint:
         data.check_stackable()
@@ -147,7 +203,21 @@ def prepare(
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
     optimizer = make_optimizer(config.train, trained, groups)
     features, limit = FrozenFeatures(network), parse_duration(config.train.max_time)
-    run = Prepared(config, folder, data, network, features, optimizer, imported, Progress(), limit, resume)
+    run = Prepared(
+        config,
+        folder,
+        data,
+        network,
+        features,
+        optimizer,
+        imported,
+        Progress(),
+        limit,
+        resume,
+        run_id,
+        recorded,
+        changed,
+    )
     if checkpoint is not None:
         restore(checkpoint, run)
     open_stores(config, features, report)
@@ -233,77 +303,6 @@ def stored_arrays(network: Network) -> dict[str, FloatArray]:
     return {name: values for name, values in arrays.items() if name not in network.imported}
 
 
-def parameter_groups(train: TrainSection, network: Network) -> dict[str, Group]:
-    """Return how the parts of a network are trained.
-
-    Parameters
-    ----------
-    train : TrainSection
-        Its `groups` name parts of the network.
-    network : Network
-        As it was built.
-
-    Returns
-    -------
-    dict of str to Group
-        As `Optimizer` takes them; without parts that are frozen anyway.
-
-    Raises
-    ------
-    ConfigError
-        If a name is no part's, or the network trains nothing in it, or nothing at all is left to train.
-    """
-    names = [name for name, _ in network.named_parameters()]
-    trained = [name for name, p in network.named_parameters() if p.requires_grad]
-    groups, wrong = {}, []
-    for part, group in train.groups.items():
-        if any(belongs(name, part) for name in trained):
-            groups[part] = Group(group.rate, group.frozen)
-        elif not any(belongs(name, part) for name in names):
-            wrong.append(f"{part} is no part of this network")
-        elif not group.frozen:
-            wrong.append(f"{part} is never trained in this network")
-    parts = {name[:dot] for name in trained for dot in range(len(name)) if name[dot] == "."}
-    if wrong:
-        raise ConfigError(f"train.groups: {'; '.join(wrong)}", expected=", ".join(sorted(parts)))
-    if all(is_frozen(name, groups) for name in trained):
-        raise ConfigError("train.groups freezes the whole network", expected="something left to train")
-    return groups
-
-
-def make_optimizer(
-    train: TrainSection, parameters: Mapping[str, Tensor], groups: Mapping[str, Group]
-) -> Optimizer:
-    """Return the optimizer that a configuration asks for."""
-    weight_decay, clip_norm, average = train.weight_decay, train.clip_norm, train.average
-    if train.optimizer == "adadelta":
-        return Adadelta(
-            parameters,
-            rho=train.rho,
-            eps=train.eps,
-            weight_decay=weight_decay,
-            clip_norm=clip_norm,
-            average=average,
-            groups=groups,
-        )
-    return SGD(
-        parameters,
-        momentum=train.momentum,
-        weight_decay=weight_decay,
-        clip_norm=clip_norm,
-        average=average,
-        groups=groups,
-    )
-
-
-def newest_checkpoint(folder: RunFolder, report: Report) -> Checkpoint:
-    """Return the newest valid checkpoint of a run; report damaged ones, raise DataError if there is none."""
-    checkpoint = load_newest(folder.checkpoints, lambda text: report(Event("warning", {"text": text})))
-    if checkpoint is None:
-        raise DataError("no checkpoint to resume from", where=folder.checkpoints, hint="start a new run")
-    return checkpoint
-
-
 def restore(checkpoint: Checkpoint, run: Prepared) -> None:
     """Take over a checkpoint.
 
@@ -312,15 +311,13 @@ def restore(checkpoint: Checkpoint, run: Prepared) -> None:
     checkpoint : Checkpoint
         Where the run stood.
     run : Prepared
-        Its data must be the images the run began with. It gets the channel statistics, the weights and all
-        that the next step depends on.
+        It gets the weights and all that the next step depends on.
 
     Raises
     ------
     DataError
-        If the data has changed, or the checkpoint is of another network.
+        If the checkpoint is of another network.
     """
-    run.data.load_dict(checkpoint.state["data"])
     try:
         run.optimizer.load_state_dict(checkpoint.tensors)
         for name, values in run.untrained().items():
@@ -329,6 +326,7 @@ def restore(checkpoint: Checkpoint, run: Prepared) -> None:
         what = f"the checkpoint does not fit the network ({error})"
         raise DataError(what, where=run.folder.checkpoints) from error
     run.progress = Progress.from_dict(checkpoint.state["progress"])
+    run.model = from_checkpoint(checkpoint, run.progress, run.model_arrays)
 
 
 def out_of_memory(error: MemoryError, run: Prepared) -> Lstm2dError:

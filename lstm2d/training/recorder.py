@@ -11,6 +11,7 @@ from typing import Any
 
 from lstm2d.errors import OutputError
 from lstm2d.io.atomic import write_text
+from lstm2d.io.regular import read_existing
 from lstm2d.training.events import Event
 
 COLUMNS = (
@@ -42,7 +43,7 @@ class Recorder:
         self.results = folder / "results.csv"
 
     def rewind(self, step: int, epoch: int) -> None:
-        """Drop what was recorded behind a checkpoint, so that a resumed run does not record it twice.
+        """Drop what was recorded after a checkpoint, so that a resumed run does not record it twice.
 
         Parameters
         ----------
@@ -50,6 +51,13 @@ class Recorder:
             Steps the checkpoint has done; later events go, and so does a line that was cut by a crash.
         epoch : int
             Epochs it has completed; later rows of results.csv go.
+
+        Raises
+        ------
+        DataError
+            If a record cannot be read.
+        OutputError
+            If it cannot be written.
         """
         self._filter(self.log, lambda line: _log_step(line) <= step)
         self._filter(self.results, lambda line: _row_epoch(line) <= epoch)
@@ -87,8 +95,9 @@ class Recorder:
 
     @staticmethod
     def _filter(path: Path, keep: Callable[[str], bool]) -> None:
-        if path.exists():
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        data = read_existing(path)
+        if data is not None:
+            lines = data.decode("utf-8", errors="replace").splitlines(keepends=True)
             write_text(path, "".join(line for line in lines if line.endswith("\n") and keep(line)))
 
 
@@ -99,7 +108,7 @@ def _csv_line(values: Mapping[str, Any]) -> str:
 
 
 def _log_step(line: str) -> float:
-    """Return the step of a line of log.jsonl; lines that are no event belong behind every checkpoint."""
+    """Return the step of a line of log.jsonl; lines that are no event belong after every checkpoint."""
     try:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):

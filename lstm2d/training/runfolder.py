@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from lstm2d.config import RunConfig, apply_overrides, dump_toml, from_dict, is_file
 from lstm2d.errors import ConfigError, DataError, OutputError
@@ -25,7 +27,17 @@ FIXED = (
     "train.average",
     "train.class_weights",
 )
-FREE = ("data.cache_gib", "data.feature_cache_gib")
+FREE = (
+    "data.cache_gib",
+    "data.feature_cache_gib",
+    "train.epochs",
+    "train.steps",
+    "train.max_time",
+    "train.patience",
+    "train.validate_every",
+    "train.checkpoint_minutes",
+    "crf",
+)
 
 
 class RunFolder:
@@ -40,6 +52,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.toml"
+        self.identity = path / "run.json"
         self.checkpoints = path / "checkpoints"
         self.model = path / "model.safetensors"
 
@@ -65,7 +78,7 @@ class RunFolder:
             return
         if not self.path.is_dir():
             raise ConfigError("the run folder is a file", where=self.path, hint="choose another folder")
-        begun = {self.checkpoints, self.checkpoints / file_name(0), *self.temporary()}
+        begun = {self.checkpoints, self.checkpoints / file_name(0), self.identity, *self.temporary()}
         if set(self.path.rglob("*")) <= begun:
             return
         hint = "choose another folder"
@@ -78,6 +91,32 @@ class RunFolder:
     def write_config(self, config: RunConfig) -> None:
         """Write config.toml with every value; from then on the folder is a run."""
         write_text(self.config, dump_toml(config))
+
+    def write_id(self, run_id: str) -> None:
+        """Write the name that the run's checkpoints have in common."""
+        write_text(self.identity, json.dumps({"run": run_id}) + "\n")
+
+    def read_id(self) -> str | None:
+        """Return what `write_id` wrote; None if there is no such file, or nothing of that kind in it.
+
+        Returns
+        -------
+        str or None
+            The name.
+
+        Raises
+        ------
+        DataError
+            If the file is there and cannot be read.
+        """
+        if not os.path.lexists(self.identity):
+            return None
+        try:
+            values = json.loads(read_text(self.identity))
+        except (ValueError, RecursionError):
+            return None
+        found = values.get("run") if isinstance(values, dict) else None
+        return found if isinstance(found, str) else None
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -131,22 +170,27 @@ class RunFolder:
         Returns
         -------
         RunConfig
-            The run's own, with the changes; written back if there are any.
+            The run's own, with the changes.
 
         Raises
         ------
         ConfigError
             If there is no run, or a change would make the result belong to neither configuration.
         """
+        if not os.path.lexists(self.config):
+            raise ConfigError(
+                "no run to resume",
+                where=self.config,
+                expected="a folder that `lstm2d train` wrote",
+                hint="leave out --resume to start one",
+            )
         try:
             table = tomllib.loads(read_text(self.config))
         except (DataError, tomllib.TOMLDecodeError) as error:
             reason = error.what if isinstance(error, DataError) else error
+            hint = "restore the file; the checkpoints are untouched"
             raise ConfigError(
-                f"no run to resume ({reason})",
-                where=self.config,
-                expected="a folder that `lstm2d train` wrote",
-                hint="leave out --resume to start one",
+                f"cannot read the run's configuration ({reason})", where=self.config, hint=hint
             ) from error
         before = from_dict(table, str(self.config))
         if not is_file(preset) and preset != before.preset:
@@ -156,25 +200,34 @@ class RunFolder:
                 hint="give the preset it was started with, or another folder",
             )
         after = apply_overrides(before, overrides)
-        wrong = [name for name in changes(before, after) if name.startswith(FIXED) and name not in FREE]
+        wrong = [name for name in changes(before, after) if is_fixed(name)]
         if wrong:
             raise ConfigError(
                 f"cannot change {', '.join(wrong)} of a run that has begun",
                 where=self.path,
                 hint="leave it out, or start a new run, perhaps with --init-from",
             )
-        if after != before:
-            self.write_config(after)
         return after
 
 
-def changes(before: RunConfig, after: RunConfig) -> list[str]:
-    """Return the dotted keys in which two configurations differ."""
-    old, new = before.model_dump(), after.model_dump()
-    found = []
-    for section, values in old.items():
-        if isinstance(values, dict):
-            found += [f"{section}.{key}" for key, value in values.items() if new[section].get(key) != value]
-        elif new[section] != values:
-            found.append(section)
+def is_fixed(name: str) -> bool:
+    """Tell whether a value stays what it was when the run began."""
+    return name.startswith(FIXED) and name not in FREE
+
+
+def changes(before: RunConfig, after: RunConfig) -> dict[str, tuple[Any, Any]]:
+    """Return the dotted keys in which two configurations differ, with the values before and after."""
+    old, new = flat(before), flat(after)
+    names = dict.fromkeys([*old, *new])
+    return {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
+
+
+def flat(config: RunConfig) -> dict[str, Any]:
+    """Return a configuration by dotted keys; ``[crf]``, which may be absent, as one."""
+    found = {}
+    for section, values in config.model_dump().items():
+        if isinstance(values, dict) and section != "crf":
+            found.update({f"{section}.{key}": value for key, value in values.items()})
+        else:
+            found[section] = values
     return found

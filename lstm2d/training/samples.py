@@ -25,6 +25,7 @@ from lstm2d.data.transforms import (
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.pipeline.preprocess import Preprocessing, reduced
 from lstm2d.random import Purpose, generator
+from lstm2d.training.contents import Contents, other_contents, other_lists, some, stems_in
 
 Image = NDArray[np.uint8] | NDArray[np.float32]
 Labels = NDArray[np.uint8]
@@ -42,15 +43,21 @@ class CachedFolder(DatasetFolder):
         Bytes of images and labels to keep. Those that do not fit any more are read each time.
     change : callable
         What is done to an image and its labels when they have been read.
+    contents : Contents
+        Takes the digest of each image that is read, and of its labels.
     """
 
     def __init__(
-        self, folder: DatasetFolder, limit: int, change: Callable[[Image, Labels], tuple[Image, Labels]]
+        self,
+        folder: DatasetFolder,
+        limit: int,
+        change: Callable[[Image, Labels], tuple[Image, Labels]],
+        contents: Contents,
     ) -> None:
         vars(self).update(
             vars(folder)
         )  # what the folder has found out, which may have been a look at all masks
-        self.limit, self.change = limit, change
+        self.limit, self.change, self.contents = limit, change, contents
         self.size = 0
         self._kept: dict[str, tuple[Image, Labels]] = {}
 
@@ -58,7 +65,9 @@ class CachedFolder(DatasetFolder):
         """Return an image and its labels, from memory if they are there; as `DatasetFolder.load` does."""
         if sample.stem in self._kept:
             return self._kept[sample.stem]
-        image, labels = self.change(*super().load(sample))
+        image, labels = super().load(sample)
+        self.contents.see(sample, labels)
+        image, labels = self.change(image, labels)
         size = image.nbytes + labels.nbytes
         if self.size + size <= self.limit:
             self.size += size
@@ -96,6 +105,8 @@ class TrainingData:
         Where the images are. Each is looked at once now, so that a broken one shows before the first step.
     stride : int
         Sides are padded to multiples of it, in pixels.
+    known : Contents, optional
+        What the images contained when the run to resume began.
 
     Attributes
     ----------
@@ -103,6 +114,10 @@ class TrainingData:
         The images.
     held_out : bool
         Whether the validation images were taken from the training split.
+    selects : bool
+        Whether a validation can choose the best weights: some pixel of its images is labelled.
+    unseen : list of str
+        Classes that only validation images have.
     preprocessing : Preprocessing
         What is done to an image: channel statistics as configured or measured, and the typical size of the
         training images.
@@ -114,10 +129,14 @@ class TrainingData:
         None where all count the same.
     """
 
-    def __init__(self, config: RunConfig, dataset: DatasetFolder, stride: int) -> None:
+    def __init__(
+        self, config: RunConfig, dataset: DatasetFolder, stride: int, known: Contents | None = None
+    ) -> None:
         self.train = config.train
+        self.contents = Contents(known)
         limit = int(config.data.cache_gib * 2**30)
-        self.dataset = CachedFolder(dataset, limit, partial(reduced, size=config.data.size))
+        change = partial(reduced, size=config.data.size)
+        self.dataset = CachedFolder(dataset, limit, change, self.contents)
         self.classes, self.ignore = dataset.classes, dataset.ignore
         self.training, self.validation = _choose(config, dataset)
         self.held_out = config.data.val_split not in dataset.splits
@@ -137,16 +156,40 @@ class TrainingData:
         )
         self.even = {} if config.data.std else measured.even
         # what a validation measures is what prediction with the saved model gives, on images of any size
-        held = CachedFolder(dataset, limit - self.dataset.size, self._as_predicted)
+        held = CachedFolder(dataset, limit - self.dataset.size, self._as_predicted, self.contents)
         self.validation_image = held.load
-        for sample in self.validation:
-            self.validation_image(sample)
+        validated = self._validation_pixels()
+        self.selects = bool(validated.any())
+        self.unseen = [
+            item.name
+            for item, seen, asked in zip(self.classes, measured.pixels, validated, strict=True)
+            if asked and not seen
+        ]
         self.class_weights = _class_weights(config, measured)
         self.sizes = list(measured.sizes)
 
     def _as_predicted(self, image: Image, labels: Labels) -> tuple[Image, Labels]:
         """Return a validation image at the size at which the network sees it, and its labels as they are."""
         return self.preprocessing.resized(image), labels
+
+    def _validation_pixels(self) -> NDArray[np.int64]:
+        """Look at all validation images; return the pixels of each class."""
+        pixels = np.zeros(len(self.classes), np.int64)
+        for sample in self.validation:
+            _, labels = self.validation_image(sample)
+            pixels += np.bincount(labels.ravel(), minlength=256)[: pixels.size]
+        return pixels
+
+    def notes(self) -> list[str]:
+        """Return what is odd about the images, a line each."""
+        found = []
+        if self.unseen:
+            names = some(self.unseen)
+            found.append(f"only validation images have {names}: the network cannot learn what they look like")
+        if self.validation and not self.selects:
+            images = f"{len(self.validation)} validation image{'s' * (len(self.validation) > 1)}"
+            found.append(f"no pixel of the {images} is labelled: the last weights are kept, not the best")
+        return found
 
     def example(self, number: int, epoch: int) -> Example:
         """Return one training image as an epoch sees it.
@@ -221,36 +264,90 @@ class TrainingData:
             "training": _digest(self.training),
             "validation": _digest(self.validation),
             "classes": [item.name for item in self.classes],
+            "meaning": self.dataset.meaning,
             "mean": list(self.preprocessing.mean),
             "std": list(self.preprocessing.std),
             "class_weights": None if self.class_weights is None else self.class_weights.tolist(),
         }
 
-    def load_dict(self, values: Mapping[str, Any]) -> None:
+    def to_tensors(self) -> dict[str, NDArray[np.uint8]]:
+        """Return what the images contain, for a checkpoint."""
+        return self.contents.to_tensors(_stems(self.training), _stems(self.validation))
+
+    def load_dict(self, values: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
         """Take over what `to_dict` returned.
 
         Parameters
         ----------
         values : mapping
             From a checkpoint.
+        tensors : mapping
+            Arrays of the checkpoint, with those of `to_tensors` if it has them.
 
         Raises
         ------
-        DataError
-            If the images or classes are not those the run began with.
+        ConfigError
+            If the images or their labels are not those the run began with; each is named.
         """
-        now = self.to_dict()
-        changed = [name for name in ("training", "validation", "classes") if values[name] != now[name]]
+        changed = self._other_names(values, tensors)
+        known = self.contents.known
+        if known is not None and not changed:
+            changed = self._other_contents(known, values)
         if changed:
-            raise DataError(
-                f"the dataset has changed since the run began: other {' and '.join(changed)}"
-                + ("" if changed == ["classes"] else " images"),
-                where=self.dataset.root,
-                hint="restore it, or start a new run, perhaps with --init-from",
-            )
+            raise changed_data(changed, self.dataset)
         self.use_statistics(values["mean"], values["std"])
         weights = values["class_weights"]
         self.class_weights = None if weights is None else np.array(weights)
+
+    def _other_names(self, values: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> list[str]:
+        """Return which lists of images or classes are not those of a checkpoint."""
+        now, found = self.to_dict(), []
+        for kind, samples in (("training", self.training), ("validation", self.validation)):
+            if values[kind] != now[kind]:
+                found.append(other_lists(kind, stems_in(tensors, kind), _stems(samples)))
+        if "scale" in other_keys(self.dataset, values):  # decides what a validation measures, not the labels
+            found.append("dataset.toml has another scale")
+        return found
+
+    def _other_contents(self, known: Contents, values: Mapping[str, Any]) -> list[str]:
+        """Return which files contain something else than at the beginning of the run."""
+        samples = [*self.training, *self.validation]
+        images, masks = other_contents(known, self.contents, samples)
+        found = [f"other contents of {some(images)}"] if images else []
+        if masks:
+            keys = ", ".join(other_keys(self.dataset, values))
+            found.append(
+                f"other labels in {some(masks)}" + (f", dataset.toml has another {keys}" if keys else "")
+            )
+        return found
+
+
+def other_keys(dataset: DatasetFolder, values: Mapping[str, Any]) -> list[str]:
+    """Return the keys of dataset.toml that meant something else when a checkpoint was written.
+
+    Parameters
+    ----------
+    dataset : DatasetFolder
+        As it is now.
+    values : mapping
+        What `TrainingData.to_dict` returned then.
+
+    Returns
+    -------
+    list of str
+        The keys; none for a checkpoint that does not say it.
+    """
+    before = values.get("meaning", {})
+    return [key for key, value in dataset.meaning.items() if before.get(key, value) != value]
+
+
+def changed_data(changed: Sequence[str], dataset: DatasetFolder) -> ConfigError:
+    """Return the error for a dataset that is not the one the run began with."""
+    return ConfigError(
+        f"the dataset has changed since the run began: {'; '.join(changed)}",
+        where=dataset.root,
+        hint="restore it, or start a new run, perhaps with --init-from",
+    )
 
 
 def _choose(config: RunConfig, dataset: DatasetFolder) -> tuple[list[Sample], list[Sample]]:
@@ -287,6 +384,8 @@ def _class_weights(config: RunConfig, measured: Statistics) -> NDArray[np.float6
 
 def _digest(samples: Sequence[Sample]) -> str:
     """Return a short name of a list of images in their order."""
-    return hashlib.sha256(
-        "\n".join(sample.stem for sample in samples).encode("utf-8", "surrogateescape")
-    ).hexdigest()
+    return hashlib.sha256("\n".join(_stems(samples)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _stems(samples: Sequence[Sample]) -> list[str]:
+    return [sample.stem for sample in samples]

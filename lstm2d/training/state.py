@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from lstm2d.config import TrainSection
+
 
 @dataclass(slots=True)
 class Progress:
@@ -67,6 +69,31 @@ class Progress:
     def from_dict(cls, values: Mapping[str, Any]) -> Progress:
         """Return what `to_dict` was called on."""
         return cls(**{field.name: values[field.name] for field in fields(cls)})
+
+
+def nothing_left(reason: str, progress: Progress, train: TrainSection) -> str:
+    """Return in words why a run has nothing left to train.
+
+    Parameters
+    ----------
+    reason : str
+        Why it ends here, as in `TrainResult`; "" if it goes on.
+    progress : Progress
+        Where it stands.
+    train : TrainSection
+        How long it was to go.
+
+    Returns
+    -------
+    str
+        "" if it goes on, or would with more time.
+    """
+    texts = {
+        "epochs": f"{progress.epoch} epochs are done already, train.epochs is {train.epochs}",
+        "steps": f"{progress.step} steps are done already, train.steps is {train.steps}",
+        "patience": f"{progress.stale} validations since the best one, train.patience is {train.patience}",
+    }
+    return f"nothing is left to train: {texts[reason]}; a higher number goes on" if reason in texts else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d import kernels
 from lstm2d.io.model_file import ModelFile
 from lstm2d.io.model_file import save_model as write_model
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.pipeline.resize import labels_at
 from lstm2d.tensor import Tensor
-from lstm2d.training.prepare import Prepared, stored_arrays
+from lstm2d.training.best_model import BestModel
+from lstm2d.training.prepare import Prepared
 from lstm2d.training.stop import StopSignal
 
 METRICS = ("pixel_accuracy", "class_accuracy", "mean_iou")
@@ -75,7 +75,8 @@ def predicted(run: Prepared, image: NDArray[Any], shape: tuple[int, ...]) -> NDA
 def save_model(run: Prepared, metrics: dict[str, Any]) -> None:
     """Write the network (with the running mean of its weights, where one is kept) as the run's model.
 
-    Imported weights that are never trained are left out.
+    Imported weights that are never trained are left out. The run keeps what was saved, so that `write_best`
+    can write it again.
 
     Parameters
     ----------
@@ -89,19 +90,33 @@ def save_model(run: Prepared, metrics: dict[str, Any]) -> None:
     OutputError
         If it cannot be written; the model that was there stays.
     """
+    run.model = BestModel(run.progress.step, metrics, run.model_arrays())
+    write_best(run, run.model)
+
+
+def write_best(run: Prepared, best: BestModel) -> None:
+    """Write the model file of a run.
+
+    Parameters
+    ----------
+    run : Prepared
+        The run.
+    best : BestModel
+        What to write, with its arrays; gets the digest of the file.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; the model that was there stays.
+    """
     data, config = run.data, run.config
-    run.optimizer.swap_average()
-    try:
-        state = {name: kernels.to_host(values.copy()) for name, values in stored_arrays(run.network).items()}
-    finally:
-        run.optimizer.swap_average()
     class_weights = {}
     if data.class_weights is not None:
         pairs = zip(data.classes, data.class_weights.tolist(), strict=True)
         class_weights = {"class_weights": {item.name: weight for item, weight in pairs}}
     split = "all images" if not data.dataset.splits else f"split {config.data.train_split}"
     model = ModelFile(
-        state=state,
+        state=dict(best.arrays or {}),
         preset=config.preset,
         config=config.model_dump(),
         classes=data.classes,
@@ -110,11 +125,11 @@ def save_model(run: Prepared, metrics: dict[str, Any]) -> None:
         ignore=data.ignore,
         library_version=version("lstm2d"),
         seed=config.train.seed,
-        metrics={"validation": metrics, "step": run.progress.step} | class_weights,
+        metrics={"validation": best.metrics, "step": best.step} | class_weights,
         trained_on=f"{data.dataset.name}, {split}: {len(data.training)} images",
         terms="",
         imported=run.imported,
         typical_size=data.preprocessing.typical_size,
         native=data.preprocessing.native,
     )
-    write_model(run.folder.model, model)
+    best.sha256 = write_model(run.folder.model, model)

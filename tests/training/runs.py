@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lstm2d.config import RunConfig
 from lstm2d.io.model_file import load_model
-from lstm2d.training.checkpoint import newest_file, unpack
+from lstm2d.training.checkpoint import Checkpoint, files, newest_file, pack, unpack
 from lstm2d.training.events import Event
 
 Configure = Callable[..., RunConfig]
@@ -43,13 +43,17 @@ class Stopper:
 
 
 def digest(run: Path) -> str:
-    """Return the digest of the last checkpoint's numbers, without the time they took."""
+    """Return the digest of the last checkpoint, without what is another in each run: times, names."""
     newest = newest_file(run / "checkpoints")
     assert newest is not None
     checkpoint = unpack(newest.read_bytes())
     checkpoint.state["progress"] |= {"seconds": 0, "busy": 0}
+    for name in ("run", "settings", "model"):
+        del checkpoint.state[name]
     parts = [
-        f"{name}{a.dtype}{a.shape}".encode() + a.tobytes() for name, a in sorted(checkpoint.tensors.items())
+        f"{name}{a.dtype}{a.shape}".encode() + a.tobytes()
+        for name, a in sorted(checkpoint.tensors.items())
+        if name != "data.identity"
     ]
     return hashlib.sha256(b"".join(parts) + json.dumps(checkpoint.state, sort_keys=True).encode()).hexdigest()
 
@@ -65,3 +69,22 @@ def rows(run: Path) -> list[dict[str, str]]:
     with (run / "results.csv").open(newline="") as file:
         found = list(csv.DictReader(file))
     return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in found]
+
+
+def rewrite(run: Path, change: Callable[[Checkpoint], Checkpoint]) -> None:
+    """Replace every checkpoint of a run."""
+    for path in files(run / "checkpoints"):
+        path.write_bytes(pack(change(unpack(path.read_bytes()))))
+
+
+def make_old(run: Path) -> None:
+    """Turn a run folder into one that version 0.1.0 wrote: nothing in it says what it belongs to."""
+
+    def old(checkpoint: Checkpoint) -> Checkpoint:
+        tensors = {k: a for k, a in checkpoint.tensors.items() if not k.startswith(("data.", "best."))}
+        state = {"progress": checkpoint.state["progress"], "data": dict(checkpoint.state["data"])}
+        del state["data"]["meaning"]
+        return Checkpoint(tensors, state)
+
+    rewrite(run, old)
+    (run / "run.json").unlink()

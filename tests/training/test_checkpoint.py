@@ -4,12 +4,14 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lstm2d.errors import DataError, OutputError
+from lstm2d.io import regular
 from lstm2d.training.checkpoint import (
     Checkpoint,
     files,
@@ -113,6 +115,115 @@ def test_all_damaged_is_an_error_and_stays_one(tmp_path: Path, rng: np.random.Ge
         with pytest.raises(DataError, match="no valid checkpoint is left"):
             load_newest(tmp_path, said.append)
     assert len(said) == 1
+
+
+def unreadable(monkeypatch: pytest.MonkeyPatch, path: Path, code: int, name: str = "open") -> None:
+    """Let opening or reading one file fail, as it does for whoever may not, or on a broken disk."""
+    real = regular.open_regular
+
+    class Broken(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(code, os.strerror(code))
+
+    def shim(wanted: Path) -> object:
+        if wanted != path:
+            return real(wanted)
+        if name == "read":
+            return Broken()
+        cause = OSError(code, os.strerror(code))
+        raise DataError(f"cannot open the file ({cause.strerror})", where=path) from cause
+
+    monkeypatch.setattr(regular, "open_regular", shim)
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("name", ["open", "read"])
+def test_what_cannot_be_read_is_not_renamed(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, code: int, name: str
+) -> None:
+    """It may be good: neither is it called damaged, nor does the run go on from an older one."""
+    save_checkpoint(tmp_path, 1, example(rng, 1))
+    newest = save_checkpoint(tmp_path, 2, example(rng, 2))
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with monkeypatch.context() as patch:
+        unreadable(patch, newest, code, name)
+        with pytest.raises(DataError, match="cannot be read") as caught:
+            load_newest(tmp_path, pytest.fail)
+    assert os.strerror(code) in str(caught.value)
+    assert str(newest) in str(caught.value)
+    assert "new run" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    loaded = load_newest(tmp_path, pytest.fail)
+    assert loaded is not None
+    assert loaded.state["step"] == 2
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+def test_without_permission(tmp_path: Path, rng: np.random.Generator) -> None:
+    newest = save_checkpoint(tmp_path, 2, example(rng, 2))
+    newest.chmod(0)
+    with pytest.raises(DataError, match="cannot be read"):
+        load_newest(tmp_path, pytest.fail)
+    tmp_path.chmod(0)
+    try:
+        with pytest.raises(DataError, match="cannot be"):
+            load_newest(tmp_path, pytest.fail)
+        assert newest_file(tmp_path) is None
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_without_a_free_descriptor(tmp_path: Path, rng: np.random.Generator) -> None:
+    import resource
+
+    newest = save_checkpoint(tmp_path, 2, example(rng, 2))
+    assert load_newest(tmp_path, pytest.fail)  # what is imported at the first call needs descriptors too
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+        with pytest.raises(DataError, match="cannot be listed") as caught:
+            load_newest(tmp_path, pytest.fail)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert "ulimit -n" in str(caught.value)
+    assert newest.exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "link to nowhere"])
+def test_what_is_no_file_is_not_renamed(tmp_path: Path, rng: np.random.Generator, kind: str) -> None:
+    save_checkpoint(tmp_path, 1, example(rng, 1))
+    odd = tmp_path / "step-00000002.safetensors"
+    make = {
+        "folder": odd.mkdir,
+        "fifo": lambda: os.mkfifo(odd),
+        "link to nowhere": lambda: odd.symlink_to("x"),
+    }
+    make[kind]()
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        load_newest(tmp_path, pytest.fail)
+    assert str(odd) in str(caught.value)
+    assert [path.name for path in files(tmp_path)] == [odd.name, "step-00000001.safetensors"]
+    assert newest_file(tmp_path) == tmp_path / "step-00000001.safetensors"
+
+
+def test_one_that_goes_between_listing_and_reading(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process saves two newer ones and deletes what was listed: the newest of all is loaded."""
+    save_checkpoint(tmp_path, 1, example(rng, 1))
+    save_checkpoint(tmp_path, 2, example(rng, 2))
+    real = regular.open_regular
+
+    def shim(path: Path) -> object:
+        if path.name == "step-00000002.safetensors":
+            for step in (3, 4):
+                save_checkpoint(tmp_path, step, example(rng, step))
+        return real(path)
+
+    monkeypatch.setattr(regular, "open_regular", shim)
+    loaded = load_newest(tmp_path, pytest.fail)
+    assert loaded is not None
+    assert loaded.state["step"] == 4
 
 
 CALLS = ("open", "write", "fsync", "read", "replace")

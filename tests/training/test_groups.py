@@ -12,8 +12,8 @@ from lstm2d.models import build
 from lstm2d.random import Purpose, generator
 from lstm2d.training.checkpoint import newest_file, unpack
 from lstm2d.training.loop import train
+from lstm2d.training.make_optimizer import parameter_groups
 from lstm2d.training.optimizer import belongs
-from lstm2d.training.prepare import parameter_groups
 from lstm2d.training.runfolder import RunFolder
 from tests.training.runs import Configure, Stopper, digest
 

@@ -1,6 +1,7 @@
 """Which images a run sees, and what is measured on them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,47 @@ def test_nothing_labelled(dataset: Path, tmp_path: Path, configure: Configure) -
         Image.fromarray(blank).save(path)
     with pytest.raises(DataError, match="no pixel of the training images is labelled"):
         train(configure(), dataset, tmp_path / "run")
+
+
+def relabel(dataset: Path, split: str, change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> None:
+    """Replace the masks of a split."""
+    from PIL import Image
+
+    for stem in (dataset / "splits" / f"{split}.txt").read_text().split():
+        path = dataset / "masks" / f"{stem}.png"
+        with Image.open(path) as mask:
+            labels = change(np.array(mask))
+        Image.fromarray(labels).save(path)
+
+
+def notes(stopper: Stopper) -> list[str]:
+    return [event.values["text"] for event in stopper.events if event.kind == "note"]
+
+
+def test_a_class_that_only_validation_images_have(
+    dataset: Path, tmp_path: Path, configure: Configure
+) -> None:
+    relabel(dataset, "train", lambda labels: np.where(labels == 2, 1, labels).astype(np.uint8))
+    stopper = Stopper()
+    train(configure("train.steps=1"), dataset, tmp_path / "run", report=stopper)
+    assert notes(stopper) == ["only validation images have red: the network cannot learn what they look like"]
+    relabel(dataset, "val", lambda labels: np.where(labels == 2, 1, labels).astype(np.uint8))
+    stopper = Stopper()
+    train(configure("train.steps=1"), dataset, tmp_path / "without", report=stopper)
+    assert notes(stopper) == []
+
+
+def test_validation_images_without_a_label(dataset: Path, tmp_path: Path, configure: Configure) -> None:
+    """There is nothing to select by: the last weights are kept, as without validation images."""
+    relabel(dataset, "val", lambda labels: np.full_like(labels, 255))
+    stopper = Stopper()
+    result = train(configure("train.patience=1"), dataset, tmp_path / "run", report=stopper)
+    assert notes(stopper) == [
+        "no pixel of the 2 validation images is labelled: the last weights are kept, not the best"
+    ]
+    assert (result.steps, result.reason) == (15, "epochs")
+    assert set(result.best.values()) == {None}
+    assert load_model(result.model).metrics["step"] == 15
 
 
 def test_measured_class_weights_are_reported_and_stored(

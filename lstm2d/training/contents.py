@@ -1,0 +1,196 @@
+"""What the images and masks of a run contain, as digests: a resumed run must find the same."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.data.folder import Sample
+from lstm2d.errors import DataError
+from lstm2d.io.regular import open_regular
+
+BYTES = {"image": 16, "labels": 16, "identity": 8}  # of each digest are kept
+UNSURE = bytes(BYTES["identity"])
+FRESH = 2 * 10**9  # nanoseconds in which a file may change again without a new time: some disks keep 2 s
+NAMED = 4  # files that a message names
+PREFIX = "data."  # how the names of the arrays in a checkpoint begin
+
+
+class Entry(NamedTuple):
+    """What one image and its mask contain.
+
+    Parameters
+    ----------
+    image : bytes
+        Digest of the image file.
+    labels : bytes
+        Digest of the labels that the mask gives, whatever file and dataset.toml they come from.
+    identity : bytes
+        Of the image file's size, times and number on the disk: as long as they are the same, nobody has
+        written to it. Zeros where that is not sure.
+    """
+
+    image: bytes
+    labels: bytes
+    identity: bytes
+
+
+class Contents:
+    """Digests of the images and masks that a run uses, taken as they are read for the first time.
+
+    Parameters
+    ----------
+    known : Contents, optional
+        Of the run to resume: image files that nobody has written to since are not read again for a digest.
+    """
+
+    def __init__(self, known: Contents | None = None) -> None:
+        self.known = known
+        self.entries: dict[str, Entry] = {}
+
+    def see(self, sample: Sample, labels: NDArray[np.uint8]) -> None:
+        """Take the digests of an image and its labels, unless that was done already."""
+        if sample.stem in self.entries:
+            return
+        known = None if self.known is None else self.known.entries.get(sample.stem)
+        identity = _identity(sample.image_path)
+        if known is not None and identity == known.identity != UNSURE:
+            image = known.image
+        else:
+            image = _file_digest(sample.image_path)
+        found = hashlib.sha256(f"{labels.dtype.str}{labels.shape}".encode())
+        found.update(np.ascontiguousarray(labels).data)
+        self.entries[sample.stem] = Entry(image, found.digest()[: BYTES["labels"]], identity)
+
+    def to_tensors(self, training: Sequence[str], validation: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+        """Return the digests of some images as arrays, for a checkpoint.
+
+        Parameters
+        ----------
+        training, validation : sequence of str
+            Stems of the images, in their order.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Bytes: the names, and a row for each image.
+        """
+        entries = [self.entries[stem] for stem in (*training, *validation)]
+        arrays = {
+            name: np.frombuffer(b"".join(getattr(entry, name) for entry in entries), np.uint8)
+            for name in Entry._fields
+        }
+        arrays = {name: array.reshape(len(entries), BYTES[name]) for name, array in arrays.items()}
+        arrays |= {"training": _packed(training), "validation": _packed(validation)}
+        return {f"{PREFIX}{name}": array for name, array in arrays.items()}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Contents | None:
+        """Return what `to_tensors` was called on; None if a checkpoint has none of it."""
+        if not has_contents(tensors):
+            return None
+        contents = cls()
+        stems = [stem for kind in ("training", "validation") for stem in stems_in(tensors, kind)]
+        columns = [tensors[f"{PREFIX}{name}"] for name in Entry._fields]
+        for stem, *row in zip(stems, *columns, strict=True):
+            contents.entries[stem] = Entry(*(values.tobytes() for values in row))
+        return contents
+
+
+def has_contents(tensors: Mapping[str, NDArray[Any]]) -> bool:
+    """Tell whether a checkpoint says what its images contain."""
+    return any(name.startswith(PREFIX) for name in tensors)
+
+
+def stems_in(tensors: Mapping[str, NDArray[Any]], kind: str) -> list[str]:
+    """Return the stems of the "training" or "validation" images that a checkpoint names, in their order."""
+    data = tensors.get(f"{PREFIX}{kind}", _packed(())).tobytes()
+    return data.decode("utf-8", "surrogateescape").split("\0") if data else []
+
+
+def other_lists(kind: str, before: Sequence[str], now: Sequence[str]) -> str:
+    """Return in words how two lists of images differ.
+
+    Parameters
+    ----------
+    kind : str
+        What the images are, "training" or "validation".
+    before, now : sequence of str
+        Stems; `before` is empty where they are not known.
+
+    Returns
+    -------
+    str
+        Which ones came and went.
+    """
+    came, went = sorted(set(now) - set(before)), sorted(set(before) - set(now))
+    if not before or not (came or went):
+        return f"other {kind} images" if not before else f"{kind} images in another order"
+    parts = [f"{some(names)} {word}" for word, names in (("added", came), ("gone", went)) if names]
+    return f"other {kind} images ({', '.join(parts)})"
+
+
+def other_contents(before: Contents, now: Contents, samples: Sequence[Sample]) -> tuple[list[str], list[str]]:
+    """Return which files contain something else.
+
+    Parameters
+    ----------
+    before, now : Contents
+        Of the same images.
+    samples : sequence of Sample
+        Their files.
+
+    Returns
+    -------
+    images, masks : list of str
+        Names of the files.
+    """
+    images, masks = [], []
+    for sample in samples:
+        old, new = before.entries[sample.stem], now.entries[sample.stem]
+        if old.image != new.image:
+            images.append(sample.image_path.name)
+        if old.labels != new.labels:
+            masks.append(sample.mask_path.name)
+    return images, masks
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first of many names, and how many more there are."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _identity(path: Path) -> bytes:
+    """Return a name for the state of a file that costs no reading; `UNSURE` if it was just written."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return UNSURE
+    if max(status.st_mtime_ns, status.st_ctime_ns) + FRESH > time.time_ns():
+        return UNSURE
+    text = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+    return hashlib.sha256(text.encode()).digest()[: BYTES["identity"]]
+
+
+def _file_digest(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        try:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        except OSError as error:
+            what = f"cannot read the file ({error.strerror or error})"
+            raise DataError(what, where=path) from error
+    return digest.digest()[: BYTES["image"]]
+
+
+def _packed(stems: Sequence[str]) -> NDArray[np.uint8]:
+    return np.frombuffer("\0".join(stems).encode("utf-8", "surrogateescape"), np.uint8)

@@ -1,0 +1,76 @@
+"""Make the optimizer that a configuration asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lstm2d.config import TrainSection
+from lstm2d.errors import ConfigError
+from lstm2d.models import Network
+from lstm2d.tensor import Tensor
+from lstm2d.training.adadelta import Adadelta
+from lstm2d.training.optimizer import Group, Optimizer, belongs, is_frozen
+from lstm2d.training.sgd import SGD
+
+
+def parameter_groups(train: TrainSection, network: Network) -> dict[str, Group]:
+    """Return how the parts of a network are trained.
+
+    Parameters
+    ----------
+    train : TrainSection
+        Its `groups` name parts of the network.
+    network : Network
+        As it was built.
+
+    Returns
+    -------
+    dict of str to Group
+        As `Optimizer` takes them; without parts that are frozen anyway.
+
+    Raises
+    ------
+    ConfigError
+        If a name is no part's, or the network trains nothing in it, or nothing at all is left to train.
+    """
+    names = [name for name, _ in network.named_parameters()]
+    trained = [name for name, p in network.named_parameters() if p.requires_grad]
+    groups, wrong = {}, []
+    for part, group in train.groups.items():
+        if any(belongs(name, part) for name in trained):
+            groups[part] = Group(group.rate, group.frozen)
+        elif not any(belongs(name, part) for name in names):
+            wrong.append(f"{part} is no part of this network")
+        elif not group.frozen:
+            wrong.append(f"{part} is never trained in this network")
+    parts = {name[:dot] for name in trained for dot in range(len(name)) if name[dot] == "."}
+    if wrong:
+        raise ConfigError(f"train.groups: {'; '.join(wrong)}", expected=", ".join(sorted(parts)))
+    if all(is_frozen(name, groups) for name in trained):
+        raise ConfigError("train.groups freezes the whole network", expected="something left to train")
+    return groups
+
+
+def make_optimizer(
+    train: TrainSection, parameters: Mapping[str, Tensor], groups: Mapping[str, Group]
+) -> Optimizer:
+    """Return the optimizer that a configuration asks for."""
+    weight_decay, clip_norm, average = train.weight_decay, train.clip_norm, train.average
+    if train.optimizer == "adadelta":
+        return Adadelta(
+            parameters,
+            rho=train.rho,
+            eps=train.eps,
+            weight_decay=weight_decay,
+            clip_norm=clip_norm,
+            average=average,
+            groups=groups,
+        )
+    return SGD(
+        parameters,
+        momentum=train.momentum,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
+        average=average,
+        groups=groups,
+    )

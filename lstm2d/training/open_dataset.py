@@ -1,0 +1,54 @@
+"""Open the dataset of a run: photographs are read as it is configured, and notes on them reported."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from lstm2d.config import RunConfig
+from lstm2d.data.folder import DatasetFolder
+from lstm2d.training.events import Event, Report
+
+GUESSED = "there is no dataset.toml; this one says what was guessed, save it and correct what is wrong:"
+
+
+def open_dataset(dataset: DatasetFolder | Path | str, config: RunConfig, report: Report) -> DatasetFolder:
+    """Open a dataset folder for a run.
+
+    Parameters
+    ----------
+    dataset : DatasetFolder or path
+        Images and masks.
+    config : RunConfig
+        How photographs are read.
+    report : callable
+        Gets a note about what was guessed, and the first of each kind about images as they are read.
+
+    Returns
+    -------
+    DatasetFolder
+        The dataset.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder, or it makes no sense.
+    """
+    data = dataset if isinstance(dataset, DatasetFolder) else DatasetFolder(dataset)
+
+    def note(text: str) -> None:
+        report(Event("note", {"text": text}))
+
+    data.notes.listener = note
+    # as the model file will say, so that prediction reads its photographs alike
+    red, green, blue = config.data.background
+    data.reading = replace(data.reading, bits=config.data.bits or None, background=(red, green, blue))
+    if data.guessed_toml is not None:
+        report(Event("note", {"text": GUESSED, "dataset_toml": data.guessed_toml}))
+    return data
+
+
+def report_notes(dataset: DatasetFolder, report: Report) -> None:
+    """Report how many images gave each kind of note."""
+    for line in dataset.notes.summary():
+        report(Event("note", {"text": line}))

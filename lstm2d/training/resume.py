@@ -1,0 +1,216 @@
+"""What must be the same when a run goes on: the run itself, and its settings."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection
+
+from lstm2d.config import RunConfig, from_dict
+from lstm2d.data.folder import DatasetFolder
+from lstm2d.errors import ConfigError, DataError
+from lstm2d.training.checkpoint import Checkpoint, load_newest, newest_file
+from lstm2d.training.contents import Contents, has_contents, some
+from lstm2d.training.events import Event, Report
+from lstm2d.training.runfolder import FREE, RunFolder, changes, is_fixed
+from lstm2d.training.samples import TrainingData, changed_data, other_keys
+
+
+def newest_checkpoint(folder: RunFolder, report: Report) -> Checkpoint:
+    """Return the newest valid checkpoint of a run; report damaged ones, raise DataError if there is none."""
+    checkpoint = load_newest(folder.checkpoints, lambda text: report(Event("warning", {"text": text})))
+    if checkpoint is None:
+        raise DataError("no checkpoint to resume from", where=folder.checkpoints, hint="start a new run")
+    return checkpoint
+
+
+def take_up(
+    checkpoint: Checkpoint,
+    config: RunConfig,
+    folder: RunFolder,
+    report: Report,
+    *,
+    asked: Collection[str] = (),
+) -> tuple[str, bool, list[str]]:
+    """Make sure that a checkpoint belongs to the run in a folder, and to the settings it is to go on with.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The newest in the folder.
+    config : RunConfig
+        The settings.
+    folder : RunFolder
+        The run folder.
+    report : callable
+        Gets a note about what cannot be checked.
+    asked : collection of str
+        Dotted keys of the settings whose change the user asked for now.
+
+    Returns
+    -------
+    run_id : str
+        Name of the run; a new one if it has none.
+    recorded : bool
+        Whether checkpoint and folder hold all that the next resume will check.
+    changed : list of str
+        Settings that change, with both values.
+
+    Raises
+    ------
+    ConfigError
+        If the checkpoint is of another run, or the settings are not those that it has had.
+    """
+
+    def note(text: str) -> None:
+        report(Event("note", {"text": text}))
+
+    run_id, complete = check_run(checkpoint, folder, note)
+    changed = check_settings(checkpoint, config, asked, folder)
+    return run_id or new_id(), complete and not changed, changed
+
+
+def new_id() -> str:
+    """Return a name that no other run has."""
+    return secrets.token_hex(16)
+
+
+def check_run(
+    checkpoint: Checkpoint, folder: RunFolder, note: Callable[[str], None]
+) -> tuple[str | None, bool]:
+    """Make sure that a checkpoint is one of the run in its folder.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The newest in the folder.
+    folder : RunFolder
+        The run folder.
+    note : callable
+        Gets a line about what cannot be checked.
+
+    Returns
+    -------
+    run_id : str or None
+        Name of the run; None if neither says it.
+    complete : bool
+        Whether all could be checked.
+
+    Raises
+    ------
+    ConfigError
+        If it is another run's.
+    """
+    found: str | None = checkpoint.state.get("run")
+    expected = folder.read_id()
+    if found is not None and expected is not None and found != expected:
+        raise ConfigError(
+            "the newest checkpoint is one of another run",
+            where=newest_file(folder.checkpoints) or folder.checkpoints,
+            expected=f"one of the run that {folder.identity.name} names",
+            hint="take it out of the folder: --resume then goes on from the one before it",
+        )
+    missing = {
+        "the run": found is None,
+        "settings": "settings" not in checkpoint.state,
+        "images and masks": not has_contents(checkpoint.tensors),
+    }
+    if any(missing.values()):
+        names = ", ".join(name for name, absent in missing.items() if absent)
+        note(f"the checkpoint is of an earlier version: cannot check that these are the same: {names}")
+    elif expected is None:
+        note(f"no valid {folder.identity}: cannot check that the checkpoint belongs to this run")
+    return found or expected, found == expected and not any(missing.values())
+
+
+def check_settings(
+    checkpoint: Checkpoint, config: RunConfig, asked: Collection[str], folder: RunFolder
+) -> list[str]:
+    """Make sure that a run goes on with the settings it has had.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Where the run stood, with its settings.
+    config : RunConfig
+        The settings it is to go on with.
+    asked : collection of str
+        Dotted keys whose change the user asked for now.
+    folder : RunFolder
+        The run folder.
+
+    Returns
+    -------
+    list of str
+        What changes, in words.
+
+    Raises
+    ------
+    ConfigError
+        If something differs that was not asked for, and that decides more than when the run ends; or
+        something that no run can change.
+    """
+    if "settings" not in checkpoint.state:
+        return []
+    before = from_dict(checkpoint.state["settings"], str(folder.checkpoints))
+    found = changes(before, config)
+    texts = {name: f"{name} is {new!r}, was {old!r}" for name, (old, new) in found.items()}
+    fixed = [name for name in found if is_fixed(name)]
+    wrong = fixed or [name for name in found if name not in FREE and not _is_asked(name, asked)]
+    if wrong:
+        other = "start a new run" if fixed else f"go on with the new value: --set {wrong[0]}=VALUE"
+        raise ConfigError(
+            f"the settings are not those of the run: {'; '.join(texts[name] for name in wrong)}",
+            where=folder.config,
+            hint=f"set back what differs, or {other}",
+        )
+    return list(texts.values())
+
+
+def _is_asked(name: str, asked: Collection[str]) -> bool:
+    """Tell whether a key, or one inside its table, is among those that the user named."""
+    return any(key == name or key.startswith(f"{name}.") for key in asked)
+
+
+def read_data(
+    config: RunConfig, dataset: DatasetFolder, stride: int, checkpoint: Checkpoint | None
+) -> TrainingData:
+    """Read the images of a run.
+
+    Parameters
+    ----------
+    config : RunConfig
+        All values.
+    dataset : DatasetFolder
+        Images and masks.
+    stride : int
+        Sides are padded to multiples of it, in pixels.
+    checkpoint : Checkpoint or None
+        Of the run to resume; the data gets its channel statistics and class weights.
+
+    Returns
+    -------
+    TrainingData
+        The images.
+
+    Raises
+    ------
+    ConfigError
+        If images, labels or classes are not those that the run began with.
+    DataError
+        If they cannot be used.
+    """
+    if checkpoint is None:
+        return TrainingData(config, dataset, stride)
+    before = checkpoint.state["data"]
+    classes = [item.name for item in dataset.classes]
+    if before["classes"] != classes:
+        raise changed_data([f"other classes, {some(classes)} instead of {some(before['classes'])}"], dataset)
+    try:
+        data = TrainingData(config, dataset, stride, Contents.from_tensors(checkpoint.tensors))
+    except DataError as error:
+        keys = other_keys(dataset, before)
+        if not keys:
+            raise
+        raise changed_data([f"dataset.toml has another {', '.join(keys)} ({error})"], dataset) from error
+    data.load_dict(before, checkpoint.tensors)
+    return data
