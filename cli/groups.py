@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from lstm2d.cli.output import report_failure
+from lstm2d.cli.output import final_code, report_failure
 
 
 class SuggestingGroup(click.Group):
@@ -80,9 +80,8 @@ class LazyGroup(SuggestingGroup):
         extra["standalone_mode"] = False
         try:
             code = super().main(words, *rest, **extra)
-            sys.stdout.flush()  # a reader that has gone shows here, not in Python's last words
         except SystemExit:
             raise
         except BaseException as error:
-            sys.exit(report_failure(error, as_json="--json" in words, traceback="--traceback" in words))
-        sys.exit(code if isinstance(code, int) else 0)
+            code = report_failure(error, as_json="--json" in words, traceback="--traceback" in words)
+        sys.exit(final_code(code if isinstance(code, int) else 0))

@@ -18,26 +18,24 @@ import functools
 import json
 import math
 import os
-import shutil
-import signal
 import sys
-import threading
 import time
 import traceback as tracebacks
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
 
 import click
 
-from lstm2d.errors import Lstm2dError, OutputError
+from lstm2d.cli import streams
+from lstm2d.cli.interrupts import Interruptible
+from lstm2d.errors import ConfigError, DataError, Lstm2dError, OutputError
 
 INTERRUPTED = 130
 PROGRESS_SECONDS = 10.0  # between two plain progress lines when stderr is no terminal
 LIVE_SECONDS = 0.1  # between two redraws of the live line
 # an OSError of these kinds that nobody translated is a result that could not be written
-OUTPUT_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EPERM}
+OUTPUT_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EPERM, errno.EPIPE}
 
 
 class Console:
@@ -89,14 +87,15 @@ class Console:
         """Show how far the work is: one live line on a terminal, elsewhere a plain line now and then."""
         if self.quiet:
             return
-        live = sys.stderr.isatty()
+        columns = streams.columns(sys.stderr)
+        live = columns is not None
         if time.monotonic() - self._shown_at < (LIVE_SECONDS if live else PROGRESS_SECONDS):
             return
         self._shown_at = time.monotonic()
-        if not live:
+        if columns is None:
             self._write(text)
             return
-        line = printable(text)[: shutil.get_terminal_size().columns - 1]
+        line = printable(text)[: columns - 1]
         click.echo("\r" + line.ljust(self._live), nl=False, err=True)
         self._live = len(line)
 
@@ -163,34 +162,22 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     )
     @functools.wraps(command)
     def run(*args: object, as_json: bool, quiet: bool, traceback: bool, **kwargs: object) -> None:
-        console = Console(as_json=as_json, quiet=quiet)
+        console, signals = Console(as_json=as_json, quiet=quiet), Interruptible()
         try:
-            with _sigterm_interrupts():
+            with signals:
                 command(console, *args, **kwargs)
                 console.end_progress()
-                sys.stdout.flush()
         except (click.ClickException, click.exceptions.Exit):
             raise  # wrong usage and early exits have their form from click
         except (Exception, KeyboardInterrupt) as error:
             console.end_progress()
+            if signals.asked and not isinstance(error, Lstm2dError):
+                error = KeyboardInterrupt()  # native code may have made another one of it
             as_json = as_json and not console.finished
             code = report_failure(error, as_json=as_json, traceback=traceback)
             click.get_current_context().exit(code)
 
     return run
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """Stop on SIGTERM as on Ctrl-C, so that temporary files are removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def report_failure(error: BaseException, *, as_json: bool, traceback: bool) -> int:
@@ -210,9 +197,6 @@ def report_failure(error: BaseException, *, as_json: bool, traceback: bool) -> i
     int
         The exit code of the process.
     """
-    if isinstance(error, BrokenPipeError):
-        _discard_output()
-        return INTERRUPTED
     if traceback and not isinstance(error, click.ClickException):
         click.echo(printable("".join(tracebacks.format_exception(error))), err=True, nl=False)
     if isinstance(error, click.ClickException):
@@ -233,17 +217,34 @@ def report_failure(error: BaseException, *, as_json: bool, traceback: bool) -> i
     return code
 
 
-def _discard_output() -> None:
-    """Send what is still to be written nowhere: nobody reads it, and Python would complain at its exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # a stream of a test has no descriptor
-            os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+def final_code(code: int) -> int:
+    """Return the exit code of the process: also a command that did its work has failed if its text was lost.
+
+    Parameters
+    ----------
+    code : int
+        What the command itself ended with; its own failure counts more.
+
+    Returns
+    -------
+    int
+        That of `OutputError` where something that was meant for stdout could not be written.
+    """
+    lost = streams.unwritten(sys.stdout)
+    if lost is None or code != 0:
+        return code
+    if lost.errno == errno.EPIPE:
+        return OutputError.exit_code  # the reader has gone, as `head` does: it wants to know no more
+    error = OutputError(
+        f"cannot write to stdout ({lost.strerror})", hint="send it elsewhere; all files were written"
+    )
+    return report_failure(error, as_json=False, traceback=False)
 
 
 def _as_told(error: BaseException) -> Lstm2dError:
     """Return the error in the form that users see."""
+    if isinstance(error, FileNotFoundError | DataError | OutputError) and not _has_working_folder():
+        error = _without_working_folder(error)
     if isinstance(error, Lstm2dError):
         return error
     if isinstance(error, OSError) and error.errno in OUTPUT_ERRNOS:
@@ -254,3 +255,23 @@ def _as_told(error: BaseException) -> Lstm2dError:
         return out_of_memory(error, where=None, hint="use smaller images, or close other programs")
     text = f"unexpected {type(error).__name__}: {error}"
     return Lstm2dError(text, hint="run again with --traceback (or LSTM2D_TRACEBACK=1) to see where it arose")
+
+
+def _has_working_folder() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
+
+
+def _without_working_folder(error: FileNotFoundError | DataError | OutputError) -> Exception:
+    """Return an error that says why a relative path leads nowhere; of an absolute one, the same error."""
+    gone = "the working folder was removed"
+    where = error.filename if isinstance(error, FileNotFoundError) else error.where
+    if where is not None and os.path.isabs(str(where)):
+        return error
+    if isinstance(error, FileNotFoundError):
+        return ConfigError(gone, where=where, hint="change to a folder that exists")
+    hint = f"change to a folder that exists: {gone}"
+    return type(error)(error.what, where=where, expected=error.expected, hint=hint)

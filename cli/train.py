@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import select
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -165,14 +163,6 @@ class Narrator:
         self.epochs = config.train.epochs
 
     def __call__(self, event: Event) -> None:
-        """Tell one event; what the run does when nobody reads it is the run's decision."""
-        try:
-            self.tell(event)
-        except BrokenPipeError:
-            silence_closed_streams()
-            raise
-
-    def tell(self, event: Event) -> None:
         """Tell one event."""
         values = event.values
         if event.kind == "step":
@@ -206,17 +196,6 @@ class Narrator:
         loss = "-" if values["loss"] is None else f"{values['loss']:.4f}"
         rate = values["images_per_second"] or 0.0
         return f"epoch {values['epoch']}/{self.epochs}  loss {loss}  {rate:.1f} images/s"
-
-
-def silence_closed_streams() -> None:
-    """Send nowhere what is still written to a pipe that nobody reads, so that the rest can be said."""
-    pipes = select.poll()
-    for descriptor in (1, 2):
-        pipes.register(descriptor, 0)  # asks for nothing: errors are always told
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor, _ in pipes.poll(0):
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
 
 
 def beginning(event: Event, config: RunConfig) -> str:

@@ -1,8 +1,8 @@
 """Scene labeling with recurrent networks, on the CPU first."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # typing itself takes milliseconds to import
 if TYPE_CHECKING:
     from lstm2d.kernels.threads import get_num_threads, set_num_threads
     from lstm2d.predict import load

@@ -55,7 +55,7 @@ def lstm2d_commands(checkout: Path) -> Iterator[tuple[str, list[str]]]:
 
 def complaint(args: list[str]) -> str | None:
     """Return what the command line would say against these arguments, None if it would take them."""
-    command: click.Command = import_module("lstm2d.cli").main
+    command: click.Command = import_module("lstm2d.cli.program").program
     context = click.Context(command, info_name="lstm2d")
     while isinstance(command, click.Group):
         if not args or args[0].startswith("-"):
@@ -121,11 +121,11 @@ lstm2d train a \\
 
 
 def test_every_command_is_in_the_readme(checkout: Path) -> None:
-    main = import_module("lstm2d.cli").main
-    context = click.Context(main)
+    program = import_module("lstm2d.cli.program").program
+    context = click.Context(program)
     names = []
-    for name in main.list_commands(context):
-        command = main.get_command(context, name)
+    for name in program.list_commands(context):
+        command = program.get_command(context, name)
         names += [f"{name} {sub}" for sub in command.commands] if isinstance(command, click.Group) else [name]
     listed = re.findall(r"^\| `lstm2d ([a-z ]+)`", (checkout / "README.md").read_text(), flags=re.MULTILINE)
     assert sorted(listed) == sorted(names)

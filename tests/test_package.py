@@ -39,7 +39,7 @@ def test_one_top_level_name() -> None:
 def test_import_is_light(module: str) -> None:
     code = f"import {module}, sys; print(sorted({HEAVY!r} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
-    assert out.stdout.strip() == ("['click']" if module == "lstm2d.cli" else "[]")
+    assert out.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("name", FOLDERS)

@@ -19,7 +19,7 @@ from lstm2d.errors import DivergedError, InterruptedRun
 from lstm2d.kernels import gpu
 from lstm2d.training.check_model import check_model
 from lstm2d.training.checkpoint import newest_file, save_checkpoint
-from lstm2d.training.events import Event, Report, silent
+from lstm2d.training.events import Event, Report, best_effort, silent
 from lstm2d.training.fill import fill
 from lstm2d.training.open_dataset import open_dataset, report_notes
 from lstm2d.training.prepare import Prepared, out_of_memory, prepare
@@ -64,7 +64,7 @@ def train(
         "auto", "cpu", "cuda" or "cuda:N": where to compute. A run may go on on another device than it began
         on; then its bits are not those of a run on one.
     report : callable, optional
-        Told about everything that happens.
+        Told about everything that happens. Its OSErrors, from a closed pipe for example, are ignored.
 
     Returns
     -------
@@ -83,11 +83,11 @@ def train(
     DivergedError
         If a loss or gradient is not finite.
     InterruptedRun
-        After Ctrl-C or SIGTERM.
+        After Ctrl-C, SIGTERM or SIGHUP.
     Lstm2dError
         If memory runs out; the last checkpoint stands.
     """
-    folder, device = RunFolder(Path(out)), gpu.resolve_device(device)
+    folder, device, report = RunFolder(Path(out)), gpu.resolve_device(device), best_effort(report)
     if not resume:
         folder.check_free()
     data = open_dataset(dataset, config, report)
@@ -125,7 +125,7 @@ class Trainer:
         self.progress, self.optimizer = run.progress, run.optimizer
         self.recorder = Recorder(run.folder.path)
         self.stop = StopSignal()
-        self._listener = report
+        self.report = report
         self.samples = len(run.data.training)
         every = self.train.epochs * self.steps_of(self.samples)
         self.total = min(every, self.train.steps) if self.train.steps else every
@@ -145,7 +145,7 @@ class Trainer:
         Raises
         ------
         InterruptedRun
-            After Ctrl-C or SIGTERM, or when nobody reads the reports any more; a checkpoint is saved.
+            After Ctrl-C, SIGTERM or SIGHUP; a checkpoint is saved.
         DivergedError
             If a loss or gradient is not finite; nothing of that step is applied.
         OutputError
@@ -369,14 +369,6 @@ class Trainer:
         progress = self.progress
         left = (self.total - progress.step) * progress.busy / self.steps_of(progress.position)
         return min(left, self.run.seconds_limit - self.seconds())
-
-    def report(self, event: Event) -> None:
-        """Report an event; stop cleanly when nobody listens any more."""
-        try:
-            self._listener(event)
-        except BrokenPipeError:
-            self._listener = silent
-            self.stop.asked = True
 
     def tell(self, kind: str, values: dict[str, Any]) -> None:
         """Record an event and report it."""

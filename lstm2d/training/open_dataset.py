@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,8 +37,7 @@ def open_dataset(dataset: DatasetFolder | Path | str, config: RunConfig, report:
     data = dataset if isinstance(dataset, DatasetFolder) else DatasetFolder(dataset)
 
     def note(text: str) -> None:
-        with suppress(BrokenPipeError):  # an image is being read; the next event stops the run
-            report(Event("note", {"text": text}))
+        report(Event("note", {"text": text}))
 
     data.notes.listener = note
     # as the model file will say, so that prediction reads its photographs alike
@@ -53,5 +51,4 @@ def open_dataset(dataset: DatasetFolder | Path | str, config: RunConfig, report:
 def report_notes(dataset: DatasetFolder, report: Report) -> None:
     """Report how many images gave each kind of note."""
     for line in dataset.notes.summary():
-        with suppress(BrokenPipeError):  # the work is done
-            report(Event("note", {"text": line}))
+        report(Event("note", {"text": line}))

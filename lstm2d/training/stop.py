@@ -5,24 +5,26 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Self
 
 
-class StopSignal:
-    """While active, the first Ctrl-C or SIGTERM only sets `asked`; the second ends the program at once.
+class SignalHandler:
+    """While active, `receive` gets the signals that ask for an end: Ctrl-C, SIGTERM and SIGHUP.
 
-    Outside the main thread, where Python delivers no signals, it does nothing.
+    Signals that whoever started the process has it ignore, as ``nohup`` does with SIGHUP, stay ignored.
+    Outside the main thread, where Python delivers no signals, nothing happens.
     """
 
     def __init__(self) -> None:
         self.asked = False
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> StopSignal:
+    def __enter__(self) -> Self:
         """Take over the signals."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._receive)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self.take(number)
         return self
 
     def __exit__(
@@ -31,8 +33,26 @@ class StopSignal:
         """Give the signals back."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self._before.clear()
+
+    def take(self, number: int) -> None:
+        """Take over one signal."""
+        self._before[number] = signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        repeated, self.asked = self.asked, True
+        if number != signal.SIGHUP or not repeated:  # a closed terminal: both shell and system send it
+            self.receive(number, frame, repeated)
+
+    def receive(self, number: int, frame: FrameType | None, repeated: bool) -> None:
+        """Take a signal, the first or a later one. To be defined by a subclass."""
+        raise NotImplementedError
+
+
+class StopSignal(SignalHandler):
+    """While active, the first Ctrl-C, SIGTERM or SIGHUP only sets `asked`; the second ends the program."""
+
+    def receive(self, number: int, frame: FrameType | None, repeated: bool) -> None:
+        """Raise KeyboardInterrupt for the second signal."""
+        if repeated:
             raise KeyboardInterrupt
-        self.asked = True

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lstm2d.cli.main import main
+from lstm2d.cli.program import program
 from lstm2d.cli.train import train
 from lstm2d.config import resolve
 from lstm2d.report.runs import RunSummary
@@ -33,7 +33,7 @@ def test_commands_are_understood(script: ModuleType) -> None:
     assert len(trainings) == 1 + len(script.NETWORKS)
     for words in trainings:
         # behind its group, as from the shell: a command keeps the names of its help option from its first use
-        context = train.make_context("train", words[1:], parent=main.make_context("lstm2d", words))
+        context = train.make_context("train", words[1:], parent=program.make_context("lstm2d", words))
         config = resolve("reseg", [(item, "--set") for item in context.params["sets"]])
         assert str(context.params["data"]) == "a b"
         assert len(config.model["units"]) == len(config.model["patches"])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from lstm2d.cli import main
+from lstm2d.cli.program import program
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.synth import CLASSES, draw_scene
 from lstm2d.io.class_files import read_class_files
@@ -59,7 +59,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> dict[str, A
     out = tmp_path_factory.mktemp("demo") / "a demo"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zoo, "ZOO", bundle)
-        result = CliRunner().invoke(main, ["demo", "-o", str(out), "--seed", "3", *SHORT, "--json"])
+        result = CliRunner().invoke(program, ["demo", "-o", str(out), "--seed", "3", *SHORT, "--json"])
     assert result.exit_code == 0, result.output
     assert "1/4" in result.stderr
     answer = json.loads(result.stdout.splitlines()[-1])

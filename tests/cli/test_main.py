@@ -14,16 +14,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lstm2d.cli import main
-from lstm2d.cli.main import COMMANDS
+from lstm2d.cli.program import COMMANDS, program
 
 
 def command_lines() -> Iterator[list[str]]:
     """Yield the words of every command and sub-command."""
-    context = click.Context(main)
-    for name in main.list_commands(context):
+    context = click.Context(program)
+    for name in program.list_commands(context):
         yield [name]
-        command = main.get_command(context, name)
+        command = program.get_command(context, name)
         if isinstance(command, click.Group):
             yield from ([name, sub] for sub in command.list_commands(context))
 

@@ -40,7 +40,7 @@ def test_resumed_is_uninterrupted_for_other_optimizers_and_schedules(
 
 
 @pytest.mark.parametrize("step", [1, 3, 5, 6, 9, 14, 15])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_resumed_is_uninterrupted_bit_for_bit(
     dataset: Path, tmp_path: Path, configure: Configure, step: int, number: int
 ) -> None:
@@ -125,6 +125,21 @@ def test_second_ctrl_c_ends_at_once(dataset: Path, tmp_path: Path, configure: Co
     with pytest.raises(KeyboardInterrupt):
         train(configure(), dataset, tmp_path / "run", report=Stopper(2, times=2))
     assert [path.name for path in files(tmp_path / "run" / "checkpoints")] == ["step-00000000.safetensors"]
+
+
+def test_a_closed_terminal_sends_sighup_twice(dataset: Path, tmp_path: Path, configure: Configure) -> None:
+    with pytest.raises(InterruptedRun, match="stopped after step 2 of 15"):
+        train(configure(), dataset, tmp_path / "run", report=Stopper(2, number=signal.SIGHUP, times=2))
+
+
+def test_a_signal_that_is_ignored_stays_ignored(dataset: Path, tmp_path: Path, configure: Configure) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        result = train(configure(), dataset, tmp_path / "run", report=Stopper(2, number=signal.SIGHUP))
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert result.steps == 15
 
 
 def test_damaged_checkpoint_is_named_and_the_older_one_used(

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lstm2d.errors import ConfigError, InterruptedRun, OutputError
-from lstm2d.training.checkpoint import newest_file
+from lstm2d.errors import ConfigError, OutputError
 from lstm2d.training.events import Event
 from lstm2d.training.loop import train
 from lstm2d.training.runfolder import RunFolder
@@ -37,18 +36,27 @@ def test_two_processes_in_one_folder(dataset: Path, tmp_path: Path, configure: C
     train(configure("train.steps=1"), dataset, run)
 
 
-def test_when_nobody_reads_the_reports_it_stops_with_a_checkpoint(
-    dataset: Path, tmp_path: Path, configure: Configure
+@pytest.mark.parametrize("error", [BrokenPipeError, OSError(errno.ENOSPC, "No space left on device")])
+def test_when_nobody_can_read_the_reports_the_run_goes_on(
+    dataset: Path, tmp_path: Path, configure: Configure, error: OSError
 ) -> None:
-    def closed(event: Event) -> None:
-        if event.kind == "step" and event.values["step"] >= 3:
-            raise BrokenPipeError
+    kinds = []
 
-    with pytest.raises(InterruptedRun, match="stopped after step 3"):
-        train(configure(), dataset, tmp_path / "run", report=closed)
-    newest = newest_file(tmp_path / "run" / "checkpoints")
-    assert newest is not None
-    assert newest.name == "step-00000003.safetensors"
+    def full(event: Event) -> None:
+        kinds.append(event.kind)
+        raise error
+
+    result = train(configure("train.steps=7"), dataset, tmp_path / "run", report=full)
+    assert (result.steps, result.model.is_file()) == (7, True)
+    assert (kinds[0], kinds.count("step"), kinds[-1]) == ("start", 7, "stop")
+
+
+def test_a_mistake_in_a_listener_is_not_hidden(dataset: Path, tmp_path: Path, configure: Configure) -> None:
+    def wrong(event: Event) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        train(configure(), dataset, tmp_path / "run", report=wrong)
 
 
 def test_files_of_a_killed_process_are_swept(dataset: Path, tmp_path: Path, configure: Configure) -> None:

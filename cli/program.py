@@ -1,4 +1,4 @@
-"""The `lstm2d` command: finds the sub-command that was asked for and loads only that."""
+"""The commands of `lstm2d`: finds the one that was asked for and loads only that."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Exit codes: 0 done, 1 unexpected error, 2 wrong usage or config, 3 bad data,
 130 interrupted.""",
 )
 @click.version_option(package_name="lstm2d")
-def main() -> None:
+def program() -> None:
     """Label every pixel of a photograph with recurrent networks, on a CPU.
 
     Nothing is ever downloaded: the models come with the package, and training

@@ -1,0 +1,77 @@
+"""How a running command is stopped from outside."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Self
+
+from lstm2d.cli import leave
+from lstm2d.training.stop import SignalHandler
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+RETRY_SECONDS = 0.02  # until a signal that came at a wrong moment is tried once more
+
+
+class Interruptible(SignalHandler):
+    """While active, Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt, so that temporary files are removed.
+
+    In an import the exception waits for its end: an extension module might turn it into another one, or lose
+    it. A second Ctrl-C while it waits ends the process at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting = False
+        self._base: FrameType | None = None
+        self._hook = sys.unraisablehook
+
+    def __enter__(self) -> Self:
+        """Take over the signals."""
+        self._base = sys._getframe(1)
+        sys.unraisablehook = self._unraisable
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the signals back."""
+        if self._waiting:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        super().__exit__(kind, error, trace)
+        sys.unraisablehook = self._hook
+        self._base = None
+
+    def receive(self, number: int, frame: FrameType | None, repeated: bool) -> None:
+        """Raise KeyboardInterrupt, now or after the import that the command is in."""
+        if self._waiting and number == signal.SIGINT:
+            leave(number, frame)
+        if self._importing(frame):
+            self._retry()
+        else:
+            self._waiting = False
+            raise KeyboardInterrupt
+
+    def _importing(self, frame: FrameType | None) -> bool:
+        """Return whether a frame is part of an import that the command makes."""
+        while frame is not None and frame is not self._base:
+            if frame.f_code.co_filename.startswith("<frozen importlib"):
+                return True
+            frame = frame.f_back
+        return False
+
+    def _retry(self) -> None:
+        self._waiting = True
+        if signal.SIGALRM not in self._before:
+            self.take(signal.SIGALRM)
+        signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
+
+    def _unraisable(self, args: UnraisableHookArgs) -> None:
+        """Try an interrupt once more that came where no exception can be raised, such as in a destructor."""
+        if issubclass(args.exc_type, KeyboardInterrupt):
+            self._retry()
+        else:
+            self._hook(args)
