@@ -76,12 +76,23 @@ def contents(path: Path) -> dict[str, Any]:
         "ignore": model.ignore,
         "mean": model.mean,
         "std": model.std,
+        "typical_size": model.typical_size,
+        "native": model.native,
         "config": model.config,
         "imported": imported_table(model.imported),
         "tensors": {
             name: {"shape": t.shape, "dtype": np.dtype(t.dtype).name} for name, t in header.tensors.items()
         },
     }
+
+
+def photographs_text(typical_size: float | None, native: bool) -> str:
+    """Return at which size the model labels photographs, in words."""
+    if native:
+        return "at their own size: a pixel has a fixed scale"
+    if typical_size is None:
+        return "at their own size: that of the training images is not known"
+    return f"brought to {typical_size:.0f}x{typical_size:.0f} pixels in area, as the training images had"
 
 
 def imported_table(imported: Imported | None) -> dict[str, Any] | None:
@@ -140,6 +151,7 @@ def describe(values: dict[str, Any]) -> str:
             if figures_text(metrics, split)
         ),
         ("class weights", weights_text(metrics)),
+        ("photographs", photographs_text(values["typical_size"], values["native"])),
         ("channel mean", ", ".join(f"{v:.3f}" for v in values["mean"])),
         ("channel deviation", ", ".join(f"{v:.3f}" for v in values["std"])),
         ("ignored label", str(values["ignore"])),

@@ -67,6 +67,12 @@ def _is_pillow(image: object) -> TypeGuard[Image]:
     return pillow is not None and isinstance(image, pillow.Image)
 
 
+def _is_masked(array: NDArray[Any]) -> bool:
+    # NumPy imports this module when it is first asked for, and no import may be under way in a fork
+    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
+    return masked is not None and isinstance(array, masked)
+
+
 def _of_pillow(image: Image, reading: Reading) -> Samples:
     from dataclasses import replace
 
@@ -96,7 +102,7 @@ def _as_array(image: Any) -> NDArray[Any]:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         what = f"cannot make an array of the image, a {type(image).__name__} ({reason})"
         raise DataError(what, expected=f"an array of shape {_EXPECTED}, a Pillow image or a path") from e
-    if isinstance(array, np.ma.MaskedArray):
+    if _is_masked(array):
         masked = np.ma.getmaskarray(array)
         if masked.any():
             place = first_pixel(masked) if masked.ndim > 1 else (0, 0)

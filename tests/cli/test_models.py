@@ -2,11 +2,13 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lstm2d.io.model_file import load_model
+from lstm2d.io.model_file import load_model, save_model
 from lstm2d.predict import zoo
 
 
@@ -171,3 +173,22 @@ def test_what_a_model_leaves_out(
         "parameters": ["backbone.conv1_1.weight"],
         "path": str(path),
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "that of the training images is not known"),
+        ({"typical_size": 277.1}, "brought to 277x277 pixels in area"),
+        ({"native": True}, "a pixel has a fixed scale"),
+    ],
+)
+def test_the_size_of_photographs(
+    lstm2d: Callable, brightness_model: Path, tmp_path: Path, changes: dict[str, Any], text: str
+) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(path, replace(load_model(brightness_model), **changes))
+    ran = lstm2d("inspect", path, "--json")
+    assert ran.json["typical_size"] == changes.get("typical_size")
+    assert ran.json["native"] == changes.get("native", False)
+    assert text in ran.err

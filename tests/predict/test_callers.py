@@ -52,13 +52,13 @@ def images(sizes: list[tuple[int, int]]) -> list[np.ndarray]:
 
 def wrong(predictors: list[Predictor], photos: list[np.ndarray], threads: int, calls: int) -> int:
     """Return how many of `calls` results differ from those of this thread; predictors are used in turn."""
-    expected = [predictors[0].predict_proba(photo).tobytes() for photo in photos]
+    expected = [predictors[0].predict_proba(photo, size="native").tobytes() for photo in photos]
 
     def work(k: int) -> int:
         found = 0
         for turn in range(k, calls, threads):
             j = (turn // threads + k) % len(photos)
-            bits = predictors[turn % len(predictors)].predict_proba(photos[j]).tobytes()
+            bits = predictors[turn % len(predictors)].predict_proba(photos[j], size="native").tobytes()
             found += bits != expected[j]
         return found
 
@@ -78,6 +78,13 @@ def test_products_large_enough_for_the_threads_of_blas(load: Load, threads: int)
     """Their bits depend on how many BLAS takes."""
     with kernel_threads(1), blas_threads(4):
         assert wrong([load("outdoor")], images([(120, 160)]), threads, 2 * threads) == 0
+
+
+def test_photographs_that_are_brought_to_another_size(load: Load) -> None:
+    predictor, photos = load("outdoor"), images([(24, 32), (500, 640)])
+    expected = [predictor.predict(photo).tobytes() for photo in photos]
+    with kernel_threads(1), blas_threads(4), restless():
+        assert at_once(4, lambda k: predictor.predict(photos[k % 2]).tobytes()) == 2 * expected
 
 
 def test_labels_and_probabilities_with_a_crf(load: Load) -> None:

@@ -62,12 +62,12 @@ threads, crf, forks = int(sys.argv[1]), sys.argv[2] or False, int(sys.argv[3])
 lstm2d.set_num_threads(threads)
 model = lstm2d.load("outdoor", crf=crf)
 if not crf:
-    expected = model.predict_proba(photo[:60]).tobytes()
+    expected = model.predict_proba(photo[:60], size="native").tobytes()
 stop = threading.Event()
 
 def work():
     while not stop.is_set():
-        model.predict_proba(photo[:60])
+        model.predict_proba(photo[:60], size="native")
 
 workers = [threading.Thread(target=work) for _ in range(3)]
 for worker in workers:
@@ -77,7 +77,7 @@ for _ in range(forks):  # with a CRF, the first ones while kernels are compiled
     source, sink = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.write(sink, model.predict(photo[:60]).tobytes())
+        os.write(sink, model.predict(photo[:60], size="native").tobytes())
         os._exit(0)
     os.close(sink)
     with os.fdopen(source, "rb") as file:
@@ -86,7 +86,7 @@ for _ in range(forks):  # with a CRF, the first ones while kernels are compiled
 stop.set()
 for worker in workers:
     worker.join()
-assert set(results) == {model.predict(photo[:60]).tobytes()}
+assert set(results) == {model.predict(photo[:60], size="native").tobytes()}
 """
 
 
