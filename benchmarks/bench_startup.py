@@ -13,21 +13,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from photos import write_photo
 from processes import Process, command
 from timing import heading, interleaved, machine, table
 
 SIZE = (320, 240)  # columns, rows
-
-
-def write_photo(path: Path, source: Path | None) -> None:
-    """Save a photo of `SIZE`: the named one, else the rocket that comes with scikit-image."""
-    if source is None:
-        import skimage
-
-        source = Path(skimage.__file__).parent / "data" / "rocket.jpg"
-    image = Image.open(source).convert("RGB")
-    image.resize(SIZE).save(path, quality=92)
 
 
 def main() -> None:
@@ -45,7 +35,7 @@ def main() -> None:
     lstm2d = command()
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "photo.jpg"
-        write_photo(photo, options.photo)
+        write_photo(photo, options.photo, SIZE)
         tasks = {
             "python": Process([sys.executable, "-c", "pass"]),
             "lstm2d --help": Process([lstm2d, "--help"]),
