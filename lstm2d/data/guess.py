@@ -12,7 +12,7 @@ from lstm2d.data.description import Description
 from lstm2d.data.mapping import IGNORE, ValueMap
 from lstm2d.errors import DataError
 from lstm2d.io.classes import ClassInfo, default_color
-from lstm2d.io.images import read_mask, read_mask_palette
+from lstm2d.io.masks import read_mask, read_mask_palette
 
 MANY_CLASSES = 40  # the highest class number of most datasets is below it
 NEAR_WHITE = 200  # no common dataset has so many classes

@@ -1,22 +1,12 @@
-"""Read photographs and masks."""
+"""Read photographs."""
 
 from __future__ import annotations
 
 import os
 
 from lstm2d.io.decoding import decode
-from lstm2d.io.masks import MASK_SUFFIXES, read_mask, read_mask_palette
-from lstm2d.io.photo import DEFAULT_MAX_PIXELS, Photo, Reading
+from lstm2d.io.photo import Photo, Reading
 from lstm2d.io.samples import to_photo
-
-__all__ = [
-    "DEFAULT_MAX_PIXELS",
-    "IMAGE_SUFFIXES",
-    "MASK_SUFFIXES",
-    "read_mask",
-    "read_mask_palette",
-    "read_photo",
-]
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".pbm", ".jp2",

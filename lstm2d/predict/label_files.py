@@ -18,9 +18,10 @@ from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.class_files import ClassTable, write_class_files
 from lstm2d.io.classes import palette_of
 from lstm2d.io.georeference import Georeference, read_georeference
-from lstm2d.io.images import DEFAULT_MAX_PIXELS, read_photo
+from lstm2d.io.images import read_photo
 from lstm2d.io.label_images import write_labels, write_overlay
 from lstm2d.io.model_file import model_digest
+from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.notes import Notes
 from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict.csv_text import csv_text

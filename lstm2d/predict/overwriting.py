@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import ConfigError, DataError
-from lstm2d.io.images import read_mask_palette
+from lstm2d.io.masks import read_mask_palette
 from lstm2d.predict.earlier import Earlier
 from lstm2d.predict.left_out import IN_OUTPUT, LeftOut
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lstm2d.io.images import DEFAULT_MAX_PIXELS
+from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.predict.manifest import read_manifest
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.synth import CLASSES, draw_scene, split_sizes, write_dataset
 from lstm2d.errors import ConfigError, OutputError
-from lstm2d.io.images import read_mask, read_photo
+from lstm2d.io.images import read_photo
+from lstm2d.io.masks import read_mask
 
 SKY, TREE, ROAD, GRASS, WATER, BUILDING, MOUNTAIN, FOREGROUND = range(8)
 

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from lstm2d.errors import DataError
-from lstm2d.io.images import read_mask, read_photo
+from lstm2d.io.images import read_photo
+from lstm2d.io.masks import read_mask
 
 Png = Callable[..., bytes]
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from lstm2d.errors import ConfigError, OutputError, ShapeError
 from lstm2d.io.classes import ClassInfo
-from lstm2d.io.images import read_mask, read_mask_palette, read_photo
+from lstm2d.io.images import read_photo
 from lstm2d.io.label_images import (
     LABEL_FORMATS,
     encode_labels,
@@ -26,6 +26,7 @@ from lstm2d.io.label_images import (
     write_labels,
     write_overlay,
 )
+from lstm2d.io.masks import read_mask, read_mask_palette
 
 LABELS = np.array([[0, 1, 2], [7, 255, 3]], np.uint8)
 PALETTE = np.array([[10 * i, 255 - i, i] for i in range(8)], np.uint8)

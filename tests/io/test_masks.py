@@ -9,9 +9,9 @@ import tifffile
 from PIL import Image
 
 from lstm2d.errors import DataError
-from lstm2d.io.images import read_mask, read_mask_palette, read_photo
+from lstm2d.io.images import read_photo
 from lstm2d.io.label_images import write_labels
-from lstm2d.io.masks import FLOATS, open_mask
+from lstm2d.io.masks import FLOATS, open_mask, read_mask, read_mask_palette
 
 Png = Callable[..., bytes]
 LABELS = np.array([[0, 1, 2], [7, 255, 3]], np.uint8)
