@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from lstm2d.errors import DataError, Lstm2dError, SomeFailedError
 if TYPE_CHECKING:
     from lstm2d.config.schema import CRFSection
     from lstm2d.predict import Predictor
+    from lstm2d.predict.inputs import Task
     from lstm2d.predict.label_files import Options, Outcome
     from lstm2d.predict.left_out import LeftOut
 
@@ -148,14 +150,9 @@ def predict(
     apply_crf(predictor, crf, no_crf, settings)
     if options.size == "auto" and predictor.size_is_unknown:
         console.say(UNKNOWN_SIZE)
-    renamed = [task for task in tasks if task.labels.stem != task.source.stem]
-    if renamed:
-        first = renamed[0]
-        shared = f"{len(renamed)} images share names" if renamed[1:] else "1 image shares its name"
-        console.warn(f"{shared} with another result; {first.source} becomes {first.labels}, for example")
-    notes = Notes(lambda line: console.say(f"Note: {line}"))
-    for line in left_out.lines():
+    for line in [*renamed(tasks), *left_out.lines()]:
         console.warn(line)
+    notes = Notes(lambda line: console.say(f"Note: {line}"))
     outcome = label_files(
         predictor,
         tasks,
@@ -170,6 +167,15 @@ def predict(
         console.say(f"Note: {line}")
     size_done = size_report(predictor, options, outcome)
     finish(console, outcome, Path(out), manifest, predictor.crf, left_out, size_done)
+
+
+def renamed(tasks: Sequence[Task]) -> Iterator[str]:
+    """Yield a line about images whose results are not called as they are, if there are any."""
+    others = [task for task in tasks if task.labels.stem != task.source.stem]
+    if others:
+        first = others[0]
+        shared = f"{len(others)} images share names" if others[1:] else "1 image shares its name"
+        yield f"{shared} with another result; {first.source} becomes {first.labels}, for example"
 
 
 def progress_line(outcome: Outcome) -> str:
