@@ -136,7 +136,7 @@ def test_again_in_the_same_folder(shown: dict[str, Any], lstm2d: Callable[..., A
     ran = lstm2d("demo", "-o", out, *SHORT, "--quiet", "--overwrite")
     assert ran.code == 0, ran.err
     assert ran.err == ""
-    assert str(out / "report.html") in ran.out
+    assert "".join(str(out / "report.html").split()) in "".join(ran.out.split())  # long lines are broken
     assert max(len(line) for line in ran.out.splitlines() if str(out) not in line) <= 80
     assert (out / "mine.txt").read_text() == "mine"
     assert not (out / "labels" / "mine.png").exists()

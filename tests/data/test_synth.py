@@ -47,6 +47,12 @@ def test_any_seed_number_and_size(seed: int, index: int, height: int, width: int
     assert image.std() > 5  # a picture, not one colour
 
 
+def test_a_picture_of_a_few_rows_has_boats_too() -> None:
+    """Here the far shore comes before the near one."""
+    image, _ = draw_scene(0, 65535, 16, 50)
+    assert image.shape == (16, 50, 3)
+
+
 def test_a_scene_depends_on_seed_and_number_alone() -> None:
     alone = draw_scene(3, 7, 48, 64)
     for index in (6, 8, 2):

@@ -178,7 +178,8 @@ def draw_water(canvas: Canvas, view: GroundView, rng: np.random.Generator, shore
     colours = mirrored + (depth_colour - mirrored) * share
     colours = colours * (1.0 + (0.025 * dashes + 0.015 * ripples) * np.float32(1.25 - calm))
     rim = np.exp(-np.abs(rows - shores.near) / (2.2 * drop)) * np.float32(0.22)
-    rim += np.exp(-deep / (1.6 * drop)) * np.float32(-0.18)
+    # far above the rim, where nothing is drawn, the exponent of a picture of a few rows is beyond all bounds
+    rim += np.exp(np.minimum(-deep / (1.6 * drop), 80)) * np.float32(-0.18)
     canvas.paint(view.box, mask, colours * (1.0 + rim), WATER)
 
 

@@ -36,6 +36,11 @@ class Stage:
         """Return a number between two."""
         return float(self.rng.uniform(low, high))
 
+    def distance(self, z: tuple[float, float]) -> float:
+        """Return a distance between two, its logarithm evenly."""
+        low, high = sorted(z)  # in a picture of a few rows the far shore may come before the near one
+        return float(np.exp(self.between(np.log(low), np.log(high))))
+
     def x_at(self, across: float, z: float) -> float:
         """Return the place in metres that is seen at a share of the width."""
         return (across * self.canvas.width - self.canvas.centre) * z / self.canvas.focal
@@ -115,7 +120,7 @@ def scatter_trees(
 ) -> None:
     """Set trees anywhere but on the road."""
     for _ in range(int(stage.rng.integers(*count))):
-        away = float(np.exp(stage.between(np.log(z[0]), np.log(z[1]))))
+        away = stage.distance(z)
         x = stage.x_at(stage.between(-0.05, 1.05), away)
         tall = stage.between(*height)
         kind = "bush" if stage.chance(0.2) else None
@@ -196,7 +201,7 @@ def bank(stage: Stage, near: float, most_trees: int, most_people: int) -> None:
 def boats(stage: Stage, most: int, z: tuple[float, float]) -> None:
     """Set boats on the water."""
     for _ in range(int(stage.rng.integers(0, most))):
-        away = float(np.exp(stage.between(np.log(z[0]), np.log(z[1]))))
+        away = stage.distance(z)
         x = stage.x_at(stage.between(0.08, 0.92), away)
         stage.add(away, partial(figures.draw_boat, stage.canvas, stage.rng, x, away))
 
