@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from timing import Task
@@ -22,7 +20,17 @@ def command() -> str:
     return found
 
 
-@dataclass
+# A child starts with the peak of the process that makes it: a small one between them makes it.
+LAUNCHER = """
+import os, subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(child.pid, 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@dataclass(frozen=True)
 class Process:
     """A command that is run again and again; it ends the program if it fails.
 
@@ -33,20 +41,19 @@ class Process:
     """
 
     words: Sequence[str]
-    peaks: list[float] = field(default_factory=list)  # MB (1e6 bytes), one per run
 
-    def run(self) -> None:
-        """Run it once."""
-        with tempfile.TemporaryFile() as told:
-            child = subprocess.Popen(self.words, stdout=subprocess.DEVNULL, stderr=told)
-            _, status, usage = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
-            if child.returncode:
-                told.seek(0)
-                text = told.read().decode(errors="replace")
-                sys.exit(f"{' '.join(self.words)}: exit code {child.returncode}\n{text}")
-        self.peaks.append(usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e6 / 1024))
+    def run(self) -> str:
+        """Run it once; return what it writes on stdout."""
+        done = subprocess.run(self.words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"{' '.join(self.words)}: exit code {done.returncode}\n{done.stderr}")
+        return done.stdout
 
     def task(self) -> Task:
         """Return it as `timing.interleaved` takes it."""
         return Task(self.run)
+
+    def peak_mb(self) -> float:
+        """Run it once; return the most memory that it held, in MB (1e6 bytes)."""
+        launched = Process([sys.executable, "-S", "-c", LAUNCHER, *self.words]).run()
+        return int(launched) / (1e6 if sys.platform == "darwin" else 1e6 / 1024)
