@@ -15,7 +15,7 @@ from lstm2d.io.classes import ClassInfo, default_color
 from lstm2d.io.masks import read_mask, read_mask_palette
 
 MANY_CLASSES = 40  # the highest class number of most datasets is below it
-NEAR_WHITE = 200  # no common dataset has so many classes
+NEAR_WHITE = 200  # labels from here up are gray levels near white: no common dataset has as many classes
 
 _IMAGES = ("images", "image", "imgs", "img", "photos", "JPEGImages")
 _MASKS = ("masks", "mask", "labels", "label", "annotations", "SegmentationClass")

@@ -94,7 +94,7 @@ def check_pixels(width: int, height: int, max_pixels: int, path: object) -> None
         raise DataError(
             f"image too large ({width}x{height} = {width * height} pixels)",
             where=path,
-            expected=f"{max_pixels} pixels at the most",
+            expected=f"at most {max_pixels} pixels",
             hint="raise the limit (--max-pixels) if the file is what it should be",
         )
 

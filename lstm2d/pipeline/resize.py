@@ -1,4 +1,4 @@
-"""Bring photographs to another size, and what a network says of them back to theirs."""
+"""Bring photographs to the size of a network, and labels and probabilities back to that of the photograph."""
 
 from __future__ import annotations
 

@@ -243,7 +243,7 @@ class Predictor:
         return self.preprocessing.typical_size is None and not self.preprocessing.native
 
     def _computed(self, pixels: NDArray[Any], size: Size, finish: Callable[[Array], T]) -> T:
-        """Return what `finish` makes of the probabilities at the network's size, which lie on the device."""
+        """Apply `finish` to the probabilities at the network's size, on the device."""
         small = self.preprocessing.resized(pixels, parse_size(size))
         try:
             with gpu.current(self.device):
@@ -266,7 +266,7 @@ class Predictor:
         return result
 
     def _refined(self, probabilities: Array, pixels: NDArray[Any]) -> Array:
-        """Return what the CRF makes of the network's probabilities."""
+        """Run the CRF on the network's probabilities."""
         from lstm2d.predict.crf import refine  # only now: it loads Numba
 
         assert self.crf is not None
@@ -283,7 +283,7 @@ def load(
     path_or_name : str or path
         A model file, the folder of a run, or the name of a bundled model such as "outdoor".
     crf : bool, str or CRFSection, default True
-        The fully connected CRF behind the network, as for `Predictor`: True for the model's own, False for
+        The fully connected CRF after the network, as for `Predictor`: True for the model's own, False for
         none, the name of a set such as "deeplab-voc", or settings.
     device : str, default "cpu"
         Where to compute: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
