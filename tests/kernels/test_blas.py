@@ -138,12 +138,15 @@ def test_a_fork_waits_for_other_threads_and_lets_nobody_in() -> None:
 
 
 def test_a_thread_that_is_inside_can_fork() -> None:
-    limit = limit_of(Counted(False))
+    counted = Counted(False)
+    limit = limit_of(counted)
     with limit():
         limit.acquire()
         limit.release()
         with limit():
-            pass
+            assert counted.number == 1
+        assert counted.number == 1
+    assert counted.number == MANY
 
 
 # ---- real libraries

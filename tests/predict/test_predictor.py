@@ -146,7 +146,9 @@ def test_every_form_of_one_image_gives_the_same_labels(rng: np.random.Generator,
 def test_the_image_stays_as_it_was(rng: np.random.Generator) -> None:
     image = photo(rng)
     image.flags.writeable = False
+    before = image.tobytes()
     Predictor(random_model(rng)).predict(image)
+    assert image.tobytes() == before
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 4, 2), (4, 4, 5), (2, 4, 4, 3), (0, 4, 3), (4, 0, 3)])
