@@ -118,6 +118,8 @@ def classes_of(labelmap: list[tuple[str, Color | None]]) -> tuple[ClassInfo, ...
 
 def _color(text: str) -> Color | None:
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) != 3 or not all(p.isascii() and p.isdecimal() and int(p) <= 255 for p in parts):
+    if len(parts) != 3 or not all(p.isascii() and p.isdecimal() and len(p) <= 3 for p in parts):
+        return None
+    if max(map(int, parts)) > 255:
         return None
     return int(parts[0]), int(parts[1]), int(parts[2])

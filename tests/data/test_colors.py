@@ -148,6 +148,7 @@ def test_labelmap_of_any_encoding(tmp_path: Path) -> None:
         ("road\n", "line 1 is no class"),
         ("\nroad:1,2::\n", "line 2 is no class"),
         ("road:1,2,256::\n", "line 1 is no class"),
+        (f"road:1,2,{'9' * 5000}::\n", "line 1 is no class"),  # more digits than Python reads
         (":1,2,3::\n", "line 1 is no class"),
         ("a:1,2,3::\na:4,5,6::\n", "line 2: 'a' stands twice"),
     ],
