@@ -21,7 +21,7 @@ from timing import Task, heading, interleaved, machine
 
 from lstm2d import kernels
 from lstm2d.config.crf import CRF_SETS, crf_settings
-from lstm2d.predict.crf import refine
+from lstm2d.pipeline.crf import refine
 
 SIZE = (320, 240)  # columns, rows
 CLASSES = (8, 21)

@@ -30,7 +30,7 @@ from timing import Task, heading, interleaved, machine, set_threads
 
 import lstm2d
 from lstm2d import ops
-from lstm2d.models.vgg import VGG16
+from lstm2d.models.backbones.vgg16 import VGG16
 from lstm2d.tensor import FloatArray, Tensor
 
 DIRECTIONS = ("forward", "train")

@@ -16,8 +16,8 @@ from timing import table
 import lstm2d
 from lstm2d.config.crf import CRF_SETS, crf_settings
 from lstm2d.io.images import read_photo
+from lstm2d.pipeline.crf import refine
 from lstm2d.predict import Predictor
-from lstm2d.predict.crf import refine
 
 SIDE = 20
 FIGURES = ("mean |dQ|", "worst crop", "equal labels", "worst crop ")

@@ -21,8 +21,8 @@ from lstm2d.config.crf import crf_settings
 from lstm2d.data.folder import DatasetFolder, hold_out
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.metrics.edges import edge_band
+from lstm2d.pipeline.crf import refine
 from lstm2d.predict import Predictor
-from lstm2d.predict.crf import refine
 
 EDGE = 5  # pixels
 KEYS = ("iterations", "bilateral_weight", "theta_alpha", "theta_beta", "spatial_weight", "theta_gamma")

@@ -81,10 +81,10 @@ def facts() -> dict[str, Any]:
     from importlib.metadata import version
 
     from lstm2d.io.user_folders import cache_folder, data_folder
-    from lstm2d.io.weights import stored_weights
     from lstm2d.kernels import gpu, machine
     from lstm2d.kernels.threads import get_num_threads
     from lstm2d.predict import bundled_models
+    from lstm2d.weights.store import stored_weights
 
     weights, damaged = stored_weights()
     return {

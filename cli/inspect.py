@@ -108,7 +108,7 @@ def imported_table(imported: Imported | None) -> dict[str, Any] | None:
     dict or None
         None where nothing is left out.
     """
-    from lstm2d.io.weights import stored_weights
+    from lstm2d.weights.store import stored_weights
 
     if imported is None:
         return None

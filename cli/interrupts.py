@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from lstm2d.cli import leave
-from lstm2d.training.stop import SignalHandler
+from lstm2d.training.signals import SignalHandler
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs

@@ -132,7 +132,7 @@ def span(layers: Sequence[str]) -> str:
     str
         "conv1_1 ... conv3_3", or how many there are.
     """
-    from lstm2d.io.vgg16 import LAYERS
+    from lstm2d.weights.vgg16 import LAYERS
 
     names = list(LAYERS)
     if (

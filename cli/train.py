@@ -17,7 +17,7 @@ from lstm2d.errors import DataError, InterruptedRun
 if TYPE_CHECKING:
     from lstm2d.config import RunConfig
     from lstm2d.training.events import Event
-    from lstm2d.training.state import TrainResult
+    from lstm2d.training.progress import TrainResult
 
 # option -> key of the configuration it sets, and whether its value is a text
 KEYS = {

@@ -13,7 +13,7 @@ from lstm2d.cli.output import Console, output_options
 from lstm2d.cli.tables import fields, shortened, span, text_table
 
 if TYPE_CHECKING:
-    from lstm2d.io.weights import StoredWeights
+    from lstm2d.weights.store import StoredWeights
 
 
 @click.group(
@@ -65,9 +65,9 @@ def import_weights(
 
     from lstm2d.io.atomic import write_bytes
     from lstm2d.io.replacing import refuse_to_replace
-    from lstm2d.io.vgg16 import LAYERS
-    from lstm2d.io.weights import is_stored, store_weights
-    from lstm2d.io.weights_import import CONVENTIONS, read_weights
+    from lstm2d.weights.import_file import CONVENTIONS, read_weights
+    from lstm2d.weights.store import is_stored, store_weights
+    from lstm2d.weights.vgg16 import LAYERS
 
     if out is not None:
         refuse_to_replace(out, is_ours=is_stored, inputs=[file], overwrite=overwrite)
@@ -108,7 +108,7 @@ Examples:
 @output_options
 def list_weights(console: Console) -> None:
     """List the weights that were imported."""
-    from lstm2d.io.weights import store_folder, stored_weights
+    from lstm2d.weights.store import store_folder, stored_weights
 
     found, problems = stored_weights()
     for problem in problems:
@@ -130,7 +130,7 @@ def list_weights(console: Console) -> None:
 
 def warn_of_namesakes(console: Console, stored: StoredWeights) -> None:
     """Tell when the name of weights means other weights too, so that no model can ask for it any more."""
-    from lstm2d.io.weights import store_folder, stored_weights
+    from lstm2d.weights.store import store_folder, stored_weights
 
     others = [
         other.digest[:16]

@@ -28,7 +28,7 @@ from lstm2d.kernels._cython.winograd_tiles cimport (
 )
 from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.grain import threads_for
-from lstm2d.kernels.panels import panels
+from lstm2d.kernels._cython.panels import panels
 
 cdef extern from "winograd.h" nogil:
     void winograd_pixels_f32(const WinogradTile*, const float*, float*, const float*, const float*, Py_ssize_t)

@@ -66,7 +66,7 @@ cdef inline void product_panels(
     const floating* panels, bint add, const floating* bias, floating* c, Py_ssize_t ldc,
     const floating* soon=NULL, Py_ssize_t values=0,
 ) noexcept nogil:
-    """As `product`, with b as lstm2d.kernels.panels cuts it for `panel_bytes`: nothing is copied."""
+    """As `product`, with b as lstm2d.kernels._cython.panels cuts it for `panel_bytes`: nothing is copied."""
     cdef Py_ssize_t width = panel_bytes() // sizeof(floating), least = 32 // sizeof(floating), j = 0, n
     while j < columns:
         n = width if columns - j >= width + least else columns - j

@@ -20,7 +20,7 @@ from lstm2d.kernels._cython.gemm cimport panel_bytes, product, product_panels
 from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
-from lstm2d.kernels.panels import panels
+from lstm2d.kernels._cython.panels import panels
 
 cdef extern from "rnn_gates.h" nogil:
     int RNN_GRU, RNN_LSTM, RNN_TANH, RNN_RELU

@@ -23,7 +23,7 @@ from lstm2d.config.schema import (
     TrainSection,
 )
 from lstm2d.errors import ConfigError, DataError
-from lstm2d.io.regular import read_text
+from lstm2d.io.safe_open import read_text
 
 Table = dict[str, Any]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
 from lstm2d.io.classes import MAX_CLASSES, ClassInfo, default_color
-from lstm2d.io.regular import read_text
+from lstm2d.io.safe_open import read_text
 
 Color = tuple[int, int, int]
 

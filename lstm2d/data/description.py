@@ -16,7 +16,7 @@ from lstm2d.data.colors import Color, classes_of, read_labelmap
 from lstm2d.data.mapping import IGNORE, ValueMap, read_map
 from lstm2d.errors import DataError
 from lstm2d.io.classes import MAX_CLASSES, ClassInfo, default_color
-from lstm2d.io.regular import inside, read_text
+from lstm2d.io.safe_open import inside, read_text
 
 
 @dataclass(frozen=True)

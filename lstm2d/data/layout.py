@@ -11,7 +11,7 @@ from pathlib import Path
 from lstm2d.errors import DataError
 from lstm2d.io.images import IMAGE_SUFFIXES
 from lstm2d.io.masks import MASK_SUFFIXES
-from lstm2d.io.regular import inside, read_text
+from lstm2d.io.safe_open import inside, read_text
 
 _REFUSED_SUFFIXES = (".jpg", ".jpeg", ".webp", ".gif")
 

@@ -13,7 +13,7 @@ from lstm2d.errors import ConfigError
 from lstm2d.io.atomic import write_bytes
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.legend import SOFTWARE, encode_legend
-from lstm2d.io.regular import read_text
+from lstm2d.io.safe_open import read_text
 
 CLASSES_FILE = "classes.json"
 LEGEND_FILE = "legend.png"

@@ -20,7 +20,7 @@ from lstm2d.io.checksums import check_deflated_tiff, check_png
 from lstm2d.io.image_kinds import HEAD_BYTES, kind_not_read
 from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.io.pillow_samples import from_pillow, orientation, quiet_pillow, raw_mode, transparent, upright
-from lstm2d.io.regular import open_regular
+from lstm2d.io.safe_open import open_regular
 from lstm2d.io.samples import Samples, check_pixels
 from lstm2d.io.tiff_tags import has_further_pages, is_deep_planar, only_alpha, stated_depth
 

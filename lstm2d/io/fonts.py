@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from lstm2d.io.regular import open_regular
+from lstm2d.io.safe_open import open_regular
 
 JOINERS = "\u200c\u200d"  # invisible, but they decide how letters join
 PLAIN = 0x250  # below lie ASCII, Latin-1 and Latin Extended, all of which DejaVu Sans has

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lstm2d.io.regular import open_regular
+from lstm2d.io.safe_open import open_regular
 
 if TYPE_CHECKING:
     from tifffile import TiffPage

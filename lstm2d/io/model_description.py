@@ -29,7 +29,7 @@ class Imported:
     Parameters
     ----------
     digest : str
-        SHA-256 over these layers, see `lstm2d.io.weights`.
+        SHA-256 over these layers, see `lstm2d.weights.store`.
     layers : tuple of str
         Their names in the published network.
     parameters : tuple of str

@@ -24,7 +24,7 @@ from lstm2d.io.model_description import (
     from_metadata,
     to_json,
 )
-from lstm2d.io.regular import open_regular
+from lstm2d.io.safe_open import open_regular
 from lstm2d.io.safetensors_header import (
     DTYPES,
     TensorInfo,

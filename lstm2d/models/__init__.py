@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.errors import ConfigError
+from lstm2d.models.backbones.imported import import_weights, load_imported, restore_imported
 from lstm2d.models.h_renet import HReNetConfig, HReNetNetwork
-from lstm2d.models.imported import import_weights, load_imported, restore_imported
 from lstm2d.models.lstm2d import LSTM2DConfig, LSTM2DNetwork
 from lstm2d.models.n_renet import NReNetConfig, NReNetNetwork
 from lstm2d.models.network import Network

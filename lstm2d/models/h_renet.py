@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.errors import ConfigError
-from lstm2d.models import vgg
-from lstm2d.models.imported import frozen_names
+from lstm2d.models.backbones import vgg16
+from lstm2d.models.backbones.imported import frozen_names
+from lstm2d.models.backbones.vgg16 import VGG16, channels_of
 from lstm2d.models.network import Network
 from lstm2d.models.renet_options import layer_count, problems
-from lstm2d.models.vgg import VGG16, channels_of
 from lstm2d.nn import BatchNorm, Conv2d, Linear, ReNet, Unit, init
 from lstm2d.ops import bilinear_resize, concatenate, l2_normalise, relu
 from lstm2d.tape import no_grad
@@ -123,9 +123,9 @@ class HReNetConfig:
         int
             Weights, biases and running statistics, without conv1 and conv2 if they are imported.
         """
-        total = vgg.count(self.last, channels=channels, width=self.width)
+        total = vgg16.count(self.last, channels=channels, width=self.width)
         if self.weights:
-            total -= vgg.count(FROZEN, channels=channels)
+            total -= vgg16.count(FROZEN, channels=channels)
         if "conv7" in self.sources:
             wide = self.channels_of("conv7")
             total += (9 * self.channels_of("pool5") + 1) * wide + (self.conv7_kernel**2 * wide + 1) * wide

@@ -14,7 +14,7 @@ from lstm2d.tape import no_grad
 from lstm2d.tensor import FloatArray, Tensor
 
 if TYPE_CHECKING:
-    from lstm2d.models.vgg import VGG16
+    from lstm2d.models.backbones.vgg16 import VGG16
 
 
 class Network(Module):

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.errors import ConfigError
-from lstm2d.models import vgg
-from lstm2d.models.imported import frozen_names
+from lstm2d.models.backbones import vgg16
+from lstm2d.models.backbones.imported import frozen_names
+from lstm2d.models.backbones.vgg16 import LAYERS, VGG16
 from lstm2d.models.network import Network
 from lstm2d.models.renet_options import layer_count, problems
-from lstm2d.models.vgg import LAYERS, VGG16
 from lstm2d.nn import ConvTranspose2d, Linear, ReNet, Unit, init
 from lstm2d.ops import bilinear_resize
 from lstm2d.tape import no_grad
@@ -104,7 +104,7 @@ class ReSegConfig:
         """
         total, inputs = 0, channels if self.features == IMAGE else LAYERS[self.features]
         if self.features != IMAGE and not self.weights:
-            total = vgg.count(self.features, channels=channels)
+            total = vgg16.count(self.features, channels=channels)
         for units, patch in zip(self.units, self.patches, strict=True):
             total += layer_count(inputs, units, patch, self.unit)
             inputs = 2 * units

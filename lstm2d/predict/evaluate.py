@@ -14,7 +14,7 @@ import numpy as np
 
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import DataError
-from lstm2d.io.regular import open_regular
+from lstm2d.io.safe_open import open_regular
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.metrics.edges import edge_band
 from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Size

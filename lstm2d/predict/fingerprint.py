@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from lstm2d.errors import DataError
-from lstm2d.io.regular import open_regular
+from lstm2d.io.safe_open import open_regular
 
 _BLOCK = 1 << 20
 _TEXT = re.compile(r"sha256:([0-9a-f]{64}) (\d{1,20}) (-?\d{1,20}) (-?\d{1,20})")

@@ -335,7 +335,7 @@ def _crf(predictor: Predictor) -> str:
     """Return the settings of the CRF for the record."""
     if predictor.crf is None:
         return ""
-    from lstm2d.predict.crf import described
+    from lstm2d.pipeline.crf import described
 
     return described(predictor.crf)
 

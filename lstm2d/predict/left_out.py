@@ -10,7 +10,7 @@ from typing import Any
 from lstm2d.errors import DataError
 from lstm2d.io.decoding import format_of
 from lstm2d.io.image_kinds import HEAD_BYTES, ImageKind, has_ending, is_doubtful, kind_not_read
-from lstm2d.io.regular import open_regular
+from lstm2d.io.safe_open import open_regular
 
 BROKEN_LINK = ImageKind("broken link", "restore what it points to, or delete it")
 SPECIAL = ImageKind("special file", "FIFOs, sockets and devices are not read")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lstm2d.errors import DataError
 from lstm2d.io.atomic import write_bytes
-from lstm2d.io.regular import open_regular
+from lstm2d.io.safe_open import open_regular
 from lstm2d.predict.result_names import KINDS
 
 FIXED = ("image", "labels", "seconds", "error", "crf")

@@ -107,7 +107,7 @@ class Predictor:
         self.reading = _reading(model, source)
         self.crf = _crf(model, source, crf)
         if self.crf is not None:  # now: a fork must not meet this import in another thread
-            import lstm2d.predict.crf  # noqa: F401
+            import lstm2d.pipeline.crf  # noqa: F401
 
     @property
     def parameters(self) -> int:
@@ -267,7 +267,7 @@ class Predictor:
 
     def _refined(self, probabilities: Array, pixels: NDArray[Any]) -> Array:
         """Run the CRF on the network's probabilities."""
-        from lstm2d.predict.crf import refine  # only now: it loads Numba
+        from lstm2d.pipeline.crf import refine  # only now: it loads Numba
 
         assert self.crf is not None
         return refine(probabilities, pixels, self.crf)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lstm2d.errors import DataError
 from lstm2d.io.model_file import ModelFile, read_header
-from lstm2d.io.regular import read_text
+from lstm2d.io.safe_open import read_text
 from lstm2d.predict.zoo import MODEL_IN_RUN
 
 Row = dict[str, float | None]

@@ -8,7 +8,7 @@ from typing import Any
 
 from lstm2d.tensor import FloatArray
 from lstm2d.training.checkpoint import Checkpoint
-from lstm2d.training.state import Progress
+from lstm2d.training.progress import Progress
 
 PREFIX = "best."  # how the names of the arrays in a checkpoint begin
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from lstm2d.errors import DataError, OutputError
 from lstm2d.io.model_file import ModelFile, load_model
-from lstm2d.io.regular import read_existing
+from lstm2d.io.safe_open import read_existing
+from lstm2d.training.assemble import Prepared
 from lstm2d.training.best_model import BestModel
 from lstm2d.training.checkpoint import DAMAGED
-from lstm2d.training.prepare import Prepared
 from lstm2d.training.validate import write_best
 
 OTHER = ".other"  # added to the name of a model that the run has not saved

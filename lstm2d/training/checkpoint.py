@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import DataError, OutputError
 from lstm2d.io.atomic import write_bytes
-from lstm2d.io.regular import read_existing
+from lstm2d.io.safe_open import read_existing
 
 Array = NDArray[Any]
 KEPT = 2

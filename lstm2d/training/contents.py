@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lstm2d.data.folder import Sample
 from lstm2d.errors import DataError
-from lstm2d.io.regular import open_regular
+from lstm2d.io.safe_open import open_regular
 
 BYTES = {"image": 16, "labels": 16, "identity": 8}  # of each digest are kept
 UNSURE = bytes(BYTES["identity"])

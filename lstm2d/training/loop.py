@@ -17,18 +17,18 @@ from lstm2d.data.batches import epoch_order
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import DivergedError, InterruptedRun
 from lstm2d.kernels import gpu
+from lstm2d.training.assemble import Prepared, out_of_memory, prepare
+from lstm2d.training.cache_features import fill
 from lstm2d.training.check_model import check_model
 from lstm2d.training.checkpoint import newest_file, save_checkpoint
 from lstm2d.training.events import Event, Report, best_effort, silent
-from lstm2d.training.fill import fill
 from lstm2d.training.open_dataset import open_dataset, report_notes
-from lstm2d.training.prepare import Prepared, out_of_memory, prepare
+from lstm2d.training.progress import TrainResult, nothing_left
 from lstm2d.training.recorder import Recorder
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.schedule import learning_rate
-from lstm2d.training.state import TrainResult, nothing_left
+from lstm2d.training.signals import StopSignal
 from lstm2d.training.step import NotFiniteError, batch_gradient, images_text
-from lstm2d.training.stop import StopSignal
 from lstm2d.training.validate import METRICS, save_model, validate
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lstm2d.errors import OutputError
 from lstm2d.io.atomic import write_text
-from lstm2d.io.regular import read_existing
+from lstm2d.io.safe_open import read_existing
 from lstm2d.training.events import Event
 
 COLUMNS = (

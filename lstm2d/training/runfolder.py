@@ -13,7 +13,7 @@ from typing import Any
 from lstm2d.config import RunConfig, apply_overrides, dump_toml, from_dict, is_file
 from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder, write_text
-from lstm2d.io.regular import read_text
+from lstm2d.io.safe_open import read_text
 from lstm2d.training.checkpoint import file_name
 
 FIXED = (

@@ -13,9 +13,9 @@ from lstm2d.io.model_file import save_model as write_model
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.pipeline.resize import labels_at
 from lstm2d.tensor import Tensor
+from lstm2d.training.assemble import Prepared
 from lstm2d.training.best_model import BestModel
-from lstm2d.training.prepare import Prepared
-from lstm2d.training.stop import StopSignal
+from lstm2d.training.signals import StopSignal
 
 METRICS = ("pixel_accuracy", "class_accuracy", "mean_iou")
 

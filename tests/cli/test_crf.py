@@ -11,7 +11,7 @@ import lstm2d as library
 from lstm2d.config.crf import CRF_SETS, DEFAULT_SET, crf_settings
 from lstm2d.io.model_file import load_model, save_model
 from lstm2d.metrics.edges import WIDEST
-from lstm2d.predict.crf import described, refine
+from lstm2d.pipeline.crf import described, refine
 from lstm2d.predict.manifest import read_manifest
 
 

@@ -154,7 +154,7 @@ def test_what_a_model_leaves_out(
     import numpy as np
 
     from lstm2d.io.model_file import Imported, save_model
-    from lstm2d.io.weights import store_weights, weights_digest
+    from lstm2d.weights.store import store_weights, weights_digest
 
     monkeypatch.setenv("LSTM2D_DATA", str(tmp_path / "data"))
     layers = {"conv1_1": (np.ones((3, 3, 3, 64), np.float32), np.ones(64, np.float32))}

@@ -25,7 +25,7 @@ import safetensors.numpy
 
 from lstm2d.cli import streams
 from lstm2d.cli.output import Console
-from lstm2d.io.vgg16 import LAYERS
+from lstm2d.weights.vgg16 import LAYERS
 
 PROGRAM = (sys.executable, "-m", "lstm2d.cli")
 LOST = "Error: cannot write to stdout ({})\n  do: send it elsewhere; all files were written\n"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from lstm2d.io.vgg16 import LAYERS
+from lstm2d.weights.vgg16 import LAYERS
 
 NAMES = ["conv1_1", "conv1_2", "conv2_1"]
 

@@ -15,7 +15,7 @@ from PIL import Image
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.layout import composed
 from lstm2d.errors import DataError
-from lstm2d.io.regular import read_text
+from lstm2d.io.safe_open import read_text
 
 Maker = Callable[..., Path]
 MASK = np.array([[0, 1, 2], [255, 2, 1]])

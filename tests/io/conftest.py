@@ -1,4 +1,4 @@
-"""Image files that Pillow itself cannot write, and layers of weights."""
+"""Image files that Pillow itself cannot write."""
 
 import struct
 import zlib
@@ -7,9 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
-from lstm2d.io.vgg16 import LAYERS
-from lstm2d.io.weights import Layers
 
 PngWriter = Callable[..., bytes]
 
@@ -40,15 +37,3 @@ def _png(values: NDArray[np.uint16], *, bits: int, kind: int, size: tuple[int, i
 def png() -> PngWriter:
     """Return a writer of PNG files with any bit depth and colour type."""
     return _png
-
-
-@pytest.fixture
-def layers(rng: np.random.Generator) -> Layers:
-    """Return three layers of VGG-16 with random values, as they are stored."""
-    return {
-        name: (
-            rng.standard_normal(LAYERS[name]).astype(np.float32),
-            rng.standard_normal(LAYERS[name][3]).astype(np.float32),
-        )
-        for name in ("conv1_1", "conv1_2", "conv2_1")
-    }

@@ -11,9 +11,9 @@ import pytest
 
 from lstm2d.config.crf import crf_settings
 from lstm2d.io.model_file import load_model
-from lstm2d.io.vgg16 import LAYERS
-from lstm2d.io.weights import store_weights, weights_digest
 from lstm2d.predict import Predictor, bundled_models
+from lstm2d.weights.store import store_weights, weights_digest
+from lstm2d.weights.vgg16 import LAYERS
 from tests.callers import at_once, blas_threads, kernel_threads, restless
 
 MODELS = ("outdoor", "outdoor-renet", "street")

@@ -83,7 +83,7 @@ def test_a_number_is_taken_whatever_the_size(scene: np.ndarray) -> None:
 
 
 def test_a_crf_runs_at_the_size_of_the_network(scene: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lstm2d.predict import crf
+    from lstm2d.pipeline import crf
 
     seen = []
     real = crf.refine

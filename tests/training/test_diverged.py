@@ -63,7 +63,7 @@ def test_gradient_that_is_not_finite(
         networks.append(build(*args, **kwargs))  # type: ignore[arg-type]
         return networks[0]
 
-    monkeypatch.setattr("lstm2d.training.prepare.build", remembering)
+    monkeypatch.setattr("lstm2d.training.assemble.build", remembering)
     monkeypatch.setattr("lstm2d.training.step.backward", broken)
     with pytest.raises(
         DivergedError, match=r"the gradient is not finite: .*step 4, layer feedforward.0.bias"

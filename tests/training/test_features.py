@@ -14,13 +14,13 @@ from lstm2d.config import RunConfig, apply_overrides, from_dict
 from lstm2d.errors import InterruptedRun, OutputError
 from lstm2d.io.model_file import load_model
 from lstm2d.models import Network, build
-from lstm2d.models.vgg import VGG16
+from lstm2d.models.backbones.vgg16 import VGG16
 from lstm2d.tensor import FloatArray, Tensor
+from lstm2d.training.assemble import stored_arrays
 from lstm2d.training.checkpoint import newest_file, unpack
 from lstm2d.training.events import Event
 from lstm2d.training.features import FrozenFeatures, frozen_digest, image_key
 from lstm2d.training.loop import train
-from lstm2d.training.prepare import stored_arrays
 from lstm2d.training.runfolder import RunFolder
 from tests.training.runs import Stopper, digest, model_digest
 
@@ -54,7 +54,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """Let every run keep its features on one shelf."""
     shelf = Shelf()
     monkeypatch.setattr(
-        "lstm2d.training.prepare.FrozenFeatures", lambda network: FrozenFeatures(network, shelf)
+        "lstm2d.training.assemble.FrozenFeatures", lambda network: FrozenFeatures(network, shelf)
     )
     return shelf
 
@@ -244,7 +244,7 @@ def test_a_full_disk_changes_no_result_and_is_told_once(
     def full(path: Path, data: bytes) -> None:
         raise OutputError("cannot write (No space left on device)", where=path)
 
-    monkeypatch.setattr("lstm2d.data.feature_cache.write_bytes", full)
+    monkeypatch.setattr("lstm2d.training.feature_cache.write_bytes", full)
     listener = Stopper()
     train(config(), dataset, tmp_path / "full", report=listener)
     assert digest(tmp_path / "full") == digest(tmp_path / "kept")

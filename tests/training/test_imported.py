@@ -8,11 +8,11 @@ import pytest
 from lstm2d.config import RunConfig, apply_overrides, from_dict
 from lstm2d.errors import ConfigError, DataError, InterruptedRun
 from lstm2d.io.model_file import load_model, read_header
-from lstm2d.io.vgg16 import LAYERS
-from lstm2d.io.weights import Layers, store_folder, store_weights, stored_weights, weights_digest
 from lstm2d.predict import load
 from lstm2d.training.checkpoint import newest_file, unpack
 from lstm2d.training.loop import train
+from lstm2d.weights.store import Layers, store_folder, store_weights, stored_weights, weights_digest
+from lstm2d.weights.vgg16 import LAYERS
 from tests.training.runs import Stopper, digest
 
 SECTION = {

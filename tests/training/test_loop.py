@@ -19,7 +19,7 @@ from lstm2d.tape import backward
 from lstm2d.tensor import Tensor
 from lstm2d.training.checkpoint import files, newest_file, unpack
 from lstm2d.training.loop import train
-from lstm2d.training.state import TrainResult
+from lstm2d.training.progress import TrainResult
 from tests.callers import at_once, blas_threads, restless
 from tests.training.runs import Configure, Stopper, digest, rows
 

@@ -17,8 +17,8 @@ from lstm2d.errors import ConfigError, DataError, InterruptedRun
 from lstm2d.training import contents
 from lstm2d.training.checkpoint import Checkpoint, files, newest_file, pack, unpack
 from lstm2d.training.loop import train
+from lstm2d.training.progress import TrainResult
 from lstm2d.training.runfolder import RunFolder, changes
-from lstm2d.training.state import TrainResult
 from tests.training.runs import Configure, Stopper, digest, make_old, model_digest
 
 Edit = Callable[[Path], object]

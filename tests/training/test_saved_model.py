@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lstm2d.errors import DataError, InterruptedRun
-from lstm2d.io import regular
+from lstm2d.io import safe_open
 from lstm2d.io.model_file import load_model
 from lstm2d.training.checkpoint import Checkpoint, files, unpack
 from lstm2d.training.loop import train
@@ -157,7 +157,7 @@ def test_a_model_that_cannot_be_read_is_left_alone(
 ) -> None:
     run = tmp_path / "run"
     train(configure(), dataset, run)
-    model, real = run / "model.safetensors", regular.open_regular
+    model, real = run / "model.safetensors", safe_open.open_regular
     before = model.read_bytes()
 
     def shim(path: Path) -> object:
@@ -166,7 +166,7 @@ def test_a_model_that_cannot_be_read_is_left_alone(
         return real(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(regular, "open_regular", shim)
+        patch.setattr(safe_open, "open_regular", shim)
         with pytest.raises(DataError, match=os.strerror(code)):
             resume(run, dataset)
     assert model.read_bytes() == before

@@ -13,7 +13,7 @@ from lstm2d.io.model_file import load_model
 from lstm2d.pipeline.resize import resize_photo
 from lstm2d.predict import load
 from lstm2d.predict.evaluate import evaluate
-from lstm2d.training import prepare
+from lstm2d.training import assemble
 from lstm2d.training.loop import train
 from lstm2d.training.samples import TrainingData
 from tests.training.runs import Configure, Stopper
@@ -70,7 +70,7 @@ def test_a_resumed_run_has_the_same_bits(large: Path, tmp_path: Path, configure:
 def test_large_images_are_warned_about(
     large: Path, tmp_path: Path, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare, "LARGE", 80 * 80 - 1)
+    monkeypatch.setattr(assemble, "LARGE", 80 * 80 - 1)
     for size, warned in (("native", True), ("40", False)):
         heard = Stopper()
         train(configure("train.epochs=1", f"data.size={size}"), large, tmp_path / size, report=heard)

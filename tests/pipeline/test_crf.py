@@ -17,9 +17,9 @@ from lstm2d.data.synth import draw_scene
 from lstm2d.errors import ConfigError, DataError, ShapeError
 from lstm2d.io.model_file import load_model
 from lstm2d.kernels.threads import get_num_threads, set_num_threads
+from lstm2d.pipeline.crf import described, refine
 from lstm2d.pipeline.resize import labels_at
 from lstm2d.predict import Predictor
-from lstm2d.predict.crf import described, refine
 
 LEAST = 1e-6
 

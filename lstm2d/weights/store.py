@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.atomic import make_folder, write_bytes
-from lstm2d.io.regular import open_regular
+from lstm2d.io.safe_open import open_regular
 from lstm2d.io.safetensors_header import TensorInfo, parse_json, parse_tensors, read_header_bytes
-from lstm2d.io.stored_array import damaged
 from lstm2d.io.user_folders import data_folder
-from lstm2d.io.vgg16 import LAYERS
+from lstm2d.weights.lazy_array import damaged
+from lstm2d.weights.vgg16 import LAYERS
 
 Layers: TypeAlias = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 
@@ -47,7 +47,7 @@ class Weights:
         SHA-256 over these layers: equal for equal layers, whatever file they came from.
     layers : dict of str to (array, array)
         Filters of shape (kh, kw, in, out) for RGB input, 0..255 minus `MEANS`, and biases of shape (out,),
-        both float32. Names are those of `lstm2d.io.vgg16.LAYERS`.
+        both float32. Names are those of `lstm2d.weights.vgg16.LAYERS`.
     """
 
     digest: str

@@ -18,17 +18,17 @@ from lstm2d.pipeline.preprocess import LARGE
 from lstm2d.random import Purpose, generator
 from lstm2d.tensor import FloatArray
 from lstm2d.training.best_model import BestModel, from_checkpoint
+from lstm2d.training.cache_features import open_stores
 from lstm2d.training.checkpoint import Checkpoint, newest_file
 from lstm2d.training.events import Event, Report, silent
 from lstm2d.training.features import FrozenFeatures
-from lstm2d.training.fill import open_stores
+from lstm2d.training.init_from import start_from
 from lstm2d.training.make_optimizer import make_optimizer, parameter_groups
 from lstm2d.training.optimizer import Optimizer
+from lstm2d.training.progress import Progress
 from lstm2d.training.resume import new_id, newest_checkpoint, read_data, take_up
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
-from lstm2d.training.start import start_from
-from lstm2d.training.state import Progress
 
 USUAL = 320  # square root of the pixel count: the scale of the published data sets
 UNTRAINED = "untrained."  # how the names of such arrays begin in a checkpoint

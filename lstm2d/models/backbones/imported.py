@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from lstm2d import kernels
 from lstm2d.errors import DataError
 from lstm2d.io.model_description import Imported
-from lstm2d.io.weights import find_weights, store_folder, stored_weights, weights_digest
+from lstm2d.models.backbones.vgg16 import VGG16
 from lstm2d.models.network import Network
-from lstm2d.models.vgg import VGG16
 from lstm2d.tensor import FloatArray
+from lstm2d.weights.store import find_weights, store_folder, stored_weights, weights_digest
 
 
 def frozen_names(backbone: VGG16) -> tuple[str, ...]:

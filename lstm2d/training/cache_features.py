@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lstm2d.config import RunConfig
-from lstm2d.data.feature_cache import FeatureCache
 from lstm2d.data.transforms import flip
 from lstm2d.io.user_folders import cache_folder
 from lstm2d.tensor import FloatArray
 from lstm2d.training.events import Event, Report
+from lstm2d.training.feature_cache import FeatureCache
 from lstm2d.training.features import FrozenFeatures, frozen_digest, image_key
 from lstm2d.training.samples import TrainingData
 

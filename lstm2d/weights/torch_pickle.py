@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from lstm2d.errors import DataError
-from lstm2d.io.stored_array import damaged, short
+from lstm2d.weights.lazy_array import damaged, short
 
 Value: TypeAlias = (
     Any  # whatever the program builds: None, bool, int, float, str, tuple, list, dict, the below

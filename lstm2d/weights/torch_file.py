@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
-from lstm2d.io.stored_array import StoredArray, damaged, short
-from lstm2d.io.torch_pickle import Storage, TensorPlace, Value, read_pickle
-from lstm2d.io.zip_members import ZipMembers
+from lstm2d.weights.lazy_array import StoredArray, damaged, short
+from lstm2d.weights.torch_pickle import Storage, TensorPlace, Value, read_pickle
+from lstm2d.weights.zip_members import ZipMembers
 
 _MAX_DESCRIPTION = 16 * 2**20
 _NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put the dict of tensors

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.io.weights import Layers
+from lstm2d.weights.store import Layers
 
 MAGIC = b"\x80\x02\x8a\n" + (0x1950A86A20F9469CFC6C).to_bytes(10, "little") + b"."
 

@@ -9,8 +9,8 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.io.stored_array import StoredArray, damaged, short
-from lstm2d.io.zip_members import ZipMembers
+from lstm2d.weights.lazy_array import StoredArray, damaged, short
+from lstm2d.weights.zip_members import ZipMembers
 
 _MAX_HEADER = 1024  # the header of an array without fields takes 128
 # numpy.lib.format writes these three keys in this order; its reader would parse any Python literal

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstm2d.errors import DataError
-from lstm2d.io.torch_pickle import TensorPlace, read_pickle
-from tests.io import torch_bytes
+from lstm2d.weights.torch_pickle import TensorPlace, read_pickle
+from tests.weights import torch_bytes
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from lstm2d import Tensor, backward
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.models import ReSegConfig, build
-from lstm2d.models.imported import load_imported
+from lstm2d.models.backbones.imported import load_imported
+from lstm2d.models.backbones.vgg16 import LAYERS, STEPS, VGG16, channels_of, conv_pool, count
 from lstm2d.models.network import Network
-from lstm2d.models.vgg import LAYERS, STEPS, VGG16, channels_of, conv_pool, count
 from lstm2d.nn import Conv2d
 from lstm2d.ops import max_pool2d
 from lstm2d.tape import no_grad

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lstm2d.errors import ConfigError, DataError
-from lstm2d.io.vgg16 import LAYERS, recognise
-from lstm2d.io.weights import MEANS, Layers
-from lstm2d.io.weights_import import channel_last, read_weights
-from tests.io import torch_bytes
-from tests.io.torch_bytes import assert_equal
+from lstm2d.weights.import_file import channel_last, read_weights
+from lstm2d.weights.store import MEANS, Layers
+from lstm2d.weights.vgg16 import LAYERS, recognise
+from tests.weights import torch_bytes
+from tests.weights.torch_bytes import assert_equal
 
 Arrays = dict[str, NDArray[Any]]
 FEATURES = {"conv1_1": "features.0", "conv1_2": "features.2", "conv2_1": "features.5"}  # names of torchvision

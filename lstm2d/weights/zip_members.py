@@ -7,7 +7,7 @@ import zlib
 from typing import BinaryIO
 
 from lstm2d.errors import DataError
-from lstm2d.io.stored_array import damaged, short
+from lstm2d.weights.lazy_array import damaged, short
 
 _MAX_MEMBERS = 10_000  # torch writes one for each tensor and a few more
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

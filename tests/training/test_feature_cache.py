@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from lstm2d.data import feature_cache
-from lstm2d.data.feature_cache import FeatureCache
+from lstm2d.training import feature_cache
+from lstm2d.training.feature_cache import FeatureCache
 
 DIGEST = "ab" * 32
 KEYS = [f"{k:064x}" for k in range(20)]
@@ -264,7 +264,7 @@ import sys
 import numpy as np
 from contextlib import contextmanager
 from pathlib import Path
-from lstm2d.data.feature_cache import FeatureCache
+from lstm2d.training.feature_cache import FeatureCache
 cache = FeatureCache(Path(sys.argv[1]), "ab" * 32, "float16", 2**30)
 sys.stdin.readline()
 for k in list(range(40)) * 2:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import DataError, OutputError
 from lstm2d.io.atomic import make_folder, write_bytes
-from lstm2d.io.npz_file import npy_header
+from lstm2d.weights.npz_file import npy_header
 
 HalfOrSingle = Literal["float16", "float32"]
 RESERVE = 2**30  # bytes of the disk that are left to others: checkpoints must find room

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import ConfigError, DataError
-from lstm2d.io.npz_file import npz_arrays
-from lstm2d.io.regular import open_regular
+from lstm2d.io.safe_open import open_regular
 from lstm2d.io.safetensors_header import TensorInfo, parse_tensors, read_header_bytes
-from lstm2d.io.stored_array import StoredArray, damaged, short
-from lstm2d.io.torch_file import LEGACY_START, torch_legacy_arrays, torch_zip_arrays
-from lstm2d.io.vgg16 import LAYERS, Naming, recognise
-from lstm2d.io.weights import MEANS, Layers, is_stored, load_stored, read_stored
-from lstm2d.io.zip_members import ZipMembers
+from lstm2d.weights.lazy_array import StoredArray, damaged, short
+from lstm2d.weights.npz_file import npz_arrays
+from lstm2d.weights.store import MEANS, Layers, is_stored, load_stored, read_stored
+from lstm2d.weights.torch_file import LEGACY_START, torch_legacy_arrays, torch_zip_arrays
+from lstm2d.weights.vgg16 import LAYERS, Naming, recognise
+from lstm2d.weights.zip_members import ZipMembers
 
 CONVENTIONS = {
     "caffe": "BGR, 0..255, minus the means",
@@ -44,7 +44,8 @@ class ImportedWeights:
     Parameters
     ----------
     layers : dict of str to (array, array)
-        Filters (kh, kw, in, out) for RGB input, 0..255 minus `lstm2d.io.weights.MEANS`, and biases; float32.
+        Filters (kh, kw, in, out) for RGB input, 0..255 minus `lstm2d.weights.store.MEANS`, and biases;
+        float32.
     convention : str
         The input that the file's filters are made for, a key of `CONVENTIONS`.
     style : str
@@ -205,7 +206,7 @@ def channel_last(array: NDArray[Any], shape: tuple[int, int, int, int], style: s
     shape : tuple of int
         (kh, kw, in, out).
     style : str
-        Whose names the file uses, see `lstm2d.io.vgg16.Naming`.
+        Whose names the file uses, see `lstm2d.weights.vgg16.Naming`.
 
     Returns
     -------

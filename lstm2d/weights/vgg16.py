@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lstm2d.errors import DataError
-from lstm2d.io.stored_array import short
+from lstm2d.weights.lazy_array import short
 
 _WIDTHS = {1: (64, 64), 2: (128, 128), 3: (256,) * 3, 4: (512,) * 3, 5: (512,) * 3}
 

@@ -7,7 +7,8 @@ import pytest
 
 from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.user_folders import cache_folder, data_folder
-from lstm2d.io.weights import (
+from lstm2d.weights.import_file import read_weights
+from lstm2d.weights.store import (
     Layers,
     find_weights,
     load_stored,
@@ -16,8 +17,7 @@ from lstm2d.io.weights import (
     stored_weights,
     weights_digest,
 )
-from lstm2d.io.weights_import import read_weights
-from tests.io.torch_bytes import assert_equal
+from tests.weights.torch_bytes import assert_equal
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""Published networks whose layers stand in front of others."""
