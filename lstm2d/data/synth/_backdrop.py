@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lstm2d.data.synth._canvas import MOUNTAIN, SKY, Box, Canvas
+from lstm2d.data.synth._canvas import GRASS, MOUNTAIN, SKY, Canvas
 from lstm2d.data.synth._noise import Field, at, flat, line, near, smoothstep
 
 _CLOUDS = ("clear", "fair", "streaks", "sheet", "broken")
@@ -158,16 +158,14 @@ def _bare(
     return canvas.light.shade(albedo, np.asarray(0.10 + 0.9 * lit, dtype=np.float32))
 
 
-def draw_hill(
-    canvas: Canvas, rng: np.random.Generator, rise: float, distance: float, label: int
-) -> Box | None:
-    """Draw a soft green hill before the mountains, grass or forest by its label."""
+def draw_hill(canvas: Canvas, rng: np.random.Generator, rise: float, distance: float) -> None:
+    """Draw a soft hill of grass in front of the mountains."""
     crest = line(rng, canvas.width, int(rng.integers(1, 3)), 2, 0.3)
     top = canvas.horizon - np.float32(canvas.height * rise) * np.maximum(0.5 + 0.5 * crest, 0.0)
     shift = rng.uniform(0, 256, 2)
     box = canvas.box(float(top.min()) - 1, canvas.horizon + 3, 0, canvas.width)
     if box is None:
-        return None
+        return
     rows, _ = canvas.grid(box)
     texture_rows, texture_cols = canvas.texels(box, shift)
     rough = flat("rough", texture_rows * np.float32(1.6), texture_cols)
@@ -175,5 +173,4 @@ def draw_hill(
     lit = np.clip(0.75 - 0.2 * below + 0.10 * rough, 0.0, 1.0)
     materials = canvas.materials
     albedo = materials.grass_dark + (materials.grass_light - materials.grass_dark) * lit
-    canvas.paint(box, rows >= top[None, :], canvas.veil(canvas.light.shade(albedo, lit), distance), label)
-    return box
+    canvas.paint(box, rows >= top[None, :], canvas.veil(canvas.light.shade(albedo, lit), distance), GRASS)

@@ -9,7 +9,7 @@ import numpy as np
 from lstm2d.data.synth import _figures as figures
 from lstm2d.data.synth import _stage as sets
 from lstm2d.data.synth._backdrop import draw_hill
-from lstm2d.data.synth._canvas import GRASS, Canvas
+from lstm2d.data.synth._canvas import Canvas
 from lstm2d.data.synth._ground import (
     Path,
     cloud_shadows,
@@ -97,7 +97,7 @@ def _country_road(stage: Stage) -> None:
     for _ in range(int(rng.integers(0, 3))):
         away = stage.between(9.0, 45.0)
         x = float(stage.path.middle(away)) + 0.22 * stage.path.width * float(rng.choice((-1.0, 1.0)))
-        sets.figure(stage, figures.draw_car, x, away, 1.8, along=True)
+        sets.figure(stage, figures.draw_car, x, away, 1.8)
     if stage.chance(0.3):
         sets.animals(stage, (1, 4))
     sets.frame(stage, 0.25)
@@ -129,7 +129,7 @@ def _street(stage: Stage) -> None:
     for _ in range(int(rng.integers(1, 5))):
         away = stage.between(8.0, 50.0)
         lane = path.x + path.width * float(rng.choice((-0.36, -0.2, 0.2, 0.36)))
-        sets.figure(stage, figures.draw_car, lane, away, 1.8, along=True)
+        sets.figure(stage, figures.draw_car, lane, away, 1.8)
     for _ in range(int(rng.integers(1, 6))):
         away, side = stage.between(5.0, 26.0), float(rng.choice((-1.0, 1.0)))
         sets.figure(
@@ -176,7 +176,7 @@ def _meadow(stage: Stage) -> None:
     sets.aim(stage, (0.28, 0.60), (1.6, 4.5))
     sets.backdrop(stage, 0.85, (0.28, 0.58))
     if stage.chance(0.5):
-        draw_hill(canvas, rng, stage.between(0.04, 0.14), stage.between(150.0, 500.0), GRASS)
+        draw_hill(canvas, rng, stage.between(0.04, 0.14), stage.between(150.0, 500.0))
     view = look_down(canvas, rng)
     draw_grass(canvas, view)
     cloud_shadows(canvas, view, stage.between(0.0, 0.7))

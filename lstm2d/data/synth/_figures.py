@@ -117,23 +117,15 @@ def draw_person(canvas: Canvas, rng: np.random.Generator, x: float, z: float) ->
     brush.fill(brush.oval(lean + 0.03, 1.63 * tall, 0.09, 0.115), skin, 0.2)
 
 
-def draw_car(canvas: Canvas, rng: np.random.Generator, x: float, z: float, *, along: bool) -> None:
-    """Draw a car: from behind when it goes along the line of sight, else from the side."""
+def draw_car(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
+    """Draw a car from the rear."""
     paint = colour(*_PAINTS[rng.integers(len(_PAINTS))])
     mirror, tall = bool(rng.random() < 0.5), float(rng.uniform(1.4, 1.75))
-    brush = _brush(canvas, x, z, 1.0 if along else 2.3, tall, mirror=mirror)
+    brush = _brush(canvas, x, z, 1.0, tall, mirror=mirror)
     if brush is None:
         return
     glass = colour(0.10, 0.12, 0.15) + 0.22 * canvas.light.zenith
     tyre = colour(0.06, 0.06, 0.07)
-    if along:
-        _car_rear(brush, paint, glass, tyre, tall)
-    else:
-        _car_side(brush, paint, glass, tyre, tall)
-
-
-def _car_rear(brush: _Brush, paint: Colour, glass: Colour, tyre: Colour, tall: float) -> None:
-    """Paint the back of a car."""
     for side in (-0.68, 0.68):
         brush.fill(brush.slab(side, 0.26, 0.14, 0.28), tyre)
     brush.fill(brush.slab(0.0, 0.66, 0.90, 0.40, 6), paint)
@@ -144,21 +136,6 @@ def _car_rear(brush: _Brush, paint: Colour, glass: Colour, tyre: Colour, tall: f
         brush.fill(brush.slab(side, 0.80, 0.13, 0.10), colour(0.85, 0.10, 0.08))
     brush.fill(brush.slab(0.0, 0.62, 0.26, 0.07), colour(0.85, 0.85, 0.80))
     brush.fill(brush.slab(0.0, 0.34, 0.84, 0.08), paint * np.float32(0.45))
-
-
-def _car_side(brush: _Brush, paint: Colour, glass: Colour, tyre: Colour, tall: float) -> None:
-    """Paint the side of a car."""
-    brush.fill(brush.slab(0.0, 0.60, 2.1, 0.36, 6), paint)
-    slope = (brush.v - 0.85) * np.float32(0.9)
-    cabin = (brush.u > -1.75 + 0.6 * slope) & (brush.u < 1.05 - slope) & (brush.v > 0.85) & (brush.v < tall)
-    brush.fill(cabin, paint * np.float32(1.05))
-    panes = cabin & (brush.v > 0.94) & (brush.v < tall - 0.12) & (np.abs(brush.u + 0.30) > 0.06)
-    panes &= (brush.u > -1.55 + 0.6 * slope) & (brush.u < 0.88 - slope)
-    brush.fill(panes, glass)
-    brush.fill(brush.slab(0.0, 0.34, 2.0, 0.09), paint * np.float32(0.5))
-    for wheel in (-1.3, 1.3):
-        brush.fill(brush.oval(wheel, 0.32, 0.34, 0.34), tyre)
-        brush.fill(brush.oval(wheel, 0.32, 0.18, 0.18), colour(0.60, 0.61, 0.63))
 
 
 @dataclass(frozen=True)

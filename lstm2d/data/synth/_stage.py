@@ -16,6 +16,7 @@ from lstm2d.data.synth._ground import Path, cast_shadow
 from lstm2d.data.synth._trees import draw_tree, draw_wood
 
 Draw = Callable[[], None]
+Figure = Callable[[Canvas, np.random.Generator, float, float], None]
 
 
 @dataclass
@@ -91,13 +92,11 @@ def tree(
     stage.add(z, lambda: draw_tree(stage.canvas, stage.rng, x, z, height, kind))
 
 
-def figure(
-    stage: Stage, draw: Callable[..., None], x: float, z: float, width: float, **options: bool
-) -> None:
+def figure(stage: Stage, draw: Figure, x: float, z: float, width: float) -> None:
     """Add a thing of the foreground and its shadow; it stands where its feet can be seen."""
     z = max(z, 1.06 * stage.edge())
     cast_shadow(stage.canvas, x, z, width, 1.5)
-    stage.add(z, lambda: draw(stage.canvas, stage.rng, x, z, **options))
+    stage.add(z, lambda: draw(stage.canvas, stage.rng, x, z))
 
 
 def frame(stage: Stage, chance: float, *, ashore: bool = True) -> None:
@@ -138,13 +137,11 @@ def woods(stage: Stage, count: int, z: tuple[float, float]) -> None:
         draw_wood(stage.canvas, stage.rng, away, height, *edges)
 
 
-def people(
-    stage: Stage, count: tuple[int, int], z: tuple[float, float], across: tuple[float, float] = (0.05, 0.95)
-) -> None:
+def people(stage: Stage, count: tuple[int, int], z: tuple[float, float]) -> None:
     """Set people, alone or in pairs."""
     for _ in range(int(stage.rng.integers(*count))):
         away = stage.between(*z)
-        x = stage.x_at(stage.between(*across), away)
+        x = stage.x_at(stage.between(0.05, 0.95), away)
         figure(stage, figures.draw_person, x, away, 0.5)
         if stage.chance(0.4):
             figure(stage, figures.draw_person, x + 0.75, away + stage.between(-0.4, 0.4), 0.5)
