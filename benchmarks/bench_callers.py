@@ -1,4 +1,4 @@
-"""How many images a second several Python threads label together, with one predictor.
+"""How many images per second several Python threads label together, with one predictor.
 
 A round labels the same images with every number of callers; a line shows the median rate, and how many times
 that of the fewest callers it is. Labels are compared with those of one thread before anything is measured.
@@ -100,7 +100,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("models", nargs="*", default=["outdoor", "outdoor-renet"], help="models to measure")
     parser.add_argument("--callers", type=numbers, default=[1, 2, 4, 8], help="Python threads (1,2,4,8)")
     parser.add_argument("--threads", type=int, default=1, help="kernel threads of each call (1)")
-    parser.add_argument("--crf", action="store_true", help="with the default CRF behind the network")
+    parser.add_argument("--crf", action="store_true", help="with the default CRF after the network")
     parser.add_argument("--images", type=int, default=32, help="images of one round (32)")
     parser.add_argument("--repeats", type=int, default=7, help="measured rounds (7)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, no table")

@@ -4,7 +4,7 @@
 before anything is measured, outputs and gradients of both are compared. ``floor``: the same matrix products
 in BLAS alone, each as one big product on memory that exists already, one thread.
 
-forward: no gradients. train: forward, backward and the gradients of all weights; a layer behind another one
+forward: no gradients. train: forward, backward and the gradients of all weights; a layer after another one
 also has the gradient of its input, a network also its loss on soft targets.
 """
 

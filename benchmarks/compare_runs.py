@@ -1,7 +1,7 @@
 """Tables of runs that differ in a few values: which trainings they need, and what the runs have reached.
 
     python benchmarks/compare_runs.py halve DATA HALF                # the same images at half their size
-    python benchmarks/compare_runs.py commands HALF -o RUNS          # prints the trainings, one a line
+    python benchmarks/compare_runs.py commands HALF -o RUNS          # prints the trainings, one per line
     python benchmarks/compare_runs.py table RUNS/* -o benchmarks/results/renet.md
 
 `commands` is for the question whether ReNet layers help: VGG-16's conv3_3 with none, one and two of them, and
