@@ -5,15 +5,15 @@ from __future__ import annotations
 import codecs
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from lstm2d.errors import DataError
 
 MAX_TEXT_BYTES = 64 * 2**20  # a split file of a million long names is smaller
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a file for reading, if it is a regular file.
 
     Parameters
@@ -23,7 +23,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
 
     Returns
     -------
-    BinaryIO
+    BufferedReader
         The open file, at its beginning.
 
     Raises
