@@ -126,5 +126,6 @@ def to_bytes(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -
     """
     from safetensors.numpy import save
 
-    # `save` writes the memory of a transposed array without looking at its strides
-    return save(stored_form(tensors), metadata=dict(metadata))
+    # `save` writes the memory of a transposed array without looking at its strides, and with an empty dict of
+    # metadata and no tensor a header that is no JSON
+    return save(stored_form(tensors), metadata=dict(metadata) or None)

@@ -180,6 +180,10 @@ class _Machine:
     def push(self, value: Value) -> None:
         self.stack.append(value)
 
+    def push_bytes(self, text: str) -> None:
+        """Push a text of Python 2, which pickletools decodes as Latin-1."""
+        self.push(text.encode("latin-1").decode())
+
     def pop(self) -> Value:
         value = self.stack.pop()
         if value is _MARK:
@@ -297,8 +301,8 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "LONG1": _Machine.push,
     "BINFLOAT": _Machine.push,
     "BINUNICODE": _Machine.push,
-    "SHORT_BINSTRING": _Machine.push,  # text from Python 2
-    "BINSTRING": _Machine.push,
+    "SHORT_BINSTRING": _Machine.push_bytes,
+    "BINSTRING": _Machine.push_bytes,
     "MARK": lambda m, _: m.push(_MARK),
     "EMPTY_TUPLE": lambda m, _: m.push(()),
     "TUPLE": lambda m, _: m.push(tuple(m.pop_to_mark())),

@@ -14,9 +14,9 @@ from lstm2d.ops import conv2d, max_pool2d
 from lstm2d.tape import records
 from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.weights.vgg16 import BLOCKS, STEPS
-from lstm2d.weights.vgg16 import LAYERS as SHAPES
+from lstm2d.weights.vgg16 import VGG16 as PUBLISHED
 
-LAYERS: dict[str, int] = {name: SHAPES[name][3] for name in STEPS if name in SHAPES}  # channels
+LAYERS: dict[str, int] = {n: shape[3] for n, shape in PUBLISHED.layers.items() if n in STEPS}  # channels
 SCALED = 4  # the first block that `width` changes: published files have the blocks before it in small
 DILATED = 5  # the block behind the maxima that are not taken apart
 TILE = 4  # rows of a tile of Winograd's method
@@ -114,6 +114,8 @@ class VGG16(Module):
     .. [1] K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
        ICLR 2015, configuration D.
     """
+
+    published = PUBLISHED
 
     def __init__(
         self,
