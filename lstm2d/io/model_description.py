@@ -40,7 +40,7 @@ class Imported:
 
     @classmethod
     def from_json(cls, value: Json) -> Imported | None:
-        """Read what `dataclasses.asdict` of it is in JSON.
+        """Read the JSON of what `dataclasses.asdict` returned for it.
 
         Parameters
         ----------
@@ -97,8 +97,7 @@ class ModelFile:
     imported : Imported, optional
         What is left out.
     typical_size : float, optional
-        Median over the training images of the square root of the pixel count; None where the file does not
-        say.
+        Median over the training images of the square root of the pixel count; None if it is not stored.
     native : bool, default False
         Whether pixels have a fixed scale: photographs are then labelled at their own size.
     """
@@ -225,7 +224,7 @@ def from_metadata(
 
 
 class _Fields:
-    """Typed access to the description: whatever is missing or of another kind is one DataError."""
+    """Typed access to the description: what is missing or of another kind is a DataError."""
 
     def __init__(self, values: dict[str, Json], path: object) -> None:
         self._values, self._path = values, path

@@ -153,7 +153,7 @@ def load_model(path: str | os.PathLike[str]) -> ModelFile:
     Raises
     ------
     DataError
-        If the file is missing, damaged in whatever way, or not a model file of this library.
+        If the file is missing, damaged in any way, or not a model file of this library.
     """
     with open_regular(path) as file:
         return _parse(TensorFile(file, path), path)

@@ -33,14 +33,14 @@ MARK = b'"sha256":"'  # quotes inside a JSON text are escaped, so only the key i
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """All that a run needs to go on.
+    """State of a run from which it can be resumed.
 
     Parameters
     ----------
     tensors : dict of str to ndarray
-        Weights, what the optimizer keeps for its next step, running mean.
+        Weights, state of the optimizer, running mean.
     state : dict
-        Numbers and texts that JSON can hold.
+        Values that JSON can hold.
     """
 
     tensors: dict[str, Array]
@@ -84,7 +84,7 @@ def unpack(data: bytes) -> Checkpoint:
     """
     if _with_digest(data, _digest(data)) != data:
         raise DataError("damaged checkpoint: its SHA-256 does not match")
-    # everything below was written by `pack`: the digest says so
+    # the digest shows that `pack` wrote everything below
     file = TensorFile(BytesIO(data), "checkpoint")
     return Checkpoint({name: file.read(name) for name in file.tensors}, json.loads(file.metadata["state"]))
 
@@ -215,7 +215,7 @@ def _set_aside(path: Path) -> str:
     aside = path.with_name(path.name + DAMAGED)
     try:
         path.rename(aside)
-    except OSError:  # a folder that cannot be written: the next save will say so
+    except OSError:  # a folder that cannot be written: the next save reports it
         return "it is passed over"
     return f"it is set aside as {aside.name}"
 

@@ -219,7 +219,7 @@ def _for_rgb(
     filters divided by 255 std, a sum over t is one over u plus their product with MEANS - 255 mean, which
     goes into the bias. Where a filter reaches beyond the image, torchvision's network pads t with 0, ours u
     with 0: there remains this difference, 0.005, 0.5 and 0.4 grey values of the padding, which only the
-    outermost pixels of the first layer see.
+    outermost pixels of the first layer are affected by.
     """
     if convention == "rgb":
         return filters, bias

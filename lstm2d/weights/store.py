@@ -194,7 +194,7 @@ def stored_weights() -> tuple[list[StoredWeights], list[DataError]]:
 
 
 def is_stored(path: str | os.PathLike[str]) -> bool:
-    """Say whether a file is one that `store_weights` wrote, perhaps a damaged one.
+    """Return whether `store_weights` wrote a file, which may be damaged since.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from lstm2d.errors import DataError
 from lstm2d.weights.lazy_array import damaged, short
 
-# whatever the program builds: None, bool, int, float, str, tuple, list, dict, and the classes below
+# what the program builds: None, bool, int, float, str, tuple, list, dict, and the classes below
 Value: TypeAlias = Any
 
 STORAGES = {
@@ -67,7 +67,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class TensorPlace:
-    """A tensor as a view of a storage; it lies inside it.
+    """A tensor as a view of a storage, which contains all of it.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class _Program(io.BytesIO):
 
 
 class _Machine:
-    """Carries out a pickle's instructions on a stack."""
+    """Carries out the instructions of a pickle on a stack."""
 
     def __init__(self, path: object) -> None:
         self.path = path
@@ -290,7 +290,7 @@ def _natural(value: object) -> bool:
 
 
 _ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
-    "PROTO": lambda m, version: None,  # whether the instructions are known shows one by one
+    "PROTO": lambda m, _: None,  # each instruction is checked, whatever the version
     "STOP": lambda m, _: None,
     "NONE": lambda m, _: m.push(None),
     "NEWTRUE": lambda m, _: m.push(True),
