@@ -54,8 +54,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
     Returns
     -------
     str
-        The text, without a byte order mark. It is UTF-16 if it has such a mark of UTF-16, else UTF-8. Bytes that
-        are not UTF-8 become surrogates, as in file names.
+        The text, without a byte order mark. It is UTF-16 if that mark is UTF-16's, else UTF-8. Bytes that are
+        not UTF-8 become surrogates, as in file names.
 
     Raises
     ------
@@ -129,8 +129,8 @@ def inside(root: Path, path: Path) -> bool:
 
 
 def _open_regular(path: str, flags: int) -> int:
-    # Opening a FIFO waits for a writer forever: O_NONBLOCK returns at once. The open descriptor is checked, so
-    # that the file cannot be swapped between the check and the reading.
+    # Opening a FIFO waits for a writer forever: O_NONBLOCK returns at once. The open descriptor is checked,
+    # so the file cannot be swapped between the check and the reading.
     fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     mode = os.fstat(fd).st_mode
     if not stat.S_ISREG(mode):

@@ -1,4 +1,4 @@
-"""Random layers, files of them as torch.save writes them but made without torch, and a comparison of layers."""
+"""Random layers, files of them as torch.save writes them but made without torch, and a comparison."""
 
 import io
 import struct
