@@ -55,66 +55,29 @@ class TensorInfo:
 
 
 def broken(reason: str, path: object) -> DataError:
-    """Make the error for a damaged file.
-
-    Parameters
-    ----------
-    reason : str
-        What is wrong.
-    path : object
-        The file.
-
-    Returns
-    -------
-    DataError
-        The error, not raised.
-    """
+    """Return the error for a damaged file; `reason` names what is wrong."""
     hint = "copy the file again from where it came, or use another one"
     return DataError(f"damaged file ({reason})", where=path, expected="an intact safetensors file", hint=hint)
 
 
 def canonical(description: Mapping[str, Any]) -> str:
-    """Write JSON so that parsing and writing it once more gives the same text.
-
-    Parameters
-    ----------
-    description : mapping
-        What to write.
-
-    Returns
-    -------
-    str
-        One line of ASCII characters.
+    """Return one line of JSON, in ASCII, that is the same after it is parsed and written once more.
 
     Raises
     ------
-    TypeError
-        If it holds a type that JSON does not have.
-    ValueError
-        If a number is not finite.
+    TypeError, ValueError
+        If the description holds a type that JSON does not have, or a number that is not finite.
     """
     return json.dumps(description, allow_nan=False, ensure_ascii=True)
 
 
 def parse_json(text: str, path: object) -> Json:
-    """Parse JSON that may be hostile.
-
-    Parameters
-    ----------
-    text : str
-        The JSON.
-    path : object
-        The file it comes from, for messages.
-
-    Returns
-    -------
-    dict, list, str, int, float, bool or None
-        The value. No key occurs twice, no number is NaN or infinite.
+    """Parse JSON that may be hostile; no key in it occurs twice, no number is NaN or infinite.
 
     Raises
     ------
     DataError
-        If the text is not such JSON.
+        If the text is not such JSON. It names `path`.
     """
     try:
         value: Json = json.loads(

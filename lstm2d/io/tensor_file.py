@@ -79,17 +79,7 @@ class TensorFile:
 
 
 def stored_form(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Bring arrays into the form in which they are stored.
-
-    Parameters
-    ----------
-    tensors : mapping of str to array
-        Arrays in any memory layout and byte order.
-
-    Returns
-    -------
-    dict of str to array
-        The same values, contiguous and little-endian; copied only where they were not.
+    """Return arrays as they are stored, contiguous and little-endian; copies only of those that are not.
 
     Raises
     ------

@@ -28,20 +28,7 @@ class LazyArray:
 
 
 def damaged(reason: str, path: object) -> DataError:
-    """Make the error for a file of weights that is damaged or of another kind than it claims.
-
-    Parameters
-    ----------
-    reason : str
-        What is wrong. Names that come from the file should be cut by `short`.
-    path : object
-        The file.
-
-    Returns
-    -------
-    DataError
-        The error, not raised.
-    """
+    """Return the error for a damaged file of weights; names from the file in `reason` are cut by `short`."""
     return DataError(
         f"this file of weights cannot be read ({reason})",
         where=path,
