@@ -166,7 +166,7 @@ def store_weights(
         "layers": digests,
     }
     arrays = {
-        f"{layer}.{part}": values
+        f"{layer}.{part}": np.asarray(values, np.float32)
         for layer, pair in layers.items()
         for part, values in zip(PARTS, pair, strict=True)
     }
