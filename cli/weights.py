@@ -66,17 +66,19 @@ def import_weights(
     from lstm2d.io.atomic import write_bytes
     from lstm2d.io.replacing import refuse_to_replace
     from lstm2d.weights.import_file import CONVENTIONS, read_weights
+    from lstm2d.weights.networks import NETWORKS
     from lstm2d.weights.store import is_stored, store_weights
-    from lstm2d.weights.vgg16 import LAYERS
 
     if out is not None:
         refuse_to_replace(out, is_ours=is_stored, inputs=[file], overwrite=overwrite)
     found = read_weights(file, convention)
     source = Path(file).name
-    stored = store_weights(found.layers, name=name, convention=found.convention, source=source)
+    stored = store_weights(
+        found.layers, name=name, convention=found.convention, source=source, network=found.network
+    )
     if out is not None:
         write_bytes(out, stored.path.read_bytes())
-    missing = [layer for layer in LAYERS if layer not in stored.layers]
+    missing = [layer for layer in NETWORKS[found.network].layers if layer not in stored.layers]
     chosen = "as asked for" if convention else f"recognised from the layers' names, {found.style}"
     if found.style == "lstm2d":
         chosen = "converted by an earlier import"

@@ -1,4 +1,4 @@
-"""Write files that are there completely or not at all."""
+"""Write files completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _BLOCK = 1 << 20
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file in one step.
 
-    A reader, and whoever looks after a crash or a power cut, finds the old contents or the new, never a
-    mixture: the bytes go to a temporary file in the same folder, are forced to the disk, read back and
-    compared; only then does the file get its name, and the folder is forced to the disk too. A symbolic link
-    is replaced, not written through.
+    Other processes, also after a crash or a power cut, find the old contents or the new, never a mixture: the
+    bytes are written to a temporary file in the same folder, forced to the disk, read back and compared; only
+    then is the file renamed, and the folder is forced to the disk too. A symbolic link is replaced, not
+    followed.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         try:
             _write_verified(temporary, data)
             os.replace(temporary, target)
-        except BaseException:  # Ctrl-C too leaves no temporary file behind
+        except BaseException:  # also after Ctrl-C no temporary file is left
             with suppress(OSError):
                 os.unlink(temporary)
             raise
@@ -101,7 +101,7 @@ def _refuse_special(target: Path) -> None:
     try:
         mode = os.stat(target).st_mode
     except (OSError, ValueError):
-        return  # not there yet; whatever else is wrong shows when the temporary file is made
+        return  # not there yet; other errors show when the temporary file is made
     if not stat.S_ISREG(mode):
         what = "the name of a file to write is taken by something that is no regular file"
         raise OutputError(what, where=target, hint="give another name")
@@ -114,7 +114,7 @@ def _write_verified(path: Path, data: bytes) -> None:
         view = memoryview(data)
         while view:
             written = os.write(fd, view)
-            if written == 0:  # would go round for ever
+            if written == 0:  # would loop forever
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             view = view[written:]
         os.fsync(fd)
@@ -137,7 +137,7 @@ def _sync_folder(folder: Path) -> None:
     try:
         os.fsync(fd)
     except OSError as e:
-        if e.errno != errno.EINVAL:  # some network file systems cannot sync a folder and say so
+        if e.errno != errno.EINVAL:  # some network file systems cannot sync a folder
             raise
     finally:
         os.close(fd)

@@ -1,11 +1,9 @@
-"""What a model file says beside its numbers, and the JSON text that says it."""
+"""The description in a model file, and the JSON in which it is stored."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
 from lstm2d.io.classes import MAX_CLASSES, ClassInfo
-from lstm2d.io.safetensors_header import Json, broken, parse_json
+from lstm2d.io.safetensors_header import Json, broken, canonical, parse_json
 
 FORMAT_VERSION = 2
 PLAIN_VERSION = 1  # of files that leave nothing out and hold no float16
@@ -42,7 +40,7 @@ class Imported:
 
     @classmethod
     def from_json(cls, value: Json) -> Imported | None:
-        """Read what `dataclasses.asdict` of it is in JSON.
+        """Read the JSON of what `dataclasses.asdict` returned for it.
 
         Parameters
         ----------
@@ -99,8 +97,7 @@ class ModelFile:
     imported : Imported, optional
         What is left out.
     typical_size : float, optional
-        Median over the training images of the square root of the pixel count; None where the file does not
-        say.
+        Median over the training images of the square root of the pixel count; None if it is not stored.
     native : bool, default False
         Whether pixels have a fixed scale: photographs are then labelled at their own size.
     """
@@ -120,29 +117,6 @@ class ModelFile:
     imported: Imported | None = None
     typical_size: float | None = None
     native: bool = False
-
-
-def canonical(description: Mapping[str, Any]) -> str:
-    """Write JSON so that reading and writing it again gives the same text.
-
-    Parameters
-    ----------
-    description : mapping
-        What to write.
-
-    Returns
-    -------
-    str
-        One line of ASCII characters.
-
-    Raises
-    ------
-    TypeError
-        If it holds a type that JSON does not have.
-    ValueError
-        If a number is not finite.
-    """
-    return json.dumps(description, allow_nan=False, ensure_ascii=True)
 
 
 def to_json(model: ModelFile) -> dict[str, Any]:
@@ -200,7 +174,7 @@ def from_metadata(
     model : ModelFile
         What the file holds.
     text : str
-        What its checksum covers beside the parameters.
+        What its checksum covers besides the parameters.
     digest : object
         Its checksum, if it has one.
 
@@ -250,7 +224,7 @@ def from_metadata(
 
 
 class _Fields:
-    """Typed access to the description: whatever is missing or of another kind is one DataError."""
+    """Typed access to the description: what is missing or of another kind is a DataError."""
 
     def __init__(self, values: dict[str, Json], path: object) -> None:
         self._values, self._path = values, path

@@ -6,8 +6,10 @@ import dataclasses
 import hashlib
 import math
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +22,12 @@ from lstm2d.io.model_description import (
     PLAIN_VERSION,
     Imported,
     ModelFile,
-    canonical,
     from_metadata,
     to_json,
 )
 from lstm2d.io.safe_open import open_regular
-from lstm2d.io.safetensors_header import (
-    DTYPES,
-    TensorInfo,
-    broken,
-    parse_tensors,
-    read_header_bytes,
-)
+from lstm2d.io.safetensors_header import TensorInfo, broken, canonical
+from lstm2d.io.tensor_file import DTYPE_NAMES, TensorFile, stored_form, to_bytes
 
 __all__ = [
     "ClassInfo",
@@ -45,12 +41,10 @@ __all__ = [
     "save_model",
 ]
 
-_NAMES = {v: k for k, v in DTYPES.items()}
-
 
 @dataclass(frozen=True)
 class ModelHeader:
-    """What a model file says before its numbers.
+    """The description of a model file, without its parameters.
 
     Parameters
     ----------
@@ -59,7 +53,7 @@ class ModelHeader:
     tensors : dict of str to TensorInfo
         Type and shape of each parameter.
     file_bytes : int
-        Size of the file.
+        Size of the file in bytes.
     """
 
     model: ModelFile
@@ -73,7 +67,7 @@ class ModelHeader:
 
 
 def half_precision(model: ModelFile) -> ModelFile:
-    """Round a model's parameters to what `save_model` can store in half the space.
+    """Round the parameters of a model to values that `save_model` can store in half the space.
 
     Parameters
     ----------
@@ -94,7 +88,7 @@ def half_precision(model: ModelFile) -> ModelFile:
 
 
 def _as_half(values: NDArray[Any]) -> NDArray[Any]:
-    with np.errstate(over="ignore"):  # infinity is seen by the caller
+    with np.errstate(over="ignore"):  # the caller checks for infinity
         return values.astype(np.float16)
 
 
@@ -106,7 +100,7 @@ def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = F
     path : str or path
         File to write.
     model : ModelFile
-        What to write.
+        The model.
     half : bool, default False
         Store float32 parameters as float16 where that changes nothing: see `half_precision`.
 
@@ -122,17 +116,9 @@ def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = F
     Lstm2dError
         If the model holds what the file cannot: values that are not finite, a type that JSON does not have.
     """
-    from safetensors.numpy import save
-
-    # safetensors writes the memory of a transposed array without looking at its strides.
-    state = {
-        k: np.array(v, dtype=v.dtype.newbyteorder("<"), order="C", copy=None) for k, v in model.state.items()
-    }
+    state = stored_form(model.state)
     if half:
         state = {k: _halved(v) for k, v in state.items()}
-    for name, values in state.items():
-        if values.dtype.str not in _NAMES:
-            raise Lstm2dError(f"the model cannot be stored ({values.dtype} values)", where=name)
     smaller = any(v.dtype == np.float16 for v in state.values())
     version = PLAIN_VERSION if model.imported is None and not smaller else FORMAT_VERSION
     description = {"format_version": version, **to_json(model)}
@@ -140,16 +126,12 @@ def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = F
         text = canonical(description)
     except (TypeError, ValueError) as e:
         raise Lstm2dError(f"the model cannot be stored ({e})", where=path) from e
-    digest = _digest(text, {k: (v.dtype.str, v.shape, v.tobytes()) for k, v in state.items()})
-    # One text alone: safetensors writes several in an order that differs from run to run.
-    data = save(state, metadata={"lstm2d": canonical({**description, "sha256": digest})})
+    # one text alone: the order of several would differ between runs
+    data = to_bytes(state, {"lstm2d": canonical({**description, "sha256": _digest(text, state)})})
     try:
-        again = _parse(data, path)
+        _parse(TensorFile(BytesIO(data), path), path)
     except DataError as e:
         raise Lstm2dError(f"the model cannot be stored ({e.what})", where=path) from e
-    for name, values in state.items():
-        if again.state[name].astype(values.dtype).tobytes() != values.tobytes():
-            raise Lstm2dError("the model was not stored as it is", where=name)
     write_bytes(path, data)
     return hashlib.sha256(data).hexdigest()
 
@@ -171,19 +153,14 @@ def load_model(path: str | os.PathLike[str]) -> ModelFile:
     Raises
     ------
     DataError
-        If the file is missing, damaged in whatever way, or not a model file of this library.
+        If the file is missing, damaged in any way, or not a model file of this library.
     """
     with open_regular(path) as file:
-        size = _size(file)
-        head = read_header_bytes(file, size, path)  # before the rest: a file of any size may be named
-        try:
-            return _parse(head + file.read(), path)
-        except (OSError, MemoryError) as e:
-            raise broken(f"cannot be read: {e}", path) from e
+        return _parse(TensorFile(file, path), path)
 
 
 def read_header(path: str | os.PathLike[str]) -> ModelHeader:
-    """Read what a model file says about itself, without its parameters.
+    """Read the description of a model file, without its parameters.
 
     Parameters
     ----------
@@ -202,62 +179,60 @@ def read_header(path: str | os.PathLike[str]) -> ModelHeader:
         If the file is missing or its header is damaged.
     """
     with open_regular(path) as file:
-        size = _size(file)
-        head = read_header_bytes(file, size, path)
-    tensors, metadata = parse_tensors(head, size, path)
-    model, _, _ = from_metadata(metadata, {}, path)
-    return ModelHeader(model, tensors, size)
+        stored = TensorFile(file, path)
+    model, _, _ = from_metadata(stored.metadata, {}, path)
+    return ModelHeader(model, stored.tensors, stored.size)
 
 
 def model_digest(model: ModelFile) -> str:
-    """Return what tells a model from every other.
+    """Return a checksum that identifies a model.
 
     Parameters
     ----------
     model : ModelFile
-        With its parameters.
+        The model, with its parameters.
 
     Returns
     -------
     str
         64 hexadecimal digits over its description and its parameters, however they are stored.
     """
-    tensors = {k: (v.dtype.newbyteorder("<").str, v.shape, v.tobytes()) for k, v in model.state.items()}
-    return _digest(canonical(to_json(model)), tensors)
+    return _digest(canonical(to_json(model)), stored_form(model.state))
 
 
-def _size(file: BinaryIO) -> int:
-    return os.fstat(file.fileno()).st_size
-
-
-def _parse(data: bytes, path: object) -> ModelFile:
-    tensors, metadata = parse_tensors(data, len(data), path)
-    state = {}
-    for name, t in tensors.items():
-        count = math.prod(t.shape)
-        values = np.frombuffer(data, np.dtype(t.dtype), count, t.begin).reshape(t.shape)
+def _parse(stored: TensorFile, path: object) -> ModelFile:
+    tensors = {name: stored.read(name) for name in stored.tensors}
+    for name, values in tensors.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise broken(f"parameter {name!r} is not finite", path)
-        dtype = np.dtype(np.float32) if values.dtype == np.float16 else values.dtype.newbyteorder("=")
-        state[name] = values.astype(dtype, copy=True)
-    model, text, digest = from_metadata(metadata, state, path)
-    stored = {k: (t.dtype, t.shape, data[t.begin : t.end]) for k, t in tensors.items()}
-    if _digest(text, stored) != digest:
+    state = {name: _native(values) for name, values in tensors.items()}
+    model, text, digest = from_metadata(stored.metadata, state, path)
+    if _digest(text, tensors) != digest:
         raise broken("its checksum does not fit its contents", path)
     return model
 
 
-def _digest(text: str, tensors: dict[str, tuple[str, tuple[int, ...], bytes]]) -> str:
-    """Return the checksum of all the file says; a length before each part keeps two from running together."""
+def _native(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values in the byte order of the machine, and float16 as float32."""
+    dtype = np.dtype(np.float32) if values.dtype == np.float16 else values.dtype.newbyteorder("=")
+    return values.astype(dtype, copy=False)
+
+
+def _digest(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:
+    """Return the checksum of a description and of arrays in the form in which they are stored."""
     digest = hashlib.sha256()
-    parts: list[bytes] = [text.encode()]
-    for name in sorted(tensors):
-        dtype, shape, data = tensors[name]
-        parts += [name.encode("utf-8", "surrogatepass"), f"{_NAMES[dtype]}{list(shape)}".encode(), data]
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
+    for part in _parts(text, tensors):
+        digest.update(len(part).to_bytes(8, "little"))  # keeps two parts from running together
         digest.update(part)
     return digest.hexdigest()
+
+
+def _parts(text: str, tensors: Mapping[str, NDArray[Any]]) -> Iterator[bytes]:
+    yield text.encode()
+    for name, values in sorted(tensors.items()):
+        yield name.encode("utf-8", "surrogatepass")
+        yield f"{DTYPE_NAMES[values.dtype.str]}{list(values.shape)}".encode()
+        yield values.tobytes()
 
 
 def _halved(values: NDArray[Any]) -> NDArray[Any]:

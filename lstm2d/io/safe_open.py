@@ -5,15 +5,15 @@ from __future__ import annotations
 import codecs
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from lstm2d.errors import DataError
 
 MAX_TEXT_BYTES = 64 * 2**20  # a split file of a million long names is smaller
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a file for reading, if it is a regular file.
 
     Parameters
@@ -23,7 +23,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
 
     Returns
     -------
-    BinaryIO
+    BufferedReader
         The open file, at its beginning.
 
     Raises
@@ -49,13 +49,13 @@ def read_text(path: str | os.PathLike[str]) -> str:
     Parameters
     ----------
     path : str or path
-        File to read, 64 MiB at the most.
+        File to read, at most 64 MiB.
 
     Returns
     -------
     str
-        The text, without a byte order mark. It is UTF-16 where such a mark says so, else UTF-8. Bytes that
-        are not UTF-8 become surrogates, as in file names.
+        The text, without a byte order mark. It is UTF-16 if that mark is UTF-16's, else UTF-8. Bytes that are
+        not UTF-8 become surrogates, as in file names.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
         except OSError as e:
             raise DataError(f"cannot read the file ({_reason(e)})", where=path) from e
     if len(data) > MAX_TEXT_BYTES:
-        raise DataError("text file too large", where=path, expected=f"{MAX_TEXT_BYTES} bytes at the most")
+        raise DataError("text file too large", where=path, expected=f"{MAX_TEXT_BYTES} bytes at most")
     if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
     try:
@@ -108,19 +108,19 @@ def read_existing(path: str | os.PathLike[str]) -> bytes | None:
 
 
 def inside(root: Path, path: Path) -> bool:
-    """Say whether a path, its links followed, lies inside a folder.
+    """Return whether a path, its links followed, is inside a folder.
 
     Parameters
     ----------
     root : Path
         The folder.
     path : Path
-        What should lie in it.
+        The path.
 
     Returns
     -------
     bool
-        False too where the path cannot be followed (a loop of links, a NUL in the name).
+        Also False if the path cannot be followed (a loop of links, a NUL in the name).
     """
     try:
         return Path(os.path.realpath(path, strict=True)).is_relative_to(os.path.realpath(root))
@@ -129,8 +129,8 @@ def inside(root: Path, path: Path) -> bool:
 
 
 def _open_regular(path: str, flags: int) -> int:
-    # Opening a FIFO waits for a writer, for ever: O_NONBLOCK returns at once. And nobody can swap the file
-    # between this look and the reading, as the look is at the open descriptor.
+    # Opening a FIFO waits for a writer forever: O_NONBLOCK returns at once. The open descriptor is checked,
+    # so the file cannot be swapped between the check and the reading.
     fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     mode = os.fstat(fd).st_mode
     if not stat.S_ISREG(mode):

@@ -1,11 +1,16 @@
-"""Check the header of a safetensors file by hand, before anything in it is believed."""
+"""The header of a safetensors file, checked before anything in it is trusted.
+
+It is parsed here and not by the safetensors package, because that accepts keys that occur twice, unknown
+keys and shapes that no array can have, and reads a path or the bytes of a whole file, not an open file.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from lstm2d.errors import DataError
 
@@ -25,12 +30,13 @@ DTYPES = {
     "U32": "<u4",
     "U64": "<u8",
 }
+METADATA = "__metadata__"
 _MAX_AXES = 8
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One tensor of a file.
+    """Type, shape and position of a tensor in a file.
 
     Parameters
     ----------
@@ -39,7 +45,7 @@ class TensorInfo:
     shape : tuple of int
         Sizes of the axes.
     begin, end : int
-        First byte, and the one after the last, counted from the file's beginning.
+        First byte, and the one after the last, counted from the beginning of the file.
     """
 
     dtype: str
@@ -49,78 +55,29 @@ class TensorInfo:
 
 
 def broken(reason: str, path: object) -> DataError:
-    """Make the error for a damaged file.
-
-    Parameters
-    ----------
-    reason : str
-        What is wrong.
-    path : object
-        The file.
-
-    Returns
-    -------
-    DataError
-        The error, not raised.
-    """
+    """Return the error for a damaged file; `reason` names what is wrong."""
     hint = "copy the file again from where it came, or use another one"
     return DataError(f"damaged file ({reason})", where=path, expected="an intact safetensors file", hint=hint)
 
 
-def read_header_bytes(file: BinaryIO, size: int, path: object) -> bytes:
-    """Read a file's header length and header.
-
-    Parameters
-    ----------
-    file : BinaryIO
-        The file, at its beginning.
-    size : int
-        Size of the whole file in bytes.
-    path : object
-        Its name, for messages.
-
-    Returns
-    -------
-    bytes
-        The first bytes of the file, to the end of the header.
+def canonical(description: Mapping[str, Any]) -> str:
+    """Return one line of JSON, in ASCII, that is the same after it is parsed and written once more.
 
     Raises
     ------
-    DataError
-        If the file is shorter than its header, or the header larger than any model's.
+    TypeError, ValueError
+        If the description holds a type that JSON does not have, or a number that is not finite.
     """
-    try:
-        start = file.read(8)
-        length = int.from_bytes(start, "little")
-        if len(start) < 8 or not 2 <= length <= min(size - 8, MAX_HEADER_BYTES):
-            raise broken("its header's length is wrong", path)
-        head = start + file.read(length)
-    except OSError as e:
-        raise broken(f"cannot be read: {e}", path) from e
-    if len(head) != 8 + length:
-        raise broken("it ends within the header", path)
-    return head
+    return json.dumps(description, allow_nan=False, ensure_ascii=True)
 
 
 def parse_json(text: str, path: object) -> Json:
-    """Parse JSON that may be hostile.
-
-    Parameters
-    ----------
-    text : str
-        The JSON.
-    path : object
-        The file it comes from, for messages.
-
-    Returns
-    -------
-    dict, list, str, int, float, bool or None
-        The value. No key occurs twice, no number is NaN or infinite.
+    """Parse JSON that may be hostile; no key in it occurs twice, no number is NaN or infinite.
 
     Raises
     ------
     DataError
-        If the text is something else.
+        If the text is not such JSON. It names `path`.
     """
     try:
         value: Json = json.loads(
@@ -131,13 +88,58 @@ def parse_json(text: str, path: object) -> Json:
     return value
 
 
-def parse_tensors(data: bytes, size: int, path: object) -> tuple[dict[str, TensorInfo], dict[str, str]]:
-    """Read and check the table of tensors.
+def read_header(file: BinaryIO, size: int, path: object) -> dict[str, Json]:
+    """Read the header of a file; the table of tensors in it is not checked yet.
 
     Parameters
     ----------
-    data : bytes
-        The file's bytes, at least to the end of the header.
+    file : BinaryIO
+        The file, at its beginning; afterwards at the end of the header.
+    size : int
+        Size of the whole file in bytes. Nothing larger is allocated.
+    path : object
+        Its name, for messages.
+
+    Returns
+    -------
+    dict
+        The JSON object of the header.
+
+    Raises
+    ------
+    DataError
+        If the file is shorter than its header, or the header is larger than 16 MiB or no JSON object.
+    """
+    try:
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        if len(start) < 8 or not 2 <= length <= min(size - 8, MAX_HEADER_BYTES):
+            raise broken("its header's length is wrong", path)
+        text = file.read(length)
+    except OSError as e:
+        raise broken(f"cannot be read: {e}", path) from e
+    if len(text) != length:
+        raise broken("it ends within the header", path)
+    try:
+        header = parse_json(text.decode(), path)
+    except UnicodeDecodeError as e:
+        raise broken("its header is no text", path) from e
+    if not isinstance(header, dict):
+        raise broken("its header is no JSON object", path)
+    return header
+
+
+def check_header(
+    header: dict[str, Json], begin: int, size: int, path: object
+) -> tuple[dict[str, TensorInfo], dict[str, str]]:
+    """Check the metadata and the table of tensors.
+
+    Parameters
+    ----------
+    header : dict
+        What `read_header` returned.
+    begin : int
+        First byte after the header.
     size : int
         Size of the whole file in bytes.
     path : object
@@ -153,28 +155,16 @@ def parse_tensors(data: bytes, size: int, path: object) -> tuple[dict[str, Tenso
     Raises
     ------
     DataError
-        If anything in the header contradicts the format or the file's size.
+        If anything in the header contradicts the format or the size of the file.
     """
-    if len(data) < 8:
-        raise broken("it is too short", path)
-    end = 8 + int.from_bytes(data[:8], "little")
-    if not 10 <= end <= min(len(data), 8 + MAX_HEADER_BYTES):
-        raise broken("its header's length is wrong", path)
-    try:
-        text = data[8:end].decode()
-    except UnicodeDecodeError as e:
-        raise broken("its header is no text", path) from e
-    header = parse_json(text, path)
-    if not isinstance(header, dict):
-        raise broken("its header is no JSON object", path)
-    metadata = header.pop("__metadata__", {})
+    metadata = header.get(METADATA, {})
     if not isinstance(metadata, dict):
         raise broken("its metadata are no JSON object", path)
     texts = {k: v for k, v in metadata.items() if isinstance(v, str)}
     if len(texts) != len(metadata):
         raise broken("its metadata are not all text", path)
-    tensors = {name: _tensor(name, entry, end, path) for name, entry in header.items()}
-    position = end
+    tensors = {name: _tensor(name, entry, begin, path) for name, entry in header.items() if name != METADATA}
+    position = begin
     for t in sorted(tensors.values(), key=lambda t: (t.begin, t.end)):
         if t.begin != position:
             raise broken("its tensors overlap or leave a gap", path)
@@ -195,7 +185,8 @@ def _tensor(name: str, entry: Json, start: int, path: object) -> TensorInfo:
     if shape is None or len(shape) > _MAX_AXES or offsets is None or len(offsets) != 2:
         raise broken(f"tensor {name!r} has a wrong shape or place", path)
     item = int(dtype[2:])
-    if offsets[1] - offsets[0] != math.prod(shape) * item or max(shape, default=0) >= 2**31:
+    bound = math.prod(n for n in shape if n) * item  # NumPy limits it where another axis is empty, too
+    if offsets[1] - offsets[0] != math.prod(shape) * item or max(shape, default=0) >= 2**31 or bound >= 2**63:
         raise broken(f"the shape of tensor {name!r} does not fit its bytes", path)
     return TensorInfo(dtype, shape, start + offsets[0], start + offsets[1])
 

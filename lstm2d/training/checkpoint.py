@@ -8,15 +8,16 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError, OutputError
 from lstm2d.io.atomic import write_bytes
 from lstm2d.io.safe_open import read_existing
+from lstm2d.io.tensor_file import TensorFile, to_bytes
 
 Array = NDArray[Any]
 KEPT = 2
@@ -32,14 +33,14 @@ MARK = b'"sha256":"'  # quotes inside a JSON text are escaped, so only the key i
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """All that a run needs to go on.
+    """State of a run from which it can be resumed.
 
     Parameters
     ----------
     tensors : dict of str to ndarray
-        Weights, what the optimizer keeps for its next step, running mean.
+        Weights, state of the optimizer, running mean.
     state : dict
-        Numbers and texts that JSON can hold.
+        Values that JSON can hold.
     """
 
     tensors: dict[str, Array]
@@ -59,14 +60,8 @@ def pack(checkpoint: Checkpoint) -> bytes:
     bytes
         Metadata key "sha256" holds the digest of the file with 64 zeros in its place, "state" the state.
     """
-    from safetensors.numpy import save
-
-    metadata = {"sha256": NO_DIGEST.decode(), "state": json.dumps(checkpoint.state)}
-    # safetensors writes a transposed array wrong without an error
-    data = save({name: np.ascontiguousarray(a) for name, a in checkpoint.tensors.items()}, metadata)
-    start = _digest_place(data)
-    digest = hashlib.sha256(data).hexdigest().encode()
-    return b"".join((data[:start], digest, data[start + len(digest) :]))
+    data = to_bytes(checkpoint.tensors, {"sha256": NO_DIGEST.decode(), "state": json.dumps(checkpoint.state)})
+    return _with_digest(data, _digest(data))
 
 
 def unpack(data: bytes) -> Checkpoint:
@@ -87,28 +82,21 @@ def unpack(data: bytes) -> Checkpoint:
     DataError
         If a single bit differs, or the file was never a checkpoint.
     """
-    from safetensors.numpy import load
-
-    start = _digest_place(data)
-    stop = start + len(NO_DIGEST)
-    digest = hashlib.sha256(b"".join((data[:start], NO_DIGEST, data[stop:]))).hexdigest()
-    if data[start:stop] != digest.encode():
+    if _with_digest(data, _digest(data)) != data:
         raise DataError("damaged checkpoint: its SHA-256 does not match")
-    # everything below was written by `pack`: the digest says so
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return Checkpoint(load(data), json.loads(header["__metadata__"]["state"]))
+    # the digest shows that `pack` wrote everything below
+    file = TensorFile(BytesIO(data), "checkpoint")
+    return Checkpoint({name: file.read(name) for name in file.tensors}, json.loads(file.metadata["state"]))
 
 
-def _digest_place(data: bytes) -> int:
-    """Return where the digest stands in the header."""
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or length > len(data) - 8:
-        raise DataError("damaged checkpoint: its header is cut")
-    header = data[8 : 8 + length]
-    place = header.find(MARK)
-    if place < 0 or header.find(MARK, place + 1) >= 0 or place + len(MARK) + len(NO_DIGEST) > length:
-        raise DataError("damaged checkpoint: it has no SHA-256")
-    return 8 + place + len(MARK)
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(_with_digest(data, NO_DIGEST)).hexdigest().encode()
+
+
+def _with_digest(data: bytes, digest: bytes) -> bytes:
+    """Return a file with another digest; the first `MARK` is in its header, if it is a checkpoint."""
+    start = data.find(MARK) + len(MARK)
+    return b"".join((data[:start], digest, data[start + len(digest) :]))
 
 
 def files(folder: Path) -> list[Path]:
@@ -227,7 +215,7 @@ def _set_aside(path: Path) -> str:
     aside = path.with_name(path.name + DAMAGED)
     try:
         path.rename(aside)
-    except OSError:  # a folder that cannot be written: the next save will say so
+    except OSError:  # a folder that cannot be written: the next save reports it
         return "it is passed over"
     return f"it is set aside as {aside.name}"
 

@@ -1,4 +1,4 @@
-"""Read the weights of VGG-16 from the files in which others publish them."""
+"""Read the weights of published networks from the files in which others publish them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from io import BufferedReader
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.safe_open import open_regular
-from lstm2d.io.safetensors_header import TensorInfo, parse_tensors, read_header_bytes
-from lstm2d.weights.lazy_array import StoredArray, damaged, short
+from lstm2d.io.tensor_file import TensorFile
+from lstm2d.weights.lazy_array import LazyArray, damaged, short
+from lstm2d.weights.networks import NETWORKS, Naming, recognise
 from lstm2d.weights.npz_file import npz_arrays
+from lstm2d.weights.published import PARTS, Shape, Style
 from lstm2d.weights.store import MEANS, Layers, is_stored, load_stored, read_stored
 from lstm2d.weights.torch_file import LEGACY_START, torch_legacy_arrays, torch_zip_arrays
-from lstm2d.weights.vgg16 import LAYERS, Naming, recognise
 from lstm2d.weights.zip_members import ZipMembers
 
 CONVENTIONS = {
@@ -27,33 +29,30 @@ CONVENTIONS = {
     "torchvision": "RGB, 0..1, minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225)",
     "rgb": "RGB, 0..255, minus the means",
 }
-_CONVENTION_OF_STYLE = {
-    "plain": "caffe",
-    "keras": "caffe",
-    "torchvision": "torchvision",
-    "tensorflow": "rgb",
-}
 _TORCHVISION_MEAN = (0.485, 0.456, 0.406)
 _TORCHVISION_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
 class ImportedWeights:
-    """What was read from a file.
+    """Layers of a published network, read from a file and converted.
 
     Parameters
     ----------
+    network : str
+        Which network, a key of `lstm2d.weights.networks.NETWORKS`.
     layers : dict of str to (array, array)
         Filters (kh, kw, in, out) for RGB input, 0..255 minus `lstm2d.weights.store.MEANS`, and biases;
-        float32.
+        float32. In the order of the network.
     convention : str
         The input that the file's filters are made for, a key of `CONVENTIONS`.
     style : str
-        Whose names the file uses.
+        The style of the file's names; "lstm2d" for a file that an earlier import wrote.
     others : int
-        Arrays in the file that belong to no layer of VGG-16 up to fc7.
+        Number of arrays in the file that belong to none of the network's layers.
     """
 
+    network: str
     layers: Layers
     convention: str
     style: str
@@ -61,7 +60,7 @@ class ImportedWeights:
 
 
 def read_weights(path: str | os.PathLike[str], convention: str | None = None) -> ImportedWeights:
-    """Read the layers of VGG-16 that are in a file.
+    """Read the layers of a published network that are in a file.
 
     Parameters
     ----------
@@ -81,7 +80,7 @@ def read_weights(path: str | os.PathLike[str], convention: str | None = None) ->
     ConfigError
         If there is no such convention.
     DataError
-        If the file is missing, damaged, needs code to be run, or holds something else than VGG-16.
+        If the file is missing, damaged, needs code to be run, or holds no published network.
     """
     if convention is not None and convention not in CONVENTIONS:
         raise ConfigError(f"unknown convention {convention!r}", expected=", ".join(CONVENTIONS))
@@ -90,19 +89,21 @@ def read_weights(path: str | os.PathLike[str], convention: str | None = None) ->
             raise ConfigError(
                 "this file is converted already", where=path, hint="import it without --convention"
             )
-        return ImportedWeights(load_stored(path).layers, read_stored(path).convention, "lstm2d", 0)
+        stored = read_stored(path)
+        return ImportedWeights(stored.network, load_stored(path).layers, stored.convention, "lstm2d", 0)
     with _arrays(path) as arrays:
         naming = recognise(arrays, path)
-        _check_shapes(arrays, naming, path)
-        layers = {layer: _read_layer(arrays, naming, layer, path) for layer in _found(naming)}
-    chosen = convention or _CONVENTION_OF_STYLE[naming.style]
-    if "conv1_1" in layers:
-        layers["conv1_1"] = _for_rgb(*layers["conv1_1"], chosen)
-    return ImportedWeights(layers, chosen, naming.style, naming.others)
+        shapes = _checked_shapes(arrays, naming, path)
+        layers = {layer: _read_layer(arrays, naming, layer, shapes[layer], path) for layer in shapes}
+    chosen = convention or naming.style.convention
+    first = next(iter(NETWORKS[naming.network].layers))
+    if first in layers:
+        layers[first] = _for_rgb(*layers[first], chosen)
+    return ImportedWeights(naming.network, layers, chosen, naming.style.name, naming.others)
 
 
 @contextmanager
-def _arrays(path: str | os.PathLike[str]) -> Iterator[dict[str, StoredArray]]:
+def _arrays(path: str | os.PathLike[str]) -> Iterator[dict[str, LazyArray]]:
     with open_regular(path) as file:
         try:
             yield _list_arrays(file, path)
@@ -110,7 +111,7 @@ def _arrays(path: str | os.PathLike[str]) -> Iterator[dict[str, StoredArray]]:
             raise damaged(str(e) or "not enough memory", path) from e
 
 
-def _list_arrays(file: BinaryIO, path: object) -> dict[str, StoredArray]:
+def _list_arrays(file: BufferedReader, path: object) -> dict[str, LazyArray]:
     start = file.read(16)
     file.seek(0)
     if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
@@ -132,45 +133,36 @@ def _list_arrays(file: BinaryIO, path: object) -> dict[str, StoredArray]:
     )
 
 
-def _safetensors_arrays(file: BinaryIO, path: object) -> dict[str, StoredArray]:
-    size = os.fstat(file.fileno()).st_size
-    tensors, _ = parse_tensors(read_header_bytes(file, size, path), size, path)
-
-    def read(tensor: TensorInfo) -> NDArray[Any]:
-        file.seek(tensor.begin)
-        data = file.read(tensor.end - tensor.begin)
-        if len(data) != tensor.end - tensor.begin:
-            raise damaged("it is cut short", path)
-        return np.frombuffer(data, tensor.dtype).reshape(tensor.shape)
-
-    return {name: StoredArray(t.shape, functools.partial(read, t)) for name, t in tensors.items()}
+def _safetensors_arrays(file: BufferedReader, path: object) -> dict[str, LazyArray]:
+    stored = TensorFile(file, path)
+    return {n: LazyArray(t.shape, functools.partial(stored.read, n)) for n, t in stored.tensors.items()}
 
 
-def _found(naming: Naming) -> list[str]:
-    return [layer for layer in LAYERS if (layer, "weight") in naming.arrays]
-
-
-def _file_shape(layer: str, kind: str, style: str) -> list[tuple[int, ...]]:
-    """Return the shapes that an array may have in a file."""
-    rows, columns, channels, width = LAYERS[layer]
-    if kind == "bias":
-        return [(width,)]
-    dense = rows * columns * channels
-    if style in ("keras", "tensorflow"):
-        return [(rows, columns, channels, width)] + [(dense, width)] * layer.startswith("fc")
-    return [(width, channels, rows, columns)] + [(width, dense)] * layer.startswith("fc")
-
-
-def _check_shapes(arrays: dict[str, StoredArray], naming: Naming, path: object) -> None:
-    for (layer, kind), name in naming.arrays.items():
-        allowed = _file_shape(layer, kind, naming.style)
+def _checked_shapes(arrays: dict[str, LazyArray], naming: Naming, path: object) -> dict[str, Shape]:
+    """Return the shapes (kh, kw, in, out) of the layers in a file; those of its arrays agree with them."""
+    network = NETWORKS[naming.network]
+    shapes = {layer: shape for layer, shape in network.layers.items() if (layer, PARTS[0]) in naming.arrays}
+    for (layer, part), name in naming.arrays.items():
+        allowed = _file_shapes(shapes[layer], part, naming.style, dense=layer in network.dense)
         if arrays[name].shape not in allowed:
             raise DataError(
                 f"layer {layer} has a wrong shape, {short(name)} is {_size(arrays[name].shape)}",
                 where=path,
                 expected=" or ".join(_size(shape) for shape in allowed),
-                hint="this is another network than VGG-16",
+                hint=f"this is another network than {network.title}",
             )
+    return shapes
+
+
+def _file_shapes(shape: Shape, part: str, style: Style, *, dense: bool) -> list[tuple[int, ...]]:
+    """Return the shapes that an array of a layer may have in a file."""
+    rows, columns, channels, width = shape
+    if part == "bias":
+        return [(width,)]
+    inputs = rows * columns * channels
+    if style.channels_last:
+        return [shape] + [(inputs, width)] * dense
+    return [(width, channels, rows, columns)] + [(width, inputs)] * dense
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -178,35 +170,34 @@ def _size(shape: tuple[int, ...]) -> str:
 
 
 def _read_layer(
-    arrays: dict[str, StoredArray], naming: Naming, layer: str, path: object
+    arrays: dict[str, LazyArray], naming: Naming, layer: str, shape: Shape, path: object
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     values = []
-    for kind in ("weight", "bias"):
-        name = naming.arrays[layer, kind]
-        array = arrays[name].read()
+    for part in PARTS:
+        array = arrays[naming.arrays[layer, part]].read()
         if array.dtype.kind != "f":
             raise DataError(f"layer {layer} is not of real numbers", where=path, expected="float32")
-        with np.errstate(over="ignore"):  # what is too large is said below
-            if kind == "weight":
-                array = channel_last(array, LAYERS[layer], naming.style)
+        with np.errstate(over="ignore"):  # values that are too large are reported below
+            if part == "weight":
+                array = channels_last(array, shape, naming.style)
             values.append(np.ascontiguousarray(array, dtype=np.float32))
         if not np.isfinite(values[-1]).all():
             raise DataError(f"layer {layer} has values that are not finite", where=path)
     return values[0], values[1]
 
 
-def channel_last(array: NDArray[Any], shape: tuple[int, int, int, int], style: str) -> NDArray[Any]:
-    """Bring filters into our order.
+def channels_last(array: NDArray[Any], shape: Shape, style: Style) -> NDArray[Any]:
+    """Bring filters into the order of this library.
 
     Parameters
     ----------
     array : array
-        Filters as they stand in a file. Those of a fully connected layer may be a matrix: its inputs are the
-        features that its network saw, flattened channel first (torch) or channel last (Keras).
+        Filters as they are in a file. Those of a fully connected layer may be a matrix: its inputs are the
+        features that its network saw, flattened channels first (torch) or channels last (Keras).
     shape : tuple of int
         (kh, kw, in, out).
-    style : str
-        Whose names the file uses, see `lstm2d.weights.vgg16.Naming`.
+    style : Style
+        The style of the file.
 
     Returns
     -------
@@ -214,7 +205,7 @@ def channel_last(array: NDArray[Any], shape: tuple[int, int, int, int], style: s
         A view.
     """
     rows, columns, channels, width = shape
-    if style in ("keras", "tensorflow"):
+    if style.channels_last:
         return array.reshape(shape)
     return array.reshape(width, channels, rows, columns).transpose(2, 3, 1, 0)
 
@@ -222,13 +213,13 @@ def channel_last(array: NDArray[Any], shape: tuple[int, int, int, int], style: s
 def _for_rgb(
     filters: NDArray[np.float32], bias: NDArray[np.float32], convention: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Fold what a network's input needs into its first layer, so that all are fed alike.
+    """Fold the preparation of a network's input into its first layer, so that all get the same input.
 
     Torchvision's input is t = (x / 255 - mean) / std of the RGB values x, ours u = x - MEANS. With the
     filters divided by 255 std, a sum over t is one over u plus their product with MEANS - 255 mean, which
     goes into the bias. Where a filter reaches beyond the image, torchvision's network pads t with 0, ours u
     with 0: there remains this difference, 0.005, 0.5 and 0.4 grey values of the padding, which only the
-    outermost pixels of conv1_1 see.
+    outermost pixels of the first layer are affected by.
     """
     if convention == "rgb":
         return filters, bias

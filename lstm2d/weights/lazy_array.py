@@ -1,4 +1,4 @@
-"""Arrays in files, known by name and shape before they are read."""
+"""Arrays in files whose shape is known before they are read."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from lstm2d.errors import DataError
 
 
 @dataclass(frozen=True)
-class StoredArray:
-    """An array that lies in a file.
+class LazyArray:
+    """An array in a file that is read when it is asked for.
 
     Parameters
     ----------
     shape : tuple of int
-        Sizes of the axes. Nothing of that size was allocated yet: a hostile file may claim any.
+        Sizes of the axes, as the file states them. Nothing of that size was allocated yet.
     read : callable
-        Returns the array, or raises `DataError`. To be called while the file is open.
+        Returns the array, or raises `DataError`. The file must still be open.
     """
 
     shape: tuple[int, ...]
@@ -28,20 +28,7 @@ class StoredArray:
 
 
 def damaged(reason: str, path: object) -> DataError:
-    """Make the error for a file that is not what it should be.
-
-    Parameters
-    ----------
-    reason : str
-        What is wrong. Names that come from the file should be cut by `short`.
-    path : object
-        The file.
-
-    Returns
-    -------
-    DataError
-        The error, not raised.
-    """
+    """Return the error for a damaged file of weights; names from the file in `reason` are cut by `short`."""
     return DataError(
         f"this file of weights cannot be read ({reason})",
         where=path,
@@ -50,6 +37,6 @@ def damaged(reason: str, path: object) -> DataError:
 
 
 def short(name: object) -> str:
-    """Return a name from a file, in quotes and no longer than a line can take."""
+    """Return a name from a file in quotes, cut to 60 characters."""
     text = str(name)
     return repr(text if len(text) <= 60 else text[:57] + "...")

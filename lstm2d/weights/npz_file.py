@@ -1,4 +1,4 @@
-"""Arrays of an .npz file, known by shape before they are read."""
+"""Arrays of an .npz file."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.weights.lazy_array import StoredArray, damaged, short
+from lstm2d.weights.lazy_array import LazyArray, damaged, short
 from lstm2d.weights.zip_members import ZipMembers
 
 _MAX_HEADER = 1024  # the header of an array without fields takes 128
-# numpy.lib.format writes these three keys in this order; its reader would parse any Python literal
+# numpy.lib.format writes these three keys in this order. Its reader parses any Python literal: it warns about
+# some, fails with errors of many types at others, and accepts negative sizes.
 _HEADER = re.compile(
     rb"\{'descr': '([<>|=]?[a-zA-Z]\d*)', 'fortran_order': (True|False), "
     rb"'shape': \(([\dL, ]{0,200})\),? *\} *\n?"
 )
 
 
-def npz_arrays(members: ZipMembers, path: object) -> dict[str, StoredArray]:
+def npz_arrays(members: ZipMembers, path: object) -> dict[str, LazyArray]:
     """List the arrays of a file by numpy.savez.
 
     Parameters
@@ -32,8 +33,8 @@ def npz_arrays(members: ZipMembers, path: object) -> dict[str, StoredArray]:
 
     Returns
     -------
-    dict of str to StoredArray
-        By name, without ".npy". Arrays of objects or texts are left out: they are no weights.
+    dict of str to LazyArray
+        By name, without ".npy". Arrays of objects or texts are left out.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def npz_arrays(members: ZipMembers, path: object) -> dict[str, StoredArray]:
         if dtype.kind in "fiu":
             size = begin + math.prod(shape) * dtype.itemsize
             read = functools.partial(_read, members, member, begin, size, shape, fortran, dtype, path)
-            found[member.removesuffix(".npy")] = StoredArray(shape, read)
+            found[member.removesuffix(".npy")] = LazyArray(shape, read)
     return found
 
 
@@ -70,13 +71,13 @@ def npy_header(
     Returns
     -------
     begin : int
-        Where the numbers begin.
+        First byte of the values.
     shape : tuple of int
-        Their shape.
+        Sizes of the axes.
     fortran : bool
-        Whether the first index runs fastest.
+        Whether the first index varies fastest.
     dtype : dtype
-        Their type.
+        Type of the values.
 
     Raises
     ------

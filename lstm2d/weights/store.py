@@ -1,13 +1,12 @@
 """Weights of published networks, stored for every model that needs them.
 
-A file in the store is a safetensors file whose description names a digest for each layer. So a part of a
-file's layers has a digest too: a model that needs conv1_1 to conv3_3 finds them in whichever file has them.
+A file in the store is a safetensors file whose description has a digest of each layer. So any selection of
+its layers has a digest too: a model that needs conv1_1 to conv3_3 finds them in whichever file has them.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -21,15 +20,17 @@ from numpy.typing import NDArray
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.safe_open import open_regular
-from lstm2d.io.safetensors_header import TensorInfo, parse_json, parse_tensors, read_header_bytes
+from lstm2d.io.safetensors_header import METADATA, canonical, parse_json, read_header
+from lstm2d.io.tensor_file import TensorFile, to_bytes
 from lstm2d.io.user_folders import data_folder
 from lstm2d.weights.lazy_array import damaged
-from lstm2d.weights.vgg16 import LAYERS
+from lstm2d.weights.networks import FIRST, NETWORKS
+from lstm2d.weights.published import PARTS
 
 Layers: TypeAlias = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 MEANS = (123.68, 116.779, 103.939)
-"""What is subtracted from red, green and blue, 0..255, before they meet stored filters."""
+"""Subtracted from red, green and blue, 0..255, before a stored first layer."""
 
 METADATA_KEY = "lstm2d_weights"
 FORMAT_VERSION = 1
@@ -47,7 +48,7 @@ class Weights:
         SHA-256 over these layers: equal for equal layers, whatever file they came from.
     layers : dict of str to (array, array)
         Filters of shape (kh, kw, in, out) for RGB input, 0..255 minus `MEANS`, and biases of shape (out,),
-        both float32. Names are those of `lstm2d.weights.vgg16.LAYERS`.
+        both float32. Names and order are those of the network.
     """
 
     digest: str
@@ -56,7 +57,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class StoredWeights:
-    """What a file of weights says about itself.
+    """The description in a file of weights.
 
     Parameters
     ----------
@@ -64,6 +65,8 @@ class StoredWeights:
         The file.
     size : int
         Its length in bytes.
+    network : str
+        Which network, a key of `lstm2d.weights.networks.NETWORKS`.
     name : str
         What a configuration calls it.
     convention : str
@@ -76,6 +79,7 @@ class StoredWeights:
 
     path: Path
     size: int
+    network: str
     name: str
     convention: str
     source: str
@@ -84,13 +88,13 @@ class StoredWeights:
     @property
     def digest(self) -> str:
         """SHA-256 over all layers."""
-        return _digest_of_digests(self.layers)
+        return _digest(self.layers)
 
     def digest_of(self, names: Collection[str]) -> str | None:
         """Return the SHA-256 over some of the layers; None if not all of them are here."""
         if not set(names) <= set(self.layers):
             return None
-        return _digest_of_digests({n: d for n, d in self.layers.items() if n in names})
+        return _digest({n: d for n, d in self.layers.items() if n in names})
 
 
 def store_folder() -> Path:
@@ -111,11 +115,13 @@ def weights_digest(layers: Layers) -> str:
     str
         64 hexadecimal digits.
     """
-    return _digest_of_digests({name: _layer_digest(*layers[name]) for name in LAYERS if name in layers})
+    return _digest({name: _layer_digest(*arrays) for name, arrays in layers.items()})
 
 
-def store_weights(layers: Layers, *, name: str, convention: str, source: str) -> StoredWeights:
-    """Put weights into the store.
+def store_weights(
+    layers: Layers, *, name: str, convention: str, source: str, network: str = FIRST
+) -> StoredWeights:
+    """Write weights to the store.
 
     Parameters
     ----------
@@ -127,6 +133,8 @@ def store_weights(layers: Layers, *, name: str, convention: str, source: str) ->
         The input that the filters were made for before they were converted.
     source : str
         Name of the file they came from.
+    network : str, default "vgg16"
+        Which network, a key of `lstm2d.weights.networks.NETWORKS`.
 
     Returns
     -------
@@ -136,7 +144,7 @@ def store_weights(layers: Layers, *, name: str, convention: str, source: str) ->
     Raises
     ------
     ConfigError
-        If the name cannot be a file's, or looks like a digest.
+        If the name cannot be a file name, or looks like a digest.
     OutputError
         If the file cannot be written.
     """
@@ -145,17 +153,24 @@ def store_weights(layers: Layers, *, name: str, convention: str, source: str) ->
             f"weights cannot be called {name!r}", expected="letters, digits, '-', '_' and '.', no digest"
         )
     folder = make_folder(store_folder())
-    digests = {n: _layer_digest(*layers[n]) for n in LAYERS if n in layers}
-    path = folder / f"{name}-{_digest_of_digests(digests)[:16]}.safetensors"
+    layers = {layer: layers[layer] for layer in NETWORKS[network].layers if layer in layers}
+    digests = {layer: _layer_digest(*arrays) for layer, arrays in layers.items()}
+    path = folder / f"{name}-{_digest(digests)[:16]}.safetensors"
     description = {
         "format_version": FORMAT_VERSION,
+        **({} if network == FIRST else {"network": network}),
         "name": name,
         "input": "RGB, 0..255, minus " + ", ".join(map(str, MEANS)),
         "convention": convention,
         "source": source,
         "layers": digests,
     }
-    write_bytes(path, _to_bytes(layers, json.dumps(description)))
+    arrays = {
+        f"{layer}.{part}": np.asarray(values, np.float32)
+        for layer, pair in layers.items()
+        for part, values in zip(PARTS, pair, strict=True)
+    }
+    write_bytes(path, to_bytes(arrays, {METADATA_KEY: canonical(description)}))
     return read_stored(path)
 
 
@@ -179,7 +194,7 @@ def stored_weights() -> tuple[list[StoredWeights], list[DataError]]:
 
 
 def is_stored(path: str | os.PathLike[str]) -> bool:
-    """Say whether a file is one that `store_weights` wrote, perhaps a damaged one.
+    """Return whether `store_weights` wrote a file, which may be damaged since.
 
     Parameters
     ----------
@@ -197,18 +212,15 @@ def is_stored(path: str | os.PathLike[str]) -> bool:
         If the file is missing or may not be read.
     """
     with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
         try:
-            head = read_header_bytes(file, size, path)
-            value = parse_json(head[8:].decode(), path)
-        except (DataError, UnicodeDecodeError):
+            metadata = read_header(file, os.fstat(file.fileno()).st_size, path).get(METADATA)
+        except DataError:
             return False
-    metadata = value.get("__metadata__") if isinstance(value, dict) else None
     return isinstance(metadata, dict) and METADATA_KEY in metadata
 
 
 def read_stored(path: str | os.PathLike[str]) -> StoredWeights:
-    """Read what a file of weights says about itself.
+    """Read the description in a file of weights.
 
     Parameters
     ----------
@@ -218,14 +230,15 @@ def read_stored(path: str | os.PathLike[str]) -> StoredWeights:
     Returns
     -------
     StoredWeights
-        The description. Whether it is true shows when the layers are read.
+        The description. Its digests are checked when the layers are read.
 
     Raises
     ------
     DataError
         If the file is missing, damaged or no file of weights.
     """
-    return _read_header(path)[0]
+    with open_regular(path) as file:
+        return _described(TensorFile(file, path), path)
 
 
 def load_stored(path: str | os.PathLike[str], names: Collection[str] | None = None) -> Weights:
@@ -248,26 +261,20 @@ def load_stored(path: str | os.PathLike[str], names: Collection[str] | None = No
     DataError
         If the file is damaged or lacks a layer.
     """
-    stored, tensors = _read_header(path)
-    wanted = [n for n in stored.layers if names is None or n in names]
-    absent = [n for n in names or () if n not in stored.layers]
-    if absent:
-        raise DataError(f"these weights lack {', '.join(absent)}", where=path)
-    layers: Layers = {}
-    with open_regular(path) as file:
-        for name in wanted:
-            parts = []
-            for kind in ("weight", "bias"):
-                tensor = tensors[f"{name}.{kind}"]
-                file.seek(tensor.begin)
-                data = file.read(tensor.end - tensor.begin)
-                if len(data) != tensor.end - tensor.begin:
-                    raise _damaged("it is cut short", path)
-                parts.append(np.frombuffer(data, "<f4").reshape(tensor.shape).astype(np.float32))
-            layers[name] = (parts[0], parts[1])
-            if _layer_digest(*layers[name]) != stored.layers[name]:
+    with open_regular(path) as opened:
+        file = TensorFile(opened, path)
+        stored = _described(file, path)
+        absent = [n for n in names or () if n not in stored.layers]
+        if absent:
+            raise DataError(f"these weights lack {', '.join(absent)}", where=path)
+        digests = {n: d for n, d in stored.layers.items() if names is None or n in names}
+        layers: Layers = {}
+        for name, digest in digests.items():
+            filters, bias = (file.read(f"{name}.{part}").astype(np.float32, copy=False) for part in PARTS)
+            if _layer_digest(filters, bias) != digest:
                 raise _damaged(f"the checksum of {name} does not fit its values", path)
-    return Weights(_digest_of_digests({n: stored.layers[n] for n in wanted}), layers)
+            layers[name] = (filters, bias)
+    return Weights(_digest(digests), layers)
 
 
 def find_weights(
@@ -288,14 +295,14 @@ def find_weights(
     Returns
     -------
     Weights
-        Just these layers; the digest is that of these layers.
+        These layers alone, and their digest.
 
     Raises
     ------
     ConfigError
         If different weights have that name.
     DataError
-        If there are none, if they lack a layer, or are damaged.
+        If there are no such weights, or they lack a layer or are damaged.
     """
     found, problems = stored_weights()
     if _DIGEST.fullmatch(name_or_digest):
@@ -334,8 +341,7 @@ def _has_digest(stored: StoredWeights, digest: str, names: Collection[str] | Non
 def _not_found(
     wanted: str, names: Collection[str] | None, found: list[StoredWeights], problems: list[DataError]
 ) -> DataError:
-    layers = [n for n in LAYERS if n in names] if names else []
-    what = f"weights {wanted!r} are not here" + (f" (layers {', '.join(layers)})" if layers else "")
+    what = f"weights {wanted!r} are not here" + (f" (layers {', '.join(names)})" if names else "")
     if problems:
         what += f"; {len(problems)} damaged in the store"
     known = ", ".join(sorted({f"{s.name} ({s.digest[:16]})" for s in found})) or "nothing was imported yet"
@@ -343,40 +349,27 @@ def _not_found(
     return DataError(what, where=store_folder(), expected=f"imported weights; there: {known}", hint=hint)
 
 
-def _to_bytes(layers: Layers, description: str) -> bytes:
-    from safetensors.numpy import save
-
-    tensors = {}
-    for name, (filters, bias) in layers.items():
-        # safetensors writes the memory of a transposed array without looking at its strides
-        tensors[f"{name}.weight"] = np.ascontiguousarray(filters, dtype="<f4")
-        tensors[f"{name}.bias"] = np.ascontiguousarray(bias, dtype="<f4")
-    return save(tensors, metadata={METADATA_KEY: description})
-
-
-def _read_header(path: str | os.PathLike[str]) -> tuple[StoredWeights, dict[str, TensorInfo]]:
-    with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        tensors, metadata = parse_tensors(read_header_bytes(file, size, path), size, path)
-    if METADATA_KEY not in metadata:
+def _described(file: TensorFile, path: str | os.PathLike[str]) -> StoredWeights:
+    """Return the description in a file; the shapes of its tensors agree with it."""
+    if METADATA_KEY not in file.metadata:
         raise DataError("this is no file of imported weights", where=path, hint="lstm2d weights import FILE")
-    value = parse_json(metadata[METADATA_KEY], path)
+    value = parse_json(file.metadata[METADATA_KEY], path)
     if not isinstance(value, dict) or value.get("format_version") != FORMAT_VERSION:
         raise _damaged("its description is of another version", path)
     texts = {key: v for key in ("name", "convention", "source") if isinstance(v := value.get(key), str)}
-    digests = value.get("layers")
-    if len(texts) != 3 or not isinstance(digests, dict) or not set(digests) <= set(LAYERS):
+    key, digests = value.get("network", FIRST), value.get("layers")
+    if not isinstance(key, str) or key not in NETWORKS:
+        raise _damaged("it is of a network that this version does not know", path)
+    shapes = NETWORKS[key].layers
+    if len(texts) != 3 or not isinstance(digests, dict) or not set(digests) <= set(shapes):
         raise _damaged("its description is not complete", path)
-    layers = {n: d for n in LAYERS if isinstance(d := digests.get(n), str)}
+    layers = {n: d for n in shapes if isinstance(d := digests.get(n), str)}
     for layer in layers:
-        shape = LAYERS[layer]
-        for kind, expected in (("weight", shape), ("bias", shape[3:])):
-            tensor = tensors.get(f"{layer}.{kind}")
+        for part, expected in zip(PARTS, (shapes[layer], shapes[layer][3:]), strict=True):
+            tensor = file.tensors.get(f"{layer}.{part}")
             if tensor is None or tensor.shape != expected or tensor.dtype != "<f4":
                 raise _damaged(f"layer {layer} is missing or has a wrong shape", path)
-    return StoredWeights(
-        Path(path), size, texts["name"], texts["convention"], texts["source"], layers
-    ), tensors
+    return StoredWeights(path=Path(path), size=file.size, network=key, layers=layers, **texts)
 
 
 def _damaged(reason: str, path: object) -> DataError:
@@ -391,6 +384,7 @@ def _layer_digest(filters: NDArray[np.float32], bias: NDArray[np.float32]) -> st
     return digest.hexdigest()
 
 
-def _digest_of_digests(digests: Mapping[str, str]) -> str:
-    text = "".join(f"{name} {digests[name]}\n" for name in LAYERS if name in digests)
+def _digest(digests: Mapping[str, str]) -> str:
+    """Return the SHA-256 over layers from those of each, in the order of the network."""
+    text = "".join(f"{name} {digest}\n" for name, digest in digests.items())
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,16 +1,17 @@
-"""Files of torch.save: the tensors of a dict, read without torch and without running anything."""
+"""Tensors in a file of torch.save, read without torch and without running anything."""
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
-from lstm2d.weights.lazy_array import StoredArray, damaged, short
+from lstm2d.weights.lazy_array import LazyArray, damaged, short
 from lstm2d.weights.torch_pickle import Storage, TensorPlace, Value, read_pickle
 from lstm2d.weights.zip_members import ZipMembers
 
@@ -20,7 +21,7 @@ _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_START = b"\x80\x02\x8a\n" + _LEGACY_MAGIC.to_bytes(10, "little") + b"."
 
 
-def torch_zip_arrays(members: ZipMembers, path: object) -> dict[str, StoredArray]:
+def torch_zip_arrays(members: ZipMembers, path: object) -> dict[str, LazyArray]:
     """List the tensors of a zip file by torch.save (torch 1.6 and newer).
 
     Parameters
@@ -32,7 +33,7 @@ def torch_zip_arrays(members: ZipMembers, path: object) -> dict[str, StoredArray
 
     Returns
     -------
-    dict of str to StoredArray
+    dict of str to LazyArray
         By name.
 
     Raises
@@ -60,13 +61,10 @@ def torch_zip_arrays(members: ZipMembers, path: object) -> dict[str, StoredArray
             raise damaged(f"{short(name)} has not the length it should", path)
         return np.frombuffer(members.read(name, limit=size), dtype)
 
-    return {
-        name: StoredArray(place.shape, functools.partial(lambda p: _view(numbers(p.storage), p), place))
-        for name, place in _tensors(described.value, path).items()
-    }
+    return _lazy(described.value, numbers, path)
 
 
-def torch_legacy_arrays(file: BinaryIO, path: object) -> dict[str, StoredArray]:
+def torch_legacy_arrays(file: BinaryIO, path: object) -> dict[str, LazyArray]:
     """List the tensors of a file by torch.save as torch wrote it before 1.6.
 
     Parameters
@@ -78,7 +76,7 @@ def torch_legacy_arrays(file: BinaryIO, path: object) -> dict[str, StoredArray]:
 
     Returns
     -------
-    dict of str to StoredArray
+    dict of str to LazyArray
         By name.
 
     Raises
@@ -105,16 +103,13 @@ def torch_legacy_arrays(file: BinaryIO, path: object) -> dict[str, StoredArray]:
             raise damaged("it is cut short", path)
         return values
 
-    return {
-        name: StoredArray(place.shape, functools.partial(lambda p: _view(numbers(p.storage), p), place))
-        for name, place in _tensors(described.value, path).items()
-    }
+    return _lazy(described.value, numbers, path)
 
 
 def _legacy_places(
     file: BinaryIO, position: int, keys: Value, storages: dict[str, Storage], path: object
 ) -> dict[str, int]:
-    """Return where each storage's numbers begin: they follow each other, each behind its count."""
+    """Return the first byte of each storage's numbers: they follow each other, each after its count."""
     if not isinstance(keys, list) or set(map(type, keys)) - {str} or set(keys) != set(storages):
         raise damaged("its numbers are listed wrongly", path)
     size = file.seek(0, 2)
@@ -129,14 +124,20 @@ def _legacy_places(
     return places
 
 
-def _tensors(value: Value, path: object) -> dict[str, TensorPlace]:
-    """Return the tensors of a dict, or of the dict in it that holds them."""
+def _lazy(
+    value: Value, numbers: Callable[[Storage], NDArray[np.generic]], path: object
+) -> dict[str, LazyArray]:
+    """Return the tensors of a dict, or of the dict in it that holds them; `numbers` reads a storage."""
     for key in _NESTED:
         if isinstance(value, dict) and isinstance(value.get(key), dict):
             value = value[key]
     if not isinstance(value, dict):
         raise DataError("the file holds no dict of tensors", where=path, expected="model.state_dict()")
-    return {k: v for k, v in value.items() if isinstance(k, str) and isinstance(v, TensorPlace)}
+    return {
+        name: LazyArray(place.shape, functools.partial(lambda p: _view(numbers(p.storage), p), place))
+        for name, place in value.items()
+        if isinstance(name, str) and isinstance(place, TensorPlace)
+    }
 
 
 def _view(numbers: NDArray[np.generic], place: TensorPlace) -> NDArray[np.generic]:

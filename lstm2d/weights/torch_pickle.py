@@ -1,13 +1,15 @@
 """Read the description of tensors that torch.save writes, without running anything.
 
-The description is a pickle: a small program that builds objects, and that may call any function. This reader
-knows the few instructions that a dict of tensors needs, and of functions only the names of those that make
-dicts and tensors, for which it puts plain descriptions. Everything else in the program ends the reading.
+The description is a pickle: a small program that builds objects, and that may call any function. pickletools
+decodes its instructions. This reader knows the few that a dict of tensors needs, and of functions only the
+names of those that make dicts and tensors, for which it puts plain descriptions. Everything else in the
+program ends the reading.
 """
 
 from __future__ import annotations
 
-import struct
+import io
+import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -15,9 +17,8 @@ from typing import Any, TypeAlias
 from lstm2d.errors import DataError
 from lstm2d.weights.lazy_array import damaged, short
 
-Value: TypeAlias = (
-    Any  # whatever the program builds: None, bool, int, float, str, tuple, list, dict, the below
-)
+# what the program builds: None, bool, int, float, str, tuple, list, dict, and the classes below
+Value: TypeAlias = Any
 
 STORAGES = {
     "FloatStorage": "f4",
@@ -34,7 +35,7 @@ _REBUILD = {
     "_rebuild_tensor": 4,
     "_rebuild_tensor_v2": 6,
     "_rebuild_parameter": 3,
-}  # least number of arguments
+}  # minimum number of arguments
 _ALLOWED = {
     "collections.OrderedDict",
     "torch.Size",
@@ -47,7 +48,7 @@ _MARK = object()
 
 @dataclass(frozen=True)
 class Storage:
-    """A run of numbers elsewhere in the file.
+    """Numbers elsewhere in the file.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ class Storage:
     dtype : str
         NumPy's name of the type, without byte order.
     count : int
-        How many numbers.
+        How many there are.
     """
 
     key: str
@@ -66,14 +67,14 @@ class Storage:
 
 @dataclass(frozen=True)
 class TensorPlace:
-    """A tensor as a view of a storage; it lies inside it.
+    """A tensor as a view of a storage, which contains all of it.
 
     Parameters
     ----------
     storage : Storage
-        Where its numbers are.
+        The numbers.
     offset : int
-        Its first number.
+        Position of the first one in it.
     shape, strides : tuple of int
         Sizes of the axes, and steps along them in numbers.
     """
@@ -92,9 +93,9 @@ class Described:
     ----------
     value : object
         Made of None, bool, int, float, str, tuple, list, dict and `TensorPlace`. Lists and dicts may contain
-        themselves, so it must be looked at without recursion.
+        themselves, so it must not be walked by recursion.
     end : int
-        The first byte behind the pickle.
+        The first byte after the pickle.
     storages : dict of str to Storage
         All runs of numbers that occur in it, by name.
     """
@@ -119,7 +120,7 @@ def read_pickle(data: bytes, path: object, start: int = 0) -> Described:
     path : object
         The file it comes from, for messages.
     start : int
-        Where in `data` it begins.
+        Its first byte in `data`.
 
     Returns
     -------
@@ -131,31 +132,42 @@ def read_pickle(data: bytes, path: object, start: int = 0) -> Described:
     DataError
         If the pickle needs anything that a dict of tensors does not; nothing was run.
     """
-    machine = _Machine(data, path, start)
+    program = _Program(data)
+    program.seek(start)
+    machine = _Machine(path)
     try:
-        return Described(machine.run(), machine.position, machine.storages)
-    except (IndexError, struct.error, UnicodeDecodeError) as e:
+        value = machine.run(program)
+    except (IndexError, ValueError) as e:
         raise damaged("its description is cut short or damaged", path) from e
+    return Described(value, program.tell(), machine.storages)
+
+
+class _Program(io.BytesIO):
+    """The bytes of a pickle, as pickletools reads them."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if b"\\" in line:  # pickletools would replace escape sequences, with warnings about unknown ones
+            raise ValueError("an escape sequence in a name")
+        return line
 
 
 class _Machine:
-    """Carries out a pickle's instructions on a stack."""
+    """Carries out the instructions of a pickle on a stack."""
 
-    def __init__(self, data: bytes, path: object, start: int) -> None:
-        self.data, self.path, self.position = data, path, start
+    def __init__(self, path: object) -> None:
+        self.path = path
         self.stack: list[Value] = []
         self.memo: dict[int, Value] = {}
         self.storages: dict[str, Storage] = {}
 
-    def run(self) -> Value:
-        while True:
-            code = self.take(1)[0]
-            if code == 0x2E:  # STOP
-                return self.pop()
-            action = _ACTIONS.get(code)
+    def run(self, program: _Program) -> Value:
+        for instruction, argument, _ in pickletools.genops(program):
+            action = _ACTIONS.get(instruction.name)
             if action is None:
-                raise self.refused(f"instruction 0x{code:02x}")
-            action(self)
+                raise self.refused(f"instruction 0x{ord(instruction.code):02x}, {instruction.name}")
+            action(self, argument)
+        return self.pop()
 
     def refused(self, what: str) -> DataError:
         return DataError(
@@ -165,30 +177,12 @@ class _Machine:
             hint="where you trust it, load it with torch and save model.state_dict() alone",
         )
 
-    # reading
-
-    def take(self, count: int) -> bytes:
-        if count < 0 or len(self.data) - self.position < count:
-            raise damaged("its description is cut short", self.path)
-        self.position += count
-        return self.data[self.position - count : self.position]
-
-    def number(self, kind: str) -> int:
-        (value,) = struct.unpack(kind, self.take(struct.calcsize(kind)))
-        return int(value)
-
-    def line(self) -> str:
-        end = self.data.find(b"\n", self.position)
-        if end < 0:
-            raise damaged("its description is cut short", self.path)
-        text = self.take(end - self.position).decode()
-        self.position += 1
-        return text
-
-    # the stack
-
     def push(self, value: Value) -> None:
         self.stack.append(value)
+
+    def push_bytes(self, text: str) -> None:
+        """Push a text of Python 2, which pickletools decodes as Latin-1."""
+        self.push(text.encode("latin-1").decode())
 
     def pop(self) -> Value:
         value = self.stack.pop()
@@ -206,19 +200,10 @@ class _Machine:
         """Make a tuple of the last values."""
         self.push(tuple([self.pop() for _ in range(count)][::-1]))
 
-    # instructions
+    def put(self, number: int) -> None:
+        self.memo[number] = self.stack[-1]
 
-    def text(self, kind: str) -> None:
-        self.push(self.take(self.number(kind)).decode())
-
-    def long_integer(self) -> None:
-        self.push(int.from_bytes(self.take(self.number("<B")), "little", signed=True))
-
-    def put(self, kind: str) -> None:
-        self.memo[self.number(kind)] = self.stack[-1]
-
-    def get(self, kind: str) -> None:
-        number = self.number(kind)
+    def get(self, number: int) -> None:
         if number not in self.memo:
             raise damaged("its description is damaged", self.path)
         self.push(self.memo[number])
@@ -228,7 +213,7 @@ class _Machine:
         if not isinstance(target, dict) or len(items) % 2:
             raise damaged("its description is damaged", self.path)
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, str | int):  # a deep tuple as a key could take for ever to hash
+            if not isinstance(key, str | int):  # hashing a deep tuple could take forever
                 raise self.refused("a dict with keys that are no names")
             target[key] = value
 
@@ -238,8 +223,8 @@ class _Machine:
             raise damaged("its description is damaged", self.path)
         target.extend(items)
 
-    def find_global(self) -> None:
-        name = f"{self.line()}.{self.line()}"
+    def find_global(self, argument: str) -> None:
+        name = argument.replace(" ", ".", 1)  # "module name"
         if name not in _ALLOWED and name.startswith("torch.") and name.endswith("Storage"):
             raise DataError(
                 f"the file has numbers of the type {short(name)}",
@@ -252,7 +237,7 @@ class _Machine:
         self.push(_Global(name))
 
     def call(self) -> None:
-        """Put what a function would make: no function is called."""
+        """Push what a function would return; no function is called."""
         arguments, function = self.pop(), self.pop()
         if not isinstance(function, _Global) or not isinstance(arguments, tuple):
             raise damaged("its description is damaged", self.path)
@@ -304,37 +289,33 @@ def _natural(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**48
 
 
-_ACTIONS: dict[int, Callable[[_Machine], object]] = {
-    0x80: lambda m: m.take(1),  # PROTO: the instructions say themselves whether they are known
-    ord("N"): lambda m: m.push(None),
-    0x88: lambda m: m.push(True),
-    0x89: lambda m: m.push(False),
-    ord("K"): lambda m: m.push(m.number("<B")),
-    ord("M"): lambda m: m.push(m.number("<H")),
-    ord("J"): lambda m: m.push(m.number("<i")),
-    0x8A: _Machine.long_integer,
-    ord("G"): lambda m: m.push(struct.unpack(">d", m.take(8))[0]),
-    ord("X"): lambda m: m.text("<I"),
-    ord("U"): lambda m: m.text("<B"),  # text from Python 2
-    ord("T"): lambda m: m.text("<i"),
-    ord("("): lambda m: m.push(_MARK),
-    ord(")"): lambda m: m.push(()),
-    ord("t"): lambda m: m.push(tuple(m.pop_to_mark())),
-    0x85: lambda m: m.last(1),
-    0x86: lambda m: m.last(2),
-    0x87: lambda m: m.last(3),
-    ord("]"): lambda m: m.push([]),
-    ord("a"): lambda m: m.extend([m.pop()]),
-    ord("e"): lambda m: m.extend(m.pop_to_mark()),
-    ord("}"): lambda m: m.push({}),
-    ord("s"): lambda m: m.set_items([m.pop(), m.pop()][::-1]),
-    ord("u"): lambda m: m.set_items(m.pop_to_mark()),
-    ord("q"): lambda m: m.put("<B"),
-    ord("r"): lambda m: m.put("<I"),
-    ord("h"): lambda m: m.get("<B"),
-    ord("j"): lambda m: m.get("<I"),
-    ord("c"): _Machine.find_global,
-    ord("R"): _Machine.call,
-    ord("b"): lambda m: m.pop(),  # BUILD: notes that torch keeps beside a dict, not its contents
-    ord("Q"): _Machine.find_storage,
+_ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
+    "PROTO": lambda m, _: None,  # each instruction is checked, whatever the version
+    "STOP": lambda m, _: None,
+    "NONE": lambda m, _: m.push(None),
+    "NEWTRUE": lambda m, _: m.push(True),
+    "NEWFALSE": lambda m, _: m.push(False),
+    **dict.fromkeys(("BININT1", "BININT2", "BININT", "LONG1", "BINFLOAT", "BINUNICODE"), _Machine.push),
+    "SHORT_BINSTRING": _Machine.push_bytes,
+    "BINSTRING": _Machine.push_bytes,
+    "MARK": lambda m, _: m.push(_MARK),
+    "EMPTY_TUPLE": lambda m, _: m.push(()),
+    "TUPLE": lambda m, _: m.push(tuple(m.pop_to_mark())),
+    "TUPLE1": lambda m, _: m.last(1),
+    "TUPLE2": lambda m, _: m.last(2),
+    "TUPLE3": lambda m, _: m.last(3),
+    "EMPTY_LIST": lambda m, _: m.push([]),
+    "APPEND": lambda m, _: m.extend([m.pop()]),
+    "APPENDS": lambda m, _: m.extend(m.pop_to_mark()),
+    "EMPTY_DICT": lambda m, _: m.push({}),
+    "SETITEM": lambda m, _: m.set_items([m.pop(), m.pop()][::-1]),
+    "SETITEMS": lambda m, _: m.set_items(m.pop_to_mark()),
+    "BINPUT": _Machine.put,
+    "LONG_BINPUT": _Machine.put,
+    "BINGET": _Machine.get,
+    "LONG_BINGET": _Machine.get,
+    "GLOBAL": _Machine.find_global,
+    "REDUCE": lambda m, _: m.call(),
+    "BUILD": lambda m, _: m.pop(),  # notes that torch keeps with a dict, not its contents
+    "BINPERSID": lambda m, _: m.find_storage(),
 }

@@ -1,4 +1,4 @@
-"""Read members of a zip file that may be hostile: nothing is extracted, and no member is read beyond need."""
+"""Members of a zip file that may be hostile: nothing is extracted, and no more is read than is needed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ZipMembers:
     Raises
     ------
     DataError
-        If it is no zip file, or one with members that share a name.
+        If it is no zip file, or two of its members have one name.
     """
 
     def __init__(self, file: BinaryIO, path: object) -> None:

@@ -208,6 +208,7 @@ HOSTILE: dict[str, bytes] = {
     "a size as text": raw({"a": tensor(["1"], 0, 4)}, bytes(4)),
     "huge product": raw({"a": tensor([2**62, 2**62], 0, 4)}, bytes(4)),
     "huge beside nothing": raw({"a": tensor([2**62, 0], 0, 0)}),
+    "huge beside nothing, axis by axis": raw({"a": tensor([0, 2**31 - 1, 2**31 - 1, 2**31 - 1], 0, 0)}),
     "product that wraps to 4": raw({"a": tensor([2**32, 2**32, 1], 0, 4)}, bytes(4)),
     "too many axes": raw({"a": tensor([1] * 70, 0, 4)}, bytes(4)),
     "shape is no list": raw({"a": {"dtype": "F32", "shape": 1, "data_offsets": [0, 4]}}, bytes(4)),

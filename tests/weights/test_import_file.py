@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lstm2d.errors import ConfigError, DataError
-from lstm2d.weights.import_file import channel_last, read_weights
+from lstm2d.weights.import_file import channels_last, read_weights
+from lstm2d.weights.networks import recognise
 from lstm2d.weights.store import MEANS, Layers
-from lstm2d.weights.vgg16 import LAYERS, recognise
+from lstm2d.weights.vgg16 import LAYERS, VGG16
 from tests.weights import torch_bytes
 from tests.weights.torch_bytes import assert_equal
 
@@ -131,8 +132,9 @@ def test_fully_connected_layers_keep_their_order(dense: bool) -> None:
     torch, keras = filters.transpose(3, 2, 0, 1), filters
     if dense:
         torch, keras = torch.reshape(4, 30), keras.reshape(30, 4)
-    for style, array in (("plain", torch), ("torchvision", torch), ("keras", keras), ("tensorflow", keras)):
-        np.testing.assert_array_equal(channel_last(array, (3, 2, 5, 4), style), filters)
+    arrays = {"plain": torch, "torchvision": torch, "keras": keras, "tensorflow": keras}
+    for style in VGG16.styles:
+        np.testing.assert_array_equal(channels_last(arrays[style.name], (3, 2, 5, 4), style), filters)
 
 
 # what is no VGG-16

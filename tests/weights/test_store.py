@@ -62,6 +62,13 @@ def test_part_of_the_layers_has_its_own_digest(layers: Layers) -> None:
         find_weights(weights_digest(part))
 
 
+def test_float64_is_stored_as_float32(layers: Layers) -> None:
+    path = keep(
+        {name: (filters.astype(float), bias.astype(float)) for name, (filters, bias) in layers.items()}
+    )
+    assert_equal(load_stored(path).layers, layers)
+
+
 def test_digest_sees_every_value(layers: Layers) -> None:
     digest = weights_digest(layers)
     layers["conv1_2"][1][63] = np.nextafter(layers["conv1_2"][1][63], np.float32(9))

@@ -26,6 +26,11 @@ from tests.weights import torch_bytes
         (b"X\xff\xff\xff\xffab", "cut short"),
         (b"X\x01\x00\x00\x00\xff.", "damaged"),
         (b"T\xff\xff\xff\xffab", "cut short"),
+        (b"U\x01\xff.", "damaged"),
+        (b"\xff.", "damaged"),
+        (b"ctorch\nFloat\\x53torage\n.", "damaged"),
+        (b"cos\n\\d\n.", "damaged"),
+        (b"I" + b"9" * 10_000 + b"\n.", "damaged"),
         (b"ios\nsystem\n.", "instruction 0x69"),
         (b"\x8c\x02os\x8c\x06system\x93.", "instruction 0x8c"),
         (b"ccollections\nOrderedDict\n(K\x01K\x02tR.", "OrderedDict with 2"),
@@ -69,6 +74,16 @@ def test_tensors_stay_inside_their_numbers(
     assert isinstance(read_pickle(program(2, (2, 2), (0, 3)), "f").value, TensorPlace)
     with pytest.raises(DataError, match=r"described wrongly|beyond its numbers"):
         read_pickle(program(offset, shape, strides), "f")
+
+
+def test_values_and_the_end_of_a_pickle() -> None:
+    """By hand: every instruction that pushes a value, once."""
+    numbers = b"K\xffM\x00\x01J\xff\xff\xff\xff\x8a\x02\xff\x7fG\x3f\xf8\x00\x00\x00\x00\x00\x00"
+    texts = torch_bytes.text("ä") + b"U\x02\xc3\xa4" + b"T\x01\x00\x00\x00b"
+    program = b"\x80\x02(" + numbers + texts + b"N\x88\x89)]}t."
+    found = read_pickle(b"xx" + program + b"more", "f", 2)
+    assert found.value == (255, 256, -1, 32767, 1.5, "ä", "ä", "b", None, True, False, (), [], {})
+    assert found.end == 2 + len(program)
 
 
 def test_numbers_of_another_type_are_named() -> None:

@@ -1,12 +1,14 @@
-"""Write what torch.save writes, without torch; and compare what is read from it."""
+"""Random layers, files of them as torch.save writes them but made without torch, and a comparison."""
 
 import io
 import struct
 import zipfile
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.weights.published import Shape
 from lstm2d.weights.store import Layers
 
 MAGIC = b"\x80\x02\x8a\n" + (0x1950A86A20F9469CFC6C).to_bytes(10, "little") + b"."
@@ -73,6 +75,17 @@ def torch_legacy(arrays: dict[str, NDArray[np.float32]]) -> bytes:
         + keys
         + data
     )
+
+
+def random_layers(shapes: Mapping[str, Shape], rng: np.random.Generator) -> Layers:
+    """Return random filters of these shapes, with their biases, as they are stored."""
+    return {
+        name: (
+            rng.standard_normal(shape).astype(np.float32),
+            rng.standard_normal(shape[3]).astype(np.float32),
+        )
+        for name, shape in shapes.items()
+    }
 
 
 def assert_equal(a: Layers, b: Layers) -> None:

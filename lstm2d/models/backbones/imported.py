@@ -60,7 +60,7 @@ def load_imported(
         raise DataError(
             f"the weights lack layers that this network does not train: {', '.join(needed)}",
             where=source,
-            expected="3 x 3 filters of the sizes of VGG-16",
+            expected=f"filters of the sizes of {backbone.published.title}",
             hint="lstm2d weights import FILE, with a file that has these layers",
         )
     for name in fitting:
@@ -129,13 +129,14 @@ def restore_imported(network: Network, imported: Imported | None, *, source: obj
             where=source,
             expected=", ".join(names) or "none",
         )
-    if imported is not None:
+    if imported is not None and network.backbone is not None:
         stored, damaged = stored_weights()
+        title = network.backbone.published.title
         if not any(s.digest_of(names) == imported.digest for s in stored):
             there = [f"{len(damaged)} damaged"] * bool(damaged)
             there += [f"{s.name} ({d[:16]}, {s.convention})" for s in stored if (d := s.digest_of(names))]
             raise DataError(
-                f"the model needs {', '.join(names)} of VGG-16, which were not imported",
+                f"the model needs {', '.join(names)} of {title}, which were not imported",
                 where=source,
                 expected=f"layers with the digest {imported.digest} in {store_folder()}"
                 + (f"; there: {', '.join(there)}" if there else ""),

@@ -13,18 +13,10 @@ from lstm2d.nn import Conv2d, Module
 from lstm2d.ops import conv2d, max_pool2d
 from lstm2d.tape import records
 from lstm2d.tensor import FloatArray, Tensor
+from lstm2d.weights.vgg16 import BLOCKS, STEPS
+from lstm2d.weights.vgg16 import VGG16 as PUBLISHED
 
-BLOCKS: tuple[tuple[int, int], ...] = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # layers, channels
-LAYERS: dict[str, int] = {
-    f"conv{block}_{layer}": channels
-    for block, (layers, channels) in enumerate(BLOCKS, start=1)
-    for layer in range(1, layers + 1)
-}
-STEPS: tuple[str, ...] = tuple(  # with the maxima behind each block
-    name
-    for block, (layers, _) in enumerate(BLOCKS, start=1)
-    for name in (*(f"conv{block}_{layer}" for layer in range(1, layers + 1)), f"pool{block}")
-)
+LAYERS: dict[str, int] = {n: shape[3] for n, shape in PUBLISHED.layers.items() if n in STEPS}  # channels
 SCALED = 4  # the first block that `width` changes: published files have the blocks before it in small
 DILATED = 5  # the block behind the maxima that are not taken apart
 TILE = 4  # rows of a tile of Winograd's method
@@ -122,6 +114,8 @@ class VGG16(Module):
     .. [1] K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
        ICLR 2015, configuration D.
     """
+
+    published = PUBLISHED
 
     def __init__(
         self,
