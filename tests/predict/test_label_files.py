@@ -108,14 +108,14 @@ def test_manifest_has_areas_and_seconds(predictor: Predictor, images: Path, tmp_
         )
 
 
-def test_report_counts_up(predictor: Predictor, images: Path, tmp_path: Path) -> None:
+def test_progress_counts_up(predictor: Predictor, images: Path, tmp_path: Path) -> None:
     (images / "b.png").write_bytes(b"no image")
     seen: list[tuple[int, int]] = []
     label_files(
         predictor,
         plan([images], tmp_path / "out"),
         tmp_path / "out",
-        report=lambda o: seen.append((o.done, len(o.failed))),
+        progress=lambda o: seen.append((o.done, len(o.failed))),
     )
     assert seen == [(1, 0), (1, 1), (2, 1), (3, 1), (4, 1)]
 
