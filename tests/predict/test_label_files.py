@@ -14,9 +14,10 @@ from lstm2d.errors import DataError, OutputError
 from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict import Predictor, load
 from lstm2d.predict.inputs import plan, shard
-from lstm2d.predict.label_files import Options, Outcome, label_files
+from lstm2d.predict.label_files import label_files
 from lstm2d.predict.manifest import Manifest, read_manifest
 from lstm2d.predict.manifest_file import MARKS
+from lstm2d.predict.outcome import Options, Outcome
 
 
 @pytest.fixture(scope="module")

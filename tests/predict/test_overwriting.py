@@ -17,9 +17,10 @@ from PIL import Image
 from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.predict import Predictor, load
 from lstm2d.predict.inputs import plan
-from lstm2d.predict.label_files import Options, Outcome, label_files
+from lstm2d.predict.label_files import label_files
 from lstm2d.predict.left_out import LeftOut
 from lstm2d.predict.manifest import read_manifest
+from lstm2d.predict.outcome import Options, Outcome
 from lstm2d.predict.overwriting import refuse_images_in_output
 
 PIXELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3) * 4
