@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from rich import box, table
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
@@ -16,8 +17,7 @@ from rich.text import Text
 from lstm2d.cli.tables import Table
 from lstm2d.cli.text import printable
 
-BAR = 24  # columns of a bar
-NARROWEST = 60  # columns of a terminal that has room for a bar besides its text
+WIDTHS = (24, 12, 6)  # columns of a bar: the widest that leaves room for its text, so that it rarely changes
 
 
 class Screen(Console):
@@ -51,7 +51,7 @@ class Bar:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self._bar = BarColumn(bar_width=BAR)
+        self._bar = BarColumn()
         text = TextColumn(
             "{task.description}", markup=False, table_column=table.Column(no_wrap=True, overflow="crop")
         )
@@ -75,12 +75,14 @@ class Bar:
         text : str
             Follows the bar, cut to the width of the terminal.
         done, total : float or None
-            The work done and all of it; None if unknown.
+            The work done and all of it; no bar is drawn if the latter is unknown.
         columns : int
             Width of the terminal.
         """
         self._progress.console.width = columns
-        self._progress.columns = (self._bar, self._text) if columns >= NARROWEST else (self._text,)
+        room = columns - 1 - cell_len(text) if total is not None else 0
+        self._bar.bar_width = next((width for width in WIDTHS if width <= room), 0)
+        self._progress.columns = (self._bar, self._text) if self._bar.bar_width else (self._text,)
         self._progress.update(self._task, description=text, completed=done or 0, total=total)
         self._progress.start()
         self._progress.refresh()

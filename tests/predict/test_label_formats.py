@@ -110,7 +110,7 @@ def test_a_georeference_that_is_lost_is_reported(
 ) -> None:
     lines: list[str] = []
     run(predictor, folder, tmp_path / "out", Notes(lines.append), format=format)
-    lost = f"its georeference is left out of a {format} PNG; --format tiff keeps it"
+    lost = f"its georeference is left out of a {format} PNG; `format='tiff'` keeps it"
     assert lines == [f"{folder / 'map.tif'}: {lost}"]
 
 

@@ -92,7 +92,7 @@ def test_a_picture_of_the_user(predictor: Predictor, tmp_path: Path) -> None:
     before = contents(tmp_path)
     with pytest.raises(ConfigError, match=r"mine/rocket\.png") as caught:
         run(predictor, tmp_path / "photos", tmp_path / "mine")
-    assert "--overwrite" in str(caught.value.hint)
+    assert "`overwrite=True`" in str(caught.value.hint)
     assert contents(tmp_path) == before
     assert run(predictor, tmp_path / "photos/other.jpg", tmp_path / "mine").done == 1  # it is not in the way
     assert run(predictor, tmp_path / "photos", tmp_path / "mine", overwrite=True).done == 2
