@@ -238,7 +238,7 @@ def _walk(root: Path, skip: Path | None) -> Iterator[Path]:
             if real == skip:
                 continue
             if path.is_symlink():
-                # inside the root a folder is found by its own name; one above the root leads to an endless loop
+                # inside the root a folder is found by its own name; one above the root is an endless loop
                 if real.is_relative_to(real_root) or real_root.is_relative_to(real) or real in linked:
                     continue
                 linked.add(real)
