@@ -1,4 +1,4 @@
-"""What lies among the images and is not labelled, counted per kind: nothing is passed over unnoticed."""
+"""Files among the images that are not labelled, counted per kind."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ BROKEN_LINK = ImageKind("broken link", "restore what it points to, or delete it"
 SPECIAL = ImageKind("special file", "FIFOs, sockets and devices are not read")
 NO_ENDING = ImageKind(
     "image without an ending",
-    "name it on the command line, or add .jpg or .png to the name",
+    "give the file itself as an input, or add .jpg or .png to its name",
     many="images without an ending",
 )
 IN_OUTPUT = ImageKind(
     "image in the output folder",
-    "give an output folder outside of the images",
+    "choose an output folder that is not among the images",
     many="images in the output folder",
 )
 
@@ -40,7 +40,7 @@ class LeftOut:
     _seen: set[str] = field(default_factory=set)
 
     def add(self, path: Path, kind: ImageKind) -> None:
-        """Count a file, once however often it is found."""
+        """Count a file, once even if it is found repeatedly."""
         name = os.path.join(os.path.realpath(path.parent), path.name)
         if name not in self._seen:
             self._seen.add(name)
@@ -57,7 +57,7 @@ class LeftOut:
         return lines
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return what ``--json`` writes: per kind its name, the number of files, the first, what to do."""
+        """Return for each kind its name, the number of files, the first file and advice, as JSON values."""
         return [
             {"kind": kind.name, "files": len(paths), "first": str(paths[0]), "advice": kind.advice}
             for kind, paths in self.files.items()
@@ -65,7 +65,7 @@ class LeftOut:
 
 
 def reason_to_leave_out(path: Path) -> ImageKind | None:
-    """Return the kind of a file that has no ending of an image that is read.
+    """Return the kind of a file without the ending of a supported image format.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def reason_to_leave_out(path: Path) -> ImageKind | None:
     Returns
     -------
     ImageKind or None
-        None for what is no image: text, programs, videos.
+        None for a file that is no image: text, programs, videos.
     """
     if not path.is_file():
         return SPECIAL if path.exists() else BROKEN_LINK

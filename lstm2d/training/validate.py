@@ -33,7 +33,7 @@ def validate(run: Prepared, stop: StopSignal) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        What `Confusion.report` gives; None if the user wants to stop before it is complete.
+        What `Confusion.figures` gives; None if the user wants to stop before it is complete.
     """
     data = run.data
     confusion = Confusion(len(data.classes), data.ignore)
@@ -46,7 +46,7 @@ def validate(run: Prepared, stop: StopSignal) -> dict[str, Any] | None:
             confusion.add(labels, predicted(run, image, labels.shape))
     finally:
         run.optimizer.swap_average()
-    return confusion.report([item.name for item in data.classes])
+    return confusion.figures([item.name for item in data.classes])
 
 
 def predicted(run: Prepared, image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.uint8]:

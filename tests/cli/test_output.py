@@ -152,21 +152,25 @@ def test_progress_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> Non
     assert CliRunner().invoke(command(action), ["--quiet"]).stderr == ""
 
 
-def test_progress_on_a_terminal_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("lstm2d.cli.output.LIVE_SECONDS", 0.0)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "20")
-    console = Console()
-    console.progress("a long line that does not fit into twenty columns")
-    console.progress("short")
-    console.say("done")
-    assert capsys.readouterr().err == (
-        "\ra long line that do\rshort              \r                   \rdone\n".replace(
-            "\r                   \r", "\r     \r"
-        )
-    )
+def test_a_fault_is_shown_once_per_place() -> None:
+    def action(console: Console) -> None:
+        for number in range(6):
+            try:
+                if number == 5:
+                    raise MemoryError
+                [1, 2][number // 2 * 2]
+                {}[number]
+            except Exception as error:
+                console.fault(error, f"image {number}")
+
+    result = CliRunner().invoke(command(action))
+    assert result.exit_code == 0
+    lines = [line for line in result.stderr.splitlines() if line.startswith("Warning: ")]
+    assert lines == [
+        f"Warning: image {number}: an error in the program, please report it" for number in (0, 2)
+    ]
+    assert result.stderr.count("Traceback") == 2
+    assert result.stderr.count("KeyError: 0\n") == result.stderr.count("IndexError: ") == 1
 
 
 def test_json_holds_what_json_can() -> None:
