@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 from lstm2d.cli.program import program
+from tests.runner import runner
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def lstm2d() -> Run:
     """Return a function that runs `lstm2d` with some arguments."""
 
     def run(*args: object) -> Ran:
-        result = CliRunner().invoke(program, [str(a) for a in args])
+        result = runner().invoke(program, [str(a) for a in args])
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return Ran(result.exit_code, result.stdout, result.stderr)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from lstm2d.cli.program import program
 from lstm2d.data.folder import DatasetFolder
@@ -21,6 +20,7 @@ from lstm2d.io.masks import read_mask
 from lstm2d.io.model_file import ModelFile, save_model
 from lstm2d.models import build
 from lstm2d.predict import load, zoo
+from tests.runner import runner
 
 SHORT = ("--seconds", "1", "--scenes", "10")
 
@@ -60,7 +60,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> dict[str, A
     out = tmp_path_factory.mktemp("demo") / "a demo"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zoo, "ZOO", bundle)
-        result = CliRunner().invoke(program, ["demo", "-o", str(out), "--seed", "3", *SHORT, "--json"])
+        result = runner().invoke(program, ["demo", "-o", str(out), "--seed", "3", *SHORT, "--json"])
     assert result.exit_code == 0, result.output
     assert "1/4" in result.stderr
     answer = json.loads(result.stdout.splitlines()[-1])

@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 import click
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from lstm2d.cli.output import Console, output_options, printable, to_json
 from lstm2d.errors import (
@@ -25,6 +24,7 @@ from lstm2d.errors import (
     ShapeError,
     SomeFailedError,
 )
+from tests.runner import runner
 
 
 def command(action: Callable[[Console], None]) -> click.Command:
@@ -66,7 +66,7 @@ def fail_with(error: BaseException) -> Callable[[Console], None]:
     ],
 )
 def test_exit_codes(error: BaseException, code: int) -> None:
-    result = CliRunner().invoke(command(fail_with(error)))
+    result = runner().invoke(command(fail_with(error)))
     assert result.exit_code == code
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
@@ -74,13 +74,13 @@ def test_exit_codes(error: BaseException, code: int) -> None:
 
 def test_an_error_says_everything_on_stderr() -> None:
     error = DataError("no such thing", where="a/b.png", expected="a thing", hint="make one")
-    result = CliRunner().invoke(command(fail_with(error)))
+    result = runner().invoke(command(fail_with(error)))
     assert result.stderr == "Error: no such thing: a/b.png\n  expected: a thing\n  do: make one\n"
 
 
 def test_an_error_as_json() -> None:
     error = DataError("no such thing", where=Path("a/b.png"), hint="make one")
-    result = CliRunner().invoke(command(fail_with(error)), ["--json"])
+    result = runner().invoke(command(fail_with(error)), ["--json"])
     assert json.loads(result.stdout) == {
         "error": {
             "kind": "DataError",
@@ -98,7 +98,7 @@ def test_an_error_after_the_result_writes_no_second_object() -> None:
         console.result({"images": 3})
         raise SomeFailedError("1 of 4 images failed")
 
-    result = CliRunner().invoke(command(action), ["--json"])
+    result = runner().invoke(command(action), ["--json"])
     assert result.exit_code == 4
     assert result.stdout == '{"images": 3}\n'
     assert "1 of 4" in result.stderr
@@ -106,10 +106,10 @@ def test_an_error_after_the_result_writes_no_second_object() -> None:
 
 def test_an_unforeseen_error_has_a_way_to_the_traceback() -> None:
     action = fail_with(ZeroDivisionError("a bug"))
-    short = CliRunner().invoke(command(action))
+    short = runner().invoke(command(action))
     assert short.stderr.startswith("Error: unexpected ZeroDivisionError: a bug\n  do: ")
     for args, environment in ((["--traceback"], {}), ([], {"LSTM2D_TRACEBACK": "1"})):
-        long = CliRunner().invoke(command(action), args, env=environment)
+        long = runner().invoke(command(action), args, env=environment)
         assert long.exit_code == 1
         assert "in action\n" in long.stderr
         assert "Error: unexpected ZeroDivisionError" in long.stderr
@@ -133,7 +133,7 @@ def everything(console: Console) -> None:
     ],
 )
 def test_where_text_goes(args: list[str], out: str, err: str) -> None:
-    result = CliRunner().invoke(command(everything), args)
+    result = runner().invoke(command(everything), args)
     assert (result.exit_code, result.stdout, result.stderr) == (0, out, err)
 
 
@@ -145,11 +145,11 @@ def test_progress_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> Non
         for k in range(6):
             console.progress(f"{k} of 6")
 
-    result = CliRunner().invoke(command(action))
+    result = runner().invoke(command(action))
     lines = result.stderr.splitlines()
     assert 0 < len(lines) < 6
     assert set(lines) < {f"{k} of 6" for k in range(6)}
-    assert CliRunner().invoke(command(action), ["--quiet"]).stderr == ""
+    assert runner().invoke(command(action), ["--quiet"]).stderr == ""
 
 
 def test_a_fault_is_shown_once_per_place() -> None:
@@ -163,7 +163,7 @@ def test_a_fault_is_shown_once_per_place() -> None:
             except Exception as error:
                 console.fault(error, f"image {number}")
 
-    result = CliRunner().invoke(command(action))
+    result = runner().invoke(command(action))
     assert result.exit_code == 0
     lines = [line for line in result.stderr.splitlines() if line.startswith("Warning: ")]
     assert lines == [

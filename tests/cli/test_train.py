@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from PIL import Image
 
 from lstm2d.cli.program import program
@@ -20,6 +20,7 @@ from lstm2d.config import load_toml
 from lstm2d.io.model_file import load_model
 from lstm2d.training.checkpoint import newest_file, unpack
 from lstm2d.training.events import Event
+from tests.runner import runner
 
 SMALL = [
     "--set",
@@ -50,7 +51,7 @@ def data(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 
 def run(*args: object) -> Result:
-    return CliRunner().invoke(program, ["train", *map(str, args)])
+    return runner().invoke(program, ["train", *map(str, args)])
 
 
 def test_json(data: Path, tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 import lstm2d
 from lstm2d.cli.program import program
 from lstm2d.io.model_file import load_model
 from tests.old_files import drawn
+from tests.runner import runner
 
 FOLDER = Path(drawn.__file__).parent
 VERSIONS = sorted(path.name for path in FOLDER.iterdir() if path.name.startswith("checkpoint-"))
@@ -18,7 +18,7 @@ RUNS = [(version, network) for version in VERSIONS for network in drawn.NETWORKS
 
 
 def command(*words: str) -> str:
-    done = CliRunner().invoke(program, words, catch_exceptions=False)
+    done = runner().invoke(program, words, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
 
