@@ -274,6 +274,7 @@ def seconds_a_step(config: RunConfig, dataset: DatasetFolder, device: str) -> fl
     from lstm2d import kernels
     from lstm2d.kernels import gpu
     from lstm2d.models import build
+    from lstm2d.models.network import Step
     from lstm2d.pipeline.preprocess import Preprocessing
     from lstm2d.tape import backward
     from lstm2d.tensor import Tensor
@@ -287,7 +288,7 @@ def seconds_a_step(config: RunConfig, dataset: DatasetFolder, device: str) -> fl
         truth = kernels.to_device(labels[np.newaxis], device)
         for _ in range(8):
             start = time.perf_counter()
-            backward(network.loss(Tensor(x), truth))
+            backward(network.compare(network.scores(Tensor(x), Step(training=True)), truth))
             gpu.synchronize(device)
             times.append(time.perf_counter() - start)
     return 1.15 * float(np.median(times)) + 5e-4

@@ -14,12 +14,12 @@ from lstm2d.errors import ConfigError
 from lstm2d.models.backbones import vgg16
 from lstm2d.models.backbones.imported import frozen_names
 from lstm2d.models.backbones.vgg16 import VGG16, channels_of
-from lstm2d.models.network import Network
+from lstm2d.models.network import Maps, Network, Step
 from lstm2d.models.renet_options import layer_count, problems
 from lstm2d.nn import BatchNorm, Conv2d, Linear, ReNet, Unit, init
 from lstm2d.ops import bilinear_resize, concatenate, l2_normalise, relu
 from lstm2d.tape import no_grad
-from lstm2d.tensor import FloatArray, Tensor
+from lstm2d.tensor import Tensor
 
 LIMIT = 0.2  # of the first weights of the sweeps
 DEVIATION = 0.1  # of those of the convolutions behind VGG-16
@@ -155,6 +155,7 @@ class HReNetNetwork(Network):
     """
 
     frozen_part = True
+    head_name = "conv8"
     backbone: VGG16
 
     def __init__(
@@ -201,103 +202,23 @@ class HReNetNetwork(Network):
             inputs = 2 * units
         self.conv8 = Linear(inputs, n_classes, weight=normal, rng=rng, dtype=dtype)
 
-    def frozen(self, x: Tensor) -> Tensor:
-        """Return what conv1 and conv2 of VGG-16 make of images.
-
-        Parameters
-        ----------
-        x : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
-
-        Returns
-        -------
-        Tensor of shape (N, H / 4, W / 4, 128)
-            What `scores` and `loss` take.
-        """
+    def frozen(self, x: Tensor, maps: Maps | None = None) -> Tensor:
+        """Run conv1 and conv2 of VGG-16."""
         with no_grad():
-            return self.backbone(x, last=FROZEN)
+            return self.backbone(x, maps, last=FROZEN)
 
-    def scores(self, z: Tensor) -> Tensor:
-        """Return class scores for every pixel, normalised by the running statistics where there are any.
-
-        Parameters
-        ----------
-        z : Tensor of shape (N, H / 4, W / 4, 128)
-            What `frozen` returned.
-
-        Returns
-        -------
-        Tensor of shape (N, H, W, K)
-            Input of the softmax.
-
-        Raises
-        ------
-        ShapeError
-            If the size does not fit the patches.
-        """
-        return self._layers(z)
-
-    def training_scores(self, z: Tensor) -> Tensor:
-        """Return class scores for every pixel, with batch normalisation by the statistics of these images.
-
-        Parameters
-        ----------
-        z : Tensor of shape (N, H / 4, W / 4, 128)
-            What `frozen` returned.
-
-        Returns
-        -------
-        Tensor of shape (N, H, W, K)
-            Input of the softmax. The statistics also enter the running ones.
-
-        Raises
-        ------
-        ShapeError
-            If the size does not fit the patches.
-        """
-        return self._layers(z, training=True)
-
-    def feature_maps(self, x: Tensor) -> dict[str, FloatArray]:
-        """Return what every layer answers to images.
-
-        Parameters
-        ----------
-        x : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
-
-        Returns
-        -------
-        dict from str to ndarray of shape (N, rows, columns, channels of the layer)
-            ``"conv1_1"`` to ``"conv7"``, ``"renet1(V)"`` and ``"renet1(H)"`` for the two sweeps of a layer,
-            ``"scores"``.
-
-        Raises
-        ------
-        ShapeError
-            If the size of the images does not fit.
-        """
-        maps: dict[str, FloatArray] = {}
-        with no_grad():
-            self._layers(self.backbone(x, maps, last=FROZEN), maps)
-        return maps
-
-    def _layers(
-        self, z: Tensor, maps: dict[str, FloatArray] | None = None, *, training: bool = False
-    ) -> Tensor:
-        """Return the scores, and put what every layer answers into `maps`."""
+    def layers(self, z: Tensor, step: Step, maps: Maps | None = None) -> Tensor:
+        """Return scores of every pixel; maps are "conv3_1" to "conv7", then "renet1(V)" and "renet1(H)"."""
         rows, columns = z.shape[1] * 4, z.shape[2] * 4
-        x = self._sources(z, maps, training)
+        z = self._sources(z, step, maps)
         for k, layer in enumerate(self.renet, start=1):
-            vertical, x = layer.sweeps(x)
+            vertical, z = layer.sweeps(z)
             if maps is not None:  # else the memory of one layer is free for the next
-                maps[f"renet{k}(V)"], maps[f"renet{k}(H)"] = vertical.data, x.data
-        x = bilinear_resize(self.conv8(x), rows, columns)
-        if maps is not None:
-            maps["scores"] = x.data
-        return x
+                maps[f"renet{k}(V)"], maps[f"renet{k}(H)"] = vertical.data, z.data
+        return bilinear_resize(self.conv8(z), rows, columns)
 
-    def _sources(self, z: Tensor, maps: dict[str, FloatArray] | None, training: bool) -> Tensor:
-        """Return what the first ReNet layer reads: the sources' answers, normalised, side by side."""
+    def _sources(self, z: Tensor, step: Step, maps: Maps | None) -> Tensor:
+        """Return the input of the first ReNet layer: the sources, normalised and concatenated."""
         found: dict[str, Tensor] = {}
         z = found["pool4"] = self.backbone(z, maps, after=FROZEN, last="pool4")
         if self.config.last == "pool5":
@@ -311,5 +232,5 @@ class HReNetNetwork(Network):
         if self.config.normalisation == "l2":
             parts = [l2_normalise(part, self.config.l2_scale) for part in parts]
         elif self.norms:
-            parts = [norm(part, training=training) for norm, part in zip(self.norms, parts, strict=True)]
+            parts = [norm(part, training=step.training) for norm, part in zip(self.norms, parts, strict=True)]
         return parts[0] if len(parts) == 1 else concatenate(parts)

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from lstm2d import kernels
 from lstm2d.errors import ConfigError
-from lstm2d.models.network import Network
+from lstm2d.models.network import Maps, Network, Step
 from lstm2d.nn import LSTM2D, Linear
 from lstm2d.ops import cubic_resize, direction_sum, soft_cross_entropy, softmax, tanh, window_gather
 from lstm2d.ops.windows import window_targets
@@ -153,67 +153,56 @@ class LSTM2DNetwork(Network):
             self.lstm.append(layer)
             self.feedforward.append(Linear(units if shared else 4 * units, outputs, rng=rng, dtype=dtype))
             inputs = outputs
+        self.head_name = f"feedforward.{len(config.units) - 1}"
 
-    def scores(self, z: Tensor) -> Tensor:
-        """Return class scores for every window.
+    def layers(self, z: Tensor, step: Step, maps: Maps | None = None) -> Tensor:
+        """Return scores of every window; maps are "lstm1" (all four directions), "feedforward1" and so on."""
+        z = window_gather(z, self.stride)  # (N, H / stride, W / stride, channels * stride^2)
+        last = len(self.lstm)
+        for k, (lstm, feedforward) in enumerate(zip(self.lstm, self.feedforward, strict=True), start=1):
+            hidden = lstm(z)
+            z = feedforward(direction_sum(hidden) if self.config.feedforward == "shared" else hidden)
+            if k < last:
+                z = tanh(z)
+            if maps is not None:  # else the memory of one layer is free for the next
+                maps[f"lstm{k}"] = hidden.data
+                if k < last:
+                    maps[f"feedforward{k}"] = z.data
+        return z
 
-        Parameters
-        ----------
-        z : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
-
-        Returns
-        -------
-        Tensor of shape (N, H / stride, W / stride, K)
-            Input of the softmax.
-
-        Raises
-        ------
-        ShapeError
-            If the size of the images does not fit.
-        """
-        return self._layers(z)
-
-    def loss(
+    def compare(
         self,
-        z: Tensor,
+        scores: Tensor,
         labels: NDArray[np.integer[Any]],
         class_weights: NDArray[np.floating[Any]] | None = None,
         *,
         ignore_index: int = 255,
     ) -> Tensor:
-        """Return the cross-entropy with probabilistic target coding, summed over windows and images.
+        """Return the cross-entropy with soft targets of the windows, summed over windows and images.
 
         Parameters
         ----------
-        z : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
+        scores : Tensor of shape (N, H / stride, W / stride, K)
+            Output of `scores`.
         labels : ndarray of int, shape (N, H, W)
             Classes of the pixels, or `ignore_index`.
         class_weights : ndarray of shape (K,), optional
             Factor of each class.
         ignore_index : int, default 255
-            Marks pixels that do not count. A window counts as much as the share of its pixels that do.
+            Marks pixels that do not count. The weight of a window is the share of its pixels that do.
 
         Returns
         -------
         Tensor of shape ()
             The loss.
-
-        Raises
-        ------
-        ShapeError
-            If the sizes do not fit.
-        ValueError
-            If a label is neither a class nor `ignore_index`.
         """
         targets, weight = window_targets(
             labels, self.stride, self.n_classes, ignore_index=ignore_index, class_weights=class_weights
         )
-        return soft_cross_entropy(self.scores(z), targets, weight)
+        return soft_cross_entropy(scores, targets, weight)
 
     def terms(self, labels: NDArray[np.integer[Any]], *, ignore_index: int = 255) -> float:
-        """Return how many windows are labelled; one that is in part counts in part.
+        """Return the number of labelled windows; a window that is labelled in part counts in part.
 
         Parameters
         ----------
@@ -225,7 +214,7 @@ class LSTM2DNetwork(Network):
         Returns
         -------
         float
-            Labelled pixels by the pixels of a window.
+            Number of labelled pixels, divided by the pixels of a window.
         """
         return super().terms(labels, ignore_index=ignore_index) / self.stride**2
 
@@ -240,54 +229,11 @@ class LSTM2DNetwork(Network):
         Returns
         -------
         ndarray of shape (N, H, W, K)
-            In [0, 1], with a sum of 1 at every pixel: resampling can leave that range a little, so negative
-            values are set to 0 and the rest divided by their sum.
-
-        Raises
-        ------
-        ShapeError
-            If the size of the images does not fit.
+            Resampling can leave [0, 1] a little: negative values are set to 0 and the rest divided by their
+            sum.
         """
         with no_grad():
             windows = softmax(self.scores(z))
             pixels = cubic_resize(windows, *z.shape[1:3]) if self.stride > 1 else windows
         result: FloatArray = kernels.pick("softmax", like=pixels.data).clip_normalise(pixels.data)
         return result
-
-    def feature_maps(self, x: Tensor) -> dict[str, FloatArray]:
-        """Return what every layer answers to images.
-
-        Parameters
-        ----------
-        x : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
-
-        Returns
-        -------
-        dict from str to ndarray of shape (N, H / stride, W / stride, channels of the layer)
-            In this order ``"lstm1"`` (the four directions, 4 * units channels), ``"feedforward1"``, then
-            ``"lstm2"`` and so on, last ``"scores"``. The paper's figure 2 shows the feedforward layers.
-
-        Raises
-        ------
-        ShapeError
-            If the size of the images does not fit.
-        """
-        maps: dict[str, FloatArray] = {}
-        with no_grad():
-            self._layers(x, maps)
-        return maps
-
-    def _layers(self, x: Tensor, maps: dict[str, FloatArray] | None = None) -> Tensor:
-        """Return the scores, and put what every layer answers into `maps`."""
-        x = window_gather(x, self.stride)  # (N, H / stride, W / stride, channels * stride^2)
-        last = len(self.lstm)
-        for k, (lstm, feedforward) in enumerate(zip(self.lstm, self.feedforward, strict=True), start=1):
-            hidden = lstm(x)
-            x = feedforward(direction_sum(hidden) if self.config.feedforward == "shared" else hidden)
-            if k < last:
-                x = tanh(x)
-            if maps is not None:  # else the memory of one layer is free for the next
-                maps[f"lstm{k}"] = hidden.data
-                maps[f"feedforward{k}" if k < last else "scores"] = x.data
-        return x

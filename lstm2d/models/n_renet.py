@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.errors import ConfigError
-from lstm2d.models.network import Network
+from lstm2d.models.network import Maps, Network, Step
 from lstm2d.models.renet_options import layer_count, problems
 from lstm2d.nn import Linear, ReNet, Unit, init
 from lstm2d.ops import bilinear_resize, tanh
-from lstm2d.tape import no_grad
-from lstm2d.tensor import FloatArray, Tensor
+from lstm2d.tensor import Tensor
 
 LIMIT = 0.2  # of the first weights of the sweeps (the authors' code)
 DEVIATION = 0.1  # of those of the 1 x 1 convolutions (the authors' code)
@@ -141,65 +140,17 @@ class NReNetNetwork(Network):
                 channels = config.features[k]
         self.classify = Linear(channels, n_classes, weight=normal, rng=rng, dtype=dtype)
 
-    def scores(self, z: Tensor) -> Tensor:
-        """Return class scores for every pixel.
-
-        Parameters
-        ----------
-        z : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
-
-        Returns
-        -------
-        Tensor of shape (N, H, W, K)
-            Input of the softmax.
-
-        Raises
-        ------
-        ShapeError
-            If the size of the images does not fit.
-        """
-        return self._layers(z)
-
-    def feature_maps(self, x: Tensor) -> dict[str, FloatArray]:
-        """Return what every layer answers to images.
-
-        Parameters
-        ----------
-        x : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
-
-        Returns
-        -------
-        dict from str to ndarray of shape (N, rows, columns, channels of the layer)
-            ``"renet1(V)"`` and ``"renet1(H)"`` for the two sweeps of a layer, ``"conv1"`` for a convolution
-            after it, ..., ``"scores"``.
-
-        Raises
-        ------
-        ShapeError
-            If the size of the images does not fit.
-        """
-        maps: dict[str, FloatArray] = {}
-        with no_grad():
-            self._layers(x, maps)
-        return maps
-
-    def _layers(self, x: Tensor, maps: dict[str, FloatArray] | None = None) -> Tensor:
-        """Return the scores, and put what every layer answers into `maps`."""
-        rows, columns = x.shape[1:3]
+    def layers(self, z: Tensor, step: Step, maps: Maps | None = None) -> Tensor:
+        """Return scores of every pixel; maps are "renet1(V)" and "renet1(H)" for the sweeps, then "conv1"."""
+        rows, columns = z.shape[1:3]
         for k, layer in enumerate(self.renet, start=1):
-            vertical, x = layer.sweeps(x)
+            vertical, z = layer.sweeps(z)
             if maps is not None:  # else the memory of one layer is free for the next
-                maps[f"renet{k}(V)"], maps[f"renet{k}(H)"] = vertical.data, x.data
+                maps[f"renet{k}(V)"], maps[f"renet{k}(H)"] = vertical.data, z.data
             del vertical
             if k <= len(self.convs):
-                x = tanh(self.convs[k - 1](x))
+                z = tanh(self.convs[k - 1](z))
                 if maps is not None:
-                    maps[f"conv{k}"] = x.data
-        x = self.classify(x)
-        if self.stride > 1:
-            x = bilinear_resize(x, rows, columns)
-        if maps is not None:
-            maps["scores"] = x.data
-        return x
+                    maps[f"conv{k}"] = z.data
+        z = self.classify(z)
+        return bilinear_resize(z, rows, columns) if self.stride > 1 else z

@@ -14,12 +14,12 @@ from lstm2d.errors import ConfigError
 from lstm2d.models.backbones import vgg16
 from lstm2d.models.backbones.imported import frozen_names
 from lstm2d.models.backbones.vgg16 import LAYERS, VGG16
-from lstm2d.models.network import Network
+from lstm2d.models.network import Maps, Network, Step
 from lstm2d.models.renet_options import layer_count, problems
 from lstm2d.nn import ConvTranspose2d, Linear, ReNet, Unit, init
 from lstm2d.ops import bilinear_resize
 from lstm2d.tape import no_grad
-from lstm2d.tensor import FloatArray, Tensor
+from lstm2d.tensor import Tensor
 
 IMAGE = "image"
 DEVIATION = 0.1  # of the first input weights of the sweeps (the authors' code)
@@ -174,88 +174,24 @@ class ReSegNetwork(Network):
             channels = wide
         self.classify = Linear(channels, n_classes, rng=rng, dtype=dtype)
 
-    def frozen(self, x: Tensor) -> Tensor:
-        """Return VGG-16's features of images; the images where the network reads those.
-
-        Parameters
-        ----------
-        x : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
-
-        Returns
-        -------
-        Tensor of shape (N, H', W', C)
-            What `scores` and `loss` take.
-        """
+    def frozen(self, x: Tensor, maps: Maps | None = None) -> Tensor:
+        """Run the layers of VGG-16."""
         if self.backbone is None:
             return x
         with no_grad():
-            return self.backbone(x)
+            return self.backbone(x, maps)
 
-    def scores(self, z: Tensor) -> Tensor:
-        """Return class scores for every pixel.
-
-        Parameters
-        ----------
-        z : Tensor of shape (N, H', W', C)
-            What `frozen` returned.
-
-        Returns
-        -------
-        Tensor of shape (N, H, W, K)
-            Input of the softmax.
-
-        Raises
-        ------
-        ShapeError
-            If the size does not fit the patches.
-        """
-        return self._layers(z)
-
-    def feature_maps(self, x: Tensor) -> dict[str, FloatArray]:
-        """Return what every layer answers to images.
-
-        Parameters
-        ----------
-        x : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
-
-        Returns
-        -------
-        dict from str to ndarray of shape (N, rows, columns, channels of the layer)
-            ``"conv1_1"`` and so on, ``"renet1(V)"`` and ``"renet1(H)"`` for the two sweeps of a layer,
-            ``"upsample1"``, ..., ``"scores"``.
-
-        Raises
-        ------
-        ShapeError
-            If the size of the images does not fit.
-        """
-        maps: dict[str, FloatArray] = {}
-        with no_grad():
-            z = x if self.backbone is None else self.backbone(x, maps)
-            self._layers(z, maps)
-        return maps
-
-    def _layers(self, x: Tensor, maps: dict[str, FloatArray] | None = None) -> Tensor:
-        """Return the scores, and put what every layer answers into `maps`."""
-        rows, columns = x.shape[1] * self._reduced, x.shape[2] * self._reduced
+    def layers(self, z: Tensor, step: Step, maps: Maps | None = None) -> Tensor:
+        """Return scores of every pixel; maps are "renet1(V)", "renet1(H)" and so on, then "upsample1"."""
+        reduced = 1 if self.backbone is None else self.backbone.stride
+        rows, columns = z.shape[1] * reduced, z.shape[2] * reduced
         for k, layer in enumerate(self.renet, start=1):
-            vertical, x = layer.sweeps(x)
+            vertical, z = layer.sweeps(z)
             if maps is not None:  # else the memory of one layer is free for the next
-                maps[f"renet{k}(V)"], maps[f"renet{k}(H)"] = vertical.data, x.data
+                maps[f"renet{k}(V)"], maps[f"renet{k}(H)"] = vertical.data, z.data
         for k, enlarge in enumerate(self.upsample, start=1):
-            x = enlarge(x)
+            z = enlarge(z)
             if maps is not None:
-                maps[f"upsample{k}"] = x.data
-        x = self.classify(x)
-        if self.config.upsampling == "bilinear":
-            x = bilinear_resize(x, rows, columns)
-        if maps is not None:
-            maps["scores"] = x.data
-        return x
-
-    @property
-    def _reduced(self) -> int:
-        """Image pixels between two positions of the features."""
-        return 1 if self.backbone is None else self.backbone.stride
+                maps[f"upsample{k}"] = z.data
+        z = self.classify(z)
+        return bilinear_resize(z, rows, columns) if self.config.upsampling == "bilinear" else z

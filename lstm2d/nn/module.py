@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -59,6 +59,47 @@ class Module:
     def parameters(self) -> list[Tensor]:
         """Return all parameters, in the order of their names in `named_parameters`."""
         return [p for _, p in self.named_parameters()]
+
+    def get_submodule(self, name: str) -> Module:
+        """Return a part of this module.
+
+        Parameters
+        ----------
+        name : str
+            Attributes from this module to the part, joined by dots: ``"feedforward.2"``.
+
+        Returns
+        -------
+        Module
+            The part itself.
+        """
+        part: Any = self
+        for attribute in name.split("."):
+            part = part[int(attribute)] if isinstance(part, list | tuple) else getattr(part, attribute)
+        assert isinstance(part, Module)
+        return part
+
+    def set_submodule(self, name: str, part: Module) -> None:
+        """Replace a part of this module.
+
+        Parameters
+        ----------
+        name : str
+            Name of the part, as `get_submodule` takes it; a part of a tuple cannot be replaced.
+        part : Module
+            The new part. Its parameters get the names of the old ones.
+        """
+        owner, _, attribute = name.rpartition(".")
+        if not owner:
+            setattr(self, name, part)
+            return
+        holder, _, index = owner.rpartition(".")
+        module = self.get_submodule(holder) if holder else self
+        inside = getattr(module, index)
+        if isinstance(inside, list):
+            inside[int(attribute)] = part
+        else:
+            setattr(inside, attribute, part)
 
     def freeze(self) -> None:
         """Exempt all parameters from training: they get no gradient."""

@@ -13,6 +13,7 @@ from lstm2d.models.network import Network
 from lstm2d.nn import Conv2d
 from lstm2d.ops import max_pool2d
 from lstm2d.tape import no_grad
+from tests.models.base import training_loss
 
 Array = NDArray[np.float64]
 MEANS = (123.68, 116.779, 103.939)
@@ -193,7 +194,7 @@ def test_frozen_layers_get_no_gradient_and_are_imported(rng: np.random.Generator
     names = [name for name, _ in network.named_parameters() if name.startswith("backbone")]
     assert list(network.imported) == names
     x = rng.standard_normal((1, 2, 2, 3))
-    backward(network.loss(network.frozen(Tensor(x)), np.zeros((1, 2, 2), np.uint8)))
+    backward(training_loss(network, network.frozen(Tensor(x)), np.zeros((1, 2, 2), np.uint8)))
     without = [name for name, p in network.named_parameters() if p.grad is None]
     assert without == names
     drawn = build(ReSegConfig(features="conv1_2", weights=""), 3, rng)
