@@ -41,6 +41,10 @@ class ShapeError(Lstm2dError, ValueError):
     """An array has the wrong number of axes or the wrong size."""
 
 
+class ModuleError(Lstm2dError, TypeError):
+    """A network holds parameters where they are not found."""
+
+
 class ConfigError(Lstm2dError):
     """A configuration, or what was asked for on the command line, cannot be used."""
 

@@ -92,6 +92,16 @@ class Network(Module, ABC):
         self.set_submodule(self.head_name, layer)
         self.n_classes = layer.weight.shape[-1]
 
+    def stored_arrays(self) -> dict[str, FloatArray]:
+        """Return the contents of a model file: all values but those of imported layers that stay so.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The values themselves, by name: of parameters, then of buffers.
+        """
+        return {name: values for name, values in self.arrays().items() if name not in self.imported}
+
     def frozen(self, x: Tensor, maps: Maps | None = None) -> Tensor:
         """Run the frozen layers; return the input unchanged if there are none.
 

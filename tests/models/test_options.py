@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lstm2d import Tensor
 from lstm2d.config import from_dict
-from lstm2d.models import build, model_config
+from lstm2d.models import build, parameter_count
 from tests.models.base import training_loss
 
 CLASSES = 3
@@ -46,8 +46,7 @@ def renet_sections(draw: st.DrawFn) -> dict[str, Any]:
 def test_any_options_and_any_size(section: dict[str, Any], rows: int, columns: int) -> None:
     model = from_dict({"model": section}, "test").model  # what the configuration takes, the network takes
     net = build(model, CLASSES, np.random.default_rng(0))
-    stored = [p for name, p in net.state_dict().items() if name not in net.imported]
-    assert model_config(model).count(3, CLASSES) == sum(p.size for p in stored)
+    assert parameter_count(model, CLASSES) == sum(p.size for p in net.stored_arrays().values())
     x = np.random.default_rng(1).standard_normal((1, rows * net.stride, columns * net.stride, 3))
     p = net.probabilities(Tensor(x.astype(np.float32)))
     assert p.shape == (*x.shape[:3], CLASSES)
