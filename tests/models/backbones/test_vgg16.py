@@ -199,6 +199,7 @@ def test_frozen_layers_get_no_gradient_and_are_imported(rng: np.random.Generator
     backward(training_loss(network, network.frozen(Tensor(x)), np.zeros((1, 2, 2), np.uint8)))
     without = [name for name, p in network.named_parameters() if p.grad is None]
     assert without == names
-    drawn = build(ReSegConfig(features="conv1_2", weights=""), 3, rng)
+    drawn = build(ReSegConfig(features="conv1_2", weights="", units=(), patches=()), 3, rng)
     assert drawn.imported == ()  # no file has them: a model file must
-    assert load_imported(build({"kind": "reseg", "features": "image"}, 3, rng), {}) == []
+    image = build(ReSegConfig(features="image", units=(), patches=()), 3, rng)
+    assert load_imported(image, {}) == []
