@@ -273,8 +273,7 @@ def seconds_a_step(config: RunConfig, dataset: DatasetFolder, device: str) -> fl
 
     from lstm2d import kernels
     from lstm2d.kernels import gpu
-    from lstm2d.models import build
-    from lstm2d.models.network import Step
+    from lstm2d.models import Step, build
     from lstm2d.pipeline.preprocess import Preprocessing
     from lstm2d.tape import backward
     from lstm2d.tensor import Tensor

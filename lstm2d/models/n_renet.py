@@ -102,7 +102,7 @@ class NReNetNetwork(Network):
             self.convs.append(linear(channels, config.features[k]))
             return config.features[k]
 
-        self.renet: list[ReNet] = []
+        self.renet: list[ReNet] = []  # set before `convs`: files keep the parameters in this order
         self.convs: list[Linear] = []
         self.renet, channels = build_layers(
             config,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
 from math import isfinite
 from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
@@ -219,6 +220,7 @@ def _converted(value: Any, annotation: Any) -> Any:
     annotation = bare(annotation)
     if get_origin(annotation) is tuple and isinstance(value, list | tuple):
         return tuple(_converted(item, get_args(annotation)[0]) for item in value)
-    if annotation is float and type(value) is int and abs(value) < 2**53:
-        return float(value)
+    if annotation is float and type(value) is int:
+        with suppress(OverflowError):  # stays an int, which is then refused
+            return float(value)
     return value

@@ -236,12 +236,12 @@ def identity_draw(rng: np.random.Generator, shape: tuple[int, ...], *, dtype: DT
     return identity(shape, dtype=dtype)
 
 
-def bilinear_kernel(size: int, channels: int, dtype: DTypeLike = np.float32) -> FloatArray:
+def bilinear_kernel(kernel_size: int, channels: int, dtype: DTypeLike = np.float32) -> FloatArray:
     """Return the weights of a transposed convolution that enlarges bilinearly [1]_.
 
     Parameters
     ----------
-    size : int
+    kernel_size : int
         Side of the kernel, 1 or more: twice the stride where that is even, else twice the stride less 1.
         Half the stride, rounded down, is then cut off at each side.
     channels : int
@@ -251,7 +251,7 @@ def bilinear_kernel(size: int, channels: int, dtype: DTypeLike = np.float32) -> 
 
     Returns
     -------
-    ndarray of shape (size, size, channels, channels)
+    ndarray of shape (kernel_size, kernel_size, channels, channels)
         A pyramid if both channels are equal, else 0.
 
     References
@@ -259,8 +259,8 @@ def bilinear_kernel(size: int, channels: int, dtype: DTypeLike = np.float32) -> 
     .. [1] J. Long, E. Shelhamer, T. Darrell, "Fully convolutional networks for semantic segmentation",
        CVPR 2015, section 3.3.
     """
-    stride = (size + 1) // 2
-    profile = 1 - np.abs(np.arange(size) - (size - 1) / 2) / stride
+    stride = (kernel_size + 1) // 2
+    profile = 1 - np.abs(np.arange(kernel_size) - (kernel_size - 1) / 2) / stride
     pyramid = profile[:, np.newaxis] * profile
     kernel: FloatArray = (pyramid[..., np.newaxis, np.newaxis] * np.eye(channels)).astype(dtype)
     return kernel

@@ -61,7 +61,7 @@ class ModelTests(ABC):
         assert p.min() >= 0
         np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-5)
 
-    def test_wrong_size_is_said(self) -> None:
+    def test_wrong_size_is_an_error(self) -> None:
         net = self.build()
         if net.stride > 1:
             with pytest.raises(Lstm2dError, match="multiples of"):

@@ -146,7 +146,7 @@ def test_each_option_reaches_the_layers(rng: np.random.Generator) -> None:
     assert started.lstm[0].bias.data.reshape(4, 5, 3)[:, :, 0].tolist() == [[0.0, 1.0, 2.0, 0.0, 0.0]] * 4
 
 
-def test_a_label_out_of_range_is_said(rng: np.random.Generator) -> None:
+def test_a_label_out_of_range_is_an_error(rng: np.random.Generator) -> None:
     net = build(LSTM2DConfig(window=2, units=(3,), features=()), 2, rng)
     with pytest.raises(ValueError, match=r"outside \[0, 2\)"):
         training_loss(net, Tensor(np.zeros((1, 2, 2, 3), np.float32)), np.full((1, 2, 2), 2, np.uint8))

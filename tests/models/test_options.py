@@ -76,7 +76,7 @@ VALUES = st.one_of(
         [None, True, "", "image", "conv5_3", "conv6_1", "sum", "gru", "l2", "bilinear", "shared"]
     ),
     st.sampled_from(
-        [0, 1, 3, 64, 65, 4096, 4097, -1, 10**400, 0.0, 0.5, 1.0, 4.5, float("nan"), float("inf")]
+        [0, 1, 3, 64, 65, 4096, 4097, -1, 2**60, 10**400, 0.0, 0.5, 1.0, 4.5, float("nan"), float("inf")]
     ),
     st.lists(
         st.sampled_from([0, 1, 2, 64, 4096, 4097, True, 1.5, float("nan"), "pool4", "conv7"]), max_size=9
