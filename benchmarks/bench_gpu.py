@@ -36,7 +36,7 @@ from lstm2d import kernels
 from lstm2d.config import resolve
 from lstm2d.errors import ConfigError
 from lstm2d.kernels import gpu
-from lstm2d.models import LSTM2DNetwork, build
+from lstm2d.models import LSTM2DNetwork, Step, build
 from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.training.sgd import SGD
 
@@ -83,7 +83,7 @@ def our_programs(case: Case) -> Programs:
 
     def gradients() -> Tensor:
         optimizer.zero_grad()
-        loss = network.loss(case.kept, case.labels)
+        loss = network.compare(network.scores(case.kept, Step(training=True)), case.labels)
         lstm2d.backward(loss)
         return loss
 

@@ -28,7 +28,7 @@ from timing import Task, interleaved, machine
 
 import lstm2d
 from lstm2d.config import resolve
-from lstm2d.models import HReNetConfig, Network, NReNetConfig, ReSegConfig, build
+from lstm2d.models import HReNetConfig, Network, NReNetConfig, ReSegConfig, Step, build
 from lstm2d.models.h_renet import FROZEN
 from lstm2d.tensor import Tensor
 
@@ -82,7 +82,7 @@ def our_programs(case: Case) -> dict[str, Program]:
     def train() -> Arrays:
         for leaf in leaves:
             leaf.grad = None
-        loss = network.loss(case.kept, case.labels)
+        loss = network.compare(network.scores(case.kept, Step(training=True)), case.labels)
         lstm2d.backward(loss)
         return [loss.data, *(leaf.grad for leaf in leaves if leaf.grad is not None)]
 
@@ -188,7 +188,9 @@ def computed(y: Tensor) -> Iterator[Tensor]:
 def all_products(case: Case) -> dict[str, list[Product]]:
     """Return the products of both directions."""
     network, config = case.network, case.network.config  # type: ignore[attr-defined]
-    trained = products(network.loss(case.kept, case.labels), backward=True)
+    trained = products(
+        network.compare(network.scores(case.kept, Step(training=True)), case.labels), backward=True
+    )
     front: list[Product] = []
     if network.backbone is not None:
         image = Tensor(case.image.data, requires_grad=True)  # so that layers without gradients are recorded

@@ -14,7 +14,7 @@ from lstm2d.config import RunConfig, resolve
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import InterruptedRun
 from lstm2d.kernels import gpu
-from lstm2d.models import build
+from lstm2d.models import Step, build
 from lstm2d.pipeline.preprocess import Preprocessing
 from lstm2d.tape import backward
 from lstm2d.tensor import Tensor
@@ -113,7 +113,7 @@ def seconds_per_step(config: RunConfig, dataset: DatasetFolder, device: str) -> 
         truth = kernels.to_device(labels[np.newaxis], device)
         for _ in range(8):
             start = time.perf_counter()
-            backward(network.loss(Tensor(x), truth))
+            backward(network.compare(network.scores(Tensor(x), Step(training=True)), truth))
             gpu.synchronize(device)
             times.append(time.perf_counter() - start)
     return 1.15 * float(np.median(times)) + 5e-4

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Gt, Interval, Le, Len, MaxLen
 from numpy.typing import DTypeLike, NDArray
 
 from lstm2d import kernels
-from lstm2d.errors import ConfigError
-from lstm2d.models.network import Network
+from lstm2d.models.network import Maps, Network, Step
+from lstm2d.models.options import MAX_LAYERS, Check, ModelConfig, Units
 from lstm2d.nn import LSTM2D, Linear
 from lstm2d.ops import cubic_resize, direction_sum, soft_cross_entropy, softmax, tanh, window_gather
 from lstm2d.ops.windows import window_targets
@@ -18,8 +19,15 @@ from lstm2d.tape import no_grad
 from lstm2d.tensor import FloatArray, Tensor
 
 
+def _one_between_layers(features: tuple[int, ...], units: tuple[int, ...]) -> str:
+    layers = len(units)
+    if len(features) == layers - 1:
+        return ""
+    return f"{layers - 1} values: one after each of the {layers} layers in units but the last"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LSTM2DConfig:
+class LSTM2DConfig(ModelConfig):
     """Everything that decides the shape and the equations of the network.
 
     Parameters
@@ -49,57 +57,17 @@ class LSTM2DConfig:
         If a value is out of its range; the message has all of them.
     """
 
-    window: int
-    units: tuple[int, ...]
-    features: tuple[int, ...]
+    title: ClassVar[str] = "2D-LSTM network"
+
+    window: Annotated[int, Interval(ge=1, le=64)]
+    units: Annotated[tuple[Units, ...], Len(1, MAX_LAYERS)]
+    features: Annotated[tuple[Units, ...], MaxLen(MAX_LAYERS - 1), Check(_one_between_layers, ("units",))]
     feedforward: Literal["shared", "separate"] = "shared"
     peepholes: bool = True
-    cell_scale: float = 1.0
+    cell_scale: Annotated[float, Gt(0), Le(1)] = 1.0
     leaky: bool = False
-    error_clip: float = 0.0
-    forget_bias: tuple[float, float] = (0.0, 0.0)
-
-    def __post_init__(self) -> None:
-        wrong = []
-        if self.window < 1:
-            wrong.append(f"window = {self.window}, expected 1 or more pixels")
-        if not self.units or min(self.units) < 1:
-            wrong.append(f"units = {self.units}, expected one positive number for each layer")
-        if len(self.features) != len(self.units) - 1 or min(self.features, default=1) < 1:
-            wrong.append(f"features = {self.features}, expected one positive number between two layers")
-        if self.feedforward not in ("shared", "separate"):
-            wrong.append(f"feedforward = {self.feedforward!r}, expected 'shared' or 'separate'")
-        if not 0 < self.cell_scale <= 1:
-            wrong.append(f"cell_scale = {self.cell_scale}, expected above 0 and at most 1")
-        if not 0 <= self.error_clip < np.inf:
-            wrong.append(f"error_clip = {self.error_clip}, expected 0 (off) or more")
-        if len(self.forget_bias) != 2 or not np.isfinite(self.forget_bias).all():
-            wrong.append(f"forget_bias = {self.forget_bias}, expected two finite numbers")
-        if wrong:
-            raise ConfigError("; ".join(wrong), where="2D-LSTM network")
-
-    def count(self, channels: int, n_classes: int) -> int:
-        """Return the number of trained values.
-
-        Parameters
-        ----------
-        channels : int
-            Channels of the images.
-        n_classes : int
-            Number of classes.
-
-        Returns
-        -------
-        int
-            Weights, peepholes and biases.
-        """
-        total, inputs = 0, channels * self.window**2
-        directions = 4 if self.feedforward == "separate" else 1
-        for units, outputs in zip(self.units, (*self.features, n_classes), strict=True):
-            total += 20 * units * (inputs + 2 * units + 1 + int(self.peepholes))
-            total += (directions * units + 1) * outputs
-            inputs = outputs
-        return total
+    error_clip: Annotated[float, Ge(0)] = 0.0
+    forget_bias: Annotated[tuple[float, ...], Len(2, 2)] = (0.0, 0.0)
 
 
 class LSTM2DNetwork(Network):
@@ -137,7 +105,7 @@ class LSTM2DNetwork(Network):
         shared = config.feedforward == "shared"
         self.lstm: list[LSTM2D] = []
         self.feedforward: list[Linear] = []
-        inputs = channels * config.window**2
+        inputs, (forget_x, forget_y) = channels * config.window**2, config.forget_bias
         for units, outputs in zip(config.units, (*config.features, n_classes), strict=True):
             layer = LSTM2D(
                 inputs,
@@ -146,74 +114,63 @@ class LSTM2DNetwork(Network):
                 cell_scale=config.cell_scale,
                 leaky=config.leaky,
                 error_clip=config.error_clip or None,
-                forget_bias=config.forget_bias,
+                forget_bias=(forget_x, forget_y),
                 rng=rng,
                 dtype=dtype,
             )
             self.lstm.append(layer)
             self.feedforward.append(Linear(units if shared else 4 * units, outputs, rng=rng, dtype=dtype))
             inputs = outputs
+        self.head_name = f"feedforward.{len(config.units) - 1}"
 
-    def scores(self, z: Tensor) -> Tensor:
-        """Return class scores for every window.
+    def layers(self, z: Tensor, step: Step, maps: Maps | None = None) -> Tensor:
+        """Return scores of every window; maps are "lstm1" (all four directions), "feedforward1" and so on."""
+        z = window_gather(z, self.stride)  # (N, H / stride, W / stride, channels * stride^2)
+        last = len(self.lstm)
+        for k, (lstm, feedforward) in enumerate(zip(self.lstm, self.feedforward, strict=True), start=1):
+            hidden = lstm(z)
+            z = feedforward(direction_sum(hidden) if self.config.feedforward == "shared" else hidden)
+            if k < last:
+                z = tanh(z)
+            if maps is not None:  # else the memory of one layer is free for the next
+                maps[f"lstm{k}"] = hidden.data
+                if k < last:
+                    maps[f"feedforward{k}"] = z.data
+        return z
 
-        Parameters
-        ----------
-        z : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
-
-        Returns
-        -------
-        Tensor of shape (N, H / stride, W / stride, K)
-            Input of the softmax.
-
-        Raises
-        ------
-        ShapeError
-            If the size of the images does not fit.
-        """
-        return self._layers(z)
-
-    def loss(
+    def compare(
         self,
-        z: Tensor,
+        scores: Tensor,
         labels: NDArray[np.integer[Any]],
         class_weights: NDArray[np.floating[Any]] | None = None,
         *,
         ignore_index: int = 255,
     ) -> Tensor:
-        """Return the cross-entropy with probabilistic target coding, summed over windows and images.
+        """Return the cross-entropy with soft targets of the windows, summed over windows and images.
 
         Parameters
         ----------
-        z : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
+        scores : Tensor of shape (N, H / stride, W / stride, K)
+            Output of `scores`.
         labels : ndarray of int, shape (N, H, W)
             Classes of the pixels, or `ignore_index`.
         class_weights : ndarray of shape (K,), optional
             Factor of each class.
         ignore_index : int, default 255
-            Marks pixels that do not count. A window counts as much as the share of its pixels that do.
+            Marks pixels that do not count. The weight of a window is the share of its pixels that do.
 
         Returns
         -------
         Tensor of shape ()
             The loss.
-
-        Raises
-        ------
-        ShapeError
-            If the sizes do not fit.
-        ValueError
-            If a label is neither a class nor `ignore_index`.
         """
         targets, weight = window_targets(
             labels, self.stride, self.n_classes, ignore_index=ignore_index, class_weights=class_weights
         )
-        return soft_cross_entropy(self.scores(z), targets, weight)
+        return soft_cross_entropy(scores, targets, weight)
 
     def terms(self, labels: NDArray[np.integer[Any]], *, ignore_index: int = 255) -> float:
-        """Return how many windows are labelled; one that is in part counts in part.
+        """Return the number of labelled windows; a window that is labelled in part counts in part.
 
         Parameters
         ----------
@@ -225,7 +182,7 @@ class LSTM2DNetwork(Network):
         Returns
         -------
         float
-            Labelled pixels by the pixels of a window.
+            Number of labelled pixels, divided by the pixels of a window.
         """
         return super().terms(labels, ignore_index=ignore_index) / self.stride**2
 
@@ -240,54 +197,11 @@ class LSTM2DNetwork(Network):
         Returns
         -------
         ndarray of shape (N, H, W, K)
-            In [0, 1], with a sum of 1 at every pixel: resampling can leave that range a little, so negative
-            values are set to 0 and the rest divided by their sum.
-
-        Raises
-        ------
-        ShapeError
-            If the size of the images does not fit.
+            Resampling can leave [0, 1] a little: negative values are set to 0 and the rest divided by their
+            sum.
         """
         with no_grad():
             windows = softmax(self.scores(z))
             pixels = cubic_resize(windows, *z.shape[1:3]) if self.stride > 1 else windows
         result: FloatArray = kernels.pick("softmax", like=pixels.data).clip_normalise(pixels.data)
         return result
-
-    def feature_maps(self, x: Tensor) -> dict[str, FloatArray]:
-        """Return what every layer answers to images.
-
-        Parameters
-        ----------
-        x : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
-
-        Returns
-        -------
-        dict from str to ndarray of shape (N, H / stride, W / stride, channels of the layer)
-            In this order ``"lstm1"`` (the four directions, 4 * units channels), ``"feedforward1"``, then
-            ``"lstm2"`` and so on, last ``"scores"``. The paper's figure 2 shows the feedforward layers.
-
-        Raises
-        ------
-        ShapeError
-            If the size of the images does not fit.
-        """
-        maps: dict[str, FloatArray] = {}
-        with no_grad():
-            self._layers(x, maps)
-        return maps
-
-    def _layers(self, x: Tensor, maps: dict[str, FloatArray] | None = None) -> Tensor:
-        """Return the scores, and put what every layer answers into `maps`."""
-        x = window_gather(x, self.stride)  # (N, H / stride, W / stride, channels * stride^2)
-        last = len(self.lstm)
-        for k, (lstm, feedforward) in enumerate(zip(self.lstm, self.feedforward, strict=True), start=1):
-            hidden = lstm(x)
-            x = feedforward(direction_sum(hidden) if self.config.feedforward == "shared" else hidden)
-            if k < last:
-                x = tanh(x)
-            if maps is not None:  # else the memory of one layer is free for the next
-                maps[f"lstm{k}"] = hidden.data
-                maps[f"feedforward{k}" if k < last else "scores"] = x.data
-        return x

@@ -1,14 +1,15 @@
-"""What every network can do: scores, loss and probabilities, with a part in front that is not trained."""
+"""Base class of the networks: class scores, their loss, probabilities and feature maps."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.nn import Module
+from lstm2d.nn import Conv2d, ConvTranspose2d, Linear, Module
 from lstm2d.ops import cross_entropy, softmax
 from lstm2d.tape import no_grad
 from lstm2d.tensor import FloatArray, Tensor
@@ -16,9 +17,40 @@ from lstm2d.tensor import FloatArray, Tensor
 if TYPE_CHECKING:
     from lstm2d.models.backbones.vgg16 import VGG16
 
+Head = Linear | Conv2d | ConvTranspose2d
+Maps = dict[str, FloatArray]  # activations by the name of their layer, first to last
 
-class Network(Module):
-    """A network that gives each pixel of an image scores of K classes.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What a network knows about a step besides its images.
+
+    Parameters
+    ----------
+    seed : int, default 0
+        Seed of the run.
+    epoch : int, default 0
+        Epoch, from 0.
+    samples : tuple of int, default ()
+        The number of each image in the training set.
+    training : bool, default False
+        Whether the scores are for training: batch normalisation uses the statistics of these images.
+    """
+
+    seed: int = 0
+    epoch: int = 0
+    samples: tuple[int, ...] = ()
+    training: bool = False
+
+
+PREDICTION = Step()
+
+
+class Network(Module, ABC):
+    """A network that computes scores of K classes for every pixel of an image.
+
+    A forward pass is `layers` applied to the output of `frozen`. Only the first needs gradients, so a run can
+    keep the output of `frozen`. A subclass defines `layers`, and overrides what differs from this class.
 
     Attributes
     ----------
@@ -26,6 +58,8 @@ class Network(Module):
         Number of classes K.
     stride : int
         Image sides must be multiples of it, in pixels.
+    head_name : str
+        Name of `head` as part of the network, such as "feedforward.2".
     reduction : {"sum", "mean"}
         Whether the loss of an image is the sum over its labelled pixels, or their mean.
     joint : bool
@@ -35,76 +69,122 @@ class Network(Module):
     imported : tuple of str
         Names of those parameters that are imported and never trained: a model file leaves them out.
     frozen_part : bool
-        Whether `frozen` computes anything: layers in front that no gradient reaches.
+        Whether `frozen` computes anything: first layers that no gradient reaches.
     """
 
     n_classes: int
     stride: int
+    head_name: str = "classify"
     reduction: Literal["sum", "mean"] = "sum"
     joint: bool = False
     backbone: VGG16 | None = None
     imported: tuple[str, ...] = ()
     frozen_part: bool = False
 
-    def frozen(self, x: Tensor) -> Tensor:
-        """Return what the layers that are never trained make of images; the images where there are none.
+    @property
+    def head(self) -> Head:
+        """The layer that computes the class scores. A new one sets `n_classes` to its number of outputs."""
+        head = self.get_submodule(self.head_name)
+        assert isinstance(head, Head)
+        return head
+
+    @head.setter
+    def head(self, layer: Head) -> None:
+        self.set_submodule(self.head_name, layer)
+        self.n_classes = layer.weight.shape[-1]
+
+    def stored_arrays(self) -> dict[str, FloatArray]:
+        """Return the contents of a model file: all values but those of imported layers that stay so.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The values themselves, by name: of parameters, then of buffers.
+        """
+        return {name: values for name, values in self.arrays().items() if name not in self.imported}
+
+    def frozen(self, x: Tensor, maps: Maps | None = None) -> Tensor:
+        """Run the frozen layers; return the input unchanged if there are none.
 
         Parameters
         ----------
         x : Tensor of shape (N, H, W, channels)
             Normalised images; H and W are multiples of `stride`.
+        maps : dict, optional
+            Gets the activations of every layer, by name.
 
         Returns
         -------
         Tensor of shape (N, H', W', C)
-            What `scores` and `loss` take. It is the same in every epoch, so it can be kept.
+            The input of `scores`. It is the same in every epoch, so it can be kept.
+
+        Raises
+        ------
+        ShapeError
+            If the size of the images does not fit.
         """
         return x
 
     @abstractmethod
-    def scores(self, z: Tensor) -> Tensor:
+    def layers(self, z: Tensor, step: Step, maps: Maps | None = None) -> Tensor:
+        """Run the layers after the frozen ones, up to the class scores.
+
+        Parameters
+        ----------
+        z : Tensor of shape (N, H', W', C)
+            Output of `frozen`.
+        step : Step
+            What the images are for.
+        maps : dict, optional
+            Gets the activations of every layer but the last, by name.
+
+        Returns
+        -------
+        Tensor of shape (N, rows, columns, K)
+            Input of the softmax.
+
+        Raises
+        ------
+        ShapeError
+            If the size does not fit.
+        """
+
+    def scores(self, z: Tensor, step: Step = PREDICTION) -> Tensor:
         """Return class scores.
 
         Parameters
         ----------
         z : Tensor of shape (N, H', W', C)
-            What `frozen` returned.
+            Output of `frozen`.
+        step : Step, default PREDICTION
+            What the images are for.
 
         Returns
         -------
         Tensor of shape (N, rows, columns, K)
-            Input of the softmax.
+            Input of the softmax and of `compare`.
+
+        Raises
+        ------
+        ShapeError
+            If the size does not fit.
         """
+        return self.layers(z, step)
 
-    def training_scores(self, z: Tensor) -> Tensor:
-        """Return the class scores that `loss` compares: `scores`, unless the network trains on others.
-
-        Parameters
-        ----------
-        z : Tensor of shape (N, H', W', C)
-            What `frozen` returned.
-
-        Returns
-        -------
-        Tensor of shape (N, rows, columns, K)
-            Input of the softmax.
-        """
-        return self.scores(z)
-
-    def loss(
+    def compare(
         self,
-        z: Tensor,
+        scores: Tensor,
         labels: NDArray[np.integer[Any]],
         class_weights: NDArray[np.floating[Any]] | None = None,
         *,
         ignore_index: int = 255,
     ) -> Tensor:
-        """Return the cross-entropy of all pixels.
+        """Return the loss of class scores: the cross-entropy of all pixels.
 
         Parameters
         ----------
-        z : Tensor of shape (N, H', W', C)
-            What `frozen` returned.
+        scores : Tensor of shape (N, rows, columns, K)
+            Output of `scores`.
         labels : ndarray of int, shape (N, H, W)
             Classes of the pixels, or `ignore_index`.
         class_weights : ndarray of shape (K,), optional
@@ -115,7 +195,7 @@ class Network(Module):
         Returns
         -------
         Tensor of shape ()
-            Reduced as `reduction` says.
+            Sum or mean, as `reduction` says.
 
         Raises
         ------
@@ -125,15 +205,11 @@ class Network(Module):
             If a label is neither a class nor `ignore_index`.
         """
         return cross_entropy(
-            self.training_scores(z),
-            labels,
-            class_weights=class_weights,
-            ignore_index=ignore_index,
-            reduction=self.reduction,
+            scores, labels, class_weights=class_weights, ignore_index=ignore_index, reduction=self.reduction
         )
 
     def terms(self, labels: NDArray[np.integer[Any]], *, ignore_index: int = 255) -> float:
-        """Return how many terms the loss adds up, to show it per term.
+        """Return the number of terms of the loss, to show it per term.
 
         Parameters
         ----------
@@ -145,7 +221,7 @@ class Network(Module):
         Returns
         -------
         float
-            Labelled pixels, or 1 where the loss is a mean.
+            Number of labelled pixels; 1 if the loss is a mean.
         """
         return 1.0 if self.reduction == "mean" else float((labels != ignore_index).sum())
 
@@ -170,17 +246,17 @@ class Network(Module):
         return self.probabilities_from(self.frozen(x))
 
     def probabilities_from(self, z: Tensor) -> FloatArray:
-        """Return class probabilities for every pixel from what the frozen part has computed.
+        """Return class probabilities for every pixel from the output of the frozen layers.
 
         Parameters
         ----------
         z : Tensor of shape (N, H', W', C)
-            What `frozen` returned.
+            Output of `frozen`.
 
         Returns
         -------
         ndarray of shape (N, H, W, K)
-            As `probabilities` gives it.
+            Those of `probabilities`.
 
         Raises
         ------
@@ -190,9 +266,8 @@ class Network(Module):
         with no_grad():
             return softmax(self.scores(z)).data
 
-    @abstractmethod
-    def feature_maps(self, x: Tensor) -> dict[str, FloatArray]:
-        """Return what every layer answers to images.
+    def feature_maps(self, x: Tensor) -> Maps:
+        """Return the activations of every layer.
 
         Parameters
         ----------
@@ -202,10 +277,15 @@ class Network(Module):
         Returns
         -------
         dict from str to ndarray of shape (N, rows, columns, channels of the layer)
-            Named by layer, first to last; the last is ``"scores"``.
+            By the name of the layer, first to last; the last is ``"scores"``.
 
         Raises
         ------
         ShapeError
             If the size of the images does not fit.
         """
+        maps: Maps = {}
+        with no_grad():
+            scores = self.layers(self.frozen(x, maps), PREDICTION, maps)
+        maps["scores"] = scores.data
+        return maps

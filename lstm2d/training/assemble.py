@@ -87,7 +87,7 @@ class Prepared:
 
     def untrained(self) -> dict[str, FloatArray]:
         """Return the stored arrays that the optimizer does not own, by name: buffers, frozen layers."""
-        arrays = stored_arrays(self.network).items()
+        arrays = self.network.stored_arrays().items()
         return {name: values for name, values in arrays if name not in self.optimizer.parameters}
 
     def checkpoint(self) -> Checkpoint:
@@ -112,7 +112,7 @@ class Prepared:
         """Return what a model file of the current weights holds, of their running mean where there is one."""
         self.optimizer.swap_average()
         try:
-            arrays = stored_arrays(self.network).items()
+            arrays = self.network.stored_arrays().items()
             return {name: kernels.to_host(values.copy()) for name, values in arrays}
         finally:
             self.optimizer.swap_average()
@@ -198,7 +198,7 @@ def prepare(
     if network.joint:
         data.check_stackable()
     if checkpoint is None and init_from is not None:
-        start_from(init_from, stored_arrays(network), imported, data, config, report)
+        start_from(init_from, network.stored_arrays(), imported, data, config, report)
     network.to(device)
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
     optimizer = make_optimizer(config.train, trained, groups)
@@ -284,23 +284,6 @@ def take_imported(
         text = f"the imported weights lack {', '.join(absent)}: training starts them at random values"
         report(Event("note", {"text": text}))
     return imported
-
-
-def stored_arrays(network: Network) -> dict[str, FloatArray]:
-    """Return what model files and checkpoints hold of a network: all but imported layers that stay so.
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-
-    Returns
-    -------
-    dict of str to ndarray
-        The values themselves, by name: of parameters, then of buffers.
-    """
-    arrays = {name: p.data for name, p in network.named_parameters()} | dict(network.named_buffers())
-    return {name: values for name, values in arrays.items() if name not in network.imported}
 
 
 def restore(checkpoint: Checkpoint, run: Prepared) -> None:

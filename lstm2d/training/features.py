@@ -39,7 +39,7 @@ class FrozenFeatures:
         self.network, self.store, self.exact = network, store, exact
 
     def __call__(self, x: FloatArray, *, again: bool, exact: bool = False) -> FloatArray:
-        """Return what `Network.scores` and `Network.loss` take.
+        """Return the input of `Network.scores`.
 
         Parameters
         ----------

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from lstm2d import kernels
+from lstm2d.models.network import Step
 from lstm2d.tape import backward
 from lstm2d.tensor import Tensor
 from lstm2d.training.diagnose import first_not_finite
@@ -67,9 +68,13 @@ def batch_gradient(
     share, loss, terms = 1.0 if averaged else 1 / len(numbers), 0.0, 0.0
     images = (data.example(number, epoch) for number in numbers)
     examples = (replace(image, x=features(image.x, again=data.repeats)) for image in images)
-    for example in _stacked(examples) if network.joint else examples:
+    batches = [tuple(numbers)] if network.joint else [(number,) for number in numbers]
+    for samples, example in zip(batches, _stacked(examples) if network.joint else examples, strict=True):
         labels = kernels.to_device(example.labels, device)
-        value = network.loss(Tensor(example.x), labels, class_weights, ignore_index=data.ignore)
+        step = Step(seed=data.train.seed, epoch=epoch, samples=samples, training=True)
+        value = network.compare(
+            network.scores(Tensor(example.x), step), labels, class_weights, ignore_index=data.ignore
+        )
         if not math.isfinite(float(value.data)):
             layer = first_not_finite(value, dict(network.named_parameters()))
             raise NotFiniteError(example.names, layer)

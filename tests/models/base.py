@@ -9,11 +9,17 @@ import pytest
 from lstm2d import Tensor, backward
 from lstm2d.errors import Lstm2dError
 from lstm2d.kernels.threads import get_num_threads, set_num_threads
-from lstm2d.models import Network, build, model_config
+from lstm2d.models import Network, Step, build, parameter_count
+from lstm2d.nn import Linear
 from lstm2d.tensor import FloatArray
 
 CLASSES = 4
 IGNORE = 255
+
+
+def training_loss(net: Network, z: Tensor, labels: Any, class_weights: Any = None) -> Tensor:
+    """Return the loss as a training step computes it."""
+    return net.compare(net.scores(z, Step(training=True)), labels, class_weights)
 
 
 class ModelTests(ABC):
@@ -55,7 +61,7 @@ class ModelTests(ABC):
         assert p.min() >= 0
         np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-5)
 
-    def test_wrong_size_is_said(self) -> None:
+    def test_wrong_size_is_an_error(self) -> None:
         net = self.build()
         if net.stride > 1:
             with pytest.raises(Lstm2dError, match="multiples of"):
@@ -70,7 +76,7 @@ class ModelTests(ABC):
         for name, p in net.named_parameters():
             if p.requires_grad and name.endswith("bias"):  # away from 0, where a rectifier bends
                 p.data += 0.5 * rng.standard_normal(p.shape)
-        loss = net.loss(z, labels, weights)
+        loss = training_loss(net, z, labels, weights)
         backward(loss)
 
         def agrees(p: Tensor, eps: float) -> bool:
@@ -79,7 +85,7 @@ class ModelTests(ABC):
             ends = []
             for step in (eps, -2 * eps):
                 p.data += step * v
-                ends.append(float(net.loss(z, labels, weights).data))
+                ends.append(float(training_loss(net, z, labels, weights).data))
             p.data += eps * v
             slope = (ends[0] - ends[1]) / (2 * eps)
             rounding = 3e-15 / eps * float(loss.data)
@@ -96,7 +102,7 @@ class ModelTests(ABC):
         moments = [(np.zeros_like(p.data), np.zeros_like(p.data)) for p in trained]
         losses = []
         for step in range(1, steps + 1):
-            loss = net.loss(z, labels)
+            loss = training_loss(net, z, labels)
             losses.append(float(loss.data))
             backward(loss)
             for p, (mean, square) in zip(trained, moments, strict=True):
@@ -121,7 +127,7 @@ class ModelTests(ABC):
         assert net.probabilities(Tensor(x)).tobytes() != other.probabilities(Tensor(x)).tobytes()
         other.load_state_dict(net.state_dict())
         assert net.probabilities(Tensor(x)).tobytes() == other.probabilities(Tensor(x)).tobytes()
-        losses = {n.loss(n.frozen(Tensor(x)), labels).data.tobytes() for n in (net, other)}
+        losses = {training_loss(n, n.frozen(Tensor(x)), labels).data.tobytes() for n in (net, other)}
         assert len(losses) == 1
 
     def test_seed_decides_the_weights(self) -> None:
@@ -137,7 +143,7 @@ class ModelTests(ABC):
                 set_num_threads(threads)
                 net = self.build()
                 together.add(net.probabilities(Tensor(x)).tobytes())
-                backward(net.loss(net.frozen(Tensor(x)), labels))
+                backward(training_loss(net, net.frozen(Tensor(x)), labels))
                 values = [p.grad for p in net.parameters() if p.grad is not None]
                 values += [buffer for _, buffer in net.named_buffers()]
                 results.add(b"".join(v.tobytes() for v in values))
@@ -159,10 +165,10 @@ class ModelTests(ABC):
 
         def total(part: Any) -> float:
             pixels = np.count_nonzero(part != IGNORE) if net.reduction == "mean" else 1
-            return float(net.loss(z, part).data) * pixels
+            return float(training_loss(net, z, part).data) * pixels
 
         assert total(half) + total(rest) == pytest.approx(total(labels), rel=1e-12)
-        loss = net.loss(z, np.full_like(labels, IGNORE))
+        loss = training_loss(net, z, np.full_like(labels, IGNORE))
         backward(loss)
         assert float(loss.data) == 0
         assert not any(p.grad is not None and p.grad.any() for p in net.parameters())
@@ -173,7 +179,7 @@ class ModelTests(ABC):
         labels[0, 0, 0] = IGNORE
         for p in net.parameters():
             p.data[...] = 0  # each term is ln K then
-        loss = float(net.loss(net.frozen(Tensor(x)), labels).data)
+        loss = float(training_loss(net, net.frozen(Tensor(x)), labels).data)
         terms = net.terms(labels, ignore_index=IGNORE)
         assert loss / terms == pytest.approx(np.log(CLASSES), rel=1e-6)
 
@@ -185,7 +191,24 @@ class ModelTests(ABC):
         assert maps["scores"].tobytes() == net.scores(net.frozen(Tensor(x))).data.tobytes()
         assert all(m.ndim == 4 and m.shape[0] == 2 for m in maps.values())
 
-    def test_a_model_file_holds_the_number_of_values_that_the_config_counts(self) -> None:
+    def test_a_model_file_holds_the_number_of_values_that_is_counted_without_building(self) -> None:
         net = self.build()
         stored = sum(v.size for name, v in net.state_dict().items() if name not in net.imported)
-        assert stored == model_config(self.section()).count(3, CLASSES)
+        assert stored == parameter_count(self.section(), CLASSES)
+
+    def test_the_head_computes_the_scores_and_can_be_replaced(self) -> None:
+        net = self.build()
+        x, labels = self.batch(1, 2, 3)
+        z, names = net.frozen(Tensor(x)), list(net.state_dict())
+        assert net.head.weight.shape[-1] == CLASSES
+        net.head = Linear(net.head.weight.shape[0], 2, rng=np.random.default_rng(0))
+        assert (net.n_classes, list(net.state_dict())) == (2, names)
+        assert net.head is net.get_submodule(net.head_name)
+        net.head.weight.data[...] = 0
+        assert net.head.bias is not None
+        net.head.bias.data[:] = [0, np.log(3)]
+        np.testing.assert_allclose(
+            net.probabilities(Tensor(x)), np.full((*labels.shape, 2), [0.25, 0.75]), rtol=1e-6
+        )
+        loss = float(training_loss(net, z, np.ones_like(labels)).data) / net.terms(labels)
+        assert loss == pytest.approx(-np.log(0.75), rel=1e-5)

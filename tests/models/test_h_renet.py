@@ -10,9 +10,9 @@ import pytest
 from lstm2d import Tensor, ops
 from lstm2d.config import load_preset
 from lstm2d.errors import ConfigError
-from lstm2d.models import HReNetConfig, build, model_config
+from lstm2d.models import HReNetConfig, build, parameter_count
 from lstm2d.tensor import FloatArray
-from tests.models.base import ModelTests
+from tests.models.base import ModelTests, training_loss
 
 TINY = {"kind": "h-renet", "width": 1 / 64}
 
@@ -75,13 +75,13 @@ CONVOLUTIONS = 295_168 + 2 * 590_080 + 1_180_160 + 5 * 2_359_808 + 4_719_616 + 9
     ],
 )
 def test_the_sizes_of_the_presets(name: str, values: int) -> None:
-    assert model_config(load_preset(name).model).count(3, 21) == values
+    assert parameter_count(load_preset(name).model, 21) == values
 
 
 def test_316_rectified_units_have_as_many_values_as_120_lstm_units() -> None:
-    lstm = HReNetConfig().count(3, 21)
-    irnn = HReNetConfig(units=(316,), unit="irnn").count(3, 21)
-    without = HReNetConfig(units=(), patches=()).count(3, 21) - 1025 * 21
+    lstm = parameter_count(HReNetConfig(), 21)
+    irnn = parameter_count(HReNetConfig(units=(316,), unit="irnn"), 21)
+    without = parameter_count(HReNetConfig(units=(), patches=()), 21) - 1025 * 21
     assert lstm - without == pytest.approx(irnn - without, rel=0.01)
 
 
@@ -116,7 +116,7 @@ def test_put_together_by_hand(normalisation: str, kernel: int, rng: np.random.Ge
     scores = ops.bilinear_resize(Tensor(small), 24, 32)
     labels = rng.integers(0, 4, (2, 24, 32))
     expected = float(ops.cross_entropy(scores, labels).data)
-    assert float(net.loss(z, labels).data) == pytest.approx(expected, rel=1e-9)
+    assert float(training_loss(net, z, labels).data) == pytest.approx(expected, rel=1e-9)
     if normalisation != "batch":
         np.testing.assert_allclose(net.scores(z).data, scores.data, rtol=1e-9, atol=1e-12)
 
@@ -129,7 +129,7 @@ def test_prediction_uses_the_running_statistics(rng: np.random.Generator) -> Non
     answers = [pool4.data, net.backbone(pool4, after="pool4").data]
     before = net.scores(z).data
     np.testing.assert_array_equal(net.scores(z).data, before)  # prediction changes nothing
-    net.loss(z, rng.integers(0, 4, (2, 16, 16)))
+    training_loss(net, z, rng.integers(0, 4, (2, 16, 16)))
     for norm, x in zip(net.norms, answers, strict=True):
         np.testing.assert_allclose(norm.mean, 0.1 * x.mean((0, 1, 2)), rtol=1e-9)
         np.testing.assert_allclose(norm.var, 0.9 + 0.1 * x.var((0, 1, 2), ddof=1), rtol=1e-9)

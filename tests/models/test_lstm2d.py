@@ -8,9 +8,9 @@ import scipy.special
 
 from lstm2d import Tensor, ops
 from lstm2d.errors import ConfigError
-from lstm2d.models import LSTM2DConfig, build
+from lstm2d.models import LSTM2DConfig, build, parameter_count
 from lstm2d.tape import no_grad
-from tests.models.base import CLASSES, ModelTests
+from tests.models.base import CLASSES, ModelTests, training_loss
 
 PAPER: dict[int, dict[str, Any]] = {
     5: {"units": [10, 20, 50], "features": [12, 30]},
@@ -57,7 +57,7 @@ def test_the_papers_parameter_counts(window: int, parameters: int) -> None:
         **PAPER[window],
     }
     net = build(section, 8, np.random.default_rng(0))
-    assert sum(p.data.size for p in net.parameters()) == parameters
+    assert sum(p.data.size for p in net.parameters()) == parameter_count(section, 8) == parameters
 
 
 @pytest.mark.parametrize("feedforward", ["shared", "separate"])
@@ -86,7 +86,9 @@ def test_layers_put_together_by_hand(feedforward: str, rng: np.random.Generator)
     labels = rng.integers(0, 6, (1, 4, 6)).astype(np.uint8)
     log_p = scipy.special.log_softmax(x, axis=-1).repeat(2, 1).repeat(2, 2)  # a window answers for its pixels
     per_pixel = -np.take_along_axis(log_p, labels[..., None].astype(np.int64), -1)
-    assert float(net.loss(Tensor(image), labels).data) == pytest.approx(per_pixel.sum() / 4, rel=1e-6)
+    assert float(training_loss(net, Tensor(image), labels).data) == pytest.approx(
+        per_pixel.sum() / 4, rel=1e-6
+    )
 
 
 def test_probabilities_are_the_windows_resampled(rng: np.random.Generator) -> None:
@@ -144,10 +146,10 @@ def test_each_option_reaches_the_layers(rng: np.random.Generator) -> None:
     assert started.lstm[0].bias.data.reshape(4, 5, 3)[:, :, 0].tolist() == [[0.0, 1.0, 2.0, 0.0, 0.0]] * 4
 
 
-def test_a_label_out_of_range_is_said(rng: np.random.Generator) -> None:
+def test_a_label_out_of_range_is_an_error(rng: np.random.Generator) -> None:
     net = build(LSTM2DConfig(window=2, units=(3,), features=()), 2, rng)
     with pytest.raises(ValueError, match=r"outside \[0, 2\)"):
-        net.loss(Tensor(np.zeros((1, 2, 2, 3), np.float32)), np.full((1, 2, 2), 2, np.uint8))
+        training_loss(net, Tensor(np.zeros((1, 2, 2, 3), np.float32)), np.full((1, 2, 2), 2, np.uint8))
 
 
 def test_a_wrong_config_names_everything() -> None:

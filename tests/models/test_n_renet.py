@@ -8,8 +8,8 @@ import pytest
 from lstm2d import Tensor, ops
 from lstm2d.config import load_preset
 from lstm2d.errors import ConfigError
-from lstm2d.models import NReNetConfig, build, model_config
-from tests.models.base import ModelTests
+from lstm2d.models import NReNetConfig, build, parameter_count
+from tests.models.base import ModelTests, training_loss
 
 
 class TestGroups(ModelTests):
@@ -46,9 +46,9 @@ class TestRectified(ModelTests):
     ],
 )
 def test_the_sizes_of_the_presets(name: str, values: int, rng: np.random.Generator) -> None:
-    config = model_config(load_preset(name).model)
-    assert config.count(3, 8) == values
-    assert sum(p.data.size for p in build(config, 8, rng).parameters()) == values
+    model = load_preset(name).model
+    assert parameter_count(model, 8) == values
+    assert sum(p.data.size for p in build(model, 8, rng).parameters()) == values
 
 
 @pytest.mark.parametrize("features", [(), (5,)])
@@ -67,7 +67,7 @@ def test_put_together_by_hand(features: tuple[int, ...], rng: np.random.Generato
     np.testing.assert_allclose(net.scores(x).data, scores.data, rtol=1e-10)
     labels = rng.integers(0, 6, (2, 4, 6))
     expected = float(ops.cross_entropy(scores, labels).data)
-    assert float(net.loss(x, labels).data) == pytest.approx(expected, rel=1e-10)
+    assert float(training_loss(net, x, labels).data) == pytest.approx(expected, rel=1e-10)
 
 
 def test_feature_maps_are_named_as_in_the_paper(rng: np.random.Generator) -> None:

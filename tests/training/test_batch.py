@@ -12,7 +12,7 @@ from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.stats import statistics
 from lstm2d.data.transforms import normalise, pad_to_multiple
 from lstm2d.errors import DataError, DivergedError, InterruptedRun
-from lstm2d.models import LSTM2DNetwork, build
+from lstm2d.models import PREDICTION, LSTM2DNetwork, Step, build
 from lstm2d.random import Purpose, generator
 from lstm2d.tape import backward
 from lstm2d.tensor import Tensor
@@ -55,7 +55,7 @@ def test_a_step_follows_the_mean_gradient_and_the_last_one_that_of_what_is_left(
     for numbers in (order[:3], order[3:]):
         change = {name: np.zeros(p.shape) for name, p in network.named_parameters()}
         for x, labels in examples(dataset, numbers):
-            loss = network.loss(Tensor(x), labels)
+            loss = network.compare(network.scores(Tensor(x), Step(training=True)), labels)
             losses.append(float(loss.data))
             terms.append(np.count_nonzero(labels != 255) / 9)
             for p in network.parameters():
@@ -112,17 +112,17 @@ def test_every_image_of_a_step_that_diverges_is_named(
     (dataset / "splits" / "train.txt").write_text("i0\ni7\n")
     for kind in ("images", "masks"):  # of one size
         (dataset / kind / "i7.png").write_bytes((dataset / kind / "i0.png").read_bytes())
-    loss = LSTM2DNetwork.loss
+    compare = LSTM2DNetwork.compare
     calls: list[int] = []
 
     def broken(self: LSTM2DNetwork, *args: Any, **kwargs: Any) -> Tensor:
         calls.append(1)
-        value = loss(self, *args, **kwargs)
+        value = compare(self, *args, **kwargs)
         if len(calls) == 2 - joint:
             value.data = np.full_like(value.data, np.inf)
         return value
 
-    monkeypatch.setattr(LSTM2DNetwork, "loss", broken)
+    monkeypatch.setattr(LSTM2DNetwork, "compare", broken)
     monkeypatch.setattr(LSTM2DNetwork, "joint", joint)
     with pytest.raises(DivergedError) as caught:
         train(configure("train.batch=2"), dataset, tmp_path / "run")
@@ -143,16 +143,22 @@ def test_joint_networks_get_one_stacked_batch(
             (dataset / kind / f"i{number}.png").write_bytes((dataset / kind / "i0.png").read_bytes())
     config = configure("train.batch=3", "train.scale_jitter=0", "train.epochs=2")
     train(config, dataset, tmp_path / "apart")
-    loss, shapes = LSTM2DNetwork.loss, []
+    scores, shapes, steps = LSTM2DNetwork.scores, [], []
 
-    def looking(self: LSTM2DNetwork, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        shapes.append(x.shape)
-        return loss(self, x, *args, **kwargs)
+    def looking(self: LSTM2DNetwork, x: Tensor, step: Step = PREDICTION) -> Tensor:
+        if step.training:
+            shapes.append(x.shape)
+            steps.append(step)
+        return scores(self, x, step)
 
-    monkeypatch.setattr(LSTM2DNetwork, "loss", looking)
+    monkeypatch.setattr(LSTM2DNetwork, "scores", looking)
     monkeypatch.setattr(LSTM2DNetwork, "joint", True)
     train(config, dataset, tmp_path / "joint")
     assert shapes == [(3, 9, 12, 3), (2, 9, 12, 3)] * 2
+    orders = [tuple(epoch_order(5, seed=0, epoch=epoch).tolist()) for epoch in (0, 1)]
+    assert [(step.epoch, step.samples) for step in steps] == [
+        (epoch, part) for epoch, order in enumerate(orders) for part in (order[:3], order[3:])
+    ]
     apart, joint = weights(tmp_path / "apart"), weights(tmp_path / "joint")
     for name, array in apart.items():
         np.testing.assert_allclose(joint[name], array, rtol=1e-3, atol=1e-5)

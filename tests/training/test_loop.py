@@ -12,7 +12,7 @@ from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.stats import statistics
 from lstm2d.data.transforms import normalise, pad_to_multiple
 from lstm2d.io.model_file import load_model
-from lstm2d.models import build
+from lstm2d.models import Step, build
 from lstm2d.predict import load
 from lstm2d.random import Purpose, generator
 from lstm2d.tape import backward
@@ -43,7 +43,7 @@ def test_three_steps_by_hand(dataset: Path, tmp_path: Path, configure: Configure
         padded[: labels.shape[0], : labels.shape[1]] = labels
         for parameter in network.parameters():
             parameter.grad = None
-        backward(network.loss(Tensor(x[None]), padded[None]))
+        backward(network.compare(network.scores(Tensor(x[None]), Step(training=True)), padded[None]))
         gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
         norm = np.sqrt(sum(float((g.astype(float) ** 2).sum()) for g in gradients.values()))
         rate = 0.01 * (1 - step / 3)

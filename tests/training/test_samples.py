@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.stats import median_frequency_weights, statistics
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.model_file import load_model
-from lstm2d.models import LSTM2DNetwork
+from lstm2d.models import PREDICTION, LSTM2DNetwork, Step
 from lstm2d.tensor import Tensor
 from lstm2d.training.loop import train
 from lstm2d.training.samples import TrainingData
@@ -177,25 +176,22 @@ def test_crops_are_of_one_size_and_validation_sees_whole_images(
     dataset: Path, tmp_path: Path, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Images of 9x12, 12x9, 10x10, 7x11 and 6x6 pixels become 8x10, padded to windows of 3."""
-    seen: dict[str, list[tuple[int, ...]]] = {"loss": [], "probabilities_from": []}
-    for name, shapes in seen.items():
-        real = getattr(LSTM2DNetwork, name)
+    seen: dict[str, list[tuple[int, ...]]] = {"training": [], "prediction": []}
+    scores = LSTM2DNetwork.scores
 
-        def looking(
-            self: LSTM2DNetwork, z: Tensor, *args: Any, real: Any = real, shapes: Any = shapes, **kwargs: Any
-        ) -> Any:
-            shapes.append(z.shape)
-            return real(self, z, *args, **kwargs)
+    def looking(self: LSTM2DNetwork, z: Tensor, step: Step = PREDICTION) -> Tensor:
+        seen["training" if step.training else "prediction"].append(z.shape)
+        return scores(self, z, step)
 
-        monkeypatch.setattr(LSTM2DNetwork, name, looking)
+    monkeypatch.setattr(LSTM2DNetwork, "scores", looking)
     train(configure("train.crop=[8, 10]", "train.epochs=1"), dataset, tmp_path / "run")
-    assert seen["loss"] == [(1, 9, 12, 3)] * 5
+    assert seen["training"] == [(1, 9, 12, 3)] * 5
     # padded: 13x8, and 3x5 brought to the size of the training images, 8x13
-    assert seen["probabilities_from"] == [(1, 15, 9, 3), (1, 9, 15, 3)]
+    assert seen["prediction"] == [(1, 15, 9, 3), (1, 9, 15, 3)]
     config = configure("train.crop=[8, 10]", "train.batch=5", "train.epochs=1")
     monkeypatch.setattr(LSTM2DNetwork, "joint", True)
     train(config, dataset, tmp_path / "joint")
-    assert seen["loss"][5:] == [(5, 9, 12, 3)]
+    assert seen["training"][5:] == [(5, 9, 12, 3)]
 
 
 def test_a_crop_depends_on_seed_epoch_and_image_alone(dataset: Path, configure: Configure) -> None:

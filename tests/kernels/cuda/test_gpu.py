@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lstm2d import Tensor, backward, kernels
-from lstm2d.models import Network, build
+from lstm2d.models import Network, Step, build
 
 PRESETS = sorted(path.name.removesuffix(".toml") for path in (files("lstm2d") / "presets").iterdir())
 CLASSES = 8
@@ -35,7 +35,7 @@ def loss_and_gradients(model: Network, device: str, images: int) -> dict[str, np
     shape = (images, *(side // model.stride * model.stride for side in (240, 320)))
     x = Tensor(kernels.to_device(rng.standard_normal((*shape, 3)).astype(np.float32), device))
     labels = kernels.to_device(rng.integers(0, CLASSES, shape).astype(np.uint8), device)
-    loss = model.loss(model.frozen(x), labels)
+    loss = model.compare(model.scores(model.frozen(x), Step(training=True)), labels)
     backward(loss)
     found = {"loss": loss.data, "probabilities": model.probabilities(x)}
     found |= {name: p.grad for name, p in model.named_parameters() if p.grad is not None}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lstm2d import Tensor, backward, kernels
-from lstm2d.models import Network, build
+from lstm2d.models import Network, Step, build
 
 CLASSES, IGNORE = 3, 255
 VGG = {"kind": "h-renet", "width": 1 / 64}
@@ -53,7 +53,11 @@ def run(network: Network, bring: Any) -> dict[str, np.ndarray]:
     labels = rng.integers(0, CLASSES, shape).astype(np.uint8)
     labels[0, 0, 0] = IGNORE
     found = {"probabilities": network.probabilities(x)}
-    loss = network.loss(network.frozen(x), bring(labels), bring(np.array([1.0, 2.0, 0.5])))
+    loss = network.compare(
+        network.scores(network.frozen(x), Step(training=True)),
+        bring(labels),
+        bring(np.array([1.0, 2.0, 0.5])),
+    )
     backward(loss)
     found |= {"loss": loss.data, "terms": np.array(network.terms(bring(labels)))}
     found |= {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
