@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+
+from lstm2d.kernels.arrays import FloatArray
 
 
-def contiguous_floats(*arrays: NDArray[np.floating[Any]]) -> tuple[NDArray[np.floating[Any]], ...]:
+def contiguous_floats(*arrays: FloatArray) -> tuple[FloatArray, ...]:
     """Return the arrays C-contiguous, copied only where they are not.
 
     Parameters

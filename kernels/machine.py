@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from lstm2d.kernels.dispatch import available
+from lstm2d.kernels.families import FAMILIES
 
 V3 = {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"}  # as in /proc/cpuinfo
 V4 = V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
@@ -68,7 +68,5 @@ def blas() -> list[dict[str, Any]]:
 
 def kernel_sets() -> dict[str, str]:
     """Return who computes each family of kernels on the CPU: "cython", "numba" or, without both, "numpy"."""
-    names = (path.name for path in (files("lstm2d.kernels") / "_reference").iterdir())
-    families = sorted(name[:-3] for name in names if name.endswith(".py") and not name.startswith("_"))
-    best = {family: available(family)[0].strip("_") for family in families}
+    best = {family: available(family)[0].strip("_") for family in FAMILIES}
     return {family: "numpy" if name == "reference" else name for family, name in best.items()}

@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from lstm2d.kernels.arrays import FloatArray
 
 TAPS = 3
 POINTS = 8  # at most, of an axis
@@ -31,11 +33,11 @@ class Transforms(NamedTuple):
     ``results @ ((taps @ filter) * (pixels @ image))`` is the convolution of m + 2 pixels.
     """
 
-    pixels: NDArray[np.floating[Any]]  # pixels to points, and the same for every m
-    results: NDArray[np.floating[Any]]  # points to results
-    grad_results: NDArray[np.floating[Any]]  # its transpose
-    taps: NDArray[np.floating[Any]]  # taps to points, for every m
-    grad_taps: NDArray[np.floating[Any]]  # its transpose
+    pixels: FloatArray  # pixels to points, and the same for every m
+    results: FloatArray  # points to results
+    grad_results: FloatArray  # its transpose
+    taps: FloatArray  # taps to points, for every m
+    grad_taps: FloatArray  # its transpose
 
 
 @cache
@@ -111,7 +113,7 @@ def _polynomial(roots: Sequence[Fraction]) -> list[Fraction]:
     return row
 
 
-def _fill(matrix: NDArray[np.floating[Any]], rows: list[list[Fraction]]) -> None:
+def _fill(matrix: FloatArray, rows: list[list[Fraction]]) -> None:
     matrix[: len(rows), : len(rows[0])] = [[float(v) for v in row] for row in rows]
 
 

@@ -1,11 +1,5 @@
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
+from lstm2d.kernels.arrays import FloatArray
 from lstm2d.kernels.conv_parts import Part
-
-FloatArray = NDArray[np.floating[Any]]
 
 def products(
     x: FloatArray,

@@ -1,10 +1,4 @@
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-FloatArray = NDArray[np.floating[Any]]
-Pair = tuple[int, int]
+from lstm2d.kernels.arrays import FloatArray, Pair
 
 def products(
     x: FloatArray, weight: FloatArray, bias: FloatArray | None, y: FloatArray, padding: Pair

@@ -1,9 +1,4 @@
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-FloatArray = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray
 
 def tanh_forward(x: FloatArray) -> FloatArray: ...
 def tanh_backward(y: FloatArray, grad_y: FloatArray) -> FloatArray: ...

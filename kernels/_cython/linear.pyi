@@ -1,9 +1,4 @@
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-FloatArray = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray
 
 def linear_forward(
     x: FloatArray, weight: FloatArray, bias: FloatArray | None, activation: str | None = None

@@ -1,24 +1,26 @@
 from typing import Any
 
+from lstm2d.kernels.arrays import FloatArray
+
 def lstm2d_forward(
-    x: Any,
-    weight: Any,
-    recurrent: Any,
-    bias: Any,
-    peepholes: Any,
+    x: FloatArray,
+    weight: FloatArray,
+    recurrent: FloatArray,
+    bias: FloatArray,
+    peepholes: FloatArray | None,
     cell_scale: float,
     leaky: bool,
     keep: bool,
-) -> tuple[Any, Any]: ...
+) -> tuple[FloatArray, Any]: ...
 def lstm2d_backward(
-    grad_y: Any,
-    x: Any,
+    grad_y: FloatArray,
+    x: FloatArray,
     kept: Any,
-    weight: Any,
-    recurrent: Any,
-    bias: Any,
-    peepholes: Any,
+    weight: FloatArray,
+    recurrent: FloatArray,
+    bias: FloatArray,
+    peepholes: FloatArray | None,
     cell_scale: float,
     leaky: bool,
     need_x: bool,
-) -> tuple[Any, Any, Any, Any, Any]: ...
+) -> tuple[FloatArray | None, FloatArray, FloatArray, FloatArray, FloatArray | None]: ...

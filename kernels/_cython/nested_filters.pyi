@@ -1,9 +1,4 @@
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-FloatArray = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray
 
 def points(weight: FloatArray, threads: int) -> FloatArray: ...
 def grad_taps(sums: FloatArray, shape: tuple[int, int, int, int], threads: int) -> FloatArray: ...

@@ -1,10 +1,4 @@
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-FloatArray = NDArray[np.floating[Any]]
-Sums = NDArray[np.float64]
+from lstm2d.kernels.arrays import FloatArray, Sums
 
 def channel_moments(x: FloatArray) -> tuple[Sums, Sums]: ...
 def channel_products(x: FloatArray, y: FloatArray, mean: FloatArray) -> tuple[Sums, Sums]: ...

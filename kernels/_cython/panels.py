@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+
+from lstm2d.kernels.arrays import FloatArray
 
 LEAST = 32  # bytes: fewer columns than that join the panel before them
 
 
-def panels(b: NDArray[np.floating[Any]], size: int) -> NDArray[np.floating[Any]]:
+def panels(b: FloatArray, size: int) -> FloatArray:
     """Return matrices with their columns cut into panels, each contiguous.
 
     Parameters

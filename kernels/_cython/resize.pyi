@@ -1,11 +1,8 @@
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.kernels.arrays import FloatArray
 from lstm2d.kernels.taps import Taps
-
-FloatArray = NDArray[np.floating[Any]]
 
 def resample(x: FloatArray, rows: Taps, columns: Taps) -> FloatArray: ...
 def bilinear_argmax(x: FloatArray, height: int, width: int) -> NDArray[np.uint8]: ...

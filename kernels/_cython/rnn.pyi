@@ -1,21 +1,24 @@
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray
 
 def rnn_forward(
-    x: Array, weight: Array, recurrent: Array, bias: Array, unit: str, axis: int, keep: bool
-) -> tuple[Array, Any]: ...
+    x: FloatArray,
+    weight: FloatArray,
+    recurrent: FloatArray,
+    bias: FloatArray,
+    unit: str,
+    axis: int,
+    keep: bool,
+) -> tuple[FloatArray, Any]: ...
 def rnn_backward(
-    grad_y: Array,
-    x: Array,
-    y: Array,
+    grad_y: FloatArray,
+    x: FloatArray,
+    y: FloatArray,
     kept: Any,
-    weight: Array,
-    recurrent: Array,
+    weight: FloatArray,
+    recurrent: FloatArray,
     unit: str,
     axis: int,
     need_x: bool,
-) -> tuple[Array | None, Array, Array, Array]: ...
+) -> tuple[FloatArray | None, FloatArray, FloatArray, FloatArray]: ...

@@ -1,9 +1,7 @@
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray
 
 def softmax_forward(x: FloatArray) -> FloatArray: ...
 def softmax_backward(y: FloatArray, grad_y: FloatArray) -> FloatArray: ...

@@ -1,18 +1,13 @@
-from typing import Any
+from lstm2d.kernels.arrays import FloatArray
 
-import numpy as np
-from numpy.typing import NDArray
-
-Flat = NDArray[np.floating[Any]]
-
-def gradient_norm(gradient: Flat) -> float: ...
-def is_finite(values: Flat) -> bool: ...
+def gradient_norm(gradient: FloatArray) -> float: ...
+def is_finite(values: FloatArray) -> bool: ...
 def sgd_step(
-    weights: Flat,
-    gradient: Flat,
-    velocity: Flat,
-    mean: Flat | None,
-    rates: Flat | None,
+    weights: FloatArray,
+    gradient: FloatArray,
+    velocity: FloatArray,
+    mean: FloatArray | None,
+    rates: FloatArray | None,
     learning_rate: float,
     clip: float,
     weight_decay: float,
@@ -20,12 +15,12 @@ def sgd_step(
     decay: float,
 ) -> None: ...
 def adadelta_step(
-    weights: Flat,
-    gradient: Flat,
-    square: Flat,
-    change: Flat,
-    mean: Flat | None,
-    rates: Flat | None,
+    weights: FloatArray,
+    gradient: FloatArray,
+    square: FloatArray,
+    change: FloatArray,
+    mean: FloatArray | None,
+    rates: FloatArray | None,
     learning_rate: float,
     clip: float,
     weight_decay: float,

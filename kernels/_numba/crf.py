@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lstm2d.kernels import arena
 from lstm2d.kernels._numba.jit import kernel, part, spread
-from lstm2d.kernels.lattice import FloatArray, Lattice, check_features, radix
+from lstm2d.kernels.arrays import FloatArray
+from lstm2d.kernels.lattice import Lattice, check_features, radix
 
 LANES = 8  # rows of lattice values are padded to whole vectors
 HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio (Knuth): spreads neighbouring codes
@@ -41,9 +40,7 @@ def build_lattice(features: FloatArray) -> Lattice:
     return Lattice(points, weights, neighbours, entries, starts)
 
 
-def lattice_filter(
-    lattice: Lattice, values: FloatArray, before: FloatArray, after: FloatArray
-) -> NDArray[np.floating[Any]]:
+def lattice_filter(lattice: Lattice, values: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
     """See the reference. Each lattice point adds its features up in their order, on whichever thread."""
     points, weights, neighbours, entries, starts = lattice
     if any(array.dtype != weights.dtype for array in (values, before, after)):
@@ -67,7 +64,7 @@ def lattice_filter(
 
 def gaussian_sum(
     features: FloatArray, values: FloatArray, before: FloatArray, after: FloatArray
-) -> NDArray[np.floating[Any]]:
+) -> FloatArray:
     """See the reference."""
     check_features(features)
     if any(array.dtype != features.dtype for array in (values, before, after)):

@@ -8,15 +8,11 @@ x is (N, H, W, C_in), weight (kh, kw, C_in, C_out), y (N, rows, columns, C_out).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lstm2d.kernels._reference.linear import ACTIVATIONS
-
-FloatArray = NDArray[np.floating[Any]]
-Pair = tuple[int, int]  # rows, columns
+from lstm2d.kernels.arrays import FloatArray, Pair
 
 
 def conv2d_forward(

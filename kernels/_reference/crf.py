@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lstm2d.kernels.lattice import FloatArray, Lattice, check_features
+from lstm2d.kernels.arrays import FloatArray
+from lstm2d.kernels.lattice import Lattice, check_features
 
 
 def build_lattice(features: FloatArray) -> Lattice:
@@ -98,9 +98,7 @@ def _elevated(feature: list[float]) -> list[float]:
     return x
 
 
-def lattice_filter(
-    lattice: Lattice, values: FloatArray, before: FloatArray, after: FloatArray
-) -> NDArray[np.floating]:
+def lattice_filter(lattice: Lattice, values: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
     """Return after_i * sum_j G(f_i - f_j) * before_j * values_j, with G approximated on a lattice.
 
     Splat: each lattice point collects the values of its features, times their weights. Blur: along each axis
@@ -141,7 +139,7 @@ def lattice_filter(
 
 def gaussian_sum(
     features: FloatArray, values: FloatArray, before: FloatArray, after: FloatArray
-) -> NDArray[np.floating]:
+) -> FloatArray:
     """Return after_i * sum_j exp(-|f_i - f_j|^2 / 2) * before_j * values_j, the exact sum over all pairs.
 
     Parameters

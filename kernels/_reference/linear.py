@@ -5,14 +5,11 @@ Images are rows of positions here: x is (N, P, C_in), y is (N, P, C_out), weight
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from lstm2d.kernels._reference.elementwise import relu_forward, tanh_forward
+from lstm2d.kernels.arrays import FloatArray
 
-FloatArray = NDArray[np.floating[Any]]
 ACTIVATIONS = {"relu": relu_forward, "tanh": tanh_forward}
 
 

@@ -7,20 +7,17 @@ into the padded image are dropped.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating[Any]]
-Winner = NDArray[np.integer[Any]]
-Pair = tuple[int, int]
+from lstm2d.kernels.arrays import FloatArray, IntArray, Pair
+
 Slices = tuple[slice, slice, slice]  # images, rows, columns
 
 
 def max_pool2d_forward(
     x: FloatArray, size: Pair, stride: Pair, padding: Pair, keep: bool
-) -> tuple[FloatArray, Winner | None]:
+) -> tuple[FloatArray, IntArray | None]:
     """Return the largest value of every window and, with `keep`, its place: row * size[1] + column.
 
     The padding never wins. Of equal values the first one wins, of several NaN the last one.
@@ -37,7 +34,7 @@ def max_pool2d_forward(
 
 
 def max_pool2d_backward(
-    grad_y: FloatArray, winner: Winner, shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair
+    grad_y: FloatArray, winner: IntArray, shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair
 ) -> FloatArray:
     """Return the gradient of x: each winner has that of its windows."""
     grad_x = np.zeros(shape, grad_y.dtype)

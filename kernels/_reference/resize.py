@@ -6,14 +6,11 @@ t in range(start[k], start[k + 1]), in that order.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.kernels.arrays import FloatArray
 from lstm2d.kernels.taps import Taps, bilinear_taps
-
-FloatArray = NDArray[np.floating[Any]]
 
 
 def resample(x: FloatArray, rows: Taps, columns: Taps) -> FloatArray:

@@ -9,18 +9,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray
 
 
-def _sigmoid(z: Array) -> Array:
+def _sigmoid(z: FloatArray) -> FloatArray:
     return 1 / (1 + np.exp(-z))
 
 
 def rnn_forward(
-    x: Array, weight: Array, recurrent: Array, bias: Array, unit: str, axis: int, keep: bool
-) -> tuple[Array, Any]:
+    x: FloatArray,
+    weight: FloatArray,
+    recurrent: FloatArray,
+    bias: FloatArray,
+    unit: str,
+    axis: int,
+    keep: bool,
+) -> tuple[FloatArray, Any]:
     """Return the hidden states (N, H, W, 2 U) and, with `keep`, what the backward pass needs beside them.
 
     Kept for each pixel and direction: gru the three gates and the candidate's recurrent product (4 U); lstm
@@ -28,7 +33,7 @@ def rnn_forward(
     """
     units = recurrent.shape[1]
     y = np.zeros((*x.shape[:3], 2 * units), x.dtype)
-    kept: list[dict[int, tuple[Array, ...]]] = [{}, {}]
+    kept: list[dict[int, tuple[FloatArray, ...]]] = [{}, {}]
     for d in range(2):
         sweep, out = np.moveaxis(x, axis, 0), np.moveaxis(y, axis, 0)[..., d * units : (d + 1) * units]
         h, c = np.zeros((2, *sweep.shape[1:3], units), x.dtype)
@@ -53,16 +58,16 @@ def rnn_forward(
 
 
 def rnn_backward(
-    grad_y: Array,
-    x: Array,
-    y: Array,
+    grad_y: FloatArray,
+    x: FloatArray,
+    y: FloatArray,
     kept: Any,
-    weight: Array,
-    recurrent: Array,
+    weight: FloatArray,
+    recurrent: FloatArray,
     unit: str,
     axis: int,
     need_x: bool,
-) -> tuple[Array | None, Array, Array, Array]:
+) -> tuple[FloatArray | None, FloatArray, FloatArray, FloatArray]:
     """Return the gradients of x (None unless `need_x`), weight, recurrent, bias."""
     units = recurrent.shape[1]
     grad_x, grad_weight, grad_recurrent = np.zeros_like(x), np.zeros_like(weight), np.zeros_like(recurrent)
@@ -101,8 +106,13 @@ def _order(direction: int, steps: int) -> range:
 
 
 def _gru_backward(
-    dh: Array, h: Array, reset: Array, update: Array, candidate: Array, product: Array
-) -> tuple[Array, Array, Array]:
+    dh: FloatArray,
+    h: FloatArray,
+    reset: FloatArray,
+    update: FloatArray,
+    candidate: FloatArray,
+    product: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the gradients of the products of input and state, and what passes to the step before."""
     dn = dh * update * (1 - candidate**2)
     dr = dn * product * reset * (1 - reset)
@@ -112,15 +122,15 @@ def _gru_backward(
 
 
 def _lstm_backward(
-    dh: Array,
-    dc: Array,
-    before: Array,
-    gate_i: Array,
-    gate_f: Array,
-    candidate: Array,
-    gate_o: Array,
-    c: Array,
-) -> tuple[Array, Array]:
+    dh: FloatArray,
+    dc: FloatArray,
+    before: FloatArray,
+    gate_i: FloatArray,
+    gate_f: FloatArray,
+    candidate: FloatArray,
+    gate_o: FloatArray,
+    c: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
     """Return the gradient of both products, and what passes to the step before."""
     t = np.tanh(c)
     dc = dc + dh * gate_o * (1 - t * t)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Flat = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray
 
 
-def gradient_norm(gradient: Flat) -> float:
+def gradient_norm(gradient: FloatArray) -> float:
     """Return the Euclidean norm, its squares added in float64 in a fixed order.
 
     NaN or infinity if a value is not finite: a finite value of float32 has a finite square in float64.
@@ -19,17 +16,17 @@ def gradient_norm(gradient: Flat) -> float:
         return float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
 
 
-def is_finite(values: Flat) -> bool:
+def is_finite(values: FloatArray) -> bool:
     """Tell whether no value is NaN or infinite."""
     return bool(np.isfinite(values).all())
 
 
 def sgd_step(
-    weights: Flat,
-    gradient: Flat,
-    velocity: Flat,
-    mean: Flat | None,
-    rates: Flat | None,
+    weights: FloatArray,
+    gradient: FloatArray,
+    velocity: FloatArray,
+    mean: FloatArray | None,
+    rates: FloatArray | None,
     learning_rate: float,
     clip: float,
     weight_decay: float,
@@ -51,12 +48,12 @@ def sgd_step(
 
 
 def adadelta_step(
-    weights: Flat,
-    gradient: Flat,
-    square: Flat,
-    change: Flat,
-    mean: Flat | None,
-    rates: Flat | None,
+    weights: FloatArray,
+    gradient: FloatArray,
+    square: FloatArray,
+    change: FloatArray,
+    mean: FloatArray | None,
+    rates: FloatArray | None,
     learning_rate: float,
     clip: float,
     weight_decay: float,
@@ -81,7 +78,9 @@ def adadelta_step(
         _follow(mean, weights, decay)
 
 
-def _descent(weights: Flat, gradient: Flat, rates: Flat | None, clip: float, weight_decay: float) -> Flat:
+def _descent(
+    weights: FloatArray, gradient: FloatArray, rates: FloatArray | None, clip: float, weight_decay: float
+) -> FloatArray:
     change = gradient * clip
     if weight_decay:
         change += weight_decay * weights
@@ -90,20 +89,20 @@ def _descent(weights: Flat, gradient: Flat, rates: Flat | None, clip: float, wei
     return change
 
 
-def _scale(change: Flat, rates: Flat | None, learning_rate: float) -> None:
+def _scale(change: FloatArray, rates: FloatArray | None, learning_rate: float) -> None:
     change *= learning_rate
     if rates is not None:
         change *= rates
 
 
-def _remember(square: Flat, values: Flat, rho: float) -> None:
+def _remember(square: FloatArray, values: FloatArray, rho: float) -> None:
     new = np.square(values)
     new *= 1.0 - rho
     square *= rho
     square += new
 
 
-def _follow(mean: Flat | None, weights: Flat, decay: float) -> None:
+def _follow(mean: FloatArray | None, weights: FloatArray, decay: float) -> None:
     if mean is not None:
         way = weights - mean
         way *= 1.0 - decay

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray, IntArray
 
 
 def window_gather_forward(x: FloatArray, window: int) -> FloatArray:
@@ -32,7 +30,7 @@ def window_gather_backward(grad_y: FloatArray, window: int) -> FloatArray:
 
 
 def window_targets(
-    labels: NDArray[np.integer[Any]],
+    labels: IntArray,
     window: int,
     n_classes: int,
     ignore_index: int,
