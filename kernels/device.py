@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from lstm2d.kernels import arena
 
 Array = Any  # numpy.ndarray or cupy.ndarray: CuPy ships no types
+Value = TypeVar("Value", bound=np.generic)
 
 
 def on_gpu(array: object) -> bool:
@@ -27,7 +28,7 @@ def device_of(array: Array) -> str:
     return f"cuda:{array.device.id}" if on_gpu(array) else "cpu"
 
 
-def to_device(array: Array, device: str) -> Array:
+def to_device(array: NDArray[Value], device: str) -> NDArray[Value]:
     """Return an array on a device.
 
     Parameters
@@ -47,7 +48,8 @@ def to_device(array: Array, device: str) -> Array:
     import cupy
 
     with cupy.cuda.Device(int(device.partition(":")[2] or 0)):
-        return cupy.asarray(array)
+        moved: NDArray[Value] = cupy.asarray(array)
+    return moved
 
 
 def to_host(array: Array) -> NDArray[Any]:
@@ -73,13 +75,14 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, like: Array) -> Array:
     return cupy.zeros(shape, dtype)
 
 
-def ascontiguousarray(array: Array) -> Array:
+def ascontiguousarray(array: NDArray[Value]) -> NDArray[Value]:
     """Return an array C-contiguous, on the device where it lies; itself if it is."""
     if not on_gpu(array):
         return np.ascontiguousarray(array)
     import cupy
 
-    return cupy.ascontiguousarray(array)
+    copied: NDArray[Value] = cupy.ascontiguousarray(array)
+    return copied
 
 
 def copy_into(array: Array, values: Array) -> None:
