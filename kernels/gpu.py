@@ -11,7 +11,7 @@ from typing import Any
 from lstm2d.errors import ConfigError, Lstm2dError
 
 LEAST = 256 << 20  # bytes that must be free: the libraries of a GPU's driver alone take about as many
-INSTALL = 'pip install "lstm2d[gpu]", or "lstm2d[gpu-cuda13]" for CUDA 13; --device cpu needs neither'
+INSTALL = 'pip install "lstm2d[gpu]", or "lstm2d[gpu-cuda13]" for CUDA 13; the device cpu needs neither'
 
 
 def resolve_device(asked: str, *, name: str = "device") -> str:
@@ -43,10 +43,11 @@ def resolve_device(asked: str, *, name: str = "device") -> str:
     match = re.fullmatch(r"cuda(?::([0-9]{1,4}))?", asked)
     if match is None:
         raise ConfigError("unknown device", where=f"{name} {asked}", expected="auto, cpu, cuda or cuda:N")
-    problem = _problem(number := int(match[1] or 0))
-    if problem is not None:
-        what, where = problem.what, f"{name} {asked}"
-        raise ConfigError(what, where=where, expected=problem.expected, hint=problem.hint)
+    try:
+        _check(number := int(match[1] or 0))
+    except ConfigError as error:
+        where = f"{name} {asked}"
+        raise ConfigError(error.what, where=where, expected=error.expected, hint=error.hint) from error
     return f"cuda:{number}"
 
 
@@ -68,23 +69,29 @@ def usable() -> list[str]:
 def _problem(number: int) -> ConfigError | None:
     """Return why a GPU cannot be used; None if it can."""
     try:
-        count = _count()
-        if number >= count:
-            known = "a GPU" if not count else "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
-            return ConfigError("there is no such GPU", expected=known)
-        _check_libraries()
-        free, total = import_module("cupy").cuda.Device(number).mem_info
+        _check(number)
     except ConfigError as error:
         return error
+    return None
+
+
+def _check(number: int) -> None:
+    """Raise ConfigError if a GPU cannot be used."""
+    count = _count()
+    if number >= count:
+        known = "a GPU" if not count else "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
+        raise ConfigError("there is no such GPU", expected=known)
+    _check_libraries()
+    try:
+        free, total = import_module("cupy").cuda.Device(number).mem_info
     except RuntimeError as error:
-        return _unusable(error)
+        raise _unusable(error) from error
     if free < LEAST:
-        return ConfigError(
+        raise ConfigError(
             f"the GPU has too little free memory ({free >> 20} of {total >> 20} MiB)",
             expected=f"{LEAST >> 20} MiB or more",
-            hint="close other programs on it, or use --device cpu",
+            hint="close other programs on it, or use the CPU",
         )
-    return None
 
 
 def _count() -> int:
@@ -94,11 +101,11 @@ def _count() -> int:
     try:
         runtime = import_module("cupy").cuda.runtime
     except Exception as error:  # a library that it needs is missing: whatever it raises then
-        raise ConfigError(f"CuPy cannot be imported ({_line(error)})", hint=INSTALL) from None
+        raise ConfigError(f"CuPy cannot be imported ({_line(error)})", hint=INSTALL) from error
     try:
         return int(runtime.getDeviceCount())
     except (RuntimeError, ImportError, OSError) as error:  # CUDA's own errors are among the first
-        raise _unusable(error) from None
+        raise _unusable(error) from error
 
 
 def _check_libraries() -> None:
@@ -109,7 +116,7 @@ def _check_libraries() -> None:
             getattr(cuda, name)
         cuda.nvrtc.getVersion()  # CuPy 13 looks for this one no sooner
     except (RuntimeError, ImportError, OSError) as error:
-        raise ConfigError(f"a library of CUDA is missing ({_line(error)})", hint=INSTALL) from None
+        raise ConfigError(f"a library of CUDA is missing ({_line(error)})", hint=INSTALL) from error
 
 
 def _unusable(error: Exception) -> ConfigError:

@@ -23,7 +23,6 @@ class Plan:
     """The shares; `matrix` holds what common.cu's `Matrix` asks for beside the rows."""
 
     lanes: int  # sequences that a block advances side by side
-    n_rows: int
     n_held: int  # rows in shared memory
     stride: int
     quarter: int
@@ -102,7 +101,7 @@ def _plan(rows: int, columns: int, units: int, lanes: int, room: int, values: in
     n_held = min(rows, (room - fixed) // stride)
     workers = min(max(quarter * slices, lanes * units), most)
     threads = -(-workers // WARP) * WARP + couriers
-    return Plan(lanes, rows, n_held, stride, quarter, slices, threads, fixed + n_held * stride)
+    return Plan(lanes, n_held, stride, quarter, slices, threads, fixed + n_held * stride)
 
 
 def laid_out(matrix: Array, p: Plan) -> Array:
