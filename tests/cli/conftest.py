@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from lstm2d.cli.program import program
+from tests.callers import kernel_threads
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,16 @@ Run = Callable[..., Ran]
 
 
 @pytest.fixture
-def lstm2d() -> Run:
-    """Return a function that runs `lstm2d` with some arguments."""
+def lstm2d() -> Iterator[Run]:
+    """Yield a function that runs `lstm2d` with some arguments."""
 
     def run(*args: object) -> Ran:
         result = CliRunner().invoke(program, [str(a) for a in args])
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return Ran(result.exit_code, result.stdout, result.stderr)
 
-    return run
+    with kernel_threads():
+        yield run
 
 
 @pytest.fixture
