@@ -1,4 +1,4 @@
-"""Arrays on the host and on a GPU: where they lie, and how they get there."""
+"""Arrays on the host and on GPUs: query, move and create."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Value = TypeVar("Value", bound=np.generic)
 
 
 def on_gpu(array: object) -> bool:
-    """Tell whether this is an array on a GPU; CuPy is not imported for it."""
+    """Return whether an object is an array on a GPU; CuPy is not imported."""
     return type(array).__module__.partition(".")[0] == "cupy"
 
 
 def is_array(value: object) -> bool:
-    """Tell whether this is an array, on the host or on a GPU."""
+    """Return whether an object is an array, on the host or on a GPU."""
     return isinstance(value, np.ndarray) or (on_gpu(value) and hasattr(value, "dtype"))
 
 
 def device_of(array: Array) -> str:
-    """Return where an array lies: "cpu", or "cuda:N"."""
+    """Return the device of an array: "cpu" or "cuda:N"."""
     return f"cuda:{array.device.id}" if on_gpu(array) else "cpu"
 
 
@@ -41,7 +41,7 @@ def to_device(array: NDArray[Value], device: str) -> NDArray[Value]:
     Returns
     -------
     ndarray
-        The array itself where it lies there already, else a copy.
+        The array itself if it is on the device, else a copy.
     """
     if device == "cpu":
         return to_host(array)
@@ -53,12 +53,12 @@ def to_device(array: NDArray[Value], device: str) -> NDArray[Value]:
 
 
 def to_host(array: Array) -> NDArray[Any]:
-    """Return an array on the host: itself if it lies there, else a copy."""
+    """Return an array on the host: the array itself if it is there, else a copy."""
     return np.asarray(array.get() if on_gpu(array) else array)
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike, *, like: Array) -> Array:
-    """Return an array of any contents on the device of another one."""
+    """Return an uninitialised array on the device of another one."""
     if not on_gpu(like):
         return arena.empty(shape, dtype)
     import cupy
@@ -76,7 +76,7 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, like: Array) -> Array:
 
 
 def ascontiguousarray(array: NDArray[Value]) -> NDArray[Value]:
-    """Return an array C-contiguous, on the device where it lies; itself if it is."""
+    """Return a C-contiguous array on the same device; the array itself if it is contiguous."""
     if not on_gpu(array):
         return np.ascontiguousarray(array)
     import cupy
@@ -86,5 +86,5 @@ def ascontiguousarray(array: NDArray[Value]) -> NDArray[Value]:
 
 
 def copy_into(array: Array, values: Array) -> None:
-    """Set an array, on any device, to values from any other, converted to its data type; in place."""
+    """Copy values from any device into an array on any device, converted to its data type."""
     array[...] = to_device(np.asarray(to_host(values), array.dtype), device_of(array))

@@ -1,4 +1,4 @@
-"""What the kernels find on this machine."""
+"""CPU, BLAS and kernels of this machine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def cpu() -> dict[str, Any]:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """Return what Linux says about the first processor."""
+    """Return the entries of the first processor in /proc/cpuinfo."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").partition("\n\n")[0].splitlines()
     except OSError:
@@ -50,7 +50,7 @@ def blas() -> list[dict[str, Any]]:
         "library", "version", "architecture" and "threads" of each.
     """
     import numpy as np
-    import scipy.linalg.cython_blas  # noqa: F401  loads the library of the kernels
+    import scipy.linalg.cython_blas  # noqa: F401  loads the kernels' library
     from threadpoolctl import ThreadpoolController
 
     np.ones((2, 2)) @ np.ones((2, 2))  # loads NumPy's
@@ -67,6 +67,6 @@ def blas() -> list[dict[str, Any]]:
 
 
 def kernel_sets() -> dict[str, str]:
-    """Return who computes each family of kernels on the CPU: "cython", "numba" or, without both, "numpy"."""
+    """Return the backend of each kernel family on the CPU: "cython", "numba" or "numpy"."""
     best = {family: available(family)[0].strip("_") for family in FAMILIES}
     return {family: "numpy" if name == "reference" else name for family, name in best.items()}
