@@ -12,7 +12,7 @@ from lstm2d.kernels.families import FAMILIES
 
 V3 = {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"}  # as in /proc/cpuinfo
 V4 = V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
-LEVELS = {"x86-64-v4": V4, "x86-64-v3": V3}  # what kernels are compiled for beside the plain one, best first
+LEVELS = {"x86-64-v4": V4, "x86-64-v3": V3}  # that kernels are compiled for besides the plain one, best first
 
 
 def cpu() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Gaussian filtering of values at scattered features: on the permutohedral lattice, and the exact sum."""
+"""Gaussian filtering of values at scattered features: on the permutohedral lattice, and as the exact sum."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio (Knuth): spreads nei
 
 
 def build_lattice(features: FloatArray) -> Lattice:
-    """See the reference.
+    """Assign indices to lattice points on one thread, in the order of the features; do the rest on several.
 
-    Numbers of lattice points depend on the order of the features alone: they are given on one thread, the
-    rest is spread. A point is one 64-bit code: its remainder, and the quotients of d coordinates as digits
-    of mixed radix; walking from corner to corner, or to a neighbour, is one addition.
+    A point is one 64-bit code: its remainder, and the quotients of d coordinates as digits of mixed radix; a
+    step to the next corner, or to a neighbour, is one addition.
     """
     check_features(features)
     n, d = features.shape
@@ -41,7 +40,7 @@ def build_lattice(features: FloatArray) -> Lattice:
 
 
 def lattice_filter(lattice: Lattice, values: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
-    """See the reference. Each lattice point adds its features up in their order, on whichever thread."""
+    """Each lattice point sums its features in their order, so that bits do not depend on threads."""
     points, weights, neighbours, entries, starts = lattice
     if any(array.dtype != weights.dtype for array in (values, before, after)):
         raise TypeError(f"values and factors must be {weights.dtype}, as the lattice is")
@@ -65,7 +64,6 @@ def lattice_filter(lattice: Lattice, values: FloatArray, before: FloatArray, aft
 def gaussian_sum(
     features: FloatArray, values: FloatArray, before: FloatArray, after: FloatArray
 ) -> FloatArray:
-    """See the reference."""
     check_features(features)
     if any(array.dtype != features.dtype for array in (values, before, after)):
         raise TypeError(f"values and factors must be {features.dtype}, as the features are")

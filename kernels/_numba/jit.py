@@ -42,9 +42,9 @@ def part(function: Loop) -> Loop:
 class kernel:
     """Compile a function when it is first called, and keep the result on disk.
 
-    Numba's own cache beside the sources does not notice a change in another file, and its files can run code:
-    they are stored in a folder that only the user can write to, named by a digest of all sources. Whatever is
-    wrong with these files, the function is compiled without them.
+    Numba's default cache, next to the sources, does not notice a change in another file, and its files can
+    run code: they are stored in a folder that only the user can write to, named by a digest of all sources.
+    If one cannot be read or written, the function is compiled without it.
 
     Parameters
     ----------

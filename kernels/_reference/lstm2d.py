@@ -1,4 +1,4 @@
-"""The 2D-LSTM layer in plain NumPy, a pixel at a time: the meaning of the other backends.
+"""The 2D-LSTM layer in plain NumPy, pixel by pixel.
 
 Gates are stored in the order input gate, forget gate x, forget gate y, candidate, output gate; x is the
 horizontal predecessor, y the vertical one. Directions: down-right, down-left, up-right, up-left.

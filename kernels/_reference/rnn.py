@@ -1,4 +1,4 @@
-"""Recurrent sweeps over columns or rows in plain NumPy, a step at a time: the meaning of the other backends.
+"""Recurrent sweeps over columns or rows in plain NumPy, step by step.
 
 Units and their gates in stored order: "gru" reset gate, update gate, candidate; "lstm" input gate, forget
 gate, candidate, output gate; "tanh" and "relu" one activation. Directions: down or right, then up or left.
@@ -26,7 +26,7 @@ def rnn_forward(
     axis: int,
     keep: bool,
 ) -> tuple[FloatArray, Any]:
-    """Return the hidden states (N, H, W, 2 U) and, with `keep`, what the backward pass needs beside them.
+    """Return the hidden states (N, H, W, 2 U) and, with `keep`, what else the backward pass needs.
 
     Kept for each pixel and direction: gru the three gates and the candidate's recurrent product (4 U); lstm
     the four gates and the new cell (5 U); tanh and relu nothing.
@@ -77,7 +77,7 @@ def rnn_backward(
         sweep, sweep_grad = np.moveaxis(x, axis, 0), np.moveaxis(grad_x, axis, 0)
         hidden, hidden_grad = np.moveaxis(y, axis, 0)[part], np.moveaxis(grad_y, axis, 0)[part]
         order = _order(d, len(sweep))
-        carry = np.zeros((2, *sweep.shape[1:3], units), x.dtype)  # gradients of h and c from the step after
+        carry = np.zeros((2, *sweep.shape[1:3], units), x.dtype)  # gradients of h and c from the next step
         for k in range(len(order) - 1, -1, -1):
             t, before = order[k], order[k - 1] if k else None
             h = np.zeros_like(carry[0]) if before is None else hidden[before]
@@ -113,7 +113,7 @@ def _gru_backward(
     candidate: FloatArray,
     product: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the gradients of the products of input and state, and what passes to the step before."""
+    """Return the gradients of both products, of input and state, and those passed to the previous step."""
     dn = dh * update * (1 - candidate**2)
     dr = dn * product * reset * (1 - reset)
     du = dh * (candidate - h) * update * (1 - update)
@@ -131,7 +131,7 @@ def _lstm_backward(
     gate_o: FloatArray,
     c: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the gradient of both products, and what passes to the step before."""
+    """Return the gradient of both products, and those passed to the previous step."""
     t = np.tanh(c)
     dc = dc + dh * gate_o * (1 - t * t)
     di, df = dc * candidate * gate_i * (1 - gate_i), dc * before * gate_f * (1 - gate_f)

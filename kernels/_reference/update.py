@@ -1,4 +1,4 @@
-"""One step of an optimizer, in place. All arrays are flat, with one value a weight, and of one data type."""
+"""Steps of the optimizers, in place. Arrays are flat, with one value per weight and one data type."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lstm2d.kernels.arrays import FloatArray
 def gradient_norm(gradient: FloatArray) -> float:
     """Return the Euclidean norm, its squares added in float64 in a fixed order.
 
-    NaN or infinity if a value is not finite: a finite value of float32 has a finite square in float64.
+    NaN or infinity if a value is not finite: finite values of float32 have finite squares in float64.
     """
     with np.errstate(over="ignore"):
         return float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
 
 
 def is_finite(values: FloatArray) -> bool:
-    """Tell whether no value is NaN or infinite."""
+    """Return whether no value is NaN or infinite."""
     return bool(np.isfinite(values).all())
 
 
@@ -33,10 +33,10 @@ def sgd_step(
     momentum: float,
     decay: float,
 ) -> None:
-    """Change the weights by g = clip * gradient + weight_decay * weights, and what is remembered of it.
+    """Update weights and state with g = clip * gradient + weight_decay * weights.
 
     velocity = momentum * velocity - learning_rate * rates * g, then weights + velocity, then
-    mean + (1 - decay) * (weights - mean). A weight of rate 0 has g = 0. Without `rates` all are 1.
+    mean + (1 - decay) * (weights - mean). Weights with rate 0 have g = 0. Without `rates` all are 1.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         change = _descent(weights, gradient, rates, clip, weight_decay)
@@ -61,11 +61,11 @@ def adadelta_step(
     eps: float,
     decay: float,
 ) -> None:
-    """Change the weights by g = clip * gradient + weight_decay * weights, and what is remembered of it.
+    """Update weights and state with g = clip * gradient + weight_decay * weights.
 
     square = rho * square + (1 - rho) * g^2, c = g / sqrt(square + eps) * sqrt(change + eps), then
     change = rho * change + (1 - rho) * c^2, then weights - learning_rate * rates * c, then
-    mean + (1 - decay) * (weights - mean). A weight of rate 0 has g = 0. Without `rates` all are 1.
+    mean + (1 - decay) * (weights - mean). Weights with rate 0 have g = 0. Without `rates` all are 1.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         step = _descent(weights, gradient, rates, clip, weight_decay)

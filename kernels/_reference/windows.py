@@ -1,4 +1,4 @@
-"""Non-overlapping windows of pixels: their values, and what their labels say."""
+"""Non-overlapping windows of pixels: their values, and soft targets from their labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def window_gather_forward(x: FloatArray, window: int) -> FloatArray:
 
 
 def window_gather_backward(grad_y: FloatArray, window: int) -> FloatArray:
-    """Return the gradient of x: every value goes back to the pixel it came from."""
+    """Return the gradient of x: each value is written to the pixel that it came from."""
     n, rows, columns, values = grad_y.shape
     c = values // (window * window)
     grad_x = np.empty((n, rows * window, columns * window, c), grad_y.dtype)
@@ -38,8 +38,8 @@ def window_targets(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the share of each class among a window's labelled pixels, and the window's weight.
 
-    The share of class c is f_c / m: f_c pixels of that class, m pixels that are not `ignore_index`; times
-    `class_weights[c]` if given; zero where m is 0. The weight is m / window^2.
+    The share of class c is f_c / m, with f_c pixels of that class and m pixels that are not `ignore_index`,
+    times `class_weights[c]` if given; it is 0 if m is 0. The weight is m / window^2.
     """
     n, h, w = labels.shape
     targets = np.zeros((n, h // window, w // window, n_classes), np.float32)
