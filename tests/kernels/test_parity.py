@@ -66,11 +66,6 @@ def test_same_signatures(family: str, backend: str) -> None:
     assert functions(f"lstm2d.kernels.{backend}.{family}") == expected
 
 
-@pytest.mark.parametrize(("family", "backend"), [pair for pair in PAIRS if pair[1] == "_cython"])
-def test_the_stub_agrees(family: str, backend: str) -> None:
-    assert written(f"{backend}/{family}.pyi") == protocol(family)
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_gpu_agrees(family: str) -> None:
     assert written(f"_cuda/{family}.py") == protocol(family)

@@ -47,9 +47,8 @@ def backends() -> str:
     """Return a program that takes each module of each backend for its protocol."""
     lines = ["from lstm2d.kernels import families"]
     for family in FAMILIES:
-        for backend in ("_reference", "_cython", "_numba", "_cuda"):
-            folder = files("lstm2d.kernels") / backend
-            if any((folder / f"{family}{end}").is_file() for end in (".py", ".pyi")):
+        for backend in ("_reference", "_numba", "_cuda"):  # the signatures of compiled modules have no types
+            if (files("lstm2d.kernels") / backend / f"{family}.py").is_file():
                 name = f"{backend}_{family}"
                 lines.append(f"from lstm2d.kernels.{backend} import {family} as {name}")
                 lines.append(f"{name}_: families.{family.capitalize()} = {name}")

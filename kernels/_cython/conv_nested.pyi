@@ -1,6 +1,0 @@
-from lstm2d.kernels.arrays import FloatArray, Pair
-
-def products(
-    x: FloatArray, weight: FloatArray, bias: FloatArray | None, y: FloatArray, padding: Pair
-) -> None: ...
-def grad_weight(x: FloatArray, grad_y: FloatArray, kernel: Pair, padding: Pair) -> FloatArray: ...

@@ -1,9 +1,0 @@
-from lstm2d.kernels.arrays import FloatArray, Pair
-
-def products(
-    x: FloatArray, weight: FloatArray, bias: FloatArray | None, y: FloatArray, activation: int
-) -> None: ...
-def adjoint(
-    grad_y: FloatArray, weight: FloatArray, bias: FloatArray | None, grad_x: FloatArray, activation: int
-) -> None: ...
-def grad_weight(x: FloatArray, grad_y: FloatArray, kernel: Pair) -> FloatArray: ...
