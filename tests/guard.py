@@ -8,7 +8,12 @@ from typing import Any, NamedTuple
 
 from lstm2d.kernels import blas, dispatch, threads
 
-PYTEST = "PYTEST_CURRENT_TEST"  # changes between the phases of a test
+OTHERS = {  # variables that pytest sets in each phase of a test, and other libraries when they are imported
+    "PYTEST_CURRENT_TEST",
+    *("LD_LIBRARY_PATH", "QT_QPA_FONTDIR", "QT_QPA_PLATFORM_PLUGIN_PATH"),  # OpenCV
+    *("GDAL_CURL_CA_BUNDLE", "PROJ_CURL_CA_BUNDLE"),  # rasterio
+    "TORCHINDUCTOR_CACHE_DIR",  # PyTorch
+}
 
 
 class Setting(NamedTuple):
@@ -33,7 +38,7 @@ def _set_blas(numbers: list[int]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != PYTEST}
+    return {name: value for name, value in os.environ.items() if name not in OTHERS}
 
 
 def _set_environment(values: dict[str, str]) -> None:

@@ -36,17 +36,23 @@ class Ran:
 Run = Callable[..., Ran]
 
 
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """Undo ``--threads``, which sets the number for the process."""
+    with kernel_threads():
+        yield
+
+
 @pytest.fixture
-def lstm2d() -> Iterator[Run]:
-    """Yield a function that runs `lstm2d` with some arguments."""
+def lstm2d() -> Run:
+    """Return a function that runs `lstm2d` with some arguments."""
 
     def run(*args: object) -> Ran:
         result = CliRunner().invoke(program, [str(a) for a in args])
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return Ran(result.exit_code, result.stdout, result.stderr)
 
-    with kernel_threads():
-        yield run
+    return run
 
 
 @pytest.fixture
