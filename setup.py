@@ -102,7 +102,7 @@ def main() -> None:
                 "zoo/*.safetensors",
                 "report/templates/*",
             ],
-            "lstm2d.kernels._cython": ["*.pyx", "*.pxd", "*.pyi", "*.h"],
+            "lstm2d.kernels._cython": ["*.pyx", "*.pxd", "*.h"],
             "lstm2d.kernels._cuda": ["*.cu"],
         },
         options={"build_ext": {"parallel": os.cpu_count()}},

@@ -1,4 +1,4 @@
-"""Numerical kernels. Import only this package, never a backend folder."""
+"""Numerical kernels: arrays in, arrays out. Backend folders are private."""
 
 from lstm2d.kernels import arena, threads
 from lstm2d.kernels.device import (

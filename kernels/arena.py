@@ -1,10 +1,8 @@
-"""Memory for results and scratch, used again instead of freed.
+"""Memory for results and scratch arrays, reused instead of freed.
 
-A fresh large array costs a page fault for every 4 KiB the first time it is written; for the sweeps of a
-training step that is more than some kernels take. The arena keeps its blocks and hands one out again as
-soon as nobody holds an array on it.
-
-All threads of a program share one arena: a block that one of them has left serves the next one that asks.
+A new large array costs a page fault for every 4 KiB when it is first written; in the sweeps of a training
+step that takes longer than some kernels. The arena keeps its blocks and reuses one as soon as no array refers
+to it. All threads of a process share one arena.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
 SMALL = 1 << 16  # bytes: below this malloc reuses memory by itself
-ROOM = 8  # a block serves arrays down to this part of it: after two poolings, an image is an eighth
+ROOM = 8  # a block is at most this many times as large as its array: two poolings leave an eighth of an image
 # without the GIL other threads change reference counts while they are read
 _counts_are_exact: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
@@ -32,7 +30,7 @@ class Arena:
     Parameters
     ----------
     limit : int, default 4 GiB
-        Bytes of unused blocks to keep at most.
+        Unused blocks of more bytes than that are freed before another one is allocated.
     """
 
     def __init__(self, limit: int = 4 << 30) -> None:
@@ -41,31 +39,31 @@ class Arena:
         self._blocks: list[NDArray[np.uint8]] = []
 
     def unlock(self) -> None:
-        """Forget that a thread was looking for a block: in a child process it does not exist."""
+        """Replace the lock: in a child process, the thread that held it does not exist."""
         self._searching = Lock()
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """Return an array of any contents, aligned to a cache line.
+        """Return an uninitialised array, aligned to a cache line.
 
         Parameters
         ----------
         shape : tuple of int
-            Its shape.
+            Shape of the array.
         dtype : dtype
-            Its data type.
+            Data type of the array.
 
         Returns
         -------
         ndarray
-            C-contiguous. Its memory is handed out again when no view of it is left.
+            C-contiguous. Its memory is reused when no view of it is left.
         """
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if size < SMALL:
             return np.empty(shape, dtype)
-        if not _counts_are_exact():  # nobody can know that a block is free
+        if not _counts_are_exact():  # no way to know that a block is free
             block = _block(size)
         else:
-            with self._searching:  # until this thread holds the block that it has found
+            with self._searching:  # until this thread holds the block
                 block = self._take(size)
         start = -block.ctypes.data % ALIGNMENT
         return block[start : start + size].view(dtype).reshape(shape)
@@ -74,7 +72,7 @@ class Arena:
         best: int | None = None
         unused = 0
         for k in range(len(self._blocks)):
-            # the list itself and getrefcount's argument: nobody else holds the block or a view of it
+            # only the list and getrefcount's argument hold the block
             if sys.getrefcount(self._blocks[k]) > _UNHELD:
                 continue
             n = self._blocks[k].nbytes - ALIGNMENT
@@ -90,7 +88,7 @@ class Arena:
         return self._blocks[-1]
 
     def clear(self) -> None:
-        """Free the blocks that nobody holds."""
+        """Free the blocks that no array refers to."""
         with self._searching:
             self._drop()
 
@@ -98,7 +96,7 @@ class Arena:
         self._blocks = [b for b in self._blocks if sys.getrefcount(b) > _UNHELD + 1]
 
     def owns(self, array: NDArray[Any]) -> bool:
-        """Tell whether this is the memory of one of the blocks.
+        """Return whether an array is one of the blocks.
 
         Parameters
         ----------
@@ -108,23 +106,23 @@ class Arena:
         Returns
         -------
         bool
-            Whether it is handed out again.
+            Whether its memory is reused.
         """
         return any(array is block for block in self._blocks)
 
 
 def is_sole(array: NDArray[Any]) -> bool:
-    """Tell whether one variable of the caller is all that holds an array that owns its memory alone.
+    """Return whether a local variable of the caller holds the only reference to an array and its memory.
 
     Parameters
     ----------
     array : ndarray
-        Of the arena or not. The caller has it in one local variable.
+        From the arena or not. The caller holds it in one local variable.
 
     Returns
     -------
     bool
-        Then nobody else can see what is written to it.
+        True if no other array or variable can see what is written to it.
     """
     if not _counts_are_exact() or sys.getrefcount(array) > _SOLE:
         return False
@@ -136,7 +134,7 @@ def is_sole(array: NDArray[Any]) -> bool:
 
 
 def _block(size: int) -> NDArray[np.uint8]:
-    # zeros, not empty: lanes beyond the end of a diagonal read what lies there, and must not meet NaN
+    # zeros, not empty: lanes beyond the end of a diagonal read this memory, and must not find NaN
     return np.zeros(size + ALIGNMENT, np.uint8)
 
 

@@ -1,12 +1,12 @@
-"""BLAS with one thread while kernels call it.
+"""Limit BLAS to one thread while kernels call it.
 
-The kernels spread work over threads themselves, cut the same way for any number of threads: a BLAS library
-rounds differently for another number of threads, and its threads would compete with those of the kernels.
+Kernels distribute work over threads themselves, cut in the same way for any number of threads: a BLAS library
+rounds differently with another number of threads, and its threads would compete with those of the kernels.
 
-Most libraries have one number of threads for the whole process, some have one for each thread that calls
-them. The first is set when the first caller comes and set back when the last one has left; the second is set
-by each caller for itself. threadpoolctl finds the libraries. It does not set the number of OpenBLAS: since
-version 3.8 it does so for one thread of the program alone, and for the others does nothing.
+Most libraries have one number of threads for the whole process, some have one for each calling thread. The
+former is set when the first thread enters and restored when the last one leaves; the latter is set by each
+thread for itself. threadpoolctl finds the libraries. It does not set the number of OpenBLAS: since version
+3.8, it does so in one thread of the process only, and has no effect in the others.
 """
 
 from __future__ import annotations
@@ -24,36 +24,33 @@ AFFIXES = [(prefix, suffix) for prefix in ("", "scipy_") for suffix in ("", "64_
 
 
 class Library(NamedTuple):
-    """How to set the number of threads of a BLAS library."""
+    """Sets the number of threads of a BLAS library."""
 
-    exchange: Callable[[int], int]  # sets the number, returns the one before
-    per_thread: bool  # each thread that calls the library has a number of its own
+    exchange: Callable[[int], int]  # sets the number, returns the previous one
+    per_thread: bool  # whether each calling thread has its own number
 
 
 class Limit:
-    """One thread for BLAS, as long as any thread of the program is inside.
+    """Limits BLAS to one thread while any thread of the process is inside a block.
 
     Parameters
     ----------
     find : callable
-        Returns the libraries; called once, when the first thread enters.
+        Returns the libraries. Called once, when the first thread enters.
     """
 
     def __init__(self, find: Callable[[], list[Library]]) -> None:
         self._find = find
         self._libraries: list[Library] | None = None
-        self._before: list[int] = []  # of the libraries with one number for all, while a thread is inside
-        self._inside = 0  # threads
+        self._before: list[int] = []  # previous numbers of the libraries with one for all threads
+        self._inside = 0  # number of threads
         self._forking = False
-        self._own = local()  # depth of the thread's blocks; its numbers before them
+        self._own = local()  # nesting depth of the thread's blocks, its previous numbers
         self._changed = Condition()
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Run BLAS with one thread inside the block, in every thread of the program.
-
-        Blocks may be nested.
-        """
+        """Limit BLAS to one thread inside the block, which may be nested."""
         self._enter()
         try:
             yield
@@ -87,7 +84,7 @@ class Limit:
                     self._changed.notify_all()
 
     def acquire(self) -> None:
-        """Wait until no other thread is inside, and let none in; for `lstm2d.kernels.forks`."""
+        """Wait until no other thread is inside, and block those that enter; for `lstm2d.kernels.forks`."""
         own = getattr(self._own, "depth", 0) > 0
         self._changed.acquire()
         while self._inside > own:
@@ -95,19 +92,19 @@ class Limit:
             self._changed.wait()
 
     def release(self) -> None:
-        """Let threads in again."""
+        """Unblock the threads that wait to enter."""
         self._forking = False
         self._changed.notify_all()
         self._changed.release()
 
 
 def _limit(libraries: list[Library], *, per_thread: bool) -> list[int]:
-    """Set the libraries of one kind to one thread; return their numbers before."""
+    """Set the libraries of one kind to one thread; return their previous numbers."""
     return [library.exchange(1) for library in libraries if library.per_thread == per_thread]
 
 
 def _restore(libraries: list[Library], before: list[int], *, per_thread: bool) -> None:
-    """Set the libraries of one kind back to their numbers."""
+    """Restore the numbers of the libraries of one kind."""
     kind = [library for library in libraries if library.per_thread == per_thread]
     for library, n in zip(kind, before, strict=True):
         if n != 1:
@@ -115,14 +112,14 @@ def _restore(libraries: list[Library], before: list[int], *, per_thread: bool) -
 
 
 def find_libraries() -> list[Library]:
-    """Return the BLAS that `scipy.linalg.cython_blas` calls.
+    """Return the BLAS libraries that `scipy.linalg.cython_blas` may call.
 
     Returns
     -------
     list of Library
-        One, or all that are loaded where SciPy brings none of its own: it shares one of these then.
+        That of SciPy's wheel, or all that are loaded if SciPy has none of its own.
     """
-    import scipy.linalg.cython_blas  # noqa: F401  loads the library that is looked for
+    import scipy.linalg.cython_blas  # noqa: F401  loads the library
     from threadpoolctl import ThreadpoolController
 
     found = ThreadpoolController().select(user_api="blas").lib_controllers
@@ -131,12 +128,12 @@ def find_libraries() -> list[Library]:
 
 
 def _is_of_scipy(folder: PurePath) -> bool:
-    """Tell whether the libraries of a folder come with SciPy's wheel: that of NumPy is for others to set."""
+    """Return whether the libraries of a folder belong to SciPy's wheel, not to NumPy's."""
     return folder.name == "scipy.libs" or folder.parent.name == "scipy"
 
 
 def _numbers(controller: Any) -> list[Library]:
-    """Return the numbers of threads that a library has, from threadpoolctl's controller of it."""
+    """Return the thread numbers of a library, from threadpoolctl's controller."""
     library = controller.dynlib
     if controller.internal_api == "mkl":
         return [
@@ -146,7 +143,7 @@ def _numbers(controller: Any) -> list[Library]:
     if controller.internal_api != "openblas":
         return [_library(controller.get_num_threads, controller.set_num_threads)]
     if controller.threading_layer == "openmp":
-        # OpenBLAS's own number is what any thread has set last; OpenMP's of the calling thread counts
+        # OpenBLAS reports what any thread has set last, but uses OpenMP's number of the calling thread
         return [_library(library.omp_get_max_threads, library.omp_set_num_threads, per_thread=True)]
     get, set_ = (_symbol(library, f"openblas_{verb}_num_threads") for verb in ("get", "set"))
     return [_library(get, set_)]
@@ -163,7 +160,7 @@ def _library(get: Callable[[], int], set_: Callable[[int], object], per_thread: 
 
 
 def _exchange_in_mkl(library: Any, n: int) -> int:
-    """Set MKL's number for all threads, which also those of OpenMP have; that of the caller hides it."""
+    """Set MKL's number for all threads, which the calling thread's own number hides."""
     own = library.MKL_Set_Num_Threads_Local(0)
     before: int = library.MKL_Get_Max_Threads()
     library.MKL_Set_Num_Threads(n)
@@ -172,7 +169,7 @@ def _exchange_in_mkl(library: Any, n: int) -> int:
 
 
 def _symbol(library: Any, name: str) -> Callable[..., int]:
-    """Return a function of OpenBLAS, whatever a build puts before and after its name."""
+    """Return a function of OpenBLAS, with any prefix and suffix of its builds."""
     names = (f"{prefix}{name}{suffix}" for prefix, suffix in AFFIXES)
     found: Callable[..., int] = next(getattr(library, name) for name in names if hasattr(library, name))
     return found

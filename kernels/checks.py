@@ -1,15 +1,14 @@
-"""What every compiled kernel asks of its arrays."""
+"""Argument checks shared by the compiled kernels."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+
+from lstm2d.kernels.arrays import FloatArray
 
 
-def contiguous_floats(*arrays: NDArray[np.floating[Any]]) -> tuple[NDArray[np.floating[Any]], ...]:
-    """Return the arrays C-contiguous, copied only where they are not.
+def contiguous_floats(*arrays: FloatArray) -> tuple[FloatArray, ...]:
+    """Return C-contiguous arrays, copied only if needed.
 
     Parameters
     ----------
@@ -19,12 +18,12 @@ def contiguous_floats(*arrays: NDArray[np.floating[Any]]) -> tuple[NDArray[np.fl
     Returns
     -------
     tuple of ndarray
-        In the same order.
+        The arrays in the same order.
 
     Raises
     ------
     TypeError
-        If one has another data type, or they differ.
+        If a data type is another one, or they differ.
     """
     dtype = arrays[0].dtype
     if dtype not in (np.float32, np.float64) or any(a.dtype != dtype for a in arrays):

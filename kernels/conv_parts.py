@@ -1,11 +1,11 @@
-"""How one axis of a convolution is cut: positions that see the same taps are one part."""
+"""Cut an axis of a convolution into parts whose positions have the same taps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-SHARE = 0.9  # of the taps must fall into the image; else those outside are left out of the products
+SHARE = 0.9  # with fewer taps inside the image, those outside are left out of the products
 
 
 class Part(NamedTuple):
@@ -27,7 +27,7 @@ def forward_parts(size: int, n_out: int, kernel: int, stride: int, padding: int,
     size, n_out : int
         Length of input and output.
     kernel, stride, padding, dilation : int
-        Of this axis.
+        Parameters of this axis.
 
     Returns
     -------
@@ -46,12 +46,12 @@ def adjoint_parts(size: int, n_out: int, kernel: int, stride: int, padding: int,
     size, n_out : int
         Length of input and output of the convolution.
     kernel, stride, padding, dilation : int
-        Of this axis.
+        Parameters of this axis.
 
     Returns
     -------
     list of Part
-        Sources are outputs, targets are inputs: those of one remainder by the stride see the same taps.
+        Sources are outputs, targets are inputs: those with one remainder by the stride have the same taps.
     """
     parts: list[Part] = []
     for phase in range(min(stride, size)):
@@ -63,7 +63,7 @@ def adjoint_parts(size: int, n_out: int, kernel: int, stride: int, padding: int,
 
 
 def _split(part: Part, size: int) -> list[Part]:
-    """Return the part, or parts of it that only have the taps inside a source of `size`."""
+    """Return the part, or pieces of it that have only the taps inside a source of `size`."""
 
     def inside(t: int) -> tuple[int, ...]:
         return tuple(k for k, o in enumerate(part.offsets) if 0 <= part.source_step * t + o < size)

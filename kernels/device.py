@@ -1,8 +1,8 @@
-"""Arrays on the host and on a GPU: where they lie, and how they get there."""
+"""Arrays on the host and on GPUs: query, move and create."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -10,24 +10,25 @@ from numpy.typing import DTypeLike, NDArray
 from lstm2d.kernels import arena
 
 Array = Any  # numpy.ndarray or cupy.ndarray: CuPy ships no types
+Value = TypeVar("Value", bound=np.generic)
 
 
 def on_gpu(array: object) -> bool:
-    """Tell whether this is an array on a GPU; CuPy is not imported for it."""
+    """Return whether an object is an array on a GPU; CuPy is not imported."""
     return type(array).__module__.partition(".")[0] == "cupy"
 
 
 def is_array(value: object) -> bool:
-    """Tell whether this is an array, on the host or on a GPU."""
+    """Return whether an object is an array, on the host or on a GPU."""
     return isinstance(value, np.ndarray) or (on_gpu(value) and hasattr(value, "dtype"))
 
 
 def device_of(array: Array) -> str:
-    """Return where an array lies: "cpu", or "cuda:N"."""
+    """Return the device of an array: "cpu" or "cuda:N"."""
     return f"cuda:{array.device.id}" if on_gpu(array) else "cpu"
 
 
-def to_device(array: Array, device: str) -> Array:
+def to_device(array: NDArray[Value], device: str) -> NDArray[Value]:
     """Return an array on a device.
 
     Parameters
@@ -40,23 +41,24 @@ def to_device(array: Array, device: str) -> Array:
     Returns
     -------
     ndarray
-        The array itself where it lies there already, else a copy.
+        The array itself if it is on the device, else a copy.
     """
     if device == "cpu":
         return to_host(array)
     import cupy
 
     with cupy.cuda.Device(int(device.partition(":")[2] or 0)):
-        return cupy.asarray(array)
+        moved: NDArray[Value] = cupy.asarray(array)
+    return moved
 
 
 def to_host(array: Array) -> NDArray[Any]:
-    """Return an array on the host: itself if it lies there, else a copy."""
+    """Return an array on the host: the array itself if it is there, else a copy."""
     return np.asarray(array.get() if on_gpu(array) else array)
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike, *, like: Array) -> Array:
-    """Return an array of any contents on the device of another one."""
+    """Return an uninitialised array on the device of another one."""
     if not on_gpu(like):
         return arena.empty(shape, dtype)
     import cupy
@@ -73,15 +75,16 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, like: Array) -> Array:
     return cupy.zeros(shape, dtype)
 
 
-def ascontiguousarray(array: Array) -> Array:
-    """Return an array C-contiguous, on the device where it lies; itself if it is."""
+def ascontiguousarray(array: NDArray[Value]) -> NDArray[Value]:
+    """Return a C-contiguous array on the same device; the array itself if it is contiguous."""
     if not on_gpu(array):
         return np.ascontiguousarray(array)
     import cupy
 
-    return cupy.ascontiguousarray(array)
+    copied: NDArray[Value] = cupy.ascontiguousarray(array)
+    return copied
 
 
 def copy_into(array: Array, values: Array) -> None:
-    """Set an array, on any device, to values from any other, converted to its data type; in place."""
+    """Copy values from any device into an array on any device, converted to its data type."""
     array[...] = to_device(np.asarray(to_host(values), array.dtype), device_of(array))

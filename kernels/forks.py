@@ -1,24 +1,24 @@
-"""Locks that a thread takes before it forks, so that no other thread has them then.
+"""Locks that are held during a fork, so that no other thread holds them.
 
-A child process has the thread that forks alone: what another one was doing is never finished there, and a
-lock that it had is never released. BLAS and LLVM have such locks, too: ours stand for them.
+A child process has only the thread that forks: what another thread was doing is never finished in the child,
+and its locks are never released. BLAS and LLVM have such locks too: ours protect them.
 """
 
 from __future__ import annotations
 
-import logging  # noqa: F401  holds its lock in a fork; ours come first only if it is registered before them
+import logging  # noqa: F401  holds its lock during a fork; ours come first only if it registers before them
 import os
 from typing import Protocol
 
 
 class Lock(Protocol):
-    """What is held during a fork."""
+    """A lock that is held during a fork."""
 
     def acquire(self) -> object:
-        """Wait until no other thread has it."""
+        """Wait until no other thread holds it."""
 
     def release(self) -> object:
-        """Let other threads have it."""
+        """Release it."""
 
 
 _locks: list[Lock] = []
@@ -31,14 +31,14 @@ def hold(lock: Lock) -> None:
     Parameters
     ----------
     lock : Lock
-        A thread may have it and wait for one that was registered later, not the other way round. The thread
-        that forks may have it already.
+        A thread that holds it may wait for one that was registered later, not vice versa. The thread that
+        forks may hold it already.
     """
     _locks.append(lock)
 
 
 def _before() -> None:
-    for lock in _locks:  # while this waits, another thread may add some
+    for lock in _locks:  # while this waits, another thread may register more
         lock.acquire()
         _held.append(lock)
 

@@ -1,4 +1,4 @@
-"""Which GPU computes, and what there is of it."""
+"""Choose and describe a GPU."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 
 from lstm2d.errors import ConfigError, Lstm2dError
 
-LEAST = 256 << 20  # bytes that must be free: the libraries of a GPU's driver alone take about as many
+FREE = 256 << 20  # bytes that must be free: the driver's libraries alone take about as much
 INSTALL = 'pip install "lstm2d[gpu]", or "lstm2d[gpu-cuda13]" for CUDA 13; `device="cpu"` needs neither'
 
 
 def resolve_device(asked: str) -> str:
-    """Return the device that computes.
+    """Return the device to compute on.
 
     Parameters
     ----------
     asked : str
-        "auto", "cpu", "cuda" for the first GPU, or "cuda:N". With "auto" a GPU is taken where one can be
-        used; CuPy is not looked into where it is not installed.
+        "auto", "cpu", "cuda" for the first GPU, or "cuda:N". "auto" is the first GPU if it can be used, else
+        the CPU.
 
     Returns
     -------
@@ -31,8 +31,8 @@ def resolve_device(asked: str) -> str:
     Raises
     ------
     ConfigError
-        If the GPU that is asked for cannot be used: no CuPy, no driver, no such device, a library of CUDA
-        missing, too little memory.
+        If the requested GPU cannot be used: CuPy, its driver or a library of CUDA is missing, there is no
+        such GPU, or its memory is full.
     """
     if asked == "cpu":
         return asked
@@ -41,10 +41,11 @@ def resolve_device(asked: str) -> str:
     match = re.fullmatch(r"cuda(?::([0-9]{1,4}))?", asked)
     if match is None:
         raise ConfigError("unknown device", where=f"`device={asked!r}`", expected="auto, cpu, cuda or cuda:N")
-    problem = _problem(number := int(match[1] or 0))
-    if problem is not None:
-        what, where = problem.what, f"`device={asked!r}`"
-        raise ConfigError(what, where=where, expected=problem.expected, hint=problem.hint)
+    try:
+        _check(number := int(match[1] or 0))
+    except ConfigError as error:
+        where = f"`device={asked!r}`"
+        raise ConfigError(error.what, where=where, expected=error.expected, hint=error.hint) from error
     return f"cuda:{number}"
 
 
@@ -55,7 +56,7 @@ def why_no_gpu() -> str | None:
 
 
 def usable() -> list[str]:
-    """Return the GPUs that can be used: "cuda:0", "cuda:1" and so on."""
+    """Return the names of the GPUs that can be used: "cuda:0", "cuda:1" and so on."""
     try:
         numbers = range(_count())
     except ConfigError:
@@ -66,23 +67,29 @@ def usable() -> list[str]:
 def _problem(number: int) -> ConfigError | None:
     """Return why a GPU cannot be used; None if it can."""
     try:
-        count = _count()
-        if number >= count:
-            known = "a GPU" if not count else "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
-            return ConfigError("there is no such GPU", expected=known)
-        _check_libraries()
-        free, total = import_module("cupy").cuda.Device(number).mem_info
+        _check(number)
     except ConfigError as error:
         return error
+    return None
+
+
+def _check(number: int) -> None:
+    """Raise ConfigError if a GPU cannot be used."""
+    count = _count()
+    if number >= count:
+        known = "a GPU" if not count else "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
+        raise ConfigError("there is no such GPU", expected=known)
+    _check_libraries()
+    try:
+        free, total = import_module("cupy").cuda.Device(number).mem_info
     except RuntimeError as error:
-        return _unusable(error)
-    if free < LEAST:
-        return ConfigError(
+        raise _unusable(error) from error
+    if free < FREE:
+        raise ConfigError(
             f"the GPU has too little free memory ({free >> 20} of {total >> 20} MiB)",
-            expected=f"{LEAST >> 20} MiB or more",
+            expected=f"{FREE >> 20} MiB or more",
             hint="close other programs on it, or use `device='cpu'`",
         )
-    return None
 
 
 def _count() -> int:
@@ -91,23 +98,23 @@ def _count() -> int:
         raise ConfigError("CuPy is not installed", hint=INSTALL)
     try:
         runtime = import_module("cupy").cuda.runtime
-    except Exception as error:  # a library that it needs is missing: whatever it raises then
-        raise ConfigError(f"CuPy cannot be imported ({_line(error)})", hint=INSTALL) from None
+    except Exception as error:  # it raises anything if a library is missing
+        raise ConfigError(f"CuPy cannot be imported ({_line(error)})", hint=INSTALL) from error
     try:
         return int(runtime.getDeviceCount())
-    except (RuntimeError, ImportError, OSError) as error:  # CUDA's own errors are among the first
-        raise _unusable(error) from None
+    except (RuntimeError, ImportError, OSError) as error:  # CUDA's own errors are RuntimeErrors
+        raise _unusable(error) from error
 
 
 def _check_libraries() -> None:
-    """Raise ConfigError if CUDA's compiler or its matrix products are missing: CuPy's package has neither."""
+    """Raise ConfigError if CUDA's compiler or cuBLAS is missing: CuPy's package contains neither."""
     cuda = import_module("cupy").cuda
     try:
         for name in ("cublas", "nvrtc"):
             getattr(cuda, name)
-        cuda.nvrtc.getVersion()  # CuPy 13 looks for this one no sooner
+        cuda.nvrtc.getVersion()  # CuPy 13 loads this library no earlier
     except (RuntimeError, ImportError, OSError) as error:
-        raise ConfigError(f"a library of CUDA is missing ({_line(error)})", hint=INSTALL) from None
+        raise ConfigError(f"a library of CUDA is missing ({_line(error)})", hint=INSTALL) from error
 
 
 def _unusable(error: Exception) -> ConfigError:
@@ -121,13 +128,13 @@ def _line(error: Exception) -> str:
 
 
 def limit_memory(device: str, gib: float) -> None:
-    """Let the arrays on a GPU, "cuda:N", take so many gibibytes together and no more."""
+    """Limit the memory of all arrays on a GPU, "cuda:N", to a number of gibibytes."""
     with current(device):
         import_module("cupy").get_default_memory_pool().set_limit(size=int(gib * 2**30))
 
 
 def current(device: str) -> AbstractContextManager[Any]:
-    """Return a context in which kernels run on a device: their launches do not ask where the arrays lie.
+    """Return a context in which kernels are launched on a device.
 
     Parameters
     ----------
@@ -143,13 +150,13 @@ def current(device: str) -> AbstractContextManager[Any]:
 
 
 def synchronize(device: str) -> None:
-    """Wait until a device has computed what it was given; the CPU has."""
+    """Wait until a device has finished; nothing to do on the CPU."""
     if device != "cpu":
         import_module("cupy").cuda.Device(_number(device)).synchronize()
 
 
 def describe(device: str) -> dict[str, Any]:
-    """Return what a GPU is, for records and for people.
+    """Return the properties of a GPU, for logs and reports.
 
     Parameters
     ----------
@@ -159,8 +166,8 @@ def describe(device: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        Device, name, compute capability, bytes of memory in all and free, versions of CuPy, of the CUDA
-        libraries and of the CUDA that the driver knows.
+        "device", "name", "compute_capability", "memory_bytes", "free_bytes", and the versions "cupy", "cuda"
+        (of the libraries) and "driver_cuda" (the newest that the driver supports).
     """
     cupy = import_module("cupy")
     runtime = cupy.cuda.runtime
@@ -185,27 +192,27 @@ def _number(device: str) -> int:
 
 
 def _version(number: int) -> str:
-    """Return CUDA's way of counting, 12040, as people write it."""
+    """Return a version from CUDA's number: 12040 is 12.4."""
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
 def out_of_memory(error: MemoryError, *, where: object, hint: str) -> Lstm2dError:
-    """Return what users are told when memory ran out.
+    """Return the error to raise after memory ran out.
 
     Parameters
     ----------
     error : MemoryError
-        NumPy's or CuPy's.
+        Raised by NumPy or CuPy.
     where : object
-        What was computed.
+        What was being computed.
     hint : str
-        What to do.
+        Advice for the user.
 
     Returns
     -------
     Lstm2dError
-        To be raised where no array of the failed computation is in a variable any more: what keeps the error
-        would keep that memory.
+        Raise it where no variable holds an array of the failed computation: a traceback would keep its
+        memory.
     """
     memory = "GPU memory" if type(error).__module__.partition(".")[0] == "cupy" else "memory"
     detail = f" ({_line(error)})" if str(error) else ""

@@ -1,23 +1,23 @@
-"""How many threads are worth it for a small piece of work."""
+"""Choose the number of threads for a small amount of work."""
 
 from __future__ import annotations
 
 from lstm2d.kernels.threads import get_num_threads
 
-GRAIN = 1 << 15  # values a thread should have to itself: some 10 microseconds, what waking a thread costs
+GRAIN = 1 << 15  # values per thread: about 10 microseconds, as much as waking a thread
 
 
 def threads_for(values: int) -> int:
-    """Return the number of threads for a pass over some values.
+    """Return the number of threads for a pass over an array.
 
     Parameters
     ----------
     values : int
-        How many are written, or as much work as that.
+        Number of values that are written, or an equal amount of work.
 
     Returns
     -------
     int
-        At least 1, at most what `threads.get_num_threads` says.
+        At least 1, at most `threads.get_num_threads()`.
     """
     return max(1, min(get_num_threads(), values // GRAIN))

@@ -1,14 +1,14 @@
-"""The permutohedral lattice that every backend builds and filters on."""
+"""The permutohedral lattice, shared by all backends."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray
 
 
 class Lattice(NamedTuple):
@@ -17,16 +17,16 @@ class Lattice(NamedTuple):
     Attributes
     ----------
     points : array of shape (N, d + 1), int32
-        The corners of the simplex that each feature lies in: numbers of lattice points, 0 to M - 1, given in
-        the order in which they are met.
+        Corners of the simplex around each feature: indices of lattice points, 0 to M - 1, in order of first
+        use.
     weights : array of shape (N, d + 1)
-        Barycentric coordinates of the feature in its simplex; data type of the features.
+        Barycentric coordinates of each feature in its simplex; data type of the features.
     neighbours : array of shape (d + 1, M, 2), int32
         The two neighbours of each lattice point along each of the d + 1 axes; M where there is none.
     entries : array of shape (N * (d + 1),), int32
-        Places in ``points.ravel()``, sorted by lattice point; of one point in rising order.
+        Indices into ``points.ravel()``, sorted by lattice point, then by index.
     starts : array of shape (M + 1,), int32
-        Where in `entries` each lattice point begins, and the end.
+        Start of each lattice point in `entries`, and the end.
     """
 
     points: NDArray[np.int32]
@@ -40,7 +40,7 @@ LARGEST = 1e8  # of the features: lattice coordinates must fit in 32 bits
 
 
 def check_features(features: FloatArray) -> None:
-    """Refuse what no lattice can be built on.
+    """Raise an error if no lattice can be built on features.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ def check_features(features: FloatArray) -> None:
     Raises
     ------
     TypeError
-        If they are neither float32 nor float64.
+        If the data type is neither float32 nor float64.
     ValueError
-        If they have another number of axes, are not finite, or are too many or too large to be numbered.
+        If the shape is another one, a value is not finite, or there are too many or too large values.
     """
     if features.dtype not in (np.float32, np.float64):
         raise TypeError(f"float32 or float64 features, got {features.dtype}")
@@ -67,22 +67,22 @@ def check_features(features: FloatArray) -> None:
 
 
 def radix(lowest: Sequence[int], highest: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how a lattice point's code is written: its remainder is the first digit, quotients follow.
+    """Return the mixed radix of the codes of lattice points: a remainder, then the quotients.
 
-    The quotient of the last coordinate is implied by those before, its place is 0.
+    The quotient of the last coordinate follows from the others: its step is 0.
 
     Parameters
     ----------
     lowest, highest : sequence of int
-        Of d coordinates, the range of the quotients of all features. Corners lie up to one below a feature's
-        own quotient, their neighbours one further on either side.
+        Range of the quotients of all features, for each of d coordinates. Corners are at most one below a
+        feature's own quotient, their neighbours one further on either side.
 
     Returns
     -------
     low : array of shape (d + 1,), int64
-        What is taken off each quotient.
+        Subtracted from each quotient.
     step : array of shape (d + 1,), int64
-        What one more of it adds to the code.
+        Added to the code for each unit of a quotient.
 
     Raises
     ------
@@ -92,9 +92,9 @@ def radix(lowest: Sequence[int], highest: Sequence[int]) -> tuple[NDArray[np.int
     d = len(lowest)
     low, step = np.zeros(d + 1, np.int64), np.zeros(d + 1, np.int64)
     place = d + 1
-    for i, (least, most) in enumerate(zip(lowest, highest, strict=True)):
-        low[i], step[i] = least - 2, place
-        place *= most + 2 - (least - 2)
+    for i, (first, last) in enumerate(zip(lowest, highest, strict=True)):
+        low[i], step[i] = first - 2, place
+        place *= last + 2 - (first - 2)
         if place >= 2**63:
             raise ValueError("features too far apart for a lattice: use larger standard deviations")
     return low, step

@@ -1,18 +1,18 @@
-"""What the kernels find on this machine."""
+"""CPU, BLAS and kernels of this machine."""
 
 from __future__ import annotations
 
 import os
 import platform
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from lstm2d.kernels.dispatch import available
+from lstm2d.kernels.families import FAMILIES
 
 V3 = {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"}  # as in /proc/cpuinfo
 V4 = V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
-LEVELS = {"x86-64-v4": V4, "x86-64-v3": V3}  # what kernels are compiled for beside the plain one, best first
+LEVELS = {"x86-64-v4": V4, "x86-64-v3": V3}  # that kernels are compiled for besides the plain one, best first
 
 
 def cpu() -> dict[str, Any]:
@@ -33,7 +33,7 @@ def cpu() -> dict[str, Any]:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """Return what Linux says about the first processor."""
+    """Return the entries of the first processor in /proc/cpuinfo."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").partition("\n\n")[0].splitlines()
     except OSError:
@@ -50,7 +50,7 @@ def blas() -> list[dict[str, Any]]:
         "library", "version", "architecture" and "threads" of each.
     """
     import numpy as np
-    import scipy.linalg.cython_blas  # noqa: F401  loads the library of the kernels
+    import scipy.linalg.cython_blas  # noqa: F401  loads the kernels' library
     from threadpoolctl import ThreadpoolController
 
     np.ones((2, 2)) @ np.ones((2, 2))  # loads NumPy's
@@ -67,8 +67,6 @@ def blas() -> list[dict[str, Any]]:
 
 
 def kernel_sets() -> dict[str, str]:
-    """Return who computes each family of kernels on the CPU: "cython", "numba" or, without both, "numpy"."""
-    names = (path.name for path in (files("lstm2d.kernels") / "_reference").iterdir())
-    families = sorted(name[:-3] for name in names if name.endswith(".py") and not name.startswith("_"))
-    best = {family: available(family)[0].strip("_") for family in families}
+    """Return the backend of each kernel family on the CPU: "cython", "numba" or "numpy"."""
+    best = {family: available(family)[0].strip("_") for family in FAMILIES}
     return {family: "numpy" if name == "reference" else name for family, name in best.items()}

@@ -1,8 +1,8 @@
-"""Which input positions an output position of resampling reads, and with which weights.
+"""Taps of separable resampling: the input positions of each output position, and their weights.
 
-The taps of one axis are three arrays (start, index, weight): output k is the sum of weight[t] * x[index[t]]
+The taps of an axis are three arrays (start, index, weight): output k is the sum of weight[t] * x[index[t]]
 for t in range(start[k], start[k + 1]), in that order. Pixels are squares, and the outer edges of both grids
-coincide, unless a function says otherwise.
+coincide unless a function says otherwise.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ KEYS = -0.5  # the value at which cubic convolution reproduces quadratics
 def bilinear_places(
     size: int, new_size: int, align_corners: bool = False
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """Return the two neighbours of each new pixel and the share of the second one.
+    """Return the two neighbours of each new pixel and the weight of the second one.
 
     Parameters
     ----------
     size, new_size : int
-        Pixels of the axis before and after.
+        Number of pixels before and after.
     align_corners : bool, default False
         Whether the centres of the corner pixels coincide instead of the outer edges.
 
     Returns
     -------
     first, second : array of shape (new_size,), intp
-        Neighbours; beyond an edge both are the edge pixel.
+        Indices of the neighbours; beyond an edge both are the edge pixel.
     part : array of shape (new_size,), float64
         In [0, 1).
     """
@@ -60,7 +60,7 @@ def cubic_taps(size: int, new_size: int) -> Taps:
     Parameters
     ----------
     size, new_size : int
-        Pixels of the axis before and after.
+        Number of pixels before and after.
 
     Returns
     -------
@@ -82,15 +82,15 @@ def shrinking_taps(size: int, new_size: int, reach: float = 1.0) -> Taps:
     Parameters
     ----------
     size, new_size : int
-        Pixels of the axis before and after; `size` is not below `new_size`.
+        Number of pixels before and after; `size` is at least `new_size`.
     reach : float, default 1
-        Half the width of the kernel, in new pixels; at least 1.
+        Half the width of the kernel in new pixels, at least 1.
 
     Returns
     -------
     tuple of array
-        A new pixel is the mean of the old ones around its centre, with weights that fall linearly to 0 at
-        `reach`; beyond an edge the edge pixel is repeated.
+        A new pixel is the mean of the old ones around its centre, with weights that decrease linearly to 0
+        at `reach`; beyond an edge the edge pixel is repeated.
     """
     place, reach = _centres(size, new_size), reach * size / new_size
     steps = int(np.ceil(reach))
@@ -105,14 +105,14 @@ def transposed(taps: Taps, size: int) -> Taps:
     Parameters
     ----------
     taps : tuple of array
-        Of an axis with `size` input positions.
+        Taps of an axis with `size` input positions.
     size : int
-        Rows of the transposed matrix.
+        Number of rows of the transposed matrix.
 
     Returns
     -------
     tuple of array
-        In each row the taps come in the order of the outputs.
+        In each row, taps are in the order of the outputs.
     """
     start, index, weight = taps
     order = np.argsort(index, kind="stable")
@@ -123,19 +123,19 @@ def transposed(taps: Taps, size: int) -> Taps:
 
 
 def part_of(taps: Taps, first: int, last: int) -> tuple[Taps, int, int]:
-    """Return the taps of some outputs alone, on the input positions that they read.
+    """Return the taps of a range of outputs, relative to the input positions that they read.
 
     Parameters
     ----------
     taps : tuple of array
-        Of an axis; each output has a tap.
+        Taps of an axis; each output has at least one.
     first, last : int
-        Outputs `first` to `last` - 1; at least one.
+        Outputs `first` to `last` - 1, at least one.
 
     Returns
     -------
     taps : tuple of array
-        Index 0 is input position `low`.
+        Taps whose index 0 is input position `low`.
     low, high : int
         The outputs read positions `low` to `high` - 1.
     """
@@ -146,11 +146,11 @@ def part_of(taps: Taps, first: int, last: int) -> tuple[Taps, int, int]:
 
 
 def _centres(size: int, new_size: int) -> NDArray[np.float64]:
-    """Return where the centres of the new pixels lie, in old pixels counted from the first centre."""
+    """Return the centres of the new pixels in units of old pixels, from the first old centre."""
     return np.asarray((np.arange(new_size) + 0.5) * (size / max(new_size, 1)) - 0.5)
 
 
 def _taps(index: NDArray[np.intp], weight: NDArray[np.float64]) -> Taps:
-    """Return the taps of a matrix with the same number of entries in every row."""
+    """Return the taps of a matrix with equally many entries in each row."""
     start = np.arange(len(index) + 1, dtype=np.intp) * index.shape[1]
     return start, np.ascontiguousarray(index.reshape(-1)), np.ascontiguousarray(weight.reshape(-1))

@@ -1,4 +1,4 @@
-"""How many threads the kernels use."""
+"""The number of threads that kernels use."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import reprlib
 
 from lstm2d.errors import ThreadsError
 
-MAX_THREADS = 1024  # the OpenMP runtime ends the process when the system refuses it a thread
+MAX_THREADS = 1024  # OpenMP ends the process if the system refuses a thread
 VARIABLE = "OMP_NUM_THREADS"
 _LIST = re.compile(r"[ \t]*0*([1-9][0-9]*)[ \t]*(,[ \t]*[0-9]+[ \t]*)*", re.ASCII)
 _threads: int | None = None
 
 
 def set_num_threads(n: int) -> None:
-    """Let every kernel use `n` threads from now on, in whichever thread of the program it is called.
+    """Set the number of threads of all kernels, for all threads of the process.
 
     Parameters
     ----------
     n : int
-        1 to 1024. Results do not depend on it.
+        1 to 1024. Results do not depend on the number.
 
     Raises
     ------
@@ -36,24 +36,24 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """Return how many threads kernels use: as set, else `OMP_NUM_THREADS`, else all CPUs of this process.
+    """Return the number of threads of kernels: as set, else `OMP_NUM_THREADS`, else all CPUs of the process.
 
     Returns
     -------
     int
-        1 to 1024. Each thread of the program that calls kernels has as many for itself.
+        1 to 1024. Each thread of the process that calls kernels has that many.
 
     Raises
     ------
     ThreadsError
-        If the number is not set and the variable holds no number of threads; it is a ValueError.
+        If no number is set and the variable holds none; it is a ValueError.
     """
     if _threads is not None:
         return _threads
     asked = os.environ.get(VARIABLE, "")
     if not asked.strip():
         return min(MAX_THREADS, len(os.sched_getaffinity(0)))
-    match = _LIST.fullmatch(asked)  # for nested parallel regions OpenMP takes a list; ours are never nested
+    match = _LIST.fullmatch(asked)  # OpenMP takes a list for nested parallel regions; ours are not nested
     if match is None or len(match[1]) > len(str(MAX_THREADS)) or int(match[1]) > MAX_THREADS:
         raise ThreadsError(
             f"environment variable {VARIABLE} is no number of threads",

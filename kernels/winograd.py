@@ -1,8 +1,8 @@
-"""Winograd's F(m, 3) for m = 1 to 6 results, and how an axis is cut into tiles of such lengths.
+"""Winograd's F(m, 3) for m = 1 to 6 results, and the cut of an axis into tiles of such lengths.
 
-Toom and Cook: m results of a filter with three taps are a product of polynomials, computed at m + 2 points.
-The points are 0, infinity, 1, -1, 2, -2, 1/2 and -1/2; a tile of m results uses the first m + 2 of them. So
-tiles of every length share the points of the filters. What a point divides by goes into the filters.
+By the method of Toom and Cook, m results of a filter with three taps are a product of polynomials, computed
+at m + 2 points. The points are 0, infinity, 1, -1, 2, -2, 1/2 and -1/2; a tile of m results uses the first
+m + 2, so that tiles of all lengths share the points of the filters. Divisors are part of the filters.
 
 A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
 """
@@ -13,29 +13,31 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from lstm2d.kernels.arrays import FloatArray
+
 TAPS = 3
-POINTS = 8  # at most, of an axis
+POINTS = 8  # of an axis, at most
 INFINITY = None
-FILTERS = 24  # multiplications that take as long as one value of the transform of the filters
+FILTERS = 24  # multiplications in the time of one value of the transform of the filters
 VALUES = (Fraction(0), INFINITY, *(Fraction(v, 2) for v in (2, -2, 4, -4, 1, -1)))
 
 
 class Transforms(NamedTuple):
-    """Matrices (POINTS, POINTS), zeros beyond their end; the first three are stacked by results of a tile.
+    """Matrices (POINTS, POINTS), padded with zeros; the first three are stacked by the results of a tile.
 
     ``results @ ((taps @ filter) * (pixels @ image))`` is the convolution of m + 2 pixels.
     """
 
-    pixels: NDArray[np.floating[Any]]  # pixels to points, and the same for every m
-    results: NDArray[np.floating[Any]]  # points to results
-    grad_results: NDArray[np.floating[Any]]  # its transpose
-    taps: NDArray[np.floating[Any]]  # taps to points, for every m
-    grad_taps: NDArray[np.floating[Any]]  # its transpose
+    pixels: FloatArray  # pixels to points, for each m
+    results: FloatArray  # points to results
+    grad_results: FloatArray  # its transpose
+    taps: FloatArray  # taps to points, for all m
+    grad_taps: FloatArray  # its transpose
 
 
 @cache
@@ -47,12 +49,12 @@ def transforms(largest: int, dtype: DTypeLike) -> Transforms:
     largest : int
         1 to 6.
     dtype : dtype
-        Of the matrices; every entry is rounded once.
+        Data type of the matrices; each entry is rounded once.
 
     Returns
     -------
     Transforms
-        Its stacks have ``largest + 1`` matrices; the first one is zeros.
+        The stacks have ``largest + 1`` matrices; the first is all zeros.
     """
     pixels, results = np.zeros((2, largest + 1, POINTS, POINTS), dtype)
     taps = np.zeros((POINTS, POINTS), dtype)
@@ -66,7 +68,7 @@ def transforms(largest: int, dtype: DTypeLike) -> Transforms:
 
 
 def pixel_matrix(m: int, largest: int) -> list[list[Fraction]]:
-    """Return the rows that take m + 2 pixels to points, for filters whose points suit `largest` results."""
+    """Return the matrix from m + 2 pixels to points, for filters with the points of `largest` results."""
     used, later = VALUES[: m + 2], VALUES[m + 2 : largest + 2]
     finite = [v for v in used if v is not INFINITY]
     rows = []
@@ -82,12 +84,12 @@ def pixel_matrix(m: int, largest: int) -> list[list[Fraction]]:
 
 
 def result_matrix(m: int) -> list[list[Fraction]]:
-    """Return the rows that take m + 2 points to m results."""
+    """Return the matrix from m + 2 points to m results."""
     return [[_power(v, k, m - 1) for v in VALUES[: m + 2]] for k in range(m)]
 
 
 def tap_matrix(largest: int) -> list[list[Fraction]]:
-    """Return the rows that take three taps to the points of tiles of `largest` results."""
+    """Return the matrix from three taps to the points of tiles of `largest` results."""
     used = VALUES[: largest + 2]
     finite = [v for v in used if v is not INFINITY]
     rows = []
@@ -104,19 +106,19 @@ def _power(value: Fraction | None, k: int, degree: int) -> Fraction:
 
 
 def _polynomial(roots: Sequence[Fraction]) -> list[Fraction]:
-    """Return the coefficients of the product of (x - root), lowest first."""
+    """Return the coefficients of the product of (x - root), lowest power first."""
     row = [Fraction(1)]
     for root in roots:
         row = [low - root * high for low, high in zip([Fraction(0), *row], [*row, Fraction(0)], strict=True)]
     return row
 
 
-def _fill(matrix: NDArray[np.floating[Any]], rows: list[list[Fraction]]) -> None:
+def _fill(matrix: FloatArray, rows: list[list[Fraction]]) -> None:
     matrix[: len(rows), : len(rows[0])] = [[float(v) for v in row] for row in rows]
 
 
 class Tiles(NamedTuple):
-    """One axis of the results, cut into tiles: those with the most results first.
+    """One axis of the results, cut into tiles: longest first.
 
     Tile t has the results ``first[t] + k * dilation``, k < ``results[t]``.
     """
@@ -126,26 +128,26 @@ class Tiles(NamedTuple):
 
 
 def cut(n: int, dilation: int, largest: int) -> Tiles:
-    """Cut an axis into as few tiles as possible, each within positions of one remainder by the dilation.
+    """Cut an axis into as few tiles as possible, each with one remainder by the dilation.
 
     Parameters
     ----------
     n : int
-        Results on the axis, 1 or more.
+        Number of results on the axis, at least 1.
     dilation : int
-        Pixels between two taps.
+        Distance of two taps in pixels.
     largest : int
-        Results of a tile, at most.
+        Largest number of results of a tile.
 
     Returns
     -------
     Tiles
-        The longest of them first.
+        The tiles, longest first.
     """
     first, results = [], []
     for phase in range(min(dilation, n)):
         length = -(-(n - phase) // dilation)
-        size = -(-length // -(-length // largest))  # as long as the least number of tiles asks for
+        size = -(-length // -(-length // largest))  # as short as the number of tiles allows
         starts = np.arange(0, length, size)
         first.append(phase + dilation * starts)
         results.append(np.minimum(size, length - starts))
@@ -157,21 +159,21 @@ def cut(n: int, dilation: int, largest: int) -> Tiles:
 def saves(
     size: Sequence[int], n: Sequence[int], padding: Sequence[int], dilation: Sequence[int], largest: int
 ) -> bool:
-    """Tell whether tiles need fewer multiplications than the taps that fall into the image.
+    """Return whether tiles need fewer multiplications than the taps inside the image.
 
     Parameters
     ----------
     size, n : pair of int
         Rows and columns of the source and of the results.
     padding, dilation : pair of int
-        Zeros around the source, pixels between two taps; for rows and columns.
+        Zeros around the source and distance of two taps in pixels, for rows and columns.
     largest : int
-        Results of a tile on an axis, at most.
+        Largest number of results of a tile on an axis.
 
     Returns
     -------
     bool
-        With the transform of the filters counted as `FILTERS` multiplications a point.
+        The transform of the filters counts as `FILTERS` multiplications per point.
     """
     points = direct = filters = 1
     for k in (0, 1):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-FloatArray = NDArray[np.floating[Any]]
+from lstm2d.kernels import arrays
+
+FloatArray = arrays.FloatArray
 Backward = Callable[[FloatArray], tuple[FloatArray | None, ...]]
 
 

@@ -50,10 +50,11 @@ def blas_threads(n: int) -> Iterator[None]:
 
 
 @contextmanager
-def kernel_threads(n: int) -> Iterator[None]:
-    """Let kernels use `n` threads, and afterwards as many as before."""
+def kernel_threads(n: int | None = None) -> Iterator[None]:
+    """Let kernels use `n` threads or, without it, as many as the block sets; afterwards as many as before."""
     before = threads._threads
-    threads.set_num_threads(n)
+    if n is not None:
+        threads.set_num_threads(n)
     try:
         yield
     finally:

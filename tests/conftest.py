@@ -34,6 +34,15 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _settings() -> Iterator[None]:
+    """Fail a test that leaves a setting of the process changed for those after it."""
+    from tests.guard import unchanged
+
+    with unchanged():
+        yield
+
+
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     """Return a generator whose seed depends only on the test's name."""

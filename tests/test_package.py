@@ -53,7 +53,7 @@ def test_every_module_is_installed(checkout: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", FOLDERS)
 @pytest.mark.parametrize(
-    "pattern", ["py.typed", "*.toml", "*.safetensors", "*.pyx", "*.pxd", "*.pyi", "*.h", "*.cu", "*.jinja"]
+    "pattern", ["py.typed", "*.toml", "*.safetensors", "*.pyx", "*.pxd", "*.h", "*.cu", "*.jinja"]
 )
 def test_every_data_file_is_installed(checkout: Path, name: str, pattern: str) -> None:
     for path in source_files(checkout, name, pattern):

@@ -1,8 +1,8 @@
-"""Convolution as products of cuBLAS; meaning: kernels/_reference/conv.py.
+"""Convolution as products of cuBLAS.
 
-A 1x1 filter is a linear layer. Filters of 3x3 with stride 1 go Winograd's way (conv_winograd.py) wherever
-that should take less time. All others are products with patches of the image, copied side by side a block of
-outputs at a time; filters that touch but do not overlap copy each pixel once.
+A 1x1 filter is a linear layer. Filters of 3x3 with stride 1 use Winograd's method (conv_winograd.py) where it
+should take less time. All others are products with patches of the image, copied next to each other for a
+block of outputs at a time.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from lstm2d.kernels._cuda.launch import Array, contiguous, launch, launch_blocks
 
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
-SCRATCH = 256 << 20  # bytes of the copied patches at most, if those of one output are fewer
-PLACES = 32  # outputs whose patches a block copies: what a thread works out once serves so many
+SCRATCH = 256 << 20  # bytes of the copied patches, at most, unless one output needs more
+PLACES = 32  # outputs whose patches a block copies, with the same index computations
 WARP, THREADS = 32, 256
 
 
 class Geometry(NamedTuple):
-    """Which pixels an output sees; all for rows and columns."""
+    """The pixels of an output; all pairs are for rows and columns."""
 
     kernel: Pair
     stride: Pair
@@ -43,7 +43,6 @@ def conv2d_forward(
     dilation: Pair,
     activation: str | None = None,
 ) -> Array:
-    """Return the convolution, plus bias, or its "relu" or "tanh". Nothing is saved beside the inputs."""
     x, weight, bias = operands(x, weight, bias)
     n, h, w, c_in = x.shape
     kernel, c_out = weight.shape[:2], weight.shape[3]
@@ -75,10 +74,6 @@ def conv2d_adjoint(
     dilation: Pair,
     activation: str | None = None,
 ) -> Array:
-    """Return the gradient of an x of `size` pixels.
-
-    Plus bias (C_in,) and with an activation, "relu" or "tanh", of the sum: a transposed convolution.
-    """
     grad_y, weight, bias = operands(grad_y, weight, bias)
     n, rows, columns, c_out = grad_y.shape
     kernel, c_in = weight.shape[:2], weight.shape[2]
@@ -97,7 +92,6 @@ def conv2d_adjoint(
 def conv2d_grad_weight(
     x: Array, grad_y: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Array:
-    """Return the gradient of weight, summed over positions and images."""
     x, grad_y = contiguous(x, grad_y)
     n, h, w, c_in = x.shape
     shape = grad_y.shape
@@ -122,7 +116,7 @@ def _adjoint(
     geometry: Geometry,
     activation: str | None,
 ) -> Array:
-    """Return the adjoint as products that give patches, from which the pixels collect their sums."""
+    """Return the adjoint: products give patches, from which each pixel collects its sum."""
     if not grad_y.size:
         grad_x = cupy.zeros(shape, grad_y.dtype)
         finish(grad_x, bias, activation)
@@ -159,16 +153,16 @@ def _is_winograd(kernel: Pair, x_shape: Shape, y_shape: Shape, stride: Pair, dil
 
 
 def _blocks(x: Array, kernel: Pair, outputs: Shape) -> Iterator[tuple[int, Array]]:
-    """Yield the first output of each block, and memory for the patches of its outputs, one a row."""
+    """Yield the first output of each block, and memory for the patches of its outputs, one per row."""
     count, length = prod(outputs[:3]), prod(kernel) * x.shape[3]
-    most = max(1, min(count, SCRATCH // max(1, length * x.itemsize)))
-    memory = cupy.empty((most, length), x.dtype)
-    for first in range(0, count, most):
+    capacity = max(1, min(count, SCRATCH // max(1, length * x.itemsize)))
+    memory = cupy.empty((capacity, length), x.dtype)
+    for first in range(0, count, capacity):
         yield first, memory[: count - first]
 
 
 def _copy_patches(x: Array, values: Array, geometry: Geometry, outputs: Shape, first: int) -> None:
-    """Copy what the outputs from `first` on see into the rows of `values`."""
+    """Copy the patches of the outputs from `first` on into the rows of `values`."""
     count, length = values.shape
     threads = min(THREADS, -(-length // WARP) * WARP)
     blocks = (-(-count // PLACES), -(-length // threads) if length else 0)
@@ -189,7 +183,7 @@ def _collect(
     *,
     more: bool,
 ) -> None:
-    """Collect what the outputs from `first` on, one a row of `values`, have for a range of pixel lines."""
+    """Add patches of the outputs from `first` on, the rows of `values`, to a range of pixel lines."""
     kernel, stride, padding, dilation = geometry
     common = [gcd(s, d) for s, d in zip(stride, dilation, strict=True)]
     inverse = [pow(d // g, -1, s // g) for s, d, g in zip(stride, dilation, common, strict=True)]
@@ -200,7 +194,7 @@ def _collect(
 
 
 def _lines_seen(geometry: Geometry, shape: Shape, outputs: Shape, first: int, last: int) -> Pair:
-    """Return the first line of pixels that outputs `first` to ``last - 1`` may see, and where they end."""
+    """Return the first line of pixels of the outputs `first` to ``last - 1``, and the line after the last."""
     rows, columns = outputs[1:3]
 
     def line(output: int, tap: int) -> int:

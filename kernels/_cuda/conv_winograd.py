@@ -1,7 +1,7 @@
 """Convolution with filters of 3x3 and stride 1 as F(4x4, 3x3): 36 products for 16 results, instead of 144.
 
-Transforms are kernels, the products of all 36 points one batch of cuBLAS. Tiles are done in blocks, so that
-their points need bounded memory. The matrices are those of kernels/winograd.py.
+Transforms are kernels; the products of all 36 points are one batch of cuBLAS. Tiles are computed in blocks,
+to bound the memory of their points. The matrices are those of kernels/winograd.py.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from lstm2d.kernels._cuda.launch import Array, launch, launch_blocks
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
 SIZE, POINTS, TAPS = 4, 36, 9  # results of a tile on an axis, points of a tile, taps of a filter
-SCRATCH = 256 << 20  # bytes of the points of a block of tiles at most, if one tile does not need more
-VALUE = 32  # multiplications in the time in which one value goes to or from memory: float32, data sheets
+SCRATCH = 256 << 20  # bytes of the points of a block of tiles, at most, unless one tile needs more
+VALUE = 32  # multiplications in the time of one value to or from memory: float32, from data sheets
 TILES, CHANNELS, GAP = 8, 32, 9  # as in conv_winograd.cu
-SEGMENT = 256  # tiles that one product sums over at least: with fewer, its result costs more than its sums
-PRODUCTS = 1024  # of 64x64 results, that keep a GPU busy
+SEGMENT = 256  # tiles in the sums of one product, at least: with fewer, writing results takes longer
+PRODUCTS = 1024  # of 64x64 results: enough to keep a GPU busy
 
 
 def saves(x_shape: Shape, y_shape: Shape, dilation: Pair) -> bool:
-    """Tell whether the tiles should take less time than products with copied patches.
+    """Return whether tiles should take less time than products with copied patches.
 
-    Both are counted: values that go through memory, and multiplications. With few input channels the patches
-    are small beside the results; with few tiles the points of the filters take the most time.
+    Estimated from the values that are read and written and from the multiplications. With few input channels,
+    patches are small compared with the results; with few tiles, the points of the filters take most time.
     """
     n, c_in, c_out = x_shape[0], x_shape[3], y_shape[3]
     ends = prod(x_shape) + prod(y_shape)
@@ -53,7 +53,7 @@ def products(
 ) -> None:
     """Write the convolution of contiguous arrays into y.
 
-    With `turned`, weight is (3, 3, C_out, C_in) and upside down: the adjoint of another convolution.
+    With `turned`, weight is (3, 3, C_out, C_in) and rotated by 180 degrees: the adjoint of a convolution.
     """
     c_in, c_out = x.shape[3], y.shape[3]
     n = c_in * c_out
@@ -61,10 +61,10 @@ def products(
     launch("conv_winograd", "filter_points", n, weight, filters, c_in, c_out, int(turned), np.int64(n))
     grid = _tile_grid(y.shape, dilation)
     total = len(x) * prod(grid)
-    most = _most_tiles(total, c_in + c_out, x.itemsize)
-    pixels, results = (cupy.empty(POINTS * most * c, x.dtype) for c in (c_in, c_out))
-    for first in range(0, total, most):
-        count = min(most, total - first)
+    size = _block_size(total, c_in + c_out, x.itemsize)
+    pixels, results = (cupy.empty(POINTS * size * c, x.dtype) for c in (c_in, c_out))
+    for first in range(0, total, size):
+        count = min(size, total - first)
         points = pixels[: POINTS * count * c_in].reshape(POINTS, count, c_in)
         _pixel_points(x, points, grid, padding, dilation, first, total)
         sums = results[: POINTS * count * c_out].reshape(POINTS, count, c_out)
@@ -76,23 +76,23 @@ def products(
 def grad_weight(x: Array, grad_y: Array, padding: Pair, dilation: Pair) -> Array:
     """Return the gradient of weight: sums over tiles of the products of points, then one transform back.
 
-    A quarter of the multiplications of patches, and half of their memory, as forward. With few channels the
-    products are few and long: tiles are cut into segments, whose products run side by side.
+    As in the forward pass, a quarter of the multiplications of patches and half of their memory. With few
+    channels, products are few and long: tiles are cut into segments, whose products run in parallel.
     """
     c_in, c_out = x.shape[3], grad_y.shape[3]
     grad = cupy.empty((3, 3, c_in, c_out), x.dtype)
     grid = _tile_grid(grad_y.shape, dilation)
     total = len(x) * prod(grid)
-    most = _most_tiles(total, c_in + c_out, x.itemsize)
-    for first in range(0, total, most):
-        _add_tiles(x, grad_y, grad, grid, padding, dilation, first, min(most, total - first))
+    size = _block_size(total, c_in + c_out, x.itemsize)
+    for first in range(0, total, size):
+        _add_tiles(x, grad_y, grad, grid, padding, dilation, first, min(size, total - first))
     return grad
 
 
 def _add_tiles(
     x: Array, grad_y: Array, grad: Array, grid: Pair, padding: Pair, dilation: Pair, first: int, count: int
 ) -> None:
-    """Add what some tiles have for the gradient; those before the first one have set it."""
+    """Add the contributions of some tiles to the gradient; the first block of tiles sets it."""
     c_in, c_out = grad.shape[2:]
     segments, length = _segments(count, c_in, c_out)
     points = cupy.empty((POINTS * segments, length, c_in), x.dtype)
@@ -125,17 +125,17 @@ def _grad_points(
 
 
 def _segments(tiles: int, c_in: int, c_out: int) -> Pair:
-    """Return into how many segments to cut a number of tiles, and their length, a multiple of TILES."""
+    """Return the number of segments of a number of tiles, and their length, a multiple of TILES."""
     products = POINTS * -(-c_in // 64) * -(-c_out // 64)
     segments = max(1, min(tiles // SEGMENT, PRODUCTS // products))
     return segments, -(-tiles // (segments * TILES)) * TILES
 
 
 def _tile_grid(y_shape: Shape, dilation: Pair) -> Pair:
-    """Return the rows and columns of tiles; a dilation cuts an axis into as many parts of its own."""
+    """Return the rows and columns of tiles; a dilation cuts an axis into as many parts."""
     down, right = (d * -(-y_shape[k + 1] // (d * SIZE)) for k, d in enumerate(dilation))
     return down, right
 
 
-def _most_tiles(total: int, channels: int, itemsize: int) -> int:
+def _block_size(total: int, channels: int, itemsize: int) -> int:
     return max(1, min(total, SCRATCH // (POINTS * channels * itemsize)))

@@ -1,4 +1,4 @@
-"""Gaussian filtering on the permutohedral lattice, and the exact sum; meaning: kernels/_reference/crf.py."""
+"""Gaussian filtering on the permutohedral lattice, and as the exact sum."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from lstm2d.kernels._cuda.launch import Array, launch, launch_blocks
 from lstm2d.kernels.lattice import Lattice, check_features, radix
 
 FAMILY = "crf"
-THREADS = 128  # of a lattice point
-CLASSES = 8  # of a thread that sums over all pairs
+THREADS = 128  # per lattice point
+CLASSES = 8  # per thread that sums over all pairs
 
 
 def build_lattice(features: Array) -> Lattice:
-    """See the reference; points have its numbers.
-
-    Waits for the device: wrong features must be an error here.
-    """
+    """Return the lattice with the reference's indices of points; waits for the device to check features."""
     check_features(features)
     n, d = features.shape
     features = cupy.ascontiguousarray(features)
@@ -37,7 +34,7 @@ def build_lattice(features: Array) -> Lattice:
 
 
 def _numbered(quotients: Array, ranks: Array, dtype: np.dtype) -> tuple[Array, Array]:
-    """Return the number of each feature's lattice points, and those of their neighbours."""
+    """Return the indices of each feature's lattice points, and those of their neighbours."""
     n, coordinates = quotients.shape
     run = partial(launch, FAMILY, real=dtype)
     size = np.int64(quotients.size)
@@ -45,7 +42,7 @@ def _numbered(quotients: Array, ranks: Array, dtype: np.dtype) -> tuple[Array, A
         return cupy.empty((0, coordinates), np.int32), cupy.empty((coordinates, 0, 2), np.int32)
     ends = cupy.stack([quotients.min(axis=0), quotients.max(axis=0)]).get()
     digits = cupy.asarray(np.stack(radix(*ends[:, :-1].tolist())))
-    bits = (quotients.size + quotients.size // 2).bit_length()  # two thirds are taken at most
+    bits = (quotients.size + quotients.size // 2).bit_length()  # at most two thirds are used
     table = cupy.full(1 << bits, -1, np.int64)
     first = cupy.full(1 << bits, 2**31 - 1, np.int32)
     places = cupy.empty(quotients.size, np.uint32)
@@ -63,7 +60,6 @@ def _numbered(quotients: Array, ranks: Array, dtype: np.dtype) -> tuple[Array, A
 
 
 def lattice_filter(lattice: Lattice, values: Array, before: Array, after: Array) -> Array:
-    """See the reference."""
     points, weights, neighbours, entries, starts = lattice
     if any(array.dtype != weights.dtype for array in (values, before, after)):
         raise TypeError(f"values and factors must be {weights.dtype}, as the lattice is")
@@ -85,7 +81,6 @@ def lattice_filter(lattice: Lattice, values: Array, before: Array, after: Array)
 
 
 def gaussian_sum(features: Array, values: Array, before: Array, after: Array) -> Array:
-    """See the reference."""
     check_features(features)
     if any(array.dtype != features.dtype for array in (values, before, after)):
         raise TypeError(f"values and factors must be {features.dtype}, as the features are")

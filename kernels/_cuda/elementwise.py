@@ -11,37 +11,30 @@ DIRECTIONS = 4
 
 
 def tanh_forward(x: Array) -> Array:
-    """Return tanh(x), the same shape."""
     return _each("tanh_forward", x)
 
 
 def tanh_backward(y: Array, grad_y: Array) -> Array:
-    """Return the gradient of x from the saved result y: grad_y * (1 - y^2)."""
     return _each("tanh_backward", y, grad_y)
 
 
 def sigmoid_forward(x: Array) -> Array:
-    """Return 1 / (1 + exp(-x)), the same shape."""
     return _each("sigmoid_forward", x)
 
 
 def sigmoid_backward(y: Array, grad_y: Array) -> Array:
-    """Return the gradient of x from the saved result y: grad_y * y * (1 - y)."""
     return _each("sigmoid_backward", y, grad_y)
 
 
 def relu_forward(x: Array) -> Array:
-    """Return x where it is positive or NaN, else 0; the same shape."""
     return _each("relu_forward", x)
 
 
 def relu_backward(y: Array, grad_y: Array) -> Array:
-    """Return the gradient of x from the saved result y: grad_y where y is not 0."""
     return _each("relu_backward", y, grad_y)
 
 
 def direction_sum_forward(x: Array) -> Array:
-    """Return (..., U) from (..., 4 * U): the four directions added in stored order."""
     (x,) = contiguous(x)
     units = x.shape[-1] // DIRECTIONS
     y = cupy.empty((*x.shape[:-1], units), x.dtype)
@@ -50,7 +43,6 @@ def direction_sum_forward(x: Array) -> Array:
 
 
 def direction_sum_backward(grad_y: Array) -> Array:
-    """Return (..., 4 * U) from (..., U): every direction has the gradient of the sum."""
     (grad_y,) = contiguous(grad_y)
     units = grad_y.shape[-1]
     grad_x = cupy.empty((*grad_y.shape[:-1], DIRECTIONS * units), grad_y.dtype)

@@ -10,9 +10,9 @@ from typing import Any
 import cupy
 import numpy as np
 
-THREADS = 256  # of a block, where the kernel does not care
-WAVES = 32  # blocks a multiprocessor gets in turn at most: beyond that a thread takes several items
-STATIC_LIMIT = 48 << 10  # bytes of shared memory that a block may have without asking
+THREADS = 256  # of a block, unless the kernel needs another number
+WAVES = 32  # blocks per multiprocessor, at most; with more items, threads process several
+STATIC_LIMIT = 48 << 10  # bytes of shared memory of a block without a setting
 
 Array = Any  # cupy.ndarray: CuPy ships no types
 
@@ -41,14 +41,14 @@ def launch_blocks(
     name : str
         Function in it.
     blocks : int or tuple of int
-        Number of blocks, up to three axes. With none, nothing runs.
+        Number of blocks, on up to three axes. If it is 0, nothing is run.
     threads : int
         Threads of a block, at most 1024.
     *args : array, int, float, NumPy scalar or None
-        What the kernel takes: an array as pointer, None as null pointer, an int as `int`, a float as `REAL`,
-        a NumPy scalar as what it is. `REAL` is the type of the first floating-point array.
+        Arguments of the kernel: an array is passed as a pointer, None as a null pointer, an int as `int`, a
+        float as `REAL`, a NumPy scalar in its own type. `REAL` is the type of the first floating-point array.
     shared : int, default 0
-        Bytes of shared memory of each block, at most `shared_limit`.
+        Bytes of shared memory per block, at most `shared_limit()`.
     real : data type, optional
         `REAL` for a kernel without floating-point arrays.
 
@@ -79,10 +79,10 @@ def launch_blocks(
 def launch_resident(
     family: str, name: str, blocks: int | tuple[int, ...], threads: int, *args: Any, shared: int = 0
 ) -> None:
-    """Run a kernel whose blocks wait for each other: no more of them than there are multiprocessors.
+    """Run a kernel whose blocks wait for each other: at most as many as there are multiprocessors.
 
-    Each then finds room as soon as other kernels have left it, and keeps it to the end. A cooperative launch
-    would promise the same, but needs a library that CuPy's packages lack.
+    Each then starts as soon as other kernels have finished, and stays to the end. A cooperative launch would
+    guarantee the same, but needs a library that CuPy's packages lack.
     """
     grid = (blocks,) if isinstance(blocks, int) else blocks
     if prod(grid) > processors():
@@ -96,12 +96,12 @@ def processors() -> int:
 
 
 def shared_limit() -> int:
-    """Return the bytes of shared memory that a block of the current device can have."""
+    """Return the largest shared memory of a block on the current device, in bytes."""
     return int(cupy.cuda.Device().attributes["MaxSharedMemoryPerBlockOptin"])
 
 
 def contiguous(*arrays: Array) -> tuple[Array, ...]:
-    """Return the arrays C-contiguous, copied only where they are not; all float32 or all float64."""
+    """Return C-contiguous arrays, copied only if needed, which must all be float32 or all float64."""
     dtype = arrays[0].dtype
     if dtype not in (np.float32, np.float64) or any(a.dtype != dtype for a in arrays):
         raise TypeError(f"all float32 or all float64, got {', '.join(str(a.dtype) for a in arrays)}")
@@ -110,14 +110,14 @@ def contiguous(*arrays: Array) -> tuple[Array, ...]:
 
 @cache
 def source(family: str) -> str:
-    """Return the CUDA source of a family, with what is common to all in front of it."""
+    """Return the CUDA source of a family, after common.cu."""
     folder = files(__package__)
     return "\n".join((folder / f"{name}.cu").read_text("utf-8") for name in ("common", family))
 
 
 @cache
 def _module(family: str, real: str) -> Any:
-    # one text, not an #include: CuPy's cache of compiled kernels knows a source by its text alone
+    # one text, not an #include: the key of CuPy's cache of compiled kernels is the text
     return cupy.RawModule(code=source(family), options=("-std=c++17", f"-DREAL={real}"))
 
 

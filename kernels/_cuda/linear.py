@@ -1,6 +1,6 @@
-"""A matrix applied to every position, by cuBLAS; meaning: kernels/_reference/linear.py.
+"""A matrix applied to each position, by cuBLAS.
 
-All images are one product: on a GPU the last bits of an image may depend on how many there are.
+All images are one product: on a GPU, the last bits of an image may depend on the number of images.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import numpy as np
 from lstm2d.kernels._cuda.activation import finish
 from lstm2d.kernels._cuda.launch import Array, contiguous, launch
 
-GROUP = 128  # rows that one thread adds: many threads, and few passes
+GROUP = 128  # rows added by one thread: many threads and few passes
 
 
 def linear_forward(x: Array, weight: Array, bias: Array | None, activation: str | None = None) -> Array:
-    """Return x @ weight + bias, or its "relu" or "tanh". Nothing is saved beside the inputs."""
     y = _product(x, weight)
     if bias is not None:
         bias = contiguous(y[:0], bias)[1]
@@ -24,18 +23,17 @@ def linear_forward(x: Array, weight: Array, bias: Array | None, activation: str 
 
 
 def linear_grad_x(grad_y: Array, weight: Array) -> Array:
-    """Return the gradient of x: grad_y @ weight.T."""
     return _product(grad_y, weight.T)
 
 
 def linear_grad_weight(x: Array, grad_y: Array) -> Array:
-    """Return the gradient of weight: one product over all positions of all images."""
+    """Compute one product over all positions of all images."""
     x, grad_y = contiguous(x, grad_y)
     return cupy.matmul(_rows(x).T, _rows(grad_y))
 
 
 def linear_grad_bias(grad_y: Array) -> Array:
-    """Return the gradient of bias: grad_y summed in float64, groups of rows first, then groups of groups."""
+    """Sum groups of rows first, then groups of groups."""
     (sums,) = contiguous(_rows(grad_y))
     groups = 0
     while groups != 1:
@@ -49,7 +47,7 @@ def linear_grad_bias(grad_y: Array) -> Array:
 
 
 def _product(x: Array, weight: Array) -> Array:
-    """Multiply the last axis; the weight is read where it lies, also when it is transposed."""
+    """Multiply the last axis; a transposed weight is not copied."""
     x = contiguous(x, weight[:0])[0]
     y = cupy.empty((*x.shape[:-1], weight.shape[1]), x.dtype)
     cupy.matmul(_rows(x), weight, out=_rows(y))
@@ -57,6 +55,6 @@ def _product(x: Array, weight: Array) -> Array:
 
 
 def _rows(x: Array) -> Array:
-    """Return all positions as rows of one matrix; a -1 for their number would fail without channels."""
+    """Return all positions as rows of one matrix, also without channels, where -1 would fail."""
     n, positions, channels = x.shape
     return x.reshape(n * positions, channels)

@@ -1,4 +1,4 @@
-"""The 2D-LSTM layer on a GPU; meaning: kernels/_reference/lstm2d.py, the kernels: lstm2d*.cu."""
+"""The 2D-LSTM layer on a GPU, with the kernels of lstm2d*.cu."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lstm2d.kernels._cuda.steps import WARP, Plan, laid_out, plan, side_by_side
 Array = Any  # cupy.ndarray: CuPy ships no types
 
 FAMILY = "lstm2d"
-COURIERS = 2 * WARP  # threads that carry rows between bands
-RUNS = 1024  # most partial sums of the gradients of biases and peepholes
+COURIERS = 2 * WARP  # threads that copy rows between bands
+RUNS = 1024  # partial sums of the gradients of biases and peepholes, at most
 STEPS = ((1, 1), (1, -1), (-1, 1), (-1, -1))  # (rows, columns) of one step of each direction
 
 
@@ -28,10 +28,7 @@ def lstm2d_forward(
     leaky: bool,
     keep: bool,
 ) -> tuple[Array, Any]:
-    """Return the hidden states (N, H, W, 4 U) and, with `keep`, what the backward pass needs.
-
-    Kept for each pixel and direction beside the hidden states: the gates (5 U) and the cell (U).
-    """
+    """Keep, for each pixel and direction besides the hidden states, the gates (5 U) and the cell (U)."""
     x, weight, recurrent, bias = contiguous(x, weight, recurrent, bias)
     n, h, w, channels = x.shape
     units = recurrent.shape[1] // 2
@@ -59,7 +56,6 @@ def lstm2d_backward(
     leaky: bool,
     need_x: bool,
 ) -> tuple[Array | None, Array, Array, Array, Array | None]:
-    """Return the gradients of x (None unless `need_x`), weight, recurrent, bias, peepholes."""
     grad_y, x, weight, recurrent = contiguous(grad_y, x, weight, recurrent)
     n, h, w, channels = x.shape
     units = recurrent.shape[1] // 2
@@ -93,7 +89,7 @@ def _plan(x: Array, rows: int, columns: int, units: int, values: int, constants:
 
 
 def _launch(name: str, arrays: tuple[Any, ...], y: Array, cell_scale: float, leaky: bool, p: Plan) -> None:
-    """Run a scan in all directions, as many blocks as can be resident."""
+    """Run a scan in all directions, with as many blocks as can be resident."""
     n, h, w, width = y.shape
     bands = -(-h // p.lanes)
     tasks = n * bands
@@ -114,7 +110,7 @@ def _launch(name: str, arrays: tuple[Any, ...], y: Array, cell_scale: float, lea
 
 
 def _grad_recurrent(y: Array, grad_z: Array) -> Array:
-    """Return the gradient of the recurrent weights, each half from all pixels with a predecessor at once."""
+    """Return the gradient of the recurrent weights: a product over all pixels with a predecessor per half."""
     units = y.shape[3] // 4
     grads = []
     for d, (rows, columns) in enumerate(STEPS):
@@ -131,7 +127,7 @@ def _grad_recurrent(y: Array, grad_z: Array) -> Array:
 
 
 def _grad_rest(grad_z: Array, cells: Array | None) -> tuple[Array, Array | None]:
-    """Return the gradients of biases and, from the cells, of peepholes."""
+    """Return the gradients of biases and, if there are cells, of peepholes."""
     n, h, w, _, columns = grad_z.shape
     pixels, units = n * h * w, columns // 5
     run = max(32, -(-pixels // RUNS))

@@ -1,4 +1,4 @@
-"""Sums over positions and over neighbouring channels; meaning: kernels/_reference/norm.py."""
+"""Sums over positions and over neighbouring channels."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import numpy as np
 from lstm2d.kernels._cuda.launch import Array, contiguous, launch, launch_blocks
 
 THREADS = 128
-CHUNK, MOST_CHUNKS = 64, 4096  # rows whose sums one thread adds, unless there were too many such sums
-RUN = 16384  # values of an image whose sum one block adds
+CHUNK, MAX_CHUNKS = 64, 4096  # rows added by one thread, unless there are too many such sums
+RUN = 16384  # values of an image added by one block
 
 
 def channel_moments(x: Array) -> tuple[Array, Array]:
-    """Return mean and variance (divided by the number of values) of each channel, computed in float64."""
     (x,) = contiguous(x)
     count = max(x.shape[0] * x.shape[1], 1)
     mean = _channel_sums("channel_sums", x)[0] / count
@@ -21,24 +20,20 @@ def channel_moments(x: Array) -> tuple[Array, Array]:
 
 
 def channel_products(x: Array, y: Array, mean: Array) -> tuple[Array, Array]:
-    """Return, for each channel, the sum of y and the sum of y * (x - mean), computed in float64."""
     x, y, mean = contiguous(x, y, mean)
     total, product = _channel_sums("channel_products", x, y, mean, results=2)
     return total, product
 
 
 def channel_affine(x: Array, mean: Array, factor: Array, shift: Array) -> Array:
-    """Return factor * (x - mean) + shift, each of the three one value a channel."""
     return _each("channel_affine", x, mean, factor, shift)
 
 
 def channel_combine(x: Array, y: Array, mean: Array, by_x: Array, by_y: Array, shift: Array) -> Array:
-    """Return by_x * (x - mean) + by_y * y + shift, each factor one value a channel."""
     return _each("channel_combine", x, y, mean, by_x, by_y, shift)
 
 
 def image_products(x: Array, y: Array) -> Array:
-    """Return the sum of x * y over each image, in float64."""
     x, y = contiguous(x, y)
     images = x.shape[0]
     n = x.size // max(images, 1)
@@ -50,7 +45,6 @@ def image_products(x: Array, y: Array) -> Array:
 
 
 def response_norm_forward(x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
-    """Return x / (k + alpha / size * s) ** beta, s the sum of squares over the channels around each."""
     (x,) = contiguous(x)
     y = cupy.empty(x.shape, x.dtype)
     scalars = (size, float(alpha / size), float(beta), float(k), x.shape[-1], np.int64(x.size))
@@ -59,7 +53,6 @@ def response_norm_forward(x: Array, size: int, alpha: float, beta: float, k: flo
 
 
 def response_norm_backward(x: Array, grad_y: Array, size: int, alpha: float, beta: float, k: float) -> Array:
-    """Return the gradient of x."""
     x, grad_y = contiguous(x, grad_y)
     inner, outer, grad_x = (cupy.empty(x.shape, x.dtype) for _ in range(3))
     shape = (x.shape[-1], np.int64(x.size))
@@ -77,9 +70,9 @@ def _each(name: str, *arrays: Array) -> Array:
 
 
 def _channel_sums(name: str, x: Array, *arrays: Array, results: int = 1) -> Array:
-    """Return (results, channels): sums that a kernel leaves for each chunk of rows, added in order."""
+    """Return (results, channels): the kernel's sums of each chunk of rows, added in order."""
     rows, channels = x.shape[0] * x.shape[1], x.shape[2]
-    chunk = max(CHUNK, -(-rows // MOST_CHUNKS))
+    chunk = max(CHUNK, -(-rows // MAX_CHUNKS))
     sums = cupy.empty((results, -(-rows // chunk), channels), np.float64)
     threads = min(THREADS, -(-max(channels, 1) // 32) * 32)
     grid = (sums.shape[1], -(-channels // threads))

@@ -1,6 +1,6 @@
-"""Maximum and average over windows of pixels; meaning: kernels/_reference/pool.py.
+"""Maximum and average over windows of pixels.
 
-A pixel collects its gradient from the windows around it, so that no two threads add to one value.
+Each pixel collects its gradient from the windows around it, so that no two threads add to one value.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ Pair = tuple[int, int]
 def max_pool2d_forward(
     x: Array, size: Pair, stride: Pair, padding: Pair, keep: bool
 ) -> tuple[Array, Array | None]:
-    """Return the largest value of every window and, with `keep`, its place: row * size[1] + column."""
     (x,) = contiguous(x)
     grid = _grid(x.shape, size, stride, padding)
     y = cupy.empty((x.shape[0], *grid, x.shape[3]), x.dtype)
@@ -33,12 +32,10 @@ def max_pool2d_forward(
 def max_pool2d_backward(
     grad_y: Array, winner: Array, shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair
 ) -> Array:
-    """Return the gradient of x: each winner has that of its windows."""
     return _backward(grad_y, winner, shape, size, stride, padding)
 
 
 def avg_pool2d_forward(x: Array, size: Pair, stride: Pair, padding: Pair) -> Array:
-    """Return the mean of every window; the padding counts as zeros."""
     (x,) = contiguous(x)
     grid = _grid(x.shape, size, stride, padding)
     y = cupy.empty((x.shape[0], *grid, x.shape[3]), x.dtype)
@@ -50,7 +47,6 @@ def avg_pool2d_forward(x: Array, size: Pair, stride: Pair, padding: Pair) -> Arr
 def avg_pool2d_backward(
     grad_y: Array, shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair
 ) -> Array:
-    """Return the gradient of x: each pixel has its share of that of its windows."""
     return _backward(grad_y, None, shape, size, stride, padding)
 
 

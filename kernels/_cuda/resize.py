@@ -1,4 +1,4 @@
-"""Separable resampling, rows first; meaning: kernels/_reference/resize.py."""
+"""Separable resampling, rows first."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ import cupy
 import numpy as np
 
 from lstm2d.kernels._cuda.launch import Array, contiguous, launch
-from lstm2d.kernels.taps import Taps, bilinear_places  # on the host
+from lstm2d.kernels.taps import Taps, bilinear_places
 
 
 def resample(x: Array, rows: Taps, columns: Taps) -> Array:
-    """Return (N, len(rows), len(columns), C) from (N, H, W, C)."""
     (x,) = contiguous(x)
     return _along(_along(x, rows, 1), columns, 2)
 
 
 def bilinear_argmax(x: Array, height: int, width: int) -> Array:
-    """Return (height, width) uint8 from (H, W, C)."""
     (x,) = contiguous(x)
     y = cupy.empty((height, width), np.uint8)
     rows, columns = (_places(old, new, x) for old, new in zip(x.shape, y.shape, strict=False))
@@ -29,7 +27,7 @@ def bilinear_argmax(x: Array, height: int, width: int) -> Array:
 
 
 def _places(size: int, new_size: int, x: Array) -> tuple[Array, Array, Array]:
-    """Return both neighbours of each new position, and the share of the second one, on the device of x."""
+    """Return both neighbours of each new position and the weight of the second one, on the device of x."""
     first, second, part = bilinear_places(size, new_size)
     return _on_device(first.tobytes(), second.tobytes(), part.tobytes(), x.dtype, x.device.id)
 
@@ -44,11 +42,11 @@ def _along(x: Array, taps: Taps, axis: int) -> Array:
     return y
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # networks use few different ones
 def _on_device(
     start: bytes, index: bytes, weight: bytes, dtype: np.dtype[Any], device: int
 ) -> tuple[Array, Array, Array]:
-    """Return taps on a device, weights in the type of the images. Networks use the same few all the time."""
+    """Return taps on a device, with weights in the data type of the images."""
     with cupy.cuda.Device(device):
         return (
             cupy.asarray(np.frombuffer(start, np.intp).astype(np.intc)),

@@ -1,4 +1,4 @@
-"""Recurrent sweeps on a GPU; meaning: kernels/_reference/rnn.py, the kernels: rnn.cu."""
+"""Recurrent sweeps on a GPU, with the kernels of rnn.cu."""
 
 from __future__ import annotations
 
@@ -19,11 +19,6 @@ UNITS = {"tanh": (0, 1), "relu": (1, 1), "gru": (2, 3), "lstm": (3, 4)}  # numbe
 def rnn_forward(
     x: Array, weight: Array, recurrent: Array, bias: Array, unit: str, axis: int, keep: bool
 ) -> tuple[Array, Any]:
-    """Return the hidden states (N, H, W, 2 U) and, with `keep`, what the backward pass needs beside them.
-
-    Kept for each pixel and direction: gru the gates and the candidate's recurrent product (4 U); lstm the
-    gates and the cell (5 U); tanh and relu nothing.
-    """
     x, weight, recurrent, bias = contiguous(x, weight, recurrent, bias)
     n, h, w, channels = x.shape
     number, gates = UNITS[unit]
@@ -58,7 +53,6 @@ def rnn_backward(
     axis: int,
     need_x: bool,
 ) -> tuple[Array | None, Array, Array, Array]:
-    """Return the gradients of x (None unless `need_x`), weight, recurrent, bias."""
     grad_y, x, y, weight, recurrent = contiguous(grad_y, x, y, weight, recurrent)
     number, gates = UNITS[unit]
     units, channels = recurrent.shape[1], x.shape[3]
@@ -92,7 +86,7 @@ def rnn_backward(
 
 
 def _grad_recurrent(y: Array, grad_r: Array, axis: int) -> Array:
-    """Return the gradient of the recurrent weights from all steps but the first at once."""
+    """Return the gradient of the recurrent weights: one product over all steps after the first."""
     units = y.shape[3] // 2
     before, after = [slice(None)] * 3, [slice(None)] * 3
     before[axis], after[axis] = slice(None, -1), slice(1, None)
@@ -106,14 +100,14 @@ def _grad_recurrent(y: Array, grad_r: Array, axis: int) -> Array:
 
 
 def _geometry(shape: tuple[int, ...], axis: int) -> tuple[Any, ...]:
-    """Return lines, lines of an image, steps, and the pixels between images, lines and steps."""
+    """Return lines, lines of an image, steps, and the distances of images, lines and steps in pixels."""
     n, h, w, _ = shape
     across, steps, aside, along = (w, h, 1, w) if axis == 1 else (h, w, w, 1)
     return n * across, across, steps, np.int64(h * w), np.int64(aside), np.int64(along)
 
 
 def _share(x: Array, axis: int, rows: int, columns: int, units: int, constants: int) -> tuple[int, Plan]:
-    """Return the blocks of a direction, and how each shares out a step."""
+    """Return the number of blocks of a direction, and the plan of a step."""
     lines = _geometry(x.shape, axis)[0]
     crowded = 2 * -(-lines // 4) > processors()
     p = plan(rows, columns, units, units, constants, x.dtype.itemsize, crowded)

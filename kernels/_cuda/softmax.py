@@ -1,6 +1,6 @@
-"""Class probabilities and the loss on them; meaning: kernels/_reference/softmax.py.
+"""Class probabilities and losses.
 
-The sum of a loss comes to the host at once, with all that is to be checked: one transfer.
+The sums of a loss are copied to the host together with the check of the labels: one transfer.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import numpy as np
 from lstm2d.kernels._cuda.launch import Array, contiguous, launch, launch_blocks
 
 THREADS = 128
-MOST_BLOCKS = 512  # whose sums the host adds: as many on every device, so that all give the same bits
+MAX_BLOCKS = 512  # whose sums the host adds: the same on each device, for the same bits
 
 
 def softmax_forward(x: Array) -> Array:
-    """Return exp(x) / sum(exp(x)) over the last axis."""
     (x,) = contiguous(x)
     y = cupy.empty(x.shape, x.dtype)
     launch("softmax", "softmax_forward", _rows(x), x, y, x.shape[-1], np.int64(_rows(x)))
@@ -23,7 +22,6 @@ def softmax_forward(x: Array) -> Array:
 
 
 def softmax_backward(y: Array, grad_y: Array) -> Array:
-    """Return the gradient of x from the saved result: y * (grad_y - sum(grad_y * y))."""
     y, grad_y = contiguous(y, grad_y)
     grad_x = cupy.empty(y.shape, y.dtype)
     launch("softmax", "softmax_backward", _rows(y), y, grad_y, grad_x, y.shape[-1], np.int64(_rows(y)))
@@ -31,7 +29,6 @@ def softmax_backward(y: Array, grad_y: Array) -> Array:
 
 
 def soft_cross_entropy_forward(scores: Array, targets: Array, weight: Array) -> tuple[float, Array]:
-    """Return the sum of weight_p * sum_c targets_pc * -ln softmax(scores)_pc, and the probabilities."""
     scores, targets, weight = contiguous(scores, targets, weight)
     probability = cupy.empty(scores.shape, scores.dtype)
     (total,) = _sums("soft_cross_entropy_forward", 1, scores, targets, weight, probability)
@@ -39,7 +36,6 @@ def soft_cross_entropy_forward(scores: Array, targets: Array, weight: Array) -> 
 
 
 def soft_cross_entropy_backward(probability: Array, targets: Array, weight: Array, factor: float) -> Array:
-    """Return the gradient of scores: factor * weight_p * (sum_c targets_pc * probability_pc - targets_pc)."""
     arrays = contiguous(probability, targets, weight)
     grad = cupy.empty(probability.shape, probability.dtype)
     rows, k = _rows(grad), grad.shape[-1]
@@ -51,7 +47,6 @@ def soft_cross_entropy_backward(probability: Array, targets: Array, weight: Arra
 def cross_entropy_forward(
     scores: Array, labels: Array, class_weights: Array, ignore_index: int, keep: bool
 ) -> tuple[float, float, Array | None]:
-    """Return the sum of w_p * -ln softmax(scores)_p,label, that of w_p, and the probabilities if `keep`."""
     scores, class_weights = contiguous(scores, class_weights)
     probability = cupy.empty(scores.shape, scores.dtype) if keep else None
     arrays = (scores, _numbers(labels), class_weights, probability)
@@ -64,7 +59,6 @@ def cross_entropy_forward(
 def cross_entropy_backward(
     probability: Array, labels: Array, class_weights: Array, ignore_index: int, factor: float
 ) -> Array:
-    """Return the gradient of scores: factor * w_p * (probability_p - 1 at the label)."""
     probability, class_weights = contiguous(probability, class_weights)
     grad = cupy.empty(probability.shape, probability.dtype)
     arrays = (probability, _numbers(labels), class_weights, grad)
@@ -74,7 +68,6 @@ def cross_entropy_backward(
 
 
 def clip_normalise(x: Array) -> Array:
-    """Return x with negative values set to 0, each row divided by its sum."""
     (x,) = contiguous(x)
     y = cupy.empty(x.shape, x.dtype)
     launch("softmax", "clip_normalise", _rows(x), x, y, x.shape[-1], np.int64(_rows(x)))
@@ -90,9 +83,9 @@ def _numbers(labels: Array) -> Array:
 
 
 def _sums(name: str, count: int, scores: Array, *arrays: Array, scalars: tuple[int, ...] = ()) -> list[float]:
-    """Return the sums over all rows that a kernel leaves for each of its blocks."""
+    """Return sums over all rows, added from the kernel's sums of each block."""
     rows = _rows(scores)
-    blocks = min(-(-rows // THREADS), MOST_BLOCKS)
+    blocks = min(-(-rows // THREADS), MAX_BLOCKS)
     sums = cupy.empty((blocks, count), np.float64)
     args = (scores, *arrays, sums, *scalars, scores.shape[-1], np.int64(rows))
     launch_blocks("softmax", name, blocks, THREADS, *args, shared=8 * THREADS)

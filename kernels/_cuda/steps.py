@@ -1,4 +1,4 @@
-"""How a block shares out the product that every step of a recurrent layer takes; see common.cu."""
+"""Plan how a block computes the matrix product of each step of a recurrent layer; see common.cu."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ Array = Any  # cupy.ndarray: CuPy ships no types
 
 BANKS = 32  # of shared memory
 WARP = 32  # threads that run together
-THREADS = 384  # most of a block: twelve warps, so that a thread can have 168 registers
-SUMS = 64  # most partial sums that meet in one value, over all lanes
-ROWS = 8  # a slice should have as many
+THREADS = 384  # of a block, at most: twelve warps leave 168 registers per thread
+SUMS = 64  # partial sums of one value, at most, over all lanes
+ROWS = 8  # of a slice, at least
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The shares; `matrix` holds what common.cu's `Matrix` asks for beside the rows."""
+    """The parts of a product."""
 
-    lanes: int  # sequences that a block advances side by side
-    n_rows: int
+    lanes: int  # sequences of a block
     n_held: int  # rows in shared memory
     stride: int
     quarter: int
     slices: int
-    threads: int  # of a block, couriers too
+    threads: int  # of a block, including couriers
     shared: int  # bytes
 
     @property
     def matrix(self) -> tuple[int, ...]:
-        """Return what a kernel takes behind the rows of the matrix."""
+        """Return the fields of common.cu's `Matrix` after the rows."""
         return self.lanes, self.n_held, self.stride, self.quarter, self.slices
 
 
@@ -47,25 +46,25 @@ def plan(
     crowded: bool,
     couriers: int = 0,
 ) -> Plan:
-    """Share out a product.
+    """Plan a product.
 
     Parameters
     ----------
     rows, columns : int
         Size of the matrix.
     units : int
-        Hidden units of a lane: what is done after the product.
+        Hidden units of a lane, which are updated after the product.
     values : int
-        What a lane has in shared memory beside its states.
+        Values of a lane in shared memory besides its states.
     constants : int
-        What a block has in shared memory beside lanes and matrix.
+        Values of a block in shared memory besides lanes and matrix.
     itemsize : int
         Bytes of a value.
     crowded : bool
-        Whether four lanes a block would make more blocks than the device has multiprocessors. Then eight,
-        where they fit: each weight that is read serves more of them.
+        Whether four lanes per block make more blocks than the device has multiprocessors. Then a block has
+        eight if they fit: each weight that is read is used more often.
     couriers : int, default 0
-        Threads of a block that do not multiply.
+        Threads of a block that take no part in the product.
 
     Returns
     -------
@@ -92,21 +91,21 @@ def plan(
 
 def _plan(rows: int, columns: int, units: int, lanes: int, room: int, values: int, couriers: int) -> Plan:
     """Return a plan with the shared memory counted in values."""
-    most = THREADS - couriers
+    available = THREADS - couriers
     quarter = -(-columns // 4)
     stride = 4 * quarter + -3 * quarter % BANKS
-    places = room // 4 // (lanes * 4 * quarter)  # for sums in a quarter of the memory
-    slices = max(1, min(most // quarter, SUMS // lanes, rows // ROWS, places))
+    places = room // 4 // (lanes * 4 * quarter)  # for sums, in a quarter of the memory
+    slices = max(1, min(available // quarter, SUMS // lanes, rows // ROWS, places))
     pitch = 12 if lanes == 8 else lanes
     fixed = rows * pitch + slices * lanes * 4 * quarter + values
     n_held = min(rows, (room - fixed) // stride)
-    workers = min(max(quarter * slices, lanes * units), most)
+    workers = min(max(quarter * slices, lanes * units), available)
     threads = -(-workers // WARP) * WARP + couriers
-    return Plan(lanes, rows, n_held, stride, quarter, slices, threads, fixed + n_held * stride)
+    return Plan(lanes, n_held, stride, quarter, slices, threads, fixed + n_held * stride)
 
 
 def laid_out(matrix: Array, p: Plan) -> Array:
-    """Return matrices (..., rows, columns) in rows as far apart as planned, zeros between them."""
+    """Return matrices (..., rows, columns) with rows padded with zeros to the plan's stride."""
     rows = cupy.zeros((*matrix.shape[:-1], p.stride), matrix.dtype)
     rows[..., : matrix.shape[-1]] = matrix
     return rows

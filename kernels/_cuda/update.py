@@ -1,4 +1,4 @@
-"""One step of an optimizer, in place, as one kernel; meaning: kernels/_reference/update.py."""
+"""Steps of the optimizers, in place, each as one kernel."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ import numpy as np
 from lstm2d.kernels._cuda.launch import Array, contiguous, launch, launch_blocks
 
 THREADS = 256
-MOST_BLOCKS = 1024  # whose sums the host adds: as many on every device, so that all give the same bits
+MAX_BLOCKS = 1024  # whose sums the host adds: the same on each device, for the same bits
 
 
 def gradient_norm(gradient: Array) -> float:
-    """Return the Euclidean norm, its squares added in float64 in a fixed order."""
     return sqrt(_total("square_sums", gradient))
 
 
 def is_finite(values: Array) -> bool:
-    """Tell whether no value is NaN or infinite."""
     return _total("count_not_finite", values) == 0
 
 
@@ -35,7 +33,6 @@ def sgd_step(
     momentum: float,
     decay: float,
 ) -> None:
-    """Change weights and velocity, and the running mean where there is one."""
     arrays = (weights, gradient, velocity, mean, rates)
     scalars = (learning_rate, clip, weight_decay, momentum, 1.0 - decay)
     _step("sgd_step", arrays, scalars)
@@ -55,7 +52,6 @@ def adadelta_step(
     eps: float,
     decay: float,
 ) -> None:
-    """Change weights and both running squares, and the running mean where there is one."""
     arrays = (weights, gradient, square, change, mean, rates)
     scalars = (learning_rate, clip, weight_decay, rho, 1.0 - rho, eps, 1.0 - decay)
     _step("adadelta_step", arrays, scalars)
@@ -69,9 +65,9 @@ def _step(name: str, arrays: tuple[Array | None, ...], scalars: tuple[float, ...
 
 
 def _total(name: str, values: Array) -> float:
-    """Return the sum of what each block of a kernel found."""
+    """Return the sum of a kernel's results of all blocks."""
     (values,) = contiguous(values)
-    blocks = min(-(-values.size // THREADS), MOST_BLOCKS)
+    blocks = min(-(-values.size // THREADS), MAX_BLOCKS)
     found = cupy.empty(blocks, np.float64)
     n = np.int64(values.size)
     launch_blocks("update", name, blocks, THREADS, values, found, n, shared=8 * THREADS)

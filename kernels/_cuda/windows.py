@@ -1,4 +1,4 @@
-"""Windows of pixels, and what their labels say; meaning: kernels/_reference/windows.py."""
+"""Non-overlapping windows of pixels: their values, and soft targets from their labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from lstm2d.kernels._cuda.launch import Array, contiguous, launch
 
 
 def window_gather_forward(x: Array, window: int) -> Array:
-    """Return (N, H / w, W / w, w * w * C) from (N, H, W, C): each window's values, row by row."""
     (x,) = contiguous(x)
     n, h, w, c = x.shape
     grid = (h // window, w // window)
@@ -22,7 +21,6 @@ def window_gather_forward(x: Array, window: int) -> Array:
 
 
 def window_gather_backward(grad_y: Array, window: int) -> Array:
-    """Return the gradient of x: every value goes back to the pixel it came from."""
     (grad_y,) = contiguous(grad_y)
     n, rows, columns, values = grad_y.shape
     size = (rows * window, columns * window, values // (window * window))
@@ -40,10 +38,7 @@ def window_targets(
     ignore_index: int,
     class_weights: NDArray[np.floating[Any]] | Array | None,
 ) -> tuple[Array, Array]:
-    """Return the share of each class among a window's labelled pixels, and the window's weight.
-
-    The class weights may lie on the host. Waits for the device: wrong labels must be an error here.
-    """
+    """Accept class weights on the host or the device; wait for the device to check the labels."""
     labels = cupy.ascontiguousarray(labels).astype(np.int64, copy=False)
     n, h, w = labels.shape
     grid = (h // window, w // window)

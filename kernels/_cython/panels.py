@@ -1,16 +1,15 @@
-"""Matrices that are multiplied from the right again and again, in the order in which gemm.h reads them."""
+"""Matrices that are often multiplied from the right, in the order in which gemm.h reads them."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-LEAST = 32  # bytes: fewer columns than that join the panel before them
+from lstm2d.kernels.arrays import FloatArray
+
+NARROWEST = 32  # bytes: fewer columns join the panel before them
 
 
-def panels(b: NDArray[np.floating[Any]], size: int) -> NDArray[np.floating[Any]]:
+def panels(b: FloatArray, size: int) -> FloatArray:
     """Return matrices with their columns cut into panels, each contiguous.
 
     Parameters
@@ -23,11 +22,11 @@ def panels(b: NDArray[np.floating[Any]], size: int) -> NDArray[np.floating[Any]]
     Returns
     -------
     ndarray of shape (..., inner * columns)
-        One panel after the other; for `product_panels` in gemm.pxd, which cuts in the same way.
+        Panels one after the other, for `product_panels` in gemm.pxd, which cuts in the same way.
     """
     *front, inner, columns = b.shape
-    width, least = size // b.itemsize, LEAST // b.itemsize
-    starts = list(range(0, max(1, columns - least + 1), width))
+    width, narrowest = size // b.itemsize, NARROWEST // b.itemsize
+    starts = list(range(0, max(1, columns - narrowest + 1), width))
     cut = [
         b[..., j:k].reshape(*front, inner * (k - j))
         for j, k in zip(starts, [*starts[1:], columns], strict=True)

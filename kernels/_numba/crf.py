@@ -1,27 +1,25 @@
-"""Gaussian filtering of values at scattered features: on the permutohedral lattice, and the exact sum."""
+"""Gaussian filtering of values at scattered features: on the permutohedral lattice, and as the exact sum."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lstm2d.kernels import arena
 from lstm2d.kernels._numba.jit import kernel, part, spread
-from lstm2d.kernels.lattice import FloatArray, Lattice, check_features, radix
+from lstm2d.kernels.arrays import FloatArray
+from lstm2d.kernels.lattice import Lattice, check_features, radix
 
 LANES = 8  # rows of lattice values are padded to whole vectors
 HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio (Knuth): spreads neighbouring codes
 
 
 def build_lattice(features: FloatArray) -> Lattice:
-    """See the reference.
+    """Assign indices to lattice points on one thread, in the order of the features; do the rest on several.
 
-    Numbers of lattice points depend on the order of the features alone: they are given on one thread, the
-    rest is spread. A point is one 64-bit code: its remainder, and the quotients of d coordinates as digits
-    of mixed radix; walking from corner to corner, or to a neighbour, is one addition.
+    A point is one 64-bit code: its remainder, and the quotients of d coordinates as digits of mixed radix; a
+    step to the next corner, or to a neighbour, is one addition.
     """
     check_features(features)
     n, d = features.shape
@@ -41,10 +39,8 @@ def build_lattice(features: FloatArray) -> Lattice:
     return Lattice(points, weights, neighbours, entries, starts)
 
 
-def lattice_filter(
-    lattice: Lattice, values: FloatArray, before: FloatArray, after: FloatArray
-) -> NDArray[np.floating[Any]]:
-    """See the reference. Each lattice point adds its features up in their order, on whichever thread."""
+def lattice_filter(lattice: Lattice, values: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
+    """Each lattice point sums its features in their order, so that bits do not depend on threads."""
     points, weights, neighbours, entries, starts = lattice
     if any(array.dtype != weights.dtype for array in (values, before, after)):
         raise TypeError(f"values and factors must be {weights.dtype}, as the lattice is")
@@ -67,8 +63,7 @@ def lattice_filter(
 
 def gaussian_sum(
     features: FloatArray, values: FloatArray, before: FloatArray, after: FloatArray
-) -> NDArray[np.floating[Any]]:
-    """See the reference."""
+) -> FloatArray:
     check_features(features)
     if any(array.dtype != features.dtype for array in (values, before, after)):
         raise TypeError(f"values and factors must be {features.dtype}, as the features are")

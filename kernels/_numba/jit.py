@@ -8,6 +8,7 @@ import stat
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from threading import RLock
@@ -17,12 +18,14 @@ import llvmlite
 import numba
 import numpy as np
 from numba.core import compiler_lock
+from numba.core.caching import FunctionCache
+from numba.extending import is_jitted
 
 from lstm2d.kernels import forks
 from lstm2d.kernels.threads import get_num_threads
 
 Loop = Callable[..., Any]
-GRAIN = 1 << 19  # values a thread should have to itself: starting a Python thread costs 0.1 ms and more
+GRAIN = 1 << 19  # values per thread: starting a Python thread takes 0.1 ms and more
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _numba_lock: Any = compiler_lock.global_compiler_lock  # held while Numba compiles
 _preparing = RLock()  # guards `kernel._compiled`, the files of the cache, and Numba's configuration
@@ -31,7 +34,7 @@ forks.hold(_numba_lock)
 
 
 def part(function: Loop) -> Loop:
-    """Compile a function that only compiled functions call."""
+    """Compile a function that is called by compiled functions only."""
     compiled: Loop = numba.njit(function, **OPTIONS)
     return compiled
 
@@ -39,28 +42,23 @@ def part(function: Loop) -> Loop:
 class kernel:
     """Compile a function when it is first called, and keep the result on disk.
 
-    Numba's own cache beside the sources does not see a change in another file, and its files can run code:
-    so they lie in a folder that only the user can write to, and that is named by a digest of all sources.
-    Whatever is wrong with these files, the function is compiled without them.
+    Numba's default cache, next to the sources, does not notice a change in another file, and its files can
+    run code: they are stored in a folder that only the user can write to, named by a digest of all sources.
+    If one cannot be read or written, the function is compiled without it.
 
     Parameters
     ----------
     function : callable
-        A loop over arrays. What it calls must be decorated by `part`.
+        A loop over arrays. Functions that it calls must be decorated by `part`.
     """
 
     def __init__(self, function: Loop) -> None:
         self.function = function
         self._compiled: Loop | None = None
-        self._cached = True
 
     def __call__(self, *args: object) -> Any:
         """Run the function, in any number of threads: the first one compiles it, the others wait for that."""
-        compiled = self._compiled or self._prepare()
-        try:
-            return compiled(*args)
-        except Exception:  # a damaged cache, a full disk; what is wrong with the function comes again
-            return self._prepare_without_cache(compiled)(*args)
+        return (self._compiled or self._prepare())(*args)
 
     def _prepare(self) -> Loop:
         with _preparing:
@@ -68,27 +66,36 @@ class kernel:
                 self._compiled = _cached(self.function)
             return self._compiled
 
-    def _prepare_without_cache(self, failed: Loop) -> Loop:
-        """Return another one than the one that failed; another thread may have replaced it already."""
-        with _preparing:
-            if self._compiled is failed and self._cached:
-                clear_cache()
-                self._compiled, self._cached = part(self.function), False
-            assert self._compiled is not None
-            return self._compiled
+
+class _Cache(FunctionCache):
+    """Numba's cache of a function, except that no failure to read or write a file is an error."""
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # unpickling a damaged file can raise anything; nothing but the cache runs here
+            try:
+                self.flush()  # a damaged index could not be added to
+            except OSError:
+                self.disable()
+            return None
+
+    def save_overload(self, sig, data):
+        with suppress(OSError):  # a full disk
+            super().save_overload(sig, data)
 
 
 def spread(loop: kernel, size: int, work: int, *args: object) -> None:
-    """Run a loop over `size` independent items, on several threads where that is worth it.
+    """Run a loop over `size` independent items, on several threads if there is enough work.
 
     Parameters
     ----------
     loop : kernel
-        Called with `args`, and the first item and the one behind the last. No result may depend on the cut.
+        Called with `args`, the first item and the one after the last. Results must not depend on the cuts.
     size : int
         Number of items.
     work : int
-        Number of values that each item takes.
+        Number of values per item.
     *args : object
         Passed on.
     """
@@ -105,25 +112,25 @@ def spread(loop: kernel, size: int, work: int, *args: object) -> None:
             other.result()
 
 
-def _cached(function: Loop) -> Loop:
+def _cached(function: Loop) -> Any:
     """Return the compiled function, with Numba's cache in our folder where there can be one."""
-    folder = cache_folder()
-    if folder is None:
-        return part(function)
-    config: Any = numba.config
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(folder)  # looked at while the function is decorated, not later
-    try:
-        compiled: Loop = numba.njit(function, cache=True, **OPTIONS)
-    except Exception:  # no place for the cache after all
-        return part(function)
-    finally:
-        config.CACHE_DIR = before
+    compiled: Any = part(function)
+    folder = cache_folder() if is_jitted(compiled) else None
+    if folder is not None:
+        config: Any = numba.config
+        before = config.CACHE_DIR
+        config.CACHE_DIR = str(folder)  # read by the constructor, not later
+        try:
+            compiled._cache = _Cache(function)  # what njit(cache=True) does
+        except (OSError, RuntimeError):  # the folder cannot be written to; Numba finds no place
+            pass
+        finally:
+            config.CACHE_DIR = before
     return compiled
 
 
 def cache_folder() -> Path | None:
-    """Return a folder for compiled loops that nobody else can write to; None where there is none.
+    """Return a folder for compiled loops that nobody else can write to; None if there is none.
 
     Returns
     -------
@@ -134,21 +141,11 @@ def cache_folder() -> Path | None:
         folder = _base() / f"numba-{_digest()}"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
-    except (OSError, RuntimeError):  # nothing can be written there; no home
+    except (OSError, RuntimeError):  # not writable; no home folder
         return None
     mine = not hasattr(os, "getuid") or found.st_uid == os.getuid()
     private = os.name == "nt" or not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     return folder if mine and private and stat.S_ISDIR(found.st_mode) else None
-
-
-def clear_cache() -> None:
-    """Remove the compiled loops of this version."""
-    folder = cache_folder()
-    for path in sorted(folder.rglob("*.nb[ci]")) if folder is not None else ():
-        try:
-            path.unlink(missing_ok=True)
-        except OSError:  # then they stay
-            return
 
 
 def _base() -> Path:
@@ -161,7 +158,7 @@ def _base() -> Path:
 
 @cache
 def _digest() -> str:
-    """Return a name for the sources and for whatever compiles them."""
+    """Return a digest of the sources and of the versions that compile them."""
     parts = [numba.__version__, llvmlite.__version__, np.__version__, sys.version]
     sources = sorted(Path(__file__).parent.glob("*.py"))
     texts = [path.read_bytes() for path in sources]

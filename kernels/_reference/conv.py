@@ -1,22 +1,18 @@
-"""Convolution of images: every output position is a sum over the taps that fall into the image.
+"""Convolution of images: each output position is a sum over the taps inside the image.
 
 Tap (r, s) of output position (i, j) is the input position
-(i * stride - padding + r * dilation, j * stride - padding + s * dilation), each with the pair's own entry.
+(i * stride - padding + r * dilation, j * stride - padding + s * dilation), each with its entry of the pairs.
 x is (N, H, W, C_in), weight (kh, kw, C_in, C_out), y (N, rows, columns, C_out).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lstm2d.kernels._reference.linear import ACTIVATIONS
-
-FloatArray = NDArray[np.floating[Any]]
-Pair = tuple[int, int]  # rows, columns
+from lstm2d.kernels.arrays import FloatArray, Pair
 
 
 def conv2d_forward(
@@ -28,7 +24,7 @@ def conv2d_forward(
     dilation: Pair,
     activation: str | None = None,
 ) -> FloatArray:
-    """Return the convolution, plus bias, or its "relu" or "tanh". Nothing is saved beside the inputs."""
+    """Return the convolution, plus bias (C_out,), then the activation. The backward pass needs the inputs."""
     kernel = weight.shape[:2]
     size = [
         (x.shape[k + 1] + 2 * padding[k] - dilation[k] * (kernel[k] - 1) - 1) // stride[k] + 1 for k in (0, 1)
@@ -53,7 +49,7 @@ def conv2d_adjoint(
 ) -> FloatArray:
     """Return the gradient of an x of `size` pixels.
 
-    Plus bias (C_in,) and with an activation, "relu" or "tanh", of the sum: a transposed convolution.
+    Plus bias (C_in,), then the activation: a transposed convolution.
     """
     grad_x = np.zeros((len(grad_y), *size, weight.shape[2]), grad_y.dtype)
     for r, s, inner, outer in _taps(weight.shape[:2], grad_x.shape, grad_y.shape, stride, padding, dilation):
@@ -81,13 +77,13 @@ def _taps(
     padding: Pair,
     dilation: Pair,
 ) -> Iterator[tuple[int, int, tuple[slice, ...], tuple[slice, ...]]]:
-    """Yield each tap with the part of x that it sees and the part of y that it adds to."""
+    """Yield each tap with the slices of x that it reads and of y that it adds to."""
     for r, s in np.ndindex(*kernel):
         inner, outer = [slice(None)], [slice(None)]
         for k, tap in enumerate((r, s)):
             shift = tap * dilation[k] - padding[k]
-            first = max(0, -(shift // stride[k]))  # of the outputs
-            last = min(y_shape[k + 1], (x_shape[k + 1] - 1 - shift) // stride[k] + 1)  # and one more
+            first = max(0, -(shift // stride[k]))  # output
+            last = min(y_shape[k + 1], (x_shape[k + 1] - 1 - shift) // stride[k] + 1)  # after the last output
             start = first * stride[k] + shift
             count = max(0, last - first)
             inner.append(slice(start, start + (count - 1) * stride[k] + 1 if count else start, stride[k]))

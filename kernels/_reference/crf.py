@@ -1,13 +1,13 @@
-"""Gaussian filtering of values at scattered features: on the permutohedral lattice, and the exact sum."""
+"""Gaussian filtering of values at scattered features: on the permutohedral lattice, and as the exact sum."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lstm2d.kernels.lattice import FloatArray, Lattice, check_features
+from lstm2d.kernels.arrays import FloatArray
+from lstm2d.kernels.lattice import Lattice, check_features
 
 
 def build_lattice(features: FloatArray) -> Lattice:
@@ -15,10 +15,10 @@ def build_lattice(features: FloatArray) -> Lattice:
 
     After Adams, Baek and Davis, "Fast High-Dimensional Filtering Using the Permutohedral Lattice",
     Eurographics 2010. The d values of a feature are mapped into the plane of d + 1 coordinates whose sum is
-    zero, and scaled so that splatting, blurring and slicing together have the variance 1. Lattice points are
-    the integer points of that plane whose coordinates all have one remainder after division by d + 1; there
-    are only those that are a corner of some feature's simplex. Everything is computed in float64 and in this
-    order, so that a feature on the border of two simplices always falls into the same one.
+    zero, and scaled so that splatting, blurring and slicing together have a variance of 1. Lattice points are
+    the integer points of that plane whose coordinates all have the same remainder after division by d + 1;
+    only corners of the features' simplices are stored. Everything is computed in float64 and in this order,
+    so that a feature on the border of two simplices always falls into the same one.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ def build_lattice(features: FloatArray) -> Lattice:
     Returns
     -------
     Lattice
-        About 12 (d + 1) bytes a feature, and 8 (d + 1) a lattice point.
+        About 12 (d + 1) bytes per feature and 8 (d + 1) per lattice point.
 
     Raises
     ------
     TypeError, ValueError
-        If the features are not an array of finite numbers with two axes, or are too large.
+        If the features are not a matrix of finite floating-point numbers, or are too large.
     """
     check_features(features)
     n, d = features.shape
@@ -60,7 +60,7 @@ def _simplex(feature: list[float]) -> tuple[list[tuple[int, ...]], list[float]]:
     """Return the d + 1 lattice points around a feature, and its barycentric coordinates."""
     d = len(feature)
     x = _elevated(feature)
-    # the nearest point all of whose coordinates are multiples of d + 1, as if each could be rounded alone
+    # the nearest multiple of d + 1 of each coordinate by itself
     zero = [math.floor(value * (1.0 / (d + 1)) + 0.5) for value in x]
     excess = sum(zero)
     rest = [value - (d + 1) * q for value, q in zip(x, zero, strict=True)]
@@ -87,7 +87,7 @@ def _simplex(feature: list[float]) -> tuple[list[tuple[int, ...]], list[float]]:
 
 
 def _elevated(feature: list[float]) -> list[float]:
-    """Return d + 1 coordinates of sum zero; distances are (d + 1) sqrt(2 / 3) times as long."""
+    """Return d + 1 coordinates with sum zero; distances are (d + 1) sqrt(2 / 3) times as long."""
     d = len(feature)
     x, total = [0.0] * (d + 1), 0.0
     for j in range(d, 0, -1):
@@ -98,23 +98,21 @@ def _elevated(feature: list[float]) -> list[float]:
     return x
 
 
-def lattice_filter(
-    lattice: Lattice, values: FloatArray, before: FloatArray, after: FloatArray
-) -> NDArray[np.floating]:
+def lattice_filter(lattice: Lattice, values: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
     """Return after_i * sum_j G(f_i - f_j) * before_j * values_j, with G approximated on a lattice.
 
-    Splat: each lattice point collects the values of its features, times their weights. Blur: along each axis
-    in turn, half of a point and a quarter of either neighbour. Slice: a feature collects from its lattice
-    points. A factor common to all results is not that of exp(-x^2 / 2): normalise.
+    Splat: each lattice point sums the weighted values of its features. Blur: along each axis in turn, half of
+    a point plus a quarter of each neighbour. Slice: each feature sums the weighted values of its lattice
+    points. A factor common to all results differs from that of exp(-x^2 / 2): normalise the results.
 
     Parameters
     ----------
     lattice : Lattice
         From `build_lattice`, for N features.
     values : array of shape (N, K)
-        What to filter.
+        Values to filter.
     before, after : array of shape (N,)
-        Factors; all of the data type of the lattice's weights.
+        Factors, all with the data type of the lattice's weights.
 
     Returns
     -------
@@ -130,7 +128,7 @@ def lattice_filter(
     if any(array.dtype != weights.dtype for array in (values, before, after)):
         raise TypeError(f"values and factors must be {weights.dtype}, as the lattice is")
     axes, m, _ = neighbours.shape
-    x = np.zeros((m + 1, values.shape[1]), values.dtype)  # the last row: no lattice point
+    x = np.zeros((m + 1, values.shape[1]), values.dtype)  # the last row stands for missing neighbours
     np.add.at(x, points, weights[:, :, np.newaxis] * (before[:, np.newaxis] * values)[:, np.newaxis])
     for j in range(axes):
         x[:-1] = 0.5 * x[:-1] + 0.25 * (x[neighbours[j, :, 0]] + x[neighbours[j, :, 1]])
@@ -141,7 +139,7 @@ def lattice_filter(
 
 def gaussian_sum(
     features: FloatArray, values: FloatArray, before: FloatArray, after: FloatArray
-) -> NDArray[np.floating]:
+) -> FloatArray:
     """Return after_i * sum_j exp(-|f_i - f_j|^2 / 2) * before_j * values_j, the exact sum over all pairs.
 
     Parameters
@@ -149,14 +147,14 @@ def gaussian_sum(
     features : array of shape (N, d)
         Positions in units of the Gaussian's standard deviation.
     values : array of shape (N, K)
-        What to filter.
+        Values to filter.
     before, after : array of shape (N,)
-        Factors; all of one data type.
+        Factors, all with the data type of the features.
 
     Returns
     -------
     array of shape (N, K)
-        The same data type. Time grows with N^2 K, memory does not.
+        The same data type. Time is proportional to N^2 K, memory to N K.
 
     Raises
     ------

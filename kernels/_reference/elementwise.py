@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray
 
 DIRECTIONS = 4
 
 
 def tanh_forward(x: FloatArray) -> FloatArray:
-    """Return tanh(x), the same shape."""
+    """Return tanh(x)."""
     return np.asarray(np.tanh(x))
 
 
@@ -23,7 +20,7 @@ def tanh_backward(y: FloatArray, grad_y: FloatArray) -> FloatArray:
 
 
 def sigmoid_forward(x: FloatArray) -> FloatArray:
-    """Return 1 / (1 + exp(-x)), the same shape."""
+    """Return 1 / (1 + exp(-x))."""
     e = np.exp(-np.abs(x))  # never overflows
     return np.asarray(np.where(x < 0, e, np.ones_like(e)) / (1 + e))
 
@@ -34,7 +31,7 @@ def sigmoid_backward(y: FloatArray, grad_y: FloatArray) -> FloatArray:
 
 
 def relu_forward(x: FloatArray) -> FloatArray:
-    """Return x where it is positive or NaN, else 0; the same shape."""
+    """Return x where it is positive or NaN, else 0."""
     return np.asarray(np.where(x <= 0, np.zeros_like(x), x))
 
 
@@ -44,7 +41,7 @@ def relu_backward(y: FloatArray, grad_y: FloatArray) -> FloatArray:
 
 
 def direction_sum_forward(x: FloatArray) -> FloatArray:
-    """Return (..., U) from (..., 4 * U): the four directions added in stored order."""
+    """Return (..., U) from (..., 4 * U): the four directions, added in stored order."""
     units = x.shape[-1] // DIRECTIONS
     y = x[..., :units].copy()
     for d in range(1, DIRECTIONS):
@@ -53,5 +50,5 @@ def direction_sum_forward(x: FloatArray) -> FloatArray:
 
 
 def direction_sum_backward(grad_y: FloatArray) -> FloatArray:
-    """Return (..., 4 * U) from (..., U): every direction has the gradient of the sum."""
+    """Return (..., 4 * U) from (..., U): each direction has the gradient of the sum."""
     return np.concatenate([grad_y] * DIRECTIONS, axis=-1)

@@ -1,25 +1,22 @@
-"""A matrix applied to every position of every image: y = x @ weight + bias.
+"""A matrix applied to each position of each image: y = x @ weight + bias.
 
-Images are rows of positions here: x is (N, P, C_in), y is (N, P, C_out), weight is (C_in, C_out).
+Positions of an image are one axis: x is (N, P, C_in), y (N, P, C_out), weight (C_in, C_out).
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from lstm2d.kernels._reference.elementwise import relu_forward, tanh_forward
+from lstm2d.kernels.arrays import FloatArray
 
-FloatArray = NDArray[np.floating[Any]]
 ACTIVATIONS = {"relu": relu_forward, "tanh": tanh_forward}
 
 
 def linear_forward(
     x: FloatArray, weight: FloatArray, bias: FloatArray | None, activation: str | None = None
 ) -> FloatArray:
-    """Return x @ weight + bias, or its "relu" or "tanh". Nothing is saved beside the inputs."""
+    """Return x @ weight + bias, then the activation. The backward pass needs the inputs."""
     y = np.empty((*x.shape[:2], weight.shape[1]), x.dtype)
     for image, out in zip(x, y, strict=True):
         out[...] = image @ weight
@@ -37,7 +34,7 @@ def linear_grad_x(grad_y: FloatArray, weight: FloatArray) -> FloatArray:
 
 
 def linear_grad_weight(x: FloatArray, grad_y: FloatArray) -> FloatArray:
-    """Return the gradient of weight: one product an image, images added in order."""
+    """Return the gradient of weight: one product per image, added in order."""
     grad = np.zeros((x.shape[2], grad_y.shape[2]), x.dtype)
     for image, g in zip(x, grad_y, strict=True):
         grad += image.T @ g

@@ -1,4 +1,4 @@
-"""The 2D-LSTM layer in plain NumPy, a pixel at a time: the meaning of the other backends.
+"""The 2D-LSTM layer in plain NumPy, pixel by pixel.
 
 Gates are stored in the order input gate, forget gate x, forget gate y, candidate, output gate; x is the
 horizontal predecessor, y the vertical one. Directions: down-right, down-left, up-right, up-left.
@@ -9,26 +9,26 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray
+
 STEPS = ((1, 1), (1, -1), (-1, 1), (-1, -1))  # (rows, columns) of one step of each direction
 
 
-def _sigmoid(z: Array) -> Array:
+def _sigmoid(z: FloatArray) -> FloatArray:
     return 1 / (1 + np.exp(-z))
 
 
 def lstm2d_forward(
-    x: Array,
-    weight: Array,
-    recurrent: Array,
-    bias: Array,
-    peepholes: Array | None,
+    x: FloatArray,
+    weight: FloatArray,
+    recurrent: FloatArray,
+    bias: FloatArray,
+    peepholes: FloatArray | None,
     cell_scale: float,
     leaky: bool,
     keep: bool,
-) -> tuple[Array, Any]:
+) -> tuple[FloatArray, Any]:
     """Return the hidden states (N, H, W, 4 U) and, with `keep`, what the backward pass needs.
 
     Kept for each pixel and direction: the old hidden states and cells (4 U), the gates (5 U), tanh of the
@@ -64,17 +64,17 @@ def lstm2d_forward(
 
 
 def lstm2d_backward(
-    grad_y: Array,
-    x: Array,
+    grad_y: FloatArray,
+    x: FloatArray,
     kept: Any,
-    weight: Array,
-    recurrent: Array,
-    bias: Array,
-    peepholes: Array | None,
+    weight: FloatArray,
+    recurrent: FloatArray,
+    bias: FloatArray,
+    peepholes: FloatArray | None,
     cell_scale: float,
     leaky: bool,
     need_x: bool,
-) -> tuple[Array | None, Array, Array, Array, Array | None]:
+) -> tuple[FloatArray | None, FloatArray, FloatArray, FloatArray, FloatArray | None]:
     """Return the gradients of x (None unless `need_x`), weight, recurrent, bias, peepholes."""
     before, gates, tanh_cell = kept
     n, h, w, _ = x.shape

@@ -1,14 +1,10 @@
-"""Sums over positions and over neighbouring channels. Positions are rows here: x is (N, P, C)."""
+"""Sums over positions and over neighbouring channels. Positions of an image are one axis: x is (N, P, C)."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating[Any]]
-Sums = NDArray[np.float64]
+from lstm2d.kernels.arrays import FloatArray, Sums
 
 
 def channel_moments(x: FloatArray) -> tuple[Sums, Sums]:
@@ -26,14 +22,14 @@ def channel_products(x: FloatArray, y: FloatArray, mean: FloatArray) -> tuple[Su
 
 
 def channel_affine(x: FloatArray, mean: FloatArray, factor: FloatArray, shift: FloatArray) -> FloatArray:
-    """Return factor * (x - mean) + shift, each of the three one value a channel."""
+    """Return factor * (x - mean) + shift, each of the three with one value per channel."""
     return np.asarray(factor * (x - mean) + shift)
 
 
 def channel_combine(
     x: FloatArray, y: FloatArray, mean: FloatArray, by_x: FloatArray, by_y: FloatArray, shift: FloatArray
 ) -> FloatArray:
-    """Return by_x * (x - mean) + by_y * y + shift, each factor one value a channel."""
+    """Return by_x * (x - mean) + by_y * y + shift, each factor with one value per channel."""
     return np.asarray(by_x * (x - mean) + by_y * y + shift)
 
 
@@ -45,7 +41,7 @@ def image_products(x: FloatArray, y: FloatArray) -> Sums:
 def response_norm_forward(x: FloatArray, size: int, alpha: float, beta: float, k: float) -> FloatArray:
     """Return x / (k + alpha / size * s) ** beta, s the sum of squares over the channels around each.
 
-    The window of channel c is c - size // 2 to c + (size - 1) // 2, cut at the ends. Nothing is saved but x.
+    The window of channel c is c - size // 2 to c + (size - 1) // 2, cut at the ends.
     """
     return np.asarray(x * _base(x, size, alpha, k) ** -beta)
 
@@ -56,7 +52,7 @@ def response_norm_backward(
     """Return the gradient of x."""
     base = _base(x, size, alpha, k)
     inner = grad_y * x * base ** (-beta - 1)
-    # channel c feels the windows in which it lies: those of c - (size - 1) // 2 to c + size // 2
+    # channel c is in the windows of c - (size - 1) // 2 to c + size // 2
     around = _window_sum(inner, (size - 1) // 2, size // 2)
     return np.asarray(grad_y * base**-beta - (2 * alpha * beta / size) * x * around)
 

@@ -1,29 +1,26 @@
-"""Maximum and average over windows of pixels, one place of the window at a time.
+"""Maximum and average over windows of pixels, one place of the windows at a time.
 
-The window of row r begins at row r * stride - padding of the image; so do columns. Windows that do not fit
-into the padded image are dropped.
+The windows of output row r start at row r * stride - padding of the image; columns likewise. Windows that do
+not fit into the padded image are dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating[Any]]
-Winner = NDArray[np.integer[Any]]
-Pair = tuple[int, int]
+from lstm2d.kernels.arrays import FloatArray, IntArray, Pair
+
 Slices = tuple[slice, slice, slice]  # images, rows, columns
 
 
 def max_pool2d_forward(
     x: FloatArray, size: Pair, stride: Pair, padding: Pair, keep: bool
-) -> tuple[FloatArray, Winner | None]:
-    """Return the largest value of every window and, with `keep`, its place: row * size[1] + column.
+) -> tuple[FloatArray, IntArray | None]:
+    """Return the maximum of each window and, with `keep`, its place: row * size[1] + column.
 
-    The padding never wins. Of equal values the first one wins, of several NaN the last one.
+    Padding is never the maximum. Ties go to the first place, several NaN to the last one.
     """
     y = np.full(_shape(x.shape, size, stride, padding), -np.inf, x.dtype)
     winner = np.full(y.shape, -1, np.intc)
@@ -37,9 +34,9 @@ def max_pool2d_forward(
 
 
 def max_pool2d_backward(
-    grad_y: FloatArray, winner: Winner, shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair
+    grad_y: FloatArray, winner: IntArray, shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair
 ) -> FloatArray:
-    """Return the gradient of x: each winner has that of its windows."""
+    """Return the gradient of x: each maximum has that of its windows."""
     grad_x = np.zeros(shape, grad_y.dtype)
     for k, windows, pixels in _places(shape, size, stride, padding):
         grad_x[pixels] += np.where(winner[windows] == k, grad_y[windows], 0)
@@ -47,7 +44,7 @@ def max_pool2d_backward(
 
 
 def avg_pool2d_forward(x: FloatArray, size: Pair, stride: Pair, padding: Pair) -> FloatArray:
-    """Return the mean of every window; the padding counts as zeros."""
+    """Return the mean of each window; padding counts as zeros."""
     y = np.zeros(_shape(x.shape, size, stride, padding), x.dtype)
     for _, windows, pixels in _places(x.shape, size, stride, padding):
         y[windows] += x[pixels]
@@ -57,7 +54,7 @@ def avg_pool2d_forward(x: FloatArray, size: Pair, stride: Pair, padding: Pair) -
 def avg_pool2d_backward(
     grad_y: FloatArray, shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair
 ) -> FloatArray:
-    """Return the gradient of x: each pixel has its share of that of its windows."""
+    """Return the gradient of x: each pixel has its share of the gradients of its windows."""
     grad_x = np.zeros(shape, grad_y.dtype)
     for _, windows, pixels in _places(shape, size, stride, padding):
         grad_x[pixels] += grad_y[windows]
@@ -72,7 +69,7 @@ def _shape(shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair) -> t
 def _places(
     shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair
 ) -> Iterator[tuple[int, Slices, Slices]]:
-    """Yield every place of a window, the windows that have it inside the image, and where it lies there."""
+    """Yield each place of a window, the windows that have it inside the image, and its pixels there."""
     counts = _shape(shape, size, stride, padding)[1:3]
     for k, place in enumerate(np.ndindex(*size)):
         windows, pixels = [slice(None)], [slice(None)]

@@ -1,4 +1,4 @@
-"""Separable resampling: every output row, then every output column, is a weighted sum of a few input ones.
+"""Separable resampling: each output row, then each output column, is a weighted sum of a few input ones.
 
 The taps of one axis are three arrays (start, index, weight): output k adds weight[t] * input[index[t]] for
 t in range(start[k], start[k + 1]), in that order.
@@ -6,14 +6,11 @@ t in range(start[k], start[k + 1]), in that order.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.kernels.arrays import FloatArray
 from lstm2d.kernels.taps import Taps, bilinear_taps
-
-FloatArray = NDArray[np.floating[Any]]
 
 
 def resample(x: FloatArray, rows: Taps, columns: Taps) -> FloatArray:
@@ -22,10 +19,10 @@ def resample(x: FloatArray, rows: Taps, columns: Taps) -> FloatArray:
 
 
 def bilinear_argmax(x: FloatArray, height: int, width: int) -> NDArray[np.uint8]:
-    """Return the channel with the highest value at every pixel of (H, W, C), resampled to (height, width).
+    """Return the channel with the highest value at each pixel of (H, W, C), resized to (height, width).
 
-    Pixels are squares, the outer edges of both grids coincide. Ties go to the lowest channel; where two
-    channels differ by rounding alone, either may be returned. C is at most 256; at least one, as are H and W.
+    Pixels are squares, the outer edges of both grids coincide. Ties go to the lowest channel; if two channels
+    differ only by rounding, either may be returned. H, W and C are at least 1, C at most 256.
     """
     taps = bilinear_taps(x.shape[0], height), bilinear_taps(x.shape[1], width)
     labels: NDArray[np.uint8] = resample(x[np.newaxis], *taps)[0].argmax(axis=2).astype(np.uint8)

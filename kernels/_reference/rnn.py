@@ -1,4 +1,4 @@
-"""Recurrent sweeps over columns or rows in plain NumPy, a step at a time: the meaning of the other backends.
+"""Recurrent sweeps over columns or rows in plain NumPy, step by step.
 
 Units and their gates in stored order: "gru" reset gate, update gate, candidate; "lstm" input gate, forget
 gate, candidate, output gate; "tanh" and "relu" one activation. Directions: down or right, then up or left.
@@ -9,26 +9,31 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray
 
 
-def _sigmoid(z: Array) -> Array:
+def _sigmoid(z: FloatArray) -> FloatArray:
     return 1 / (1 + np.exp(-z))
 
 
 def rnn_forward(
-    x: Array, weight: Array, recurrent: Array, bias: Array, unit: str, axis: int, keep: bool
-) -> tuple[Array, Any]:
-    """Return the hidden states (N, H, W, 2 U) and, with `keep`, what the backward pass needs beside them.
+    x: FloatArray,
+    weight: FloatArray,
+    recurrent: FloatArray,
+    bias: FloatArray,
+    unit: str,
+    axis: int,
+    keep: bool,
+) -> tuple[FloatArray, Any]:
+    """Return the hidden states (N, H, W, 2 U) and, with `keep`, what else the backward pass needs.
 
     Kept for each pixel and direction: gru the three gates and the candidate's recurrent product (4 U); lstm
     the four gates and the new cell (5 U); tanh and relu nothing.
     """
     units = recurrent.shape[1]
     y = np.zeros((*x.shape[:3], 2 * units), x.dtype)
-    kept: list[dict[int, tuple[Array, ...]]] = [{}, {}]
+    kept: list[dict[int, tuple[FloatArray, ...]]] = [{}, {}]
     for d in range(2):
         sweep, out = np.moveaxis(x, axis, 0), np.moveaxis(y, axis, 0)[..., d * units : (d + 1) * units]
         h, c = np.zeros((2, *sweep.shape[1:3], units), x.dtype)
@@ -53,16 +58,16 @@ def rnn_forward(
 
 
 def rnn_backward(
-    grad_y: Array,
-    x: Array,
-    y: Array,
+    grad_y: FloatArray,
+    x: FloatArray,
+    y: FloatArray,
     kept: Any,
-    weight: Array,
-    recurrent: Array,
+    weight: FloatArray,
+    recurrent: FloatArray,
     unit: str,
     axis: int,
     need_x: bool,
-) -> tuple[Array | None, Array, Array, Array]:
+) -> tuple[FloatArray | None, FloatArray, FloatArray, FloatArray]:
     """Return the gradients of x (None unless `need_x`), weight, recurrent, bias."""
     units = recurrent.shape[1]
     grad_x, grad_weight, grad_recurrent = np.zeros_like(x), np.zeros_like(weight), np.zeros_like(recurrent)
@@ -72,7 +77,7 @@ def rnn_backward(
         sweep, sweep_grad = np.moveaxis(x, axis, 0), np.moveaxis(grad_x, axis, 0)
         hidden, hidden_grad = np.moveaxis(y, axis, 0)[part], np.moveaxis(grad_y, axis, 0)[part]
         order = _order(d, len(sweep))
-        carry = np.zeros((2, *sweep.shape[1:3], units), x.dtype)  # gradients of h and c from the step after
+        carry = np.zeros((2, *sweep.shape[1:3], units), x.dtype)  # gradients of h and c from the next step
         for k in range(len(order) - 1, -1, -1):
             t, before = order[k], order[k - 1] if k else None
             h = np.zeros_like(carry[0]) if before is None else hidden[before]
@@ -101,9 +106,14 @@ def _order(direction: int, steps: int) -> range:
 
 
 def _gru_backward(
-    dh: Array, h: Array, reset: Array, update: Array, candidate: Array, product: Array
-) -> tuple[Array, Array, Array]:
-    """Return the gradients of the products of input and state, and what passes to the step before."""
+    dh: FloatArray,
+    h: FloatArray,
+    reset: FloatArray,
+    update: FloatArray,
+    candidate: FloatArray,
+    product: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the gradients of both products, of input and state, and those passed to the previous step."""
     dn = dh * update * (1 - candidate**2)
     dr = dn * product * reset * (1 - reset)
     du = dh * (candidate - h) * update * (1 - update)
@@ -112,16 +122,16 @@ def _gru_backward(
 
 
 def _lstm_backward(
-    dh: Array,
-    dc: Array,
-    before: Array,
-    gate_i: Array,
-    gate_f: Array,
-    candidate: Array,
-    gate_o: Array,
-    c: Array,
-) -> tuple[Array, Array]:
-    """Return the gradient of both products, and what passes to the step before."""
+    dh: FloatArray,
+    dc: FloatArray,
+    before: FloatArray,
+    gate_i: FloatArray,
+    gate_f: FloatArray,
+    candidate: FloatArray,
+    gate_o: FloatArray,
+    c: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the gradient of both products, and those passed to the previous step."""
     t = np.tanh(c)
     dc = dc + dh * gate_o * (1 - t * t)
     di, df = dc * candidate * gate_i * (1 - gate_i), dc * before * gate_f * (1 - gate_f)

@@ -1,19 +1,17 @@
-"""Class probabilities and the loss on them. Positions are rows here: scores are (N, P, K)."""
+"""Class probabilities and losses. Positions of an image are one axis: scores are (N, P, K)."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray
 
 
 def softmax_forward(x: FloatArray) -> FloatArray:
     """Return exp(x) / sum(exp(x)) over the last axis.
 
-    A row that holds a NaN or +inf, or nothing but -inf, is all NaN.
+    A row with a NaN or +inf, or with -inf only, is all NaN.
     """
     with np.errstate(invalid="ignore"):
         e = np.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
@@ -30,8 +28,8 @@ def soft_cross_entropy_forward(
 ) -> tuple[float, FloatArray]:
     """Return the sum of weight_p * sum_c targets_pc * -ln softmax(scores)_pc, and the probabilities.
 
-    Added in float64: positions in order, then images in order. A class whose target is 0 adds nothing even
-    where its probability is 0; a NaN makes the sum NaN, also where the weight is 0.
+    Added in float64: positions in order, then images in order. A class whose target is 0 adds nothing even if
+    its probability is 0; a NaN makes the sum NaN, even if the weight is 0.
     """
     probability = softmax_forward(scores)
     total = 0.0
@@ -66,9 +64,9 @@ def cross_entropy_forward(
 ) -> tuple[float, float, FloatArray | None]:
     """Return the sum of w_p * -ln softmax(scores)_p,label, the sum of w_p, and the probabilities if `keep`.
 
-    w_p is the class weight of the position's label, 0 where the label is `ignore_index`. Added in float64:
-    positions in order, then images in order. A position of weight 0 adds nothing even where the probability
-    of its label is 0; a NaN among the scores makes the sum NaN, also where nothing counts.
+    w_p is the class weight of the position's label, 0 if the label is `ignore_index`. Added in float64:
+    positions in order, then images in order. A position of weight 0 adds nothing even if the probability of
+    its label is 0; a NaN among the scores makes the sum NaN, even if all weights are 0.
     """
     weight = _position_weights(labels, class_weights, ignore_index, scores.shape[-1])
     probability = softmax_forward(scores)
@@ -103,7 +101,7 @@ def cross_entropy_backward(
 def _position_weights(
     labels: NDArray[np.intp], class_weights: FloatArray, ignore_index: int, n_classes: int
 ) -> NDArray[np.float64]:
-    """Return the class weight of each position's label, 0 for an ignored one."""
+    """Return the class weight of each position's label, 0 for ignored ones."""
     known = labels != ignore_index
     if ((labels < 0) | (labels >= n_classes))[known].any():
         raise ValueError(f"labels hold a value outside [0, {n_classes})")

@@ -1,45 +1,42 @@
-"""One step of an optimizer, in place. All arrays are flat, with one value a weight, and of one data type."""
+"""Steps of the optimizers, in place. Arrays are flat, with one value per weight and one data type."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Flat = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray
 
 
-def gradient_norm(gradient: Flat) -> float:
+def gradient_norm(gradient: FloatArray) -> float:
     """Return the Euclidean norm, its squares added in float64 in a fixed order.
 
-    NaN or infinity if a value is not finite: a finite value of float32 has a finite square in float64.
+    NaN or infinity if a value is not finite: finite values of float32 have finite squares in float64.
     """
     with np.errstate(over="ignore"):
         return float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
 
 
-def is_finite(values: Flat) -> bool:
-    """Tell whether no value is NaN or infinite."""
+def is_finite(values: FloatArray) -> bool:
+    """Return whether no value is NaN or infinite."""
     return bool(np.isfinite(values).all())
 
 
 def sgd_step(
-    weights: Flat,
-    gradient: Flat,
-    velocity: Flat,
-    mean: Flat | None,
-    rates: Flat | None,
+    weights: FloatArray,
+    gradient: FloatArray,
+    velocity: FloatArray,
+    mean: FloatArray | None,
+    rates: FloatArray | None,
     learning_rate: float,
     clip: float,
     weight_decay: float,
     momentum: float,
     decay: float,
 ) -> None:
-    """Change the weights by g = clip * gradient + weight_decay * weights, and what is remembered of it.
+    """Update weights and state with g = clip * gradient + weight_decay * weights.
 
     velocity = momentum * velocity - learning_rate * rates * g, then weights + velocity, then
-    mean + (1 - decay) * (weights - mean). A weight of rate 0 has g = 0. Without `rates` all are 1.
+    mean + (1 - decay) * (weights - mean). Weights with rate 0 have g = 0. Without `rates` all are 1.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         change = _descent(weights, gradient, rates, clip, weight_decay)
@@ -51,12 +48,12 @@ def sgd_step(
 
 
 def adadelta_step(
-    weights: Flat,
-    gradient: Flat,
-    square: Flat,
-    change: Flat,
-    mean: Flat | None,
-    rates: Flat | None,
+    weights: FloatArray,
+    gradient: FloatArray,
+    square: FloatArray,
+    change: FloatArray,
+    mean: FloatArray | None,
+    rates: FloatArray | None,
     learning_rate: float,
     clip: float,
     weight_decay: float,
@@ -64,11 +61,11 @@ def adadelta_step(
     eps: float,
     decay: float,
 ) -> None:
-    """Change the weights by g = clip * gradient + weight_decay * weights, and what is remembered of it.
+    """Update weights and state with g = clip * gradient + weight_decay * weights.
 
     square = rho * square + (1 - rho) * g^2, c = g / sqrt(square + eps) * sqrt(change + eps), then
     change = rho * change + (1 - rho) * c^2, then weights - learning_rate * rates * c, then
-    mean + (1 - decay) * (weights - mean). A weight of rate 0 has g = 0. Without `rates` all are 1.
+    mean + (1 - decay) * (weights - mean). Weights with rate 0 have g = 0. Without `rates` all are 1.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         step = _descent(weights, gradient, rates, clip, weight_decay)
@@ -81,7 +78,9 @@ def adadelta_step(
         _follow(mean, weights, decay)
 
 
-def _descent(weights: Flat, gradient: Flat, rates: Flat | None, clip: float, weight_decay: float) -> Flat:
+def _descent(
+    weights: FloatArray, gradient: FloatArray, rates: FloatArray | None, clip: float, weight_decay: float
+) -> FloatArray:
     change = gradient * clip
     if weight_decay:
         change += weight_decay * weights
@@ -90,20 +89,20 @@ def _descent(weights: Flat, gradient: Flat, rates: Flat | None, clip: float, wei
     return change
 
 
-def _scale(change: Flat, rates: Flat | None, learning_rate: float) -> None:
+def _scale(change: FloatArray, rates: FloatArray | None, learning_rate: float) -> None:
     change *= learning_rate
     if rates is not None:
         change *= rates
 
 
-def _remember(square: Flat, values: Flat, rho: float) -> None:
+def _remember(square: FloatArray, values: FloatArray, rho: float) -> None:
     new = np.square(values)
     new *= 1.0 - rho
     square *= rho
     square += new
 
 
-def _follow(mean: Flat | None, weights: Flat, decay: float) -> None:
+def _follow(mean: FloatArray | None, weights: FloatArray, decay: float) -> None:
     if mean is not None:
         way = weights - mean
         way *= 1.0 - decay

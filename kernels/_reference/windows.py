@@ -1,13 +1,11 @@
-"""Non-overlapping windows of pixels: their values, and what their labels say."""
+"""Non-overlapping windows of pixels: their values, and soft targets from their labels."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating[Any]]
+from lstm2d.kernels.arrays import FloatArray, IntArray
 
 
 def window_gather_forward(x: FloatArray, window: int) -> FloatArray:
@@ -21,7 +19,7 @@ def window_gather_forward(x: FloatArray, window: int) -> FloatArray:
 
 
 def window_gather_backward(grad_y: FloatArray, window: int) -> FloatArray:
-    """Return the gradient of x: every value goes back to the pixel it came from."""
+    """Return the gradient of x: each value is written to the pixel that it came from."""
     n, rows, columns, values = grad_y.shape
     c = values // (window * window)
     grad_x = np.empty((n, rows * window, columns * window, c), grad_y.dtype)
@@ -32,7 +30,7 @@ def window_gather_backward(grad_y: FloatArray, window: int) -> FloatArray:
 
 
 def window_targets(
-    labels: NDArray[np.integer[Any]],
+    labels: IntArray,
     window: int,
     n_classes: int,
     ignore_index: int,
@@ -40,8 +38,8 @@ def window_targets(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the share of each class among a window's labelled pixels, and the window's weight.
 
-    The share of class c is f_c / m: f_c pixels of that class, m pixels that are not `ignore_index`; times
-    `class_weights[c]` if given; zero where m is 0. The weight is m / window^2.
+    The share of class c is f_c / m, with f_c pixels of that class and m pixels that are not `ignore_index`,
+    times `class_weights[c]` if given; it is 0 if m is 0. The weight is m / window^2.
     """
     n, h, w = labels.shape
     targets = np.zeros((n, h // window, w // window, n_classes), np.float32)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Literal, get_args
+from typing import get_args
 
 from lstm2d import kernels
 from lstm2d.errors import ShapeError
+from lstm2d.kernels import families
 from lstm2d.tape import record
 from lstm2d.tensor import FloatArray, Tensor
 
 Pair = tuple[int, int]  # rows, columns
-Activation = Literal["relu", "tanh"]
+Activation = families.Activation
 
 
 def conv2d(
@@ -206,15 +207,11 @@ def _before(activation: Activation | None, y: FloatArray | None, grad_y: FloatAr
     if activation is None or y is None:
         return grad_y
     k = kernels.pick("elementwise", like=y)
-    values: FloatArray = {"relu": k.relu_backward, "tanh": k.tanh_backward}[activation](y, grad_y)
-    return values
+    return (k.relu_backward if activation == "relu" else k.tanh_backward)(y, grad_y)
 
 
 def _grad_bias(bias: Tensor, grad_y: FloatArray) -> FloatArray | None:
     if not bias.requires_grad:
         return None
     n, *size, channels = grad_y.shape
-    values: FloatArray = kernels.pick("linear", like=grad_y).linear_grad_bias(
-        grad_y.reshape(n, prod(size), channels)
-    )
-    return values
+    return kernels.pick("linear", like=grad_y).linear_grad_bias(grad_y.reshape(n, prod(size), channels))

@@ -185,6 +185,7 @@ def cross_entropy(
         factor = 1 / mass if mass else 0.0
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        assert probability is not None
         scale = factor * float(grad_y)
         grad = k.cross_entropy_backward(probability, numbers, weights, ignore_index, scale)
         return (grad.reshape(scores.shape),)

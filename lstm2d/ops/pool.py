@@ -49,6 +49,7 @@ def max_pool2d(
     y, winner = k.max_pool2d_forward(x.data, sizes, strides, paddings, records(x))
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        assert winner is not None
         return (k.max_pool2d_backward(grad_y, winner, x.shape, sizes, strides, paddings),)
 
     return record("max_pool2d", (x,), y, backward)

@@ -8,6 +8,7 @@ import numpy as np
 
 from lstm2d import kernels
 from lstm2d.errors import ShapeError
+from lstm2d.kernels.families import Unit
 from lstm2d.tape import record, records
 from lstm2d.tensor import FloatArray, Tensor
 
@@ -167,7 +168,7 @@ def rnn_sweep(
 
 
 def _sweep(
-    unit: str, gates: int, x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, axis: int
+    unit: Unit, gates: int, x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, axis: int
 ) -> Tensor:
     inputs = (x, weight, recurrent, bias)
     name = f"{unit if gates > 1 else 'rnn'}_sweep"
@@ -176,10 +177,9 @@ def _sweep(
     y, kept = k.rnn_forward(x.data, weight.data, recurrent.data, bias.data, unit, axis, records(*inputs))
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray | None, ...]:
-        grads: tuple[FloatArray | None, ...] = k.rnn_backward(
+        return k.rnn_backward(
             grad_y, x.data, y, kept, weight.data, recurrent.data, unit, axis, x.requires_grad
         )
-        return grads
 
     return record(name, inputs, y, backward)
 

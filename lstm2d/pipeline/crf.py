@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from lstm2d import kernels
 from lstm2d.config.schema import CRFSection
 from lstm2d.errors import ConfigError, DataError, ShapeError
+from lstm2d.kernels.arrays import FloatArray
 
-FloatArray = NDArray[np.floating[Any]]
 Filter = Callable[[FloatArray], FloatArray]
 
 LEAST = 1e-6  # a probability below is taken for this one: 0 would forbid a class for good
@@ -125,8 +125,7 @@ def _filter(features: FloatArray, weight: float, settings: CRFSection) -> Filter
     if settings.exact:
 
         def product(values: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
-            result: FloatArray = crf.gaussian_sum(features, values, before, after)
-            return result
+            return crf.gaussian_sum(features, values, before, after)
     else:
         try:
             lattice = crf.build_lattice(features)
@@ -136,8 +135,7 @@ def _filter(features: FloatArray, weight: float, settings: CRFSection) -> Filter
             ) from e
 
         def product(values: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
-            result: FloatArray = crf.lattice_filter(lattice, values, before, after)
-            return result
+            return crf.lattice_filter(lattice, values, before, after)
 
     sums = product(ones[:, np.newaxis], ones, ones)[:, 0]
     before = 1 / np.sqrt(sums) if settings.normalisation == "symmetric" else ones

@@ -6,15 +6,11 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from lstm2d import kernels
-from lstm2d.tensor import Tensor
+from lstm2d.tensor import FloatArray, Tensor
 
-Flat = NDArray[np.floating[Any]]
+Flat = FloatArray  # one axis
 ALIGN = 16  # values; every parameter starts on a cache line of the common vector
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from lstm2d.cli.program import program
+from tests.callers import kernel_threads
 from tests.runner import runner
 
 
@@ -33,6 +34,13 @@ class Ran:
 
 
 Run = Callable[..., Ran]
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """Undo ``--threads``, which sets the number for the process."""
+    with kernel_threads():
+        yield
 
 
 @pytest.fixture

@@ -104,6 +104,27 @@ def test_a_gpu_that_cannot_be_used(install: Callable[[Any], None], what: str) ->
     assert str(caught.value).count("\n") <= 2
 
 
+def test_the_cause_is_kept(install: Callable[[Any], None]) -> None:
+    def busy(number: int) -> None:
+        raise NoGPUError("cudaErrorDevicesUnavailable")
+
+    busy_gpu = fake_cupy(1)
+    busy_gpu.cuda.Device = busy
+    broken = ImportError("libnvrtc.so.12: cannot open shared object file")
+    for cupy, cause in (
+        (broken, "libnvrtc.so.12: cannot open"),
+        (fake_cupy(None), "cudaErrorInsufficientDriver"),
+        (fake_cupy(missing="cublas"), "libcublas.so.12"),
+        (busy_gpu, "cudaErrorDevicesUnavailable"),
+    ):
+        install(cupy)
+        with pytest.raises(ConfigError) as caught:
+            gpu.resolve_device("cuda")
+        problem = caught.value.__cause__
+        assert isinstance(problem, ConfigError)
+        assert str(problem.__cause__).startswith(cause)
+
+
 def test_a_gpu_that_can_be_used(install: Callable[[Any], None]) -> None:
     install(fake_cupy(2))
     asked = ["auto", "cpu", "cuda", "cuda:0", "cuda:1"]

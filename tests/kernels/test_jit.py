@@ -1,7 +1,9 @@
 """Loops that Numba compiles, called by several threads at once; the cache of compiled loops."""
 
+import errno
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,36 +35,99 @@ def test_one_thread_prepares_and_the_others_wait(monkeypatch: pytest.MonkeyPatch
     assert len(prepared) == 1
 
 
-def test_what_failed_is_replaced_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    cleared, compiled = [], []
-
-    def damaged(*args: object) -> None:
-        raise OSError("damaged cache")
-
-    def part(function: Any) -> Any:
-        compiled.append(function)
-        return function
-
-    monkeypatch.setattr(jit, "_cached", lambda function: damaged)
-    monkeypatch.setattr(jit, "clear_cache", lambda: cleared.append(True))
-    monkeypatch.setattr(jit, "part", part)
-    loop = kernel(lambda x: x + 1)
-    assert at_once(6, loop) == [1, 2, 3, 4, 5, 6]
-    assert (len(cleared), len(compiled)) == (1, 1)
+def counting(x: np.ndarray) -> int:
+    x[0] += 1
+    if x[1] == 0:
+        raise ValueError("division of nothing")
+    return x[0] // x[1]
 
 
-def test_an_error_of_the_function_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It comes again from what is compiled without the cache, which is cleared no second time."""
-    cleared = []
-    monkeypatch.setattr(jit, "_cached", lambda function: function)
-    monkeypatch.setattr(jit, "clear_cache", lambda: cleared.append(True))
-    monkeypatch.setattr(jit, "part", lambda function: function)
-    loop = kernel(lambda x: 1 // x)
-    for _ in range(3):
-        with pytest.raises(ZeroDivisionError):
-            loop(0)
-    assert loop(1) == 1
-    assert len(cleared) == 1
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder in which compiled loops are stored, with that of `counting` in it."""
+    monkeypatch.setenv("LSTM2D_CACHE", str(tmp_path))
+    assert kernel(counting)(np.array([5, 2])) == 3
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def hits(loop: kernel) -> int:
+    """Return how many signatures of a loop came from the cache."""
+    compiled: Any = loop._compiled
+    return sum(compiled.stats.cache_hits.values())
+
+
+def test_an_error_of_the_loop_runs_it_once(cache: Path) -> None:
+    before = contents(cache)
+    assert [Path(name).suffix for name in sorted(before)] == [".nbc", ".nbi"]
+    loop, x = kernel(counting), np.array([5, 0])
+    with pytest.raises(ValueError, match="division of nothing"):
+        loop(x)
+    assert x.tolist() == [6, 0]
+    assert hits(loop) == 1
+    assert contents(cache) == before
+
+
+def test_an_error_of_the_compiler_is_raised_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(x: np.ndarray) -> int:
+        return x.no_such_attribute
+
+    before, prepared = contents(cache), []
+    real = jit.part
+    monkeypatch.setattr(jit, "part", lambda function: prepared.append(function) or real(function))
+    loop = kernel(wrong)
+    for _ in range(2):
+        with pytest.raises(jit.numba.TypingError, match="no_such_attribute"):
+            loop(np.zeros(2))
+    assert prepared == [wrong]
+    assert contents(cache) == before
+
+
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize(
+    "damage", [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"x" * 99]
+)
+def test_a_damaged_file_is_replaced(cache: Path, suffix: str, damage: Callable[[bytes], bytes]) -> None:
+    (path,) = cache.rglob(f"*{suffix}")
+    path.write_bytes(damage(path.read_bytes()))
+    again, later, x = kernel(counting), kernel(counting), np.array([5, 2])
+    assert again(x) == 3
+    assert x[0] == 6
+    assert hits(again) == 0
+    assert later(x) == 3
+    assert hits(later) == 1
+    assert len(contents(cache)) == 2
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_full_disk_costs_only_the_cache(
+    cache: Path, damaged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replace(source: str, target: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (index,) = cache.rglob("*.nbi")
+    if damaged:
+        index.write_bytes(b"")
+    before = contents(cache)
+    monkeypatch.setattr(os, "replace", replace)
+    loop, x = kernel(counting), np.array([5.5, 2.0])
+    for k in (6, 7):
+        assert loop(x) == (k + 0.5) // 2
+        assert x[0] == k + 0.5
+    assert hits(loop) == 0
+    assert contents(cache) == before
+
+
+def test_a_folder_that_cannot_be_written_to(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_folder(function: Callable[..., object]) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr(jit, "_Cache", no_folder)
+    assert kernel(counting)(np.array([5, 2])) == 3
 
 
 def test_numbas_own_folder_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lstm2d import Tensor, backward, kernels, no_grad, set_num_threads
+from lstm2d import Tensor, backward, kernels, no_grad
 from lstm2d.errors import ShapeError
 from lstm2d.gradcheck import gradcheck
 from lstm2d.kernels import arena
 from lstm2d.ops import lstm2d_layer
 from lstm2d.tape import record
+from tests.callers import kernel_threads
 
 BACKENDS = kernels.available("lstm2d")
 SIZES = [
@@ -213,8 +214,8 @@ def test_same_bits_for_any_threads_and_any_batch(rng: np.random.Generator) -> No
 
     results = []
     for threads in (1, 2, 3):
-        set_num_threads(threads)
-        results.append(run(images, grad_y))
+        with kernel_threads(threads):
+            results.append(run(images, grad_y))
     for other in results[1:]:
         for expected, got in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(got, expected)

@@ -33,7 +33,7 @@ def test_moments(cp: ModuleType, rng: np.random.Generator, shape: tuple[int, ...
 
 def test_moments_of_many_rows(cp: ModuleType) -> None:
     norm = kernels.pick("norm", like=cp.zeros(1))
-    rows = norm.CHUNK * norm.MOST_CHUNKS + 3  # so that each thread takes more of them
+    rows = norm.CHUNK * norm.MAX_CHUNKS + 3  # so that each thread takes more of them
     x = np.zeros((1, rows, 1), np.float32)
     x[0, :3], x[0, -1] = 1, rows
     mean, var = norm.channel_moments(cp.asarray(x))
