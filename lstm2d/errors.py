@@ -41,6 +41,10 @@ class ShapeError(Lstm2dError, ValueError):
     """An array has the wrong number of axes or the wrong size."""
 
 
+class GraphError(Lstm2dError, RuntimeError):
+    """A recorded computation was used after its backward pass, which frees it."""
+
+
 class ConfigError(Lstm2dError):
     """A configuration, or what was asked for on the command line, cannot be used."""
 

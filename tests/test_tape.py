@@ -44,7 +44,7 @@ def test_two_leaves_do_not_share(rng: np.random.Generator) -> None:
         g[...] = grad_y
         return g, g
 
-    backward(record("twice", (a, b), a.data + b.data, twice), np.ones(LARGE))
+    backward(record("twice", {"a": a, "b": b}, a.data + b.data, twice), np.ones(LARGE))
     assert not np.shares_memory(a.grad, b.grad)
     a.grad += 1
     assert (b.grad == 1).all()
@@ -60,7 +60,7 @@ def test_a_gradient_that_nobody_else_holds_is_not_copied(rng: np.random.Generato
         places.append(g.ctypes.data)
         return (g,)
 
-    backward(record("rule", (x,), x.data + 0, rule), np.ones(LARGE))
+    backward(record("rule", {"x": x}, x.data + 0, rule), np.ones(LARGE))
     assert x.grad is not None
     assert [x.grad.ctypes.data] == places
     (again,) = [arena.empty(LARGE, np.float64)]
@@ -70,7 +70,7 @@ def test_a_gradient_that_nobody_else_holds_is_not_copied(rng: np.random.Generato
 def test_wrong_shape_of_a_rule(rng: np.random.Generator) -> None:
     x = leaf((2, 3), rng)
     with pytest.raises(ShapeError, match=r"odd: gradient \(3,\) for input \(2, 3\)"):
-        backward(record("odd", (x,), x.data + 0, lambda g: (g[0],)), np.ones((2, 3)))
+        backward(record("odd", {"x": x}, x.data + 0, lambda g: (g[0],)), np.ones((2, 3)))
     with pytest.raises(ShapeError, match=r"from shape \(2, 3\) needs grad_y"):
         backward(ops.relu(x))
     with pytest.raises(ShapeError, match="does not fit loss"):

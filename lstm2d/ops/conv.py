@@ -103,7 +103,16 @@ def conv2d(
             grad_weight = k.conv2d_grad_weight(x.data, grad_y, kernel, strides, paddings, dilations)
         return (grad_x, grad_weight) if bias is None else (grad_x, grad_weight, _grad_bias(bias, grad_y))
 
-    return record("conv2d", (x, weight) if bias is None else (x, weight, bias), y, backward)
+    return record(
+        "conv2d",
+        {"x": x, "weight": weight, "bias": bias},
+        y,
+        backward,
+        stride=strides,
+        padding=paddings,
+        dilation=dilations,
+        activation=activation,
+    )
 
 
 def conv_transpose2d(
@@ -177,7 +186,15 @@ def conv_transpose2d(
             grad_weight = swapped_grad.transpose(0, 1, 3, 2)
         return (grad_x, grad_weight) if bias is None else (grad_x, grad_weight, _grad_bias(bias, grad_y))
 
-    return record("conv_transpose2d", (x, weight) if bias is None else (x, weight, bias), y, backward)
+    return record(
+        "conv_transpose2d",
+        {"x": x, "weight": weight, "bias": bias},
+        y,
+        backward,
+        stride=strides,
+        padding=paddings,
+        activation=activation,
+    )
 
 
 def _check(op: str, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None) -> None:

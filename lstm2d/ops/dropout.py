@@ -89,4 +89,15 @@ def dropout(
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (apply(grad_y),)
 
-    return record("dropout", (x,), apply(x.data), backward)
+    return record(
+        "dropout",
+        {"x": x},
+        apply(x.data),
+        backward,
+        rate=rate,
+        seed=seed,
+        epoch=epoch,
+        samples=tuple(map(int, samples)),
+        layer=layer,
+        training=training,
+    )

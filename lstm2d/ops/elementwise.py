@@ -34,7 +34,7 @@ def tanh(x: Tensor) -> Tensor:
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.tanh_backward(y, grad_y),)
 
-    return record("tanh", (x,), y, backward)
+    return record("tanh", {"x": x}, y, backward)
 
 
 def sigmoid(x: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def sigmoid(x: Tensor) -> Tensor:
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.sigmoid_backward(y, grad_y),)
 
-    return record("sigmoid", (x,), y, backward)
+    return record("sigmoid", {"x": x}, y, backward)
 
 
 def relu(x: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ def relu(x: Tensor) -> Tensor:
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.relu_backward(y, grad_y),)
 
-    return record("relu", (x,), y, backward)
+    return record("relu", {"x": x}, y, backward)
 
 
 def add(x: Tensor, y: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ def add(x: Tensor, y: Tensor) -> Tensor:
     def backward(grad: FloatArray) -> tuple[FloatArray | None, ...]:
         return tuple(_sum_to(grad, t.shape) if t.requires_grad else None for t in (x, y))
 
-    return record("add", (x, y), x.data + y.data, backward)
+    return record("add", {"x": x, "y": y}, x.data + y.data, backward)
 
 
 def direction_sum(x: Tensor) -> Tensor:
@@ -150,7 +150,7 @@ def direction_sum(x: Tensor) -> Tensor:
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.direction_sum_backward(grad_y),)
 
-    return record("direction_sum", (x,), k.direction_sum_forward(x.data), backward)
+    return record("direction_sum", {"x": x}, k.direction_sum_forward(x.data), backward)
 
 
 def _sum_to(grad: FloatArray, shape: tuple[int, ...]) -> FloatArray:

@@ -55,7 +55,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             return grad_x, grad_weight
         return grad_x, grad_weight, k.linear_grad_bias(g) if bias.requires_grad else None
 
-    inputs = (x, weight) if bias is None else (x, weight, bias)
+    inputs = {"x": x, "weight": weight, "bias": bias}
     return record("linear", inputs, y.reshape(*x.shape[:-1], c_out), backward)
 
 

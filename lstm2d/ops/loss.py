@@ -47,7 +47,7 @@ def softmax(x: Tensor) -> Tensor:
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.softmax_backward(y, grad_y.reshape(rows)).reshape(x.shape),)
 
-    return record("softmax", (x,), y.reshape(x.shape), backward)
+    return record("softmax", {"x": x}, y.reshape(x.shape), backward)
 
 
 def soft_cross_entropy(
@@ -113,7 +113,14 @@ def soft_cross_entropy(
         grad = k.soft_cross_entropy_backward(probability, t, w, factor * float(grad_y))
         return (grad.reshape(scores.shape),)
 
-    return record("soft_cross_entropy", (scores,), np.asarray(loss * factor, dtype), backward)
+    return record(
+        "soft_cross_entropy",
+        {"scores": scores},
+        np.asarray(loss * factor, dtype),
+        backward,
+        {"targets": targets, "weight": weight},
+        reduction=reduction,
+    )
 
 
 def cross_entropy(
@@ -189,4 +196,12 @@ def cross_entropy(
         grad = k.cross_entropy_backward(probability, numbers, weights, ignore_index, scale)
         return (grad.reshape(scores.shape),)
 
-    return record("cross_entropy", (scores,), np.asarray(total * factor, dtype), backward)
+    return record(
+        "cross_entropy",
+        {"scores": scores},
+        np.asarray(total * factor, dtype),
+        backward,
+        {"labels": labels, "class_weights": class_weights},
+        ignore_index=ignore_index,
+        reduction=reduction,
+    )

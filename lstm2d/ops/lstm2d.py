@@ -105,7 +105,15 @@ def lstm2d_layer(
         )
         return tuple(grads[: len(inputs)])
 
-    return record("lstm2d_layer", inputs, y, backward)
+    return record(
+        "lstm2d_layer",
+        {"x": x, "weight": weight, "recurrent": recurrent, "bias": bias, "peepholes": peepholes},
+        y,
+        backward,
+        cell_scale=cell_scale,
+        leaky=leaky,
+        error_clip=error_clip,
+    )
 
 
 def _check(

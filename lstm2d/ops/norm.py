@@ -99,8 +99,16 @@ def batch_norm(
         grads = [product.astype(dtype)] * (scale is not None) + [total.astype(dtype)] * (shift is not None)
         return grad_x, *grads
 
-    inputs = (x, *(t for t in (scale, shift) if t is not None))
-    return record("batch_norm", inputs, y.reshape(x.shape), backward)
+    return record(
+        "batch_norm",
+        {"x": x, "scale": scale, "shift": shift},
+        y.reshape(x.shape),
+        backward,
+        {"mean": mean, "var": var},
+        training=training,
+        momentum=momentum,
+        eps=eps,
+    )
 
 
 def l2_normalise(x: Tensor, scale: float = 1.0) -> Tensor:
@@ -145,7 +153,7 @@ def l2_normalise(x: Tensor, scale: float = 1.0) -> Tensor:
         return (grad_x,)
 
     y = x.data * _a_value_each_image(factor.astype(dtype), x)
-    return record("l2_normalise", (x,), y, backward)
+    return record("l2_normalise", {"x": x}, y, backward, scale=scale)
 
 
 def local_response_norm(
@@ -204,7 +212,16 @@ def local_response_norm(
         return (grad_x.reshape(x.shape),)
 
     y = kernel.response_norm_forward(data, size, alpha, beta, k)
-    return record("local_response_norm", (x,), y.reshape(x.shape), backward)
+    return record(
+        "local_response_norm",
+        {"x": x},
+        y.reshape(x.shape),
+        backward,
+        size=size,
+        alpha=alpha,
+        beta=beta,
+        k=k,
+    )
 
 
 def _a_value_each_image(values: FloatArray, x: Tensor) -> FloatArray:

@@ -51,7 +51,7 @@ def max_pool2d(
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.max_pool2d_backward(grad_y, winner, x.shape, sizes, strides, paddings),)
 
-    return record("max_pool2d", (x,), y, backward)
+    return record("max_pool2d", {"x": x}, y, backward, size=sizes, stride=strides, padding=paddings)
 
 
 def avg_pool2d(
@@ -93,7 +93,7 @@ def avg_pool2d(
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.avg_pool2d_backward(grad_y, x.shape, sizes, strides, paddings),)
 
-    return record("avg_pool2d", (x,), y, backward)
+    return record("avg_pool2d", {"x": x}, y, backward, size=sizes, stride=strides, padding=paddings)
 
 
 def _check(

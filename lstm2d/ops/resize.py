@@ -33,12 +33,8 @@ def bilinear_resize(x: Tensor, height: int, width: int, *, align_corners: bool =
         If `x` has not four axes, or one size is 0 and the other is not.
     """
     _check("bilinear_resize", x, height, width)
-    return _resize(
-        "bilinear_resize",
-        x,
-        bilinear_taps(x.shape[1], height, align_corners),
-        bilinear_taps(x.shape[2], width, align_corners),
-    )
+    taps = [bilinear_taps(*sizes, align_corners) for sizes in zip(x.shape[1:3], (height, width), strict=True)]
+    return _resize("bilinear_resize", x, *taps, height=height, width=width, align_corners=align_corners)
 
 
 def cubic_resize(x: Tensor, height: int, width: int) -> Tensor:
@@ -72,7 +68,8 @@ def cubic_resize(x: Tensor, height: int, width: int) -> Tensor:
        Acoustics, Speech, and Signal Processing 29, 1981.
     """
     _check("cubic_resize", x, height, width)
-    return _resize("cubic_resize", x, cubic_taps(x.shape[1], height), cubic_taps(x.shape[2], width))
+    taps = cubic_taps(x.shape[1], height), cubic_taps(x.shape[2], width)
+    return _resize("cubic_resize", x, *taps, height=height, width=width)
 
 
 def _check(op: str, x: Tensor, height: int, width: int) -> None:
@@ -82,11 +79,11 @@ def _check(op: str, x: Tensor, height: int, width: int) -> None:
         raise ShapeError(f"{op}: {x.shape[1]}x{x.shape[2]} to {height}x{width} pixels")
 
 
-def _resize(op: str, x: Tensor, rows: Taps, columns: Taps) -> Tensor:
+def _resize(op: str, x: Tensor, rows: Taps, columns: Taps, **attributes: int) -> Tensor:
     k = kernels.pick("resize", like=x.data)
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         # the map is linear: its adjoint is the same kernel with both matrices transposed
         return (k.resample(grad_y, transposed(rows, x.shape[1]), transposed(columns, x.shape[2])),)
 
-    return record(op, (x,), k.resample(x.data, rows, columns), backward)
+    return record(op, {"x": x}, k.resample(x.data, rows, columns), backward, **attributes)

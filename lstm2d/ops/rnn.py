@@ -61,7 +61,7 @@ def gru_sweep(x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, *, axi
     .. [2] F. Visin, M. Ciccone, A. Romero, K. Kastner, K. Cho, Y. Bengio, M. Matteucci, A. Courville, "ReSeg:
        A Recurrent Neural Network-based Model for Semantic Segmentation", CVPR Workshops 2016, and its code.
     """
-    return _sweep("gru", 3, x, weight, recurrent, bias, axis)
+    return _sweep("gru_sweep", "gru", 3, x, weight, recurrent, bias, axis=axis)
 
 
 def lstm_sweep(x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, *, axis: int) -> Tensor:
@@ -107,7 +107,7 @@ def lstm_sweep(x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, *, ax
     .. [1] F. A. Gers, J. Schmidhuber, F. Cummins, "Learning to Forget: Continual Prediction with LSTM",
        Neural Computation 12, 2000.
     """
-    return _sweep("lstm", 4, x, weight, recurrent, bias, axis)
+    return _sweep("lstm_sweep", "lstm", 4, x, weight, recurrent, bias, axis=axis)
 
 
 def rnn_sweep(
@@ -163,17 +163,26 @@ def rnn_sweep(
     """
     if activation not in ("tanh", "relu"):
         raise ValueError(f"rnn_sweep: activation {activation!r}, expected 'tanh' or 'relu'")
-    return _sweep(activation, 1, x, weight, recurrent, bias, axis)
+    return _sweep("rnn_sweep", activation, 1, x, weight, recurrent, bias, axis=axis, activation=activation)
 
 
 def _sweep(
-    unit: str, gates: int, x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, axis: int
+    op: str,
+    unit: str,
+    gates: int,
+    x: Tensor,
+    weight: Tensor,
+    recurrent: Tensor,
+    bias: Tensor,
+    *,
+    axis: int,
+    **others: str,
 ) -> Tensor:
-    inputs = (x, weight, recurrent, bias)
-    name = f"{unit if gates > 1 else 'rnn'}_sweep"
-    _check(name, gates, *inputs, axis)
+    _check(op, gates, x, weight, recurrent, bias, axis)
     k = kernels.pick("rnn", like=x.data)
-    y, kept = k.rnn_forward(x.data, weight.data, recurrent.data, bias.data, unit, axis, records(*inputs))
+    y, kept = k.rnn_forward(
+        x.data, weight.data, recurrent.data, bias.data, unit, axis, records(x, weight, recurrent, bias)
+    )
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray | None, ...]:
         grads: tuple[FloatArray | None, ...] = k.rnn_backward(
@@ -181,7 +190,8 @@ def _sweep(
         )
         return grads
 
-    return record(name, inputs, y, backward)
+    inputs = {"x": x, "weight": weight, "recurrent": recurrent, "bias": bias}
+    return record(op, inputs, y, backward, axis=axis, **others)
 
 
 def _check(

@@ -52,7 +52,7 @@ def concatenate(tensors: Sequence[Tensor]) -> Tensor:
     y = kernels.empty((*shapes[0][:-1], ends[-1]), tensors[0].dtype, like=tensors[0].data)
     for t, end in zip(tensors, ends, strict=True):
         y[..., end - t.shape[-1] : end] = t.data
-    return record("concatenate", tuple(tensors), y, backward)
+    return record("concatenate", {f"tensors[{k}]": t for k, t in enumerate(tensors)}, y, backward)
 
 
 def crop(x: Tensor, *, top: int, left: int, height: int, width: int) -> Tensor:
@@ -91,7 +91,8 @@ def crop(x: Tensor, *, top: int, left: int, height: int, width: int) -> Tensor:
         grad_x[inside] = grad_y
         return (grad_x,)
 
-    return record("crop", (x,), kernels.ascontiguousarray(x.data[inside]), backward)
+    y = kernels.ascontiguousarray(x.data[inside])
+    return record("crop", {"x": x}, y, backward, top=top, left=left, height=height, width=width)
 
 
 def pad2d(
@@ -124,7 +125,7 @@ def pad2d(
     _check_images("pad2d", x)
     if mode not in ("zero", "reflect"):
         raise ValueError(f"pad2d: mode {mode!r}, expected 'zero' or 'reflect'")
-    top, bottom, left, right = (padding,) * 4 if isinstance(padding, int) else padding
+    sides = top, bottom, left, right = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
     if min(top, bottom, left, right) < 0:
         raise ValueError(f"pad2d: {padding}, expected 0 or more")
     height, width = x.shape[1:3]
@@ -137,7 +138,7 @@ def pad2d(
         def unpad(grad_y: FloatArray) -> tuple[FloatArray]:
             return (kernels.ascontiguousarray(grad_y[inside]),)
 
-        return record("pad2d", (x,), y, unpad)
+        return record("pad2d", {"x": x}, y, unpad, padding=sides, mode=mode)
     if (height == 0 and top + bottom) or (width == 0 and left + right):
         raise ShapeError(f"pad2d: nothing to reflect in {x.shape}")
     rows, columns = _reflected(height, top, bottom), _reflected(width, left, right)
@@ -149,7 +150,7 @@ def pad2d(
     y = x.data
     for axis, index in ((1, rows), (2, columns)):
         y = y.take(kernels.to_device(index, kernels.device_of(y)), axis=axis)
-    return record("pad2d", (x,), y, unfold)
+    return record("pad2d", {"x": x}, y, unfold, padding=sides, mode=mode)
 
 
 def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -181,7 +182,7 @@ def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (grad_y.reshape(x.shape),)
 
-    return record("reshape", (x,), x.data.reshape(shape), backward)
+    return record("reshape", {"x": x}, x.data.reshape(shape), backward, shape=tuple(shape))
 
 
 def _check_images(op: str, x: Tensor) -> None:

@@ -45,7 +45,8 @@ def window_gather(x: Tensor, window: int) -> Tensor:
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.window_gather_backward(grad_y, window).reshape(x.shape),)
 
-    return record("window_gather", (x,), k.window_gather_forward(x.data, window), backward)
+    y = k.window_gather_forward(x.data, window)
+    return record("window_gather", {"x": x}, y, backward, window=window)
 
 
 def window_targets(
