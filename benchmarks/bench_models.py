@@ -63,9 +63,12 @@ class Case:
 
 
 def make(name: str, size: tuple[int, int] | None = None) -> Case:
-    """Return a preset's network with random weights, and a random image, of `size` if that is given."""
+    """Return a preset's network with random weights, and a random image, of `size` if that is given.
+
+    A name that is not in `CASES` is a preset's own, with the classes of Stanford background.
+    """
     rng = np.random.default_rng(list(name.encode()))
-    preset, sets, usual, classes = CASES[name]
+    preset, sets, usual, classes = CASES.get(name, (name, [], (QUICK, QUICK), 8))
     network = build(resolve(preset, [(item, "--set") for item in sets]).model, classes, rng)
     image = Tensor(rng.standard_normal((1, *(size or usual), 3), np.float32))
     labels = rng.integers(0, classes, image.shape[:3])
