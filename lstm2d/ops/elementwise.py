@@ -1,4 +1,4 @@
-"""Functions of single elements, and the sum of the four scan directions."""
+"""Elementwise functions, and the sum of the four scan directions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tanh(x: Tensor) -> Tensor:
 
     Notes
     -----
-    In float32 a rational function with a relative error below 4e-7; in float64 the C library's.
+    A rational function with a relative error below 4e-7 in float32; the C library's function in float64.
     Keeps the result for the backward pass.
     """
     k = kernels.pick("elementwise", like=x.data)
@@ -54,8 +54,7 @@ def sigmoid(x: Tensor) -> Tensor:
     -----
     .. math:: y = \frac{1}{1 + e^{-x}}
 
-    As precise for large negative `x`, in proportion to the result, as elsewhere. Keeps the result for the
-    backward pass.
+    The relative error is small for large negative `x` too. Keeps the result for the backward pass.
     """
     k = kernels.pick("elementwise", like=x.data)
     y = k.sigmoid_forward(x.data)
@@ -67,7 +66,7 @@ def sigmoid(x: Tensor) -> Tensor:
 
 
 def relu(x: Tensor) -> Tensor:
-    """Return every element that is positive, and 0 for the others.
+    """Return ``max(x, 0)`` for every element.
 
     Parameters
     ----------
@@ -93,24 +92,28 @@ def relu(x: Tensor) -> Tensor:
 
 
 def add(x: Tensor, y: Tensor) -> Tensor:
-    """Add two tensors; an axis of size 1, or a missing one in front, is repeated as in NumPy.
+    """Add two tensors with broadcasting as in NumPy.
 
     Parameters
     ----------
     x, y : Tensor
-        The summands, of one data type.
+        Tensors of one data type and of shapes that broadcast.
 
     Returns
     -------
-    Tensor of the common shape
+    Tensor of the broadcast shape
         The sum.
 
     Raises
     ------
     ShapeError
-        If the shapes have no common one.
+        If the shapes do not broadcast.
     TypeError
         If the data types differ.
+
+    Notes
+    -----
+    Keeps nothing for the backward pass.
     """
     if x.dtype != y.dtype:
         raise TypeError(f"add: {x.dtype} and {y.dtype}, expected one data type")
@@ -126,7 +129,7 @@ def add(x: Tensor, y: Tensor) -> Tensor:
 
 
 def direction_sum(x: Tensor) -> Tensor:
-    """Add the four scan directions of a 2D-LSTM layer.
+    """Add up the four scan directions of a 2D-LSTM layer.
 
     Parameters
     ----------
@@ -136,12 +139,16 @@ def direction_sum(x: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (..., U)
-        The sum in that order. A linear layer on it is one that all four directions share.
+        The sum in that order. A linear layer after it is shared by the four directions.
 
     Raises
     ------
     ShapeError
-        If the last axis is no multiple of 4.
+        If the last axis is not a multiple of 4.
+
+    Notes
+    -----
+    Keeps nothing for the backward pass.
     """
     if x.data.ndim == 0 or x.shape[-1] % 4:
         raise ShapeError(f"direction_sum: {x.shape}", expected="a last axis of 4 * units")
