@@ -64,8 +64,8 @@ def conv2d(
     the channel numbers exceeds 65,536. With a dilation, the image is split into sub-images that are convolved
     separately. Other filters from 4 x 4 on, with stride 1 and no dilation, are sums of F(4 x 4, 4 x 4),
     except on tiny images. The error is below 1e-4 of the largest value in float32 (typically 2e-5), and below
-    1e-11 in float64. A NaN spreads to all outputs whose tile (at most 6 x 6) contains it, with the filter size
-    rounded up to a multiple of 4 or 3. On a GPU, 3 x 3 filters use F(4 x 4, 3 x 3) where that reduces
+    1e-11 in float64. A NaN spreads to all outputs whose tile (at most 6 x 6) contains it, the filter size
+    being rounded up to a multiple of 4 or 3. On a GPU, 3 x 3 filters use F(4 x 4, 3 x 3) where that reduces
     arithmetic and memory traffic; all others are plain products.
 
     The activation is applied to each part of the result right after its products, without a second array.
