@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +29,7 @@ import lstm2d
 from lstm2d.config import resolve
 from lstm2d.models import HReNetConfig, Network, NReNetConfig, ReSegConfig, Step, build
 from lstm2d.models.h_renet import FROZEN
+from lstm2d.tape import inputs_first
 from lstm2d.tensor import Tensor
 
 CASES = {  # case: preset, values set, rows and columns, classes: those of CamVid, or of Stanford background
@@ -62,9 +62,12 @@ class Case:
 
 
 def make(name: str, size: tuple[int, int] | None = None) -> Case:
-    """Return a preset's network with random weights, and a random image, of `size` if that is given."""
+    """Return a preset's network with random weights, and a random image, of `size` if that is given.
+
+    A name that is not in `CASES` is a preset's own, with the classes of Stanford background.
+    """
     rng = np.random.default_rng(list(name.encode()))
-    preset, sets, usual, classes = CASES[name]
+    preset, sets, usual, classes = CASES.get(name, (name, [], (QUICK, QUICK), 8))
     network = build(resolve(preset, [(item, "--set") for item in sets]).model, classes, rng)
     image = Tensor(rng.standard_normal((1, *(size or usual), 3), np.float32))
     labels = rng.integers(0, classes, image.shape[:3])
@@ -143,46 +146,37 @@ def make_twin(case: Case, peer: ModuleType, order: str) -> Any:
 def products(y: Tensor, *, backward: bool) -> list[Product]:
     """Return the matrix products of everything that led to `y`, and those of the gradients with them."""
     found: list[Product] = []
-    for t in computed(y):
-        assert t.node is not None
-        x, forward = t.node.inputs[0], node_products(t)
+    for t in inputs_first(y):
+        if t.node is None:
+            continue
+        forward = node_products(t)
         found += forward
-        if backward:
+        if backward and forward:
             found += [(k, m, n) for m, k, n in forward]
-            sweeps = t.node.op.endswith("_sweep")
-            found += [
-                (m, n, k) for i, (m, k, n) in enumerate(forward) if x.requires_grad or (sweeps and i % 2)
-            ]
+            needs_x, sweeps = t.node.inputs["x"].requires_grad, t.node.op.endswith("_sweep")
+            found += [(m, n, k) for i, (m, k, n) in enumerate(forward) if needs_x or (sweeps and i % 2)]
     return found
 
 
 def node_products(y: Tensor) -> list[Product]:
     """Return the forward's products of one operation; none for what needs none."""
     assert y.node is not None
-    op, (x, *rest) = y.node.op, y.node.inputs
+    op, inputs = y.node.op, y.node.inputs
     if op == "conv2d":
-        kh, kw, c_in, c_out = rest[0].shape
+        kh, kw, c_in, c_out = inputs["weight"].shape
         return [(y.shape[1] * y.shape[2], kh * kw * c_in, c_out)]
     if op == "conv_transpose2d":
-        kh, kw, c_in, c_out = rest[0].shape
-        return [(x.shape[1] * x.shape[2], c_in, kh * kw * c_out)]
+        kh, kw, c_in, c_out = inputs["weight"].shape
+        _, rows, columns, _ = inputs["x"].shape
+        return [(rows * columns, c_in, kh * kw * c_out)]
     if op == "linear":
-        return [(x.data.size // x.shape[-1], *rest[0].shape)]
+        c_in, c_out = inputs["weight"].shape
+        return [(inputs["x"].data.size // c_in, c_in, c_out)]
     if op.endswith("_sweep"):
-        positions, (_, c_in, gates), (_, units, _) = x.shape[1] * x.shape[2], rest[0].shape, rest[1].shape
+        (_, c_in, gates), (_, units, _) = inputs["weight"].shape, inputs["recurrent"].shape
+        positions = y.shape[1] * y.shape[2]
         return 2 * [(positions, c_in, gates), (positions, units, gates)]
     return []
-
-
-def computed(y: Tensor) -> Iterator[Tensor]:
-    """Yield every recorded tensor that led to `y`, once."""
-    seen, stack = set(), [y]
-    while stack:
-        t = stack.pop()
-        if t.node is not None and id(t) not in seen:
-            seen.add(id(t))
-            yield t
-            stack.extend(t.node.inputs)
 
 
 def all_products(case: Case) -> dict[str, list[Product]]:

@@ -70,6 +70,7 @@ class Arena:
 
     def _take(self, size: int) -> NDArray[np.uint8]:
         best: int | None = None
+        near: int | None = None  # the largest unused block that is too small
         unused = 0
         for k in range(len(self._blocks)):
             # only the list and getrefcount's argument hold the block
@@ -80,8 +81,12 @@ class Arena:
             fits = size <= n <= ROOM * size
             if fits and (best is None or n < self._blocks[best].nbytes - ALIGNMENT):
                 best = k
+            if n < size <= ROOM * n and (near is None or n > self._blocks[near].nbytes - ALIGNMENT):
+                near = k
         if best is not None:
             return self._blocks[best]
+        if near is not None:  # the new block serves in its place too
+            del self._blocks[near]
         if unused > self.limit:
             self._drop()
         self._blocks.append(_block(size))

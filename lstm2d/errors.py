@@ -50,6 +50,10 @@ class ModuleError(Lstm2dError, TypeError):
     """A network holds parameters where they are not found."""
 
 
+class GraphError(Lstm2dError, RuntimeError):
+    """A recorded computation was used after its backward pass, which frees it."""
+
+
 class ConfigError(Lstm2dError):
     """A configuration or an argument cannot be used."""
 

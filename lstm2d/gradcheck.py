@@ -1,4 +1,4 @@
-"""Compare a backward pass with finite differences."""
+"""Compare gradients with finite differences."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ def gradcheck(
     rtol: float = 1e-6,
     atol: float = 1e-8,
 ) -> None:
-    """Check the gradient of `f` along one random direction of each input, and of all inputs at once.
+    """Check the gradient of `f` along a random direction of each input, and of all inputs together.
 
-    The slope of ``<f(x), g>`` along ``v`` is taken by a central difference and compared with ``<grad, v>``.
+    The derivative of ``<f(x), g>`` along ``v``, by a central difference, is compared with ``<grad, v>``.
 
     Parameters
     ----------
     f : callable
         Takes one Tensor for each array, returns a Tensor.
     *arrays : ndarray of float64
-        Where to check. They are not changed.
+        Inputs at which to check; they are not modified.
     rng : numpy.random.Generator
         Draws ``g`` and ``v``.
     eps : float, default 1e-6
-        Half width of the difference, as a part of the inputs' own units.
+        Half the step of the difference, in units of the inputs.
     rtol, atol : float
-        Tolerance of `numpy.testing.assert_allclose`.
+        Tolerances as in `numpy.testing.assert_allclose`.
 
     Raises
     ------
     TypeError
-        If an array is not float64: differences of float32 values say nothing.
+        If an array is not float64: differences in float32 are too inexact.
     AssertionError
-        If a slope and the gradient disagree, or an input was changed.
+        If a difference and the gradient disagree, or `f` modified an input.
     """
     if any(a.dtype != np.float64 for a in arrays):
         raise TypeError("gradcheck needs float64 inputs")

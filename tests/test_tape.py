@@ -1,10 +1,12 @@
-"""Gradients of leaves belong to them alone."""
+"""Gradients of leaves belong to them alone; what was kept for a backward pass is freed by it."""
+
+import weakref
 
 import numpy as np
 import pytest
 
 from lstm2d import Tensor, backward, ops
-from lstm2d.errors import ShapeError
+from lstm2d.errors import GraphError, ShapeError
 from lstm2d.kernels import arena
 from lstm2d.tape import record
 
@@ -44,7 +46,7 @@ def test_two_leaves_do_not_share(rng: np.random.Generator) -> None:
         g[...] = grad_y
         return g, g
 
-    backward(record("twice", (a, b), a.data + b.data, twice), np.ones(LARGE))
+    backward(record("twice", {"a": a, "b": b}, a.data + b.data, twice), np.ones(LARGE))
     assert not np.shares_memory(a.grad, b.grad)
     a.grad += 1
     assert (b.grad == 1).all()
@@ -60,7 +62,7 @@ def test_a_gradient_that_nobody_else_holds_is_not_copied(rng: np.random.Generato
         places.append(g.ctypes.data)
         return (g,)
 
-    backward(record("rule", (x,), x.data + 0, rule), np.ones(LARGE))
+    backward(record("rule", {"x": x}, x.data + 0, rule), np.ones(LARGE))
     assert x.grad is not None
     assert [x.grad.ctypes.data] == places
     (again,) = [arena.empty(LARGE, np.float64)]
@@ -70,8 +72,100 @@ def test_a_gradient_that_nobody_else_holds_is_not_copied(rng: np.random.Generato
 def test_wrong_shape_of_a_rule(rng: np.random.Generator) -> None:
     x = leaf((2, 3), rng)
     with pytest.raises(ShapeError, match=r"odd: gradient \(3,\) for input \(2, 3\)"):
-        backward(record("odd", (x,), x.data + 0, lambda g: (g[0],)), np.ones((2, 3)))
+        backward(record("odd", {"x": x}, x.data + 0, lambda g: (g[0],)), np.ones((2, 3)))
     with pytest.raises(ShapeError, match=r"from shape \(2, 3\) needs grad_y"):
         backward(ops.relu(x))
     with pytest.raises(ShapeError, match="does not fit loss"):
         backward(ops.relu(x), np.ones(3))
+
+
+def test_what_later_operations_kept_is_freed_before_an_earlier_one_runs(rng: np.random.Generator) -> None:
+    x = leaf(LARGE, rng)
+    alive: list[list[bool]] = []
+    kept: list[weakref.ref[np.ndarray]] = []
+
+    def step(t: Tensor) -> Tensor:
+        own = arena.empty(LARGE, np.float64)  # only the rule holds it
+        kept.append(weakref.ref(own))
+
+        def rule(grad_y: np.ndarray) -> tuple[np.ndarray]:
+            assert own.shape == LARGE
+            alive.append([r() is not None for r in kept + outputs])
+            return (grad_y + 0,)
+
+        return record("step", {"t": t}, t.data + 1, rule)
+
+    y = step(x)
+    outputs = [weakref.ref(y.data)]
+    y = step(y)
+    outputs.append(weakref.ref(y.data))
+    loss = step(y)
+    del y
+    result = loss.data
+    backward(loss, np.ones(LARGE))
+    # what the three steps kept, and the outputs of the first and the second one
+    assert alive == [
+        [True, True, True, True, True],
+        [True, True, False, True, False],
+        [True, False, False, False, False],
+    ]
+    assert [r() for r in kept] == [None] * 3
+    np.testing.assert_array_equal(loss.data, x.data + 1 + 1 + 1)  # the caller holds it
+    assert loss.data is result
+    assert (x.grad == 1).all()
+
+
+@pytest.mark.parametrize("again", ["loss", "shared"])
+def test_a_second_backward_pass_is_an_error_that_changes_nothing(
+    again: str, rng: np.random.Generator
+) -> None:
+    x = leaf((2, 3), rng)
+    shared = ops.tanh(x)
+    first, other = ops.relu(shared), ops.sigmoid(ops.add(shared, x))
+    backward(first, np.ones((2, 3)))
+    assert x.grad is not None
+    before = x.grad.copy()
+    op = {"loss": "relu", "shared": "tanh"}[again]
+    with pytest.raises(GraphError, match=f"^{op}: an earlier backward pass has freed the graph\n"):
+        backward(first if again == "loss" else other, np.ones((2, 3)))
+    np.testing.assert_array_equal(x.grad, before)
+    assert first.node is not None
+    assert (first.node.op, first.node.is_freed, dict(first.node.inputs)) == ("relu", True, {})
+    with pytest.raises(RuntimeError, match="a second backward pass"):
+        first.node.backward(np.ones((2, 3)))
+
+
+def test_a_branch_without_a_gradient_is_freed_too(rng: np.random.Generator) -> None:
+    x = leaf((2, 3), rng)
+    branch = ops.tanh(x)
+    y = record("half", {"a": x, "b": branch}, x.data + 0, lambda g: (g, None))
+    backward(y, np.ones((2, 3)))
+    assert branch.node is not None
+    assert branch.node.is_freed
+    assert (x.grad == 1).all()
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_gradients_are_added_in_place_only_where_nobody_sees_it(held: bool, rng: np.random.Generator) -> None:
+    """The first of two gradients is the rule's own array, or one that the rule also keeps."""
+    x = leaf(LARGE, rng)
+    h = ops.relu(x)
+    kept, places = rng.standard_normal(LARGE), []
+    values = kept.copy()
+
+    def to_keep(grad_y: np.ndarray) -> tuple[np.ndarray]:
+        g = kept if held else kept + 0
+        places.append(g.ctypes.data)
+        return (g,)
+
+    def to_see(grad_y: np.ndarray) -> tuple[np.ndarray]:
+        places.append(grad_y.ctypes.data)
+        return (grad_y + 0,)
+
+    z = record("see", {"x": h}, h.data + 0, to_see)
+    first = record("keep", {"z": z}, z.data + 0, to_keep)  # its rule runs first
+    y = ops.add(first, record("two", {"z": z}, z.data + 0, lambda g: (g * 2,)))
+    backward(y, np.ones(LARGE))
+    np.testing.assert_array_equal(kept, values)
+    np.testing.assert_array_equal(x.grad, (kept + 2) * (x.data > 0))
+    assert (places[0] == places[1]) == (not held)

@@ -20,7 +20,7 @@ from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.grain import threads_for
 
 from cython cimport floating
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
 from libc.string cimport memset
 
 from lstm2d.kernels._cython.blas cimport matmul
@@ -90,7 +90,8 @@ def lstm2d_backward(grad_y, x, kept, weight, recurrent, bias, peepholes, cell_sc
     weight, recurrent = np.ascontiguousarray(weight), np.ascontiguousarray(recurrent)
     peepholes = None if peepholes is None else np.ascontiguousarray(peepholes)
     crossing = _stride(h + 2 * LSTM2D_LANES)  # gradients from one diagonal to the next, by image row
-    scratch = arena.empty((n, 4, 7 * units * crossing + 5 * units * ld), dtype)
+    threads = min(threads_for(5 * grad_y.size), max(1, 4 * n))
+    scratch = arena.empty((threads, 7 * units * crossing + 5 * units * ld), dtype)
     grad_both = np.zeros((n, 4, channels + 2 * units, 5 * units), dtype)
     grad_bias = np.zeros((n, 4, 5 * units), dtype)
     grad_peepholes = None if peepholes is None else np.zeros((n, 4, 5, units), dtype)
@@ -100,7 +101,7 @@ def lstm2d_backward(grad_y, x, kept, weight, recurrent, bias, peepholes, cell_sc
         _check(dtype)
         with single_blas():
             _backward(grad_y, weight, recurrent, peepholes, cell_scale, leaky, crossing, kept, scratch, grad_both,
-                      grad_bias, grad_peepholes, grad_pixels, grad_x, threads_for(5 * grad_y.size))
+                      grad_bias, grad_peepholes, grad_pixels, grad_x, threads)
     elif need_x:
         grad_x[...] = 0
     grad_both = grad_both.sum(0)  # over images, in order
@@ -232,7 +233,7 @@ cdef inline void _gates_forward(
 def _backward(
     const floating[:, :, :, ::1] grad_y, const floating[:, :, ::1] weight, const floating[:, :, ::1] recurrent,
     const floating[:, :, ::1] peepholes, double cell_scale, bint leaky, Py_ssize_t crossing,
-    const floating[:, :, :, ::1] state, floating[:, :, ::1] scratch, floating[:, :, :, ::1] grad_both,
+    const floating[:, :, :, ::1] state, floating[:, ::1] scratch, floating[:, :, :, ::1] grad_both,
     floating[:, :, ::1] grad_bias, floating[:, :, :, ::1] grad_peepholes, floating[:, :, :, ::1] grad_pixels,
     floating[:, :, :, ::1] grad_x, int n_threads,
 ):
@@ -250,7 +251,7 @@ def _backward(
             _scan(task % 4, height, width, channels, units, ld, 0, cell_scale, leaky),
             &grad_y[task // 4, 0, 0, task % 4 * units], &weight[task % 4, 0, 0] if channels else NULL,
             &recurrent[task % 4, 0, 0], peep + task % 4 * 5 * units if peep else NULL, crossing,
-            &state[task // 4, task % 4, 0, 0], &scratch[task // 4, task % 4, 0],
+            &state[task // 4, task % 4, 0, 0], &scratch[threadid(), 0],
             &grad_both[task // 4, task % 4, 0, 0], &grad_bias[task // 4, task % 4, 0],
             grad_peep + task * 5 * units if peep else NULL,
             to_pixels + task * pixels * channels if to_pixels else NULL)

@@ -87,10 +87,11 @@ def rnn_backward(grad_y, x, y, kept, weight, recurrent, unit, axis, need_x):
     grad_recurrent = np.zeros((n, 2, s.units, s.gates), dtype)
     grad_bias = np.zeros((n, 2, s.gates))
     grad_x = arena.empty(x.shape, dtype) if need_x else None
-    other = arena.empty(x.shape, dtype) if need_x else None  # the second direction's
+    threads = _threads(3 * y.size, s)
+    # of the second direction; one thread adds it to that of the first block by block
+    other = arena.empty(x.shape, dtype) if need_x and threads > 1 else None
     scratch = arena.empty((n, 2, _backward_scratch(&s)), dtype)
     if y.size:
-        threads = _threads(3 * y.size, s)
         with single_blas():
             if dtype == np.float32:
                 _backward[float](s, grad_y, x, y, kept, weight, recurrent, scratch, grad_weight, grad_recurrent,
@@ -238,7 +239,9 @@ cdef _backward(Sweep s, const floating[:, :, :, ::1] grad_y, const floating[:, :
     cdef floating* to_x[2]
     to_x[0] = to_x[1] = NULL
     if grad_x is not None and s.channels:
-        to_x[0], to_x[1] = &grad_x[0, 0, 0, 0], &other[0, 0, 0, 0]
+        to_x[0] = to_x[1] = &grad_x[0, 0, 0, 0]
+        if other is not None:
+            to_x[1] = &other[0, 0, 0, 0]
     for task in prange(x.shape[0] * 2, nogil=True, schedule="static", num_threads=threads):
         image = task // 2
         side = task % 2
@@ -247,8 +250,9 @@ cdef _backward(Sweep s, const floating[:, :, :, ::1] grad_y, const floating[:, :
             &y[image, 0, 0, side * s.units], keep + task * pixels * s.kept, factors + side * size,
             &back[side, 0], &scratch[image, side, 0], grad_factors + task * size,
             &grad_recurrent[image, side, 0, 0], &grad_bias[image, side, 0],
-            to_x[side] + image * pixels * s.channels if to_x[side] else NULL)
-    if to_x[0]:
+            to_x[side] + image * pixels * s.channels if to_x[side] else NULL,
+            side == 1 and to_x[1] == to_x[0])
+    if to_x[1] != to_x[0]:
         for image in prange(x.shape[0] * s.steps, nogil=True, schedule="static", num_threads=threads):
             _add(s.rows * s.channels, to_x[1] + image * s.rows * s.channels,
                  to_x[0] + image * s.rows * s.channels)
@@ -257,7 +261,7 @@ cdef _backward(Sweep s, const floating[:, :, :, ::1] grad_y, const floating[:, :
 cdef void _task_backward(Sweep s, bint backward, const floating* grad_y, const floating* x, const floating* y,
                          const floating* kept, const floating* weight, const floating* back, floating* scratch,
                          floating* grad_weight, floating* grad_recurrent, double* grad_bias,
-                         floating* grad_x) noexcept nogil:
+                         floating* grad_x, bint add) noexcept nogil:
     cdef Py_ssize_t index, first, n, low, k
     cdef floating* zeros = scratch
     cdef floating* carry = zeros + s.units  # as it enters a step; behind it, as it leaves it
@@ -279,7 +283,7 @@ cdef void _task_backward(Sweep s, bint backward, const floating* grad_y, const f
                                          s.grads, back, False, NULL, from_r, s.units,
                                          kept + _place(&s, max(0, k - 2)) * s.rows * s.kept, s.rows * s.kept)
         _grads_of_block(&s, first, low, n, grads, x, y, weight, block, grad_weight, grad_recurrent, grad_bias,
-                        grad_x)
+                        grad_x, add)
 
 
 cdef inline void _step_backward(
@@ -304,9 +308,9 @@ cdef inline void _step_backward(
 cdef void _grads_of_block(
     const Sweep* s, Py_ssize_t first, Py_ssize_t low, Py_ssize_t n, const floating* grads, const floating* x,
     const floating* y, const floating* weight, floating* block, floating* grad_weight, floating* grad_recurrent,
-    double* grad_bias, floating* grad_x,
+    double* grad_bias, floating* grad_x, bint add,
 ) noexcept nogil:
-    """Add what the gradients of the n steps at `low` give to the weights, and write that of x."""
+    """Add what the gradients of the n steps at `low` give to the weights, and write or `add` that of x."""
     cdef Py_ssize_t pixels = n * s.rows, skip, ld = s.units
     cdef const floating* operand
     cdef floating* to = block
@@ -328,12 +332,12 @@ cdef void _grads_of_block(
     else:
         add_rows_f64(pixels, s.gates, grads, s.grads, grad_bias)
     if grad_x:
-        if s.step == s.rows:
+        if s.step == s.rows and not add:
             to = grad_x + low * s.rows * s.channels
         product[floating](False, pixels, s.channels, s.gates, grads, s.grads, weight, s.channels, False, NULL, to,
                           s.channels)
         if to == block:
-            _scatter(s, block, s.channels, low, n, grad_x)
+            _scatter(s, block, s.channels, low, n, grad_x, add)
 
 
 # ---- steps of the image as rows of a matrix
@@ -353,12 +357,16 @@ cdef const floating* _rows(const Sweep* s, const floating* pixels, Py_ssize_t va
 
 
 cdef void _scatter(const Sweep* s, const floating* block, Py_ssize_t values, Py_ssize_t low, Py_ssize_t n,
-                   floating* pixels) noexcept nogil:
+                   floating* pixels, bint add) noexcept nogil:
     cdef Py_ssize_t row, k
+    cdef floating* pixel
     for row in range(s.rows):
         for k in range(n):
-            memcpy(pixels + (row * s.row + low + k) * values, block + (k * s.rows + row) * values,
-                   values * sizeof(floating))
+            pixel = pixels + (row * s.row + (low + k) * s.step) * values
+            if add:
+                _add(values, block + (k * s.rows + row) * values, pixel)
+            else:
+                memcpy(pixel, block + (k * s.rows + row) * values, values * sizeof(floating))
 
 
 cdef void _add(Py_ssize_t n, const floating* source, floating* target) noexcept nogil:

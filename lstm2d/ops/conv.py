@@ -25,7 +25,7 @@ def conv2d(
     dilation: int | Pair = 1,
     activation: Activation | None = None,
 ) -> Tensor:
-    r"""Convolve images with a bank of filters.
+    r"""Convolve images with a set of filters.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ def conv2d(
     bias : Tensor of shape (C_out,), optional
         Added to every position.
     stride : int or pair of int, default 1
-        Pixels between two outputs, for rows and columns.
+        Step of the filter in pixels, along rows and columns of the image.
     padding : int or pair of int, default 0
         Zeros on each side of the image.
     dilation : int or pair of int, default 1
-        Pixels between two taps of a filter.
+        Distance between the taps of a filter in pixels.
     activation : {"relu", "tanh"}, optional
-        Applied to the result, with the same bits as the op of that name.
+        Applied to the result; gives the same bits as the op of that name.
 
     Returns
     -------
@@ -52,28 +52,28 @@ def conv2d(
     Raises
     ------
     ShapeError
-        If the shapes do not fit, or the filter is larger than the padded image; the message has both.
+        If the shapes do not match, or the filter is larger than the padded image.
     ValueError
-        If a stride or dilation is below 1, or a padding below 0, or the activation is another one.
+        If a stride or dilation is below 1, a padding is negative, or the activation is unknown.
 
     Notes
     -----
     .. math:: y_{ij} = b + \sum_{rs} x_{i t - p + r d,\, j t - p + s d} W_{rs}
 
-    Filters of 3 x 3 with stride 1 and 16 channels or more on both sides are computed by Winograd's method
-    [1]_, forward and backward, wherever that saves multiplications: as F(4 x 4, 3 x 3), or with more than
-    65,536 pairs of channels as F(6 x 6, 3 x 3). A dilation cuts the image into sub-images, each convolved by
-    itself. Other filters with stride 1 and no dilation, from 4 x 4 on and on images that are not tiny, are
-    sums of F(4 x 4, 4 x 4). In float32 their error stays below 1e-4 of the largest value (2e-5 is usual), in
-    float64 below 1e-11. A NaN reaches all outputs whose tile, 6 x 6 at most, sees it, through a filter whose
-    size is rounded up to a multiple of 4 or 3. On a GPU 3 x 3 filters go this way, as F(4 x 4, 3 x 3),
-    where that is less to compute and to read; all others are plain products.
+    3 x 3 filters with stride 1 and at least 16 input and output channels use Winograd's method [1]_, forward
+    and backward, wherever that saves multiplications: F(4 x 4, 3 x 3), or F(6 x 6, 3 x 3) if the product of
+    the channel numbers exceeds 65,536. With a dilation, the image is split into sub-images that are convolved
+    separately. Other filters from 4 x 4 on, with stride 1 and no dilation, are sums of F(4 x 4, 4 x 4),
+    except on tiny images. The error is below 1e-4 of the largest value in float32 (typically 2e-5), and below
+    1e-11 in float64. A NaN spreads to all outputs whose tile (at most 6 x 6) contains it, the filter size
+    being rounded up to a multiple of 4 or 3. On a GPU, 3 x 3 filters use F(4 x 4, 3 x 3) where that reduces
+    arithmetic and memory traffic; all others are plain products.
 
-    The activation of a part of the result is computed behind that part's products, and needs no second array.
-    Measured with ReLU on one thread: 3 to 64 channels at 360x480 take 13.7 ms, and 17.1 ms with the op behind
-    them; with Winograd's tiles of 64 channels it saves the array but no time.
+    The activation is applied to each part of the result right after its products, without a second array.
+    Measured with ReLU on one thread: 3 to 64 channels at 360x480 take 13.7 ms, and 17.1 ms with a separate
+    op; with Winograd tiles of 64 channels it saves the array but no time.
 
-    Keeps x and weight for the backward pass, and the result where there is an activation.
+    Keeps `x` and `weight` for the backward pass, and the result if there is an activation.
 
     References
     ----------
@@ -104,7 +104,16 @@ def conv2d(
             grad_weight = k.conv2d_grad_weight(x.data, grad_y, kernel, strides, paddings, dilations)
         return (grad_x, grad_weight) if bias is None else (grad_x, grad_weight, _grad_bias(bias, grad_y))
 
-    return record("conv2d", (x, weight) if bias is None else (x, weight, bias), y, backward)
+    return record(
+        "conv2d",
+        {"x": x, "weight": weight, "bias": bias},
+        y,
+        backward,
+        stride=strides,
+        padding=paddings,
+        dilation=dilations,
+        activation=activation,
+    )
 
 
 def conv_transpose2d(
@@ -116,22 +125,22 @@ def conv_transpose2d(
     padding: int | Pair = 0,
     activation: Activation | None = None,
 ) -> Tensor:
-    r"""Spread every position over a window of the output; windows that overlap are added.
+    r"""Apply a transposed convolution: each position adds a window to the output.
 
     Parameters
     ----------
     x : Tensor of shape (N, H, W, C_in)
         Images.
     weight : Tensor of shape (kh, kw, C_in, C_out)
-        What one position of one channel adds to its window.
+        Window that a value of each input channel is multiplied with.
     bias : Tensor of shape (C_out,), optional
         Added to every position of the output.
     stride : int or pair of int, default 1
-        Pixels between two windows, for rows and columns.
+        Distance between the windows in pixels, along rows and columns.
     padding : int or pair of int, default 0
-        Pixels that are cut off at each side.
+        Pixels cropped from each side of the output.
     activation : {"relu", "tanh"}, optional
-        Applied to the result, with the same bits as the op of that name.
+        Applied to the result; gives the same bits as the op of that name.
 
     Returns
     -------
@@ -141,15 +150,14 @@ def conv_transpose2d(
     Raises
     ------
     ShapeError
-        If the shapes do not fit, or nothing is left of the output; the message has both.
+        If the shapes do not match, or the padding leaves no output.
     ValueError
-        If a stride is below 1, or a padding below 0, or the activation is another one.
+        If a stride is below 1, a padding is negative, or the activation is unknown.
 
     Notes
     -----
-    The gradient of `conv2d` with respect to its input, and that function's gradient is `conv2d`; its
-    notes on precision hold here. Keeps x and weight for the backward pass, and the result where there is an
-    activation.
+    The adjoint of `conv2d`, with the same precision. Keeps `x` and `weight` for the backward pass, and the
+    result if there is an activation.
     """
     _check("conv_transpose2d", x, weight, bias, activation)
     strides, paddings, dilations = _pairs("conv_transpose2d", stride, padding, 1)
@@ -178,7 +186,15 @@ def conv_transpose2d(
             grad_weight = swapped_grad.transpose(0, 1, 3, 2)
         return (grad_x, grad_weight) if bias is None else (grad_x, grad_weight, _grad_bias(bias, grad_y))
 
-    return record("conv_transpose2d", (x, weight) if bias is None else (x, weight, bias), y, backward)
+    return record(
+        "conv_transpose2d",
+        {"x": x, "weight": weight, "bias": bias},
+        y,
+        backward,
+        stride=strides,
+        padding=paddings,
+        activation=activation,
+    )
 
 
 def _check(op: str, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None) -> None:
@@ -196,14 +212,14 @@ def _check(op: str, x: Tensor, weight: Tensor, bias: Tensor | None, activation: 
 
 def _pairs(op: str, stride: int | Pair, padding: int | Pair, dilation: int | Pair) -> tuple[Pair, Pair, Pair]:
     pairs = [(v, v) if isinstance(v, int) else (v[0], v[1]) for v in (stride, padding, dilation)]
-    for name, pair, least in zip(("stride", "padding", "dilation"), pairs, (1, 0, 1), strict=True):
-        if min(pair) < least:
-            raise ValueError(f"{op}: {name} {pair}, expected {least} or more")
+    for name, pair, lowest in zip(("stride", "padding", "dilation"), pairs, (1, 0, 1), strict=True):
+        if min(pair) < lowest:
+            raise ValueError(f"{op}: {name} {pair}, expected {lowest} or more")
     return pairs[0], pairs[1], pairs[2]
 
 
 def _before(activation: Activation | None, y: FloatArray | None, grad_y: FloatArray) -> FloatArray:
-    """Return the gradient before the activation, from its result."""
+    """Return the gradient of the activation's input."""
     if activation is None or y is None:
         return grad_y
     k = kernels.pick("elementwise", like=y)

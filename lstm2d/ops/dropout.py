@@ -1,4 +1,4 @@
-"""Values left out at random."""
+"""Dropout."""
 
 from __future__ import annotations
 
@@ -26,24 +26,23 @@ def dropout(
     layer: int = 0,
     training: bool = True,
 ) -> Tensor:
-    r"""Set values to 0 at random, and enlarge the others so that the mean stays [1]_.
+    r"""Set random values to 0 and scale the others so that the expected value is unchanged [1]_.
 
     Parameters
     ----------
     x : Tensor of shape (N, ...)
-        Features; the first axis counts images.
+        Features of N images.
     rate : float
-        Probability of a value to be left out, in [0, 1).
+        Probability that a value is set to 0, in [0, 1).
     seed, epoch : int
-        The run's seed and its epoch.
+        Seed of the run, and epoch.
     samples : sequence of int
-        Number of each image in the training set. Which values of an image are left out depends on `seed`,
-        `epoch`, its number and `layer`, and on nothing else: not on the rest of the batch, on what was drawn
-        before, or on threads.
+        Number of each image in the training set. The mask of an image depends only on `seed`, `epoch`, this
+        number and `layer`: not on the rest of the batch, earlier draws or threads.
     layer : int, default 0
-        Number of the dropout layer in the network: each leaves out other values.
+        Number of the dropout layer in the network; each has its own masks.
     training : bool, default True
-        If False, `x` is returned as it is.
+        If False, `x` is returned unchanged.
 
     Returns
     -------
@@ -53,13 +52,14 @@ def dropout(
     Raises
     ------
     ShapeError
-        If there is not one number for each image.
+        If the number of samples is not the number of images.
     ValueError
         If `rate` is out of range.
 
     Notes
     -----
-    Philox, 32 bits a value. Keeps one byte a value for the backward pass. NaN times 0 is NaN.
+    Masks are drawn with Philox, 32 bits per value. NaN times 0 is NaN. Keeps the mask for the backward pass,
+    one byte per value.
 
     References
     ----------
@@ -69,11 +69,11 @@ def dropout(
     if not 0 <= rate < 1:
         raise ValueError(f"dropout: rate {rate}, expected 0 or more, below 1")
     if x.data.ndim == 0 or len(samples) != x.shape[0]:
-        raise ShapeError(f"dropout: {len(samples)} sample numbers for x {x.shape}", expected="one an image")
+        raise ShapeError(f"dropout: {len(samples)} sample numbers for x {x.shape}", expected="one per image")
     if not training or rate == 0:
         return x
     limit = round(rate * WORD)
-    drawn = np.empty(x.shape, np.bool_)  # on the host: every device leaves out the same values
+    drawn = np.empty(x.shape, np.bool_)  # on the host: the masks are the same on every device
     for image, sample in zip(drawn.reshape(len(drawn), prod(x.shape[1:])), samples, strict=True):
         rng = generator(seed, epoch, sample, Purpose.DROPOUT, layer)
         words = rng.bit_generator.random_raw((image.size + 1) // 2).view("<u4")
@@ -89,4 +89,15 @@ def dropout(
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (apply(grad_y),)
 
-    return record("dropout", (x,), apply(x.data), backward)
+    return record(
+        "dropout",
+        {"x": x},
+        apply(x.data),
+        backward,
+        rate=rate,
+        seed=seed,
+        epoch=epoch,
+        samples=tuple(map(int, samples)),
+        layer=layer,
+        training=training,
+    )

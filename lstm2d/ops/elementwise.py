@@ -1,4 +1,4 @@
-"""Functions of single elements, and the sum of the four scan directions."""
+"""Elementwise functions, and the sum of the four scan directions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tanh(x: Tensor) -> Tensor:
 
     Notes
     -----
-    In float32 a rational function with a relative error below 4e-7; in float64 the C library's.
+    A rational function with a relative error below 4e-7 in float32; the C library's function in float64.
     Keeps the result for the backward pass.
     """
     k = kernels.pick("elementwise", like=x.data)
@@ -34,7 +34,7 @@ def tanh(x: Tensor) -> Tensor:
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.tanh_backward(y, grad_y),)
 
-    return record("tanh", (x,), y, backward)
+    return record("tanh", {"x": x}, y, backward)
 
 
 def sigmoid(x: Tensor) -> Tensor:
@@ -54,8 +54,7 @@ def sigmoid(x: Tensor) -> Tensor:
     -----
     .. math:: y = \frac{1}{1 + e^{-x}}
 
-    As precise for large negative `x`, in proportion to the result, as elsewhere. Keeps the result for the
-    backward pass.
+    The relative error is small for large negative `x` too. Keeps the result for the backward pass.
     """
     k = kernels.pick("elementwise", like=x.data)
     y = k.sigmoid_forward(x.data)
@@ -63,11 +62,11 @@ def sigmoid(x: Tensor) -> Tensor:
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.sigmoid_backward(y, grad_y),)
 
-    return record("sigmoid", (x,), y, backward)
+    return record("sigmoid", {"x": x}, y, backward)
 
 
 def relu(x: Tensor) -> Tensor:
-    """Return every element that is positive, and 0 for the others.
+    """Return ``max(x, 0)`` for every element.
 
     Parameters
     ----------
@@ -89,28 +88,32 @@ def relu(x: Tensor) -> Tensor:
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.relu_backward(y, grad_y),)
 
-    return record("relu", (x,), y, backward)
+    return record("relu", {"x": x}, y, backward)
 
 
 def add(x: Tensor, y: Tensor) -> Tensor:
-    """Add two tensors; an axis of size 1, or a missing one in front, is repeated as in NumPy.
+    """Add two tensors with broadcasting as in NumPy.
 
     Parameters
     ----------
     x, y : Tensor
-        The summands, of one data type.
+        Tensors of one data type and of shapes that broadcast.
 
     Returns
     -------
-    Tensor of the common shape
+    Tensor of the broadcast shape
         The sum.
 
     Raises
     ------
     ShapeError
-        If the shapes have no common one.
+        If the shapes do not broadcast.
     TypeError
         If the data types differ.
+
+    Notes
+    -----
+    Keeps nothing for the backward pass.
     """
     if x.dtype != y.dtype:
         raise TypeError(f"add: {x.dtype} and {y.dtype}, expected one data type")
@@ -122,11 +125,11 @@ def add(x: Tensor, y: Tensor) -> Tensor:
     def backward(grad: FloatArray) -> tuple[FloatArray | None, ...]:
         return tuple(_sum_to(grad, t.shape) if t.requires_grad else None for t in (x, y))
 
-    return record("add", (x, y), x.data + y.data, backward)
+    return record("add", {"x": x, "y": y}, x.data + y.data, backward)
 
 
 def direction_sum(x: Tensor) -> Tensor:
-    """Add the four scan directions of a 2D-LSTM layer.
+    """Add up the four scan directions of a 2D-LSTM layer.
 
     Parameters
     ----------
@@ -136,12 +139,16 @@ def direction_sum(x: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (..., U)
-        The sum in that order. A linear layer on it is one that all four directions share.
+        The sum in that order. A linear layer after it is shared by the four directions.
 
     Raises
     ------
     ShapeError
-        If the last axis is no multiple of 4.
+        If the last axis is not a multiple of 4.
+
+    Notes
+    -----
+    Keeps nothing for the backward pass.
     """
     if x.data.ndim == 0 or x.shape[-1] % 4:
         raise ShapeError(f"direction_sum: {x.shape}", expected="a last axis of 4 * units")
@@ -150,7 +157,7 @@ def direction_sum(x: Tensor) -> Tensor:
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.direction_sum_backward(grad_y),)
 
-    return record("direction_sum", (x,), k.direction_sum_forward(x.data), backward)
+    return record("direction_sum", {"x": x}, k.direction_sum_forward(x.data), backward)
 
 
 def _sum_to(grad: FloatArray, shape: tuple[int, ...]) -> FloatArray:

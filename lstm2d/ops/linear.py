@@ -1,4 +1,4 @@
-"""A matrix applied to every position."""
+"""Linear layer on the channels of every position."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lstm2d.tensor import FloatArray, Tensor
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    r"""Multiply the channels of every position by one matrix.
+    r"""Multiply the channels of every position by a matrix.
 
     Parameters
     ----------
     x : Tensor of shape (N, ..., C_in)
-        The first axis counts images: on a CPU each is multiplied by itself, so that no bit of its result
-        depends on the others. A single axis is one position.
+        Features of N images; a tensor with one axis is a single position. On a CPU each image is a product of
+        its own, so that its bits do not depend on the rest of the batch.
     weight : Tensor of shape (C_in, C_out)
         The matrix.
     bias : Tensor of shape (C_out,), optional
@@ -31,13 +31,13 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Raises
     ------
     ShapeError
-        If the shapes do not fit; the message has both.
+        If the shapes do not match.
 
     Notes
     -----
     .. math:: y = x W + b
 
-    Keeps x and weight for the backward pass, nothing else.
+    Keeps `x` and `weight` for the backward pass.
     """
     _check(x, weight, bias)
     n = x.shape[0] if x.data.ndim > 1 else 1
@@ -55,7 +55,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             return grad_x, grad_weight
         return grad_x, grad_weight, k.linear_grad_bias(g) if bias.requires_grad else None
 
-    inputs = (x, weight) if bias is None else (x, weight, bias)
+    inputs = {"x": x, "weight": weight, "bias": bias}
     return record("linear", inputs, y.reshape(*x.shape[:-1], c_out), backward)
 
 

@@ -1,4 +1,4 @@
-"""Class probabilities and the loss on them."""
+"""Softmax and cross-entropy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lstm2d.tensor import FloatArray, Tensor
 
 
 def softmax(x: Tensor) -> Tensor:
-    r"""Turn the scores of the last axis into probabilities.
+    r"""Turn scores into probabilities along the last axis.
 
     Parameters
     ----------
@@ -25,12 +25,12 @@ def softmax(x: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (..., K)
-        Values in [0, 1] whose sum over the last axis is 1. A NaN among the scores makes its K values NaN.
+        Values in [0, 1] that sum to 1 over the last axis. A NaN among K scores makes all K values NaN.
 
     Raises
     ------
     ShapeError
-        If `x` is a single number.
+        If `x` has no axis.
 
     Notes
     -----
@@ -47,7 +47,7 @@ def softmax(x: Tensor) -> Tensor:
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.softmax_backward(y, grad_y.reshape(rows)).reshape(x.shape),)
 
-    return record("softmax", (x,), y.reshape(x.shape), backward)
+    return record("softmax", {"x": x}, y.reshape(x.shape), backward)
 
 
 def soft_cross_entropy(
@@ -62,32 +62,32 @@ def soft_cross_entropy(
     Parameters
     ----------
     scores : Tensor of shape (N, H, W, K)
-        Any scale; also (..., K) with other axes in front.
+        Scores of any scale; also (..., K) with other leading axes.
     targets : ndarray of shape (N, H, W, K)
-        Share of each class. A row need not add up to 1: class weights are factors of its values.
+        Weight of each class. They need not sum to 1, so that class weights can be multiplied in.
     weight : ndarray of shape (N, H, W), optional
-        Factor of each position, 0 for one to be ignored. All 1 if left out.
+        Factor of each position, 0 for ignored ones; 1 by default.
     reduction : {"sum", "mean"}, default "sum"
-        Mean divides by the sum of `weight`, and is 0 where that is 0.
+        "mean" divides by the sum of `weight`; the loss is 0 if that is 0.
 
     Returns
     -------
     Tensor of shape ()
-        The loss. NaN if any score is NaN, also at an ignored position.
+        The loss. NaN if any score is NaN, also at ignored positions.
 
     Raises
     ------
     ShapeError
-        If the shapes do not fit.
+        If the shapes do not match.
     ValueError
-        If `reduction` is another word.
+        If `reduction` is unknown.
 
     Notes
     -----
     .. math:: E = -\sum_p w_p \sum_c t_{pc} \ln \frac{e^{x_{pc}}}{\sum_l e^{x_{pl}}}
 
-    Added in float64, position by position and image by image. Keeps the probabilities for the backward pass,
-    K values a position.
+    Summed in float64, in the order of positions and images. Keeps the probabilities for the backward pass,
+    K values per position, besides `targets` and `weight`.
     """
     if reduction not in ("sum", "mean"):
         raise ValueError(f"reduction {reduction!r}, expected 'sum' or 'mean'")
@@ -113,7 +113,14 @@ def soft_cross_entropy(
         grad = k.soft_cross_entropy_backward(probability, t, w, factor * float(grad_y))
         return (grad.reshape(scores.shape),)
 
-    return record("soft_cross_entropy", (scores,), np.asarray(loss * factor, dtype), backward)
+    return record(
+        "soft_cross_entropy",
+        {"scores": scores},
+        np.asarray(loss * factor, dtype),
+        backward,
+        {"targets": targets, "weight": weight},
+        reduction=reduction,
+    )
 
 
 def cross_entropy(
@@ -129,37 +136,37 @@ def cross_entropy(
     Parameters
     ----------
     scores : Tensor of shape (N, H, W, K)
-        Any scale; also (..., K) with other axes in front.
+        Scores of any scale; also (..., K) with other leading axes.
     labels : ndarray of int, shape (N, H, W)
-        Class of each position, in [0, K), or `ignore_index`.
+        Class of each position in [0, K), or `ignore_index`.
     class_weights : ndarray of shape (K,), optional
-        Factor of each class. All 1 if left out.
+        Factor of each class; 1 by default.
     ignore_index : int, default 255
-        Marks positions that count nowhere.
+        Label of positions that are ignored.
     reduction : {"mean", "sum"}, default "mean"
-        Mean divides by the sum of the class weights of all labelled positions, and is 0 with a gradient of 0
-        where that is 0: a batch without a label changes nothing. (PyTorch returns NaN there.)
+        "mean" divides by the sum of the class weights of all labelled positions. If that is 0, the loss and
+        its gradient are 0, so that a batch without labels changes nothing. (PyTorch returns NaN.)
 
     Returns
     -------
     Tensor of shape ()
-        The loss. NaN if any score is NaN, also at an ignored position.
+        The loss. NaN if any score is NaN, also at ignored positions.
 
     Raises
     ------
     ShapeError
-        If the shapes do not fit.
+        If the shapes do not match.
     TypeError
-        If the labels are no integers.
+        If the labels are not integers.
     ValueError
-        If a label is neither a class nor `ignore_index`, or `reduction` is another word.
+        If a label is neither a class nor `ignore_index`, or `reduction` is unknown.
 
     Notes
     -----
     .. math:: E = -\sum_p w_{l_p} \ln \frac{e^{x_{p l_p}}}{\sum_c e^{x_{pc}}}
 
-    Added in float64, position by position and image by image. Keeps the probabilities for the backward pass,
-    K values a position.
+    Summed in float64, in the order of positions and images. Keeps the probabilities for the backward pass,
+    K values per position, besides the labels.
     """
     if reduction not in ("mean", "sum"):
         raise ValueError(f"reduction {reduction!r}, expected 'mean' or 'sum'")
@@ -190,4 +197,12 @@ def cross_entropy(
         grad = k.cross_entropy_backward(probability, numbers, weights, ignore_index, scale)
         return (grad.reshape(scores.shape),)
 
-    return record("cross_entropy", (scores,), np.asarray(total * factor, dtype), backward)
+    return record(
+        "cross_entropy",
+        {"scores": scores},
+        np.asarray(total * factor, dtype),
+        backward,
+        {"labels": labels, "class_weights": class_weights},
+        ignore_index=ignore_index,
+        reduction=reduction,
+    )

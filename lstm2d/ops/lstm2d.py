@@ -1,4 +1,4 @@
-"""The 2D-LSTM layer: lstm2d_layer, the four scan directions."""
+"""The 2D-LSTM layer with its four scan directions."""
 
 from __future__ import annotations
 
@@ -23,46 +23,44 @@ def lstm2d_layer(
 ) -> Tensor:
     r"""Scan an image with four 2D-LSTMs, one from each corner.
 
-    Each position sees its horizontal and its vertical predecessor in scan order. Gates are stored in the
-    order input gate, forget gate x, forget gate y, candidate, output gate; x means the horizontal
-    predecessor, y the vertical one.
+    The state of a position depends on its horizontal and its vertical predecessor in scan order. Gates are
+    stored in the order input gate, forget gate x, forget gate y, candidate, output gate, where x stands for
+    the horizontal predecessor and y for the vertical one.
 
     Parameters
     ----------
     x : Tensor of shape (N, H, W, C)
-        Features, any scale. H and W are in windows, not pixels.
+        Features. H and W are in windows, not pixels.
     weight : Tensor of shape (4, C, 5 * U)
-        U hidden units. First axis: down-right, down-left, up-right, up-left; columns: the gates in stored
-        order.
+        Input weights for U hidden units. First axis: down-right, down-left, up-right, up-left; columns: the
+        gates in stored order.
     recurrent : Tensor of shape (4, 2 * U, 5 * U)
-        Rows: hidden state of the horizontal predecessor, then of the vertical one.
+        Recurrent weights. Rows: hidden state of the horizontal predecessor, then of the vertical one.
     bias : Tensor of shape (4, 5 * U)
         Added before the activation of each gate.
     peepholes : Tensor of shape (4, 5, U), optional
-        Input gate from the horizontal and from the vertical old cell, forget gates each from the cell of its
-        own axis, output gate from the new cell.
+        Peephole weights: input gate from the horizontal and from the vertical old cell, each forget gate from
+        the old cell of its axis, output gate from the new cell.
     cell_scale : float, default 1.0
-        Factor of both old cells in the new one. 1.0 is the paper; 0.5 keeps cells bounded on very large
+        Factor of both old cells in the new one. 1.0 is the paper's; 0.5 keeps cells bounded on very large
         grids, where the sum over all paths grows.
     leaky : bool, default False
-        Use the stable cell of [2]_, whose old part is a weighted mean of the two old cells:
+        Whether to use the stable cell of [2]_, which takes a weighted mean of the two old cells:
         :math:`c = i \odot g + f^x \odot (f^y \odot c_{i-1,j} + (1 - f^y) \odot c_{i,j-1})`.
     error_clip : float, optional
-        Clip each value of the gradient that enters the layer to [-error_clip, error_clip]; the library the
-        paper was written with uses 1.
+        The gradient of the output is clipped to [-error_clip, error_clip]; the paper's library uses 1.
 
     Returns
     -------
     Tensor of shape (N, H, W, 4 * U)
-        Hidden states of the four directions side by side. Zero hidden and cell state is assumed outside the
-        image.
+        Hidden states of the four directions, concatenated. Hidden state and cell are 0 outside the image.
 
     Raises
     ------
     ShapeError
-        If the shapes do not fit; the message has both shapes.
+        If the shapes do not match.
     TypeError
-        If the arrays are not all float32 or all float64.
+        If the data types differ or are neither float32 nor float64.
 
     Notes
     -----
@@ -70,8 +68,8 @@ def lstm2d_layer(
 
         c_{ij} = i \odot g + f^x \odot c_{i,j-1} + f^y \odot c_{i-1,j}, \quad h_{ij} = o \odot \tanh c_{ij}
 
-    [1]_, section 2.2, with the peepholes of its equations as vectors. Keeps C + 10 U values for each position
-    and direction until the backward pass.
+    See [1]_, section 2.2; the peepholes are vectors. Keeps C + 10 U values per position and direction for the
+    backward pass.
 
     References
     ----------
@@ -105,7 +103,15 @@ def lstm2d_layer(
         )
         return tuple(grads[: len(inputs)])
 
-    return record("lstm2d_layer", inputs, y, backward)
+    return record(
+        "lstm2d_layer",
+        {"x": x, "weight": weight, "recurrent": recurrent, "bias": bias, "peepholes": peepholes},
+        y,
+        backward,
+        cell_scale=cell_scale,
+        leaky=leaky,
+        error_clip=error_clip,
+    )
 
 
 def _check(

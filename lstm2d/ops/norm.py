@@ -1,4 +1,4 @@
-"""Normalisation: of channels over a batch, of an image's whole map, and of a channel by its neighbours."""
+"""Normalisation of channels over a batch, of images, and of channels by their neighbours."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    r"""Bring each channel to mean 0 and variance 1, then to a mean and a deviation that are learnt [1]_.
+    r"""Normalise each channel to mean 0 and variance 1, then scale and shift it [1]_.
 
     Parameters
     ----------
     x : Tensor of shape (N, H, W, C)
-        Features; also (..., C) with other axes in front.
+        Features; also (..., C) with other leading axes.
     mean, var : ndarray of shape (C,)
-        Running mean and variance. Changed in place if `training`; else they are what is normalised with.
+        Running mean and variance. Updated in place if `training`, else used to normalise.
     scale, shift : Tensor of shape (C,), optional
-        Deviation and mean of the result; 1 and 0 if left out.
+        Standard deviation and mean of the result; 1 and 0 by default.
     training : bool
-        Whether to normalise with mean and variance of this batch. No other operation mixes images: with this
-        option the result for an image depends on the others of its batch.
+        Whether to normalise with the mean and variance of this batch. The result for an image then depends on
+        the others of its batch, as in no other operation.
     momentum : float, default 0.1
-        Share of the batch in the new running values, as in PyTorch.
+        Weight of the batch in the new running values, as in PyTorch.
     eps : float, default 1e-5
         Added to the variance.
 
@@ -49,15 +49,15 @@ def batch_norm(
     Raises
     ------
     ShapeError
-        If the shapes do not fit, or if `training` with a single value a channel, which has no variance.
+        If the shapes do not match, or if `training` with a single value per channel.
 
     Notes
     -----
     .. math:: y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
 
-    The variance of the batch is divided by the number of values M where it normalises, and by M - 1 where it
-    enters the running one. Both are computed in float64, in two passes. Keeps x for the backward pass. An
-    empty batch changes nothing.
+    The sum of squares is divided by the number of values M for the normalisation, and by M - 1 for the
+    running variance. Both are computed in float64, in two passes. An empty batch does not change the running
+    values. Keeps `x` for the backward pass.
 
     References
     ----------
@@ -72,7 +72,7 @@ def batch_norm(
     centre, variance = mean.astype(np.float64), var.astype(np.float64)
     if training and count:
         if count == 1:
-            raise ShapeError(f"batch_norm: one value a channel in {x.shape}", expected="more, to train")
+            raise ShapeError(f"batch_norm: one value per channel in {x.shape}", expected="more, to train")
         centre, variance = k.channel_moments(data)
         mean += momentum * (centre - mean)
         var += momentum * (variance * (count / (count - 1)) - var)
@@ -99,35 +99,43 @@ def batch_norm(
         grads = [product.astype(dtype)] * (scale is not None) + [total.astype(dtype)] * (shift is not None)
         return grad_x, *grads
 
-    inputs = (x, *(t for t in (scale, shift) if t is not None))
-    return record("batch_norm", inputs, y.reshape(x.shape), backward)
+    return record(
+        "batch_norm",
+        {"x": x, "scale": scale, "shift": shift},
+        y.reshape(x.shape),
+        backward,
+        {"mean": mean, "var": var},
+        training=training,
+        momentum=momentum,
+        eps=eps,
+    )
 
 
 def l2_normalise(x: Tensor, scale: float = 1.0) -> Tensor:
-    r"""Bring each image's whole map to one Euclidean norm.
+    r"""Scale the features of each image to the same Euclidean norm.
 
     Parameters
     ----------
     x : Tensor of shape (N, H, W, C)
-        Features; the first axis counts images, whatever axes there are behind it.
+        Features of N images; also (N, ...) with other axes.
     scale : float, default 1.0
-        The norm: lambda of systems that put maps of several layers side by side.
+        The norm, called lambda where features of several layers are concatenated.
 
     Returns
     -------
     Tensor of the shape of `x`
-        A map that is 0 everywhere stays so, and has a gradient of 0.
+        An image whose features are all 0 is not changed, and has a gradient of 0.
 
     Raises
     ------
     ShapeError
-        If `x` is a single number.
+        If `x` has no axis.
 
     Notes
     -----
     .. math:: y = \lambda \frac{x}{\lVert x \rVert_2}
 
-    The norm is computed in float64. Keeps x for the backward pass.
+    The norm is computed in float64. Keeps `x` for the backward pass.
     """
     if x.data.ndim == 0:
         raise ShapeError("l2_normalise: a single number", expected="(N, ...)")
@@ -139,31 +147,31 @@ def l2_normalise(x: Tensor, scale: float = 1.0) -> Tensor:
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         share = k.image_products(x.data, grad_y) / (square + empty) * ~empty
-        grad_x = x.data * _a_value_each_image(share.astype(dtype), x)
+        grad_x = x.data * _per_image(share.astype(dtype), x)
         np.subtract(grad_y, grad_x, out=grad_x)
-        grad_x *= _a_value_each_image(factor.astype(dtype), x)
+        grad_x *= _per_image(factor.astype(dtype), x)
         return (grad_x,)
 
-    y = x.data * _a_value_each_image(factor.astype(dtype), x)
-    return record("l2_normalise", (x,), y, backward)
+    y = x.data * _per_image(factor.astype(dtype), x)
+    return record("l2_normalise", {"x": x}, y, backward, scale=scale)
 
 
 def local_response_norm(
     x: Tensor, size: int, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
-    r"""Divide each value by a power of the mean square of its neighbours in other channels [1]_.
+    r"""Divide each value by a power of the mean square of the neighbouring channels [1]_.
 
     Parameters
     ----------
     x : Tensor of shape (N, H, W, C)
-        Features; also (..., C) with other axes in front.
+        Features; also (..., C) with other leading axes.
     size : int
-        Channels that count, of which size // 2 come before the channel itself. Those beyond the first and
-        the last are 0.
+        Number of channels in the mean, of which size // 2 precede the channel itself. Channels outside the
+        range count as 0.
     alpha : float, default 1e-4
-        Factor of their mean square, as in PyTorch; the paper has the sum instead, so its value times `size`.
+        Factor of the mean square, as in PyTorch; the paper's factor of the sum, times `size`.
     beta : float, default 0.75
-        The power.
+        Exponent.
     k : float, default 1.0
         Added to the mean square.
 
@@ -175,7 +183,7 @@ def local_response_norm(
     Raises
     ------
     ShapeError
-        If `x` is a single number.
+        If `x` has no axis.
     ValueError
         If `size` is below 1.
 
@@ -184,7 +192,7 @@ def local_response_norm(
     .. math:: y_c = x_c \Big(k + \frac{\alpha}{n} \sum_{j=c-\lfloor n/2 \rfloor}^{c+\lfloor (n-1)/2 \rfloor}
               x_j^2\Big)^{-\beta}
 
-    Keeps x for the backward pass. A power of 0.5, 0.75 or 1 is several times as fast as any other.
+    Exponents of 0.5, 0.75 and 1 are several times as fast as others. Keeps `x` for the backward pass.
 
     References
     ----------
@@ -204,10 +212,19 @@ def local_response_norm(
         return (grad_x.reshape(x.shape),)
 
     y = kernel.response_norm_forward(data, size, alpha, beta, k)
-    return record("local_response_norm", (x,), y.reshape(x.shape), backward)
+    return record(
+        "local_response_norm",
+        {"x": x},
+        y.reshape(x.shape),
+        backward,
+        size=size,
+        alpha=alpha,
+        beta=beta,
+        k=k,
+    )
 
 
-def _a_value_each_image(values: FloatArray, x: Tensor) -> FloatArray:
+def _per_image(values: FloatArray, x: Tensor) -> FloatArray:
     return values.reshape(-1, *[1] * (x.data.ndim - 1))
 
 

@@ -22,26 +22,27 @@ def max_pool2d(
     size : int or pair of int
         Rows and columns of a window.
     stride : int or pair of int, optional
-        Distance of two windows; the size of one if left out. Windows that do not fit are dropped.
+        Distance between windows; the window size by default. Windows that do not fit are dropped.
     padding : int or pair of int, default 0
-        Pixels added on each side, at most half a window. They never win.
+        Pixels added on each side, at most half a window. They are never the maximum.
 
     Returns
     -------
     Tensor of shape (N, H', W', C)
-        Where H' = (H + 2 * padding - size) // stride + 1, and W' likewise. A NaN wins.
+        With H' = (H + 2 * padding - size) // stride + 1, and W' likewise. The maximum of values with a NaN is
+        NaN.
 
     Raises
     ------
     ShapeError
-        If `x` has not four axes, or no window fits.
+        If `x` does not have four axes, or no window fits.
     ValueError
-        If a size or stride is below 1, or the padding below 0 or more than half a window.
+        If a size or stride is below 1, or the padding is negative or more than half a window.
 
     Notes
     -----
-    Of equal values the first one, in the order of rows, has the gradient; of several NaN the last one. Keeps
-    the winner of each window for the backward pass: one byte where a window has 256 pixels or fewer, else
+    The gradient goes to the first of equal values, in the order of rows, and to the last of several NaN.
+    Keeps the position of each maximum for the backward pass: one byte for windows of at most 256 pixels, else
     four.
     """
     sizes, strides, paddings = _check("max_pool2d", x, size, stride, padding)
@@ -52,7 +53,7 @@ def max_pool2d(
         assert winner is not None
         return (k.max_pool2d_backward(grad_y, winner, x.shape, sizes, strides, paddings),)
 
-    return record("max_pool2d", (x,), y, backward)
+    return record("max_pool2d", {"x": x}, y, backward, size=sizes, stride=strides, padding=paddings)
 
 
 def avg_pool2d(
@@ -67,21 +68,21 @@ def avg_pool2d(
     size : int or pair of int
         Rows and columns of a window.
     stride : int or pair of int, optional
-        Distance of two windows; the size of one if left out. Windows that do not fit are dropped.
+        Distance between windows; the window size by default. Windows that do not fit are dropped.
     padding : int or pair of int, default 0
         Pixels added on each side, at most half a window. They count as zeros.
 
     Returns
     -------
     Tensor of shape (N, H', W', C)
-        Where H' = (H + 2 * padding - size) // stride + 1, and W' likewise.
+        With H' = (H + 2 * padding - size) // stride + 1, and W' likewise.
 
     Raises
     ------
     ShapeError
-        If `x` has not four axes, or no window fits.
+        If `x` does not have four axes, or no window fits.
     ValueError
-        If a size or stride is below 1, or the padding below 0 or more than half a window.
+        If a size or stride is below 1, or the padding is negative or more than half a window.
 
     Notes
     -----
@@ -94,7 +95,7 @@ def avg_pool2d(
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.avg_pool2d_backward(grad_y, x.shape, sizes, strides, paddings),)
 
-    return record("avg_pool2d", (x,), y, backward)
+    return record("avg_pool2d", {"x": x}, y, backward, size=sizes, stride=strides, padding=paddings)
 
 
 def _check(
@@ -112,7 +113,7 @@ def _check(
         raise ShapeError(
             f"{op}: {x.shape[1]}x{x.shape[2]} pixels with padding {paddings} in windows of "
             f"{sizes[0]}x{sizes[1]}",
-            expected="an image as large as a window",
+            expected="an image at least as large as a window",
         )
     return sizes, strides, paddings
 

@@ -1,4 +1,4 @@
-"""Resampling to another size: bilinear, and cubic convolution."""
+"""Bilinear and cubic resampling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lstm2d.tensor import FloatArray, Tensor
 
 
 def bilinear_resize(x: Tensor, height: int, width: int, *, align_corners: bool = False) -> Tensor:
-    """Resample images linearly between pixels.
+    """Resample images by bilinear interpolation.
 
     Parameters
     ----------
@@ -19,26 +19,26 @@ def bilinear_resize(x: Tensor, height: int, width: int, *, align_corners: bool =
     height, width : int
         New size in pixels, larger or smaller.
     align_corners : bool, default False
-        False: pixels are squares, the outer edges of both grids fall together. True: the centres of the
-        corner pixels do.
+        True: the centres of the corner pixels of both grids coincide. False: pixels are squares, and the
+        outer edges of both grids coincide.
 
     Returns
     -------
     Tensor of shape (N, height, width, C)
-        The same as `torch.nn.functional.interpolate` gives. No smoothing before shrinking.
+        As `torch.nn.functional.interpolate` gives it. Images are not smoothed before they are reduced.
 
     Raises
     ------
     ShapeError
-        If `x` has not four axes, or one size is 0 and the other is not.
+        If `x` does not have four axes, or is empty and the result is not.
+
+    Notes
+    -----
+    Keeps nothing for the backward pass.
     """
     _check("bilinear_resize", x, height, width)
-    return _resize(
-        "bilinear_resize",
-        x,
-        bilinear_taps(x.shape[1], height, align_corners),
-        bilinear_taps(x.shape[2], width, align_corners),
-    )
+    taps = [bilinear_taps(*sizes, align_corners) for sizes in zip(x.shape[1:3], (height, width), strict=True)]
+    return _resize("bilinear_resize", x, *taps, height=height, width=width, align_corners=align_corners)
 
 
 def cubic_resize(x: Tensor, height: int, width: int) -> Tensor:
@@ -54,17 +54,17 @@ def cubic_resize(x: Tensor, height: int, width: int) -> Tensor:
     Returns
     -------
     Tensor of shape (N, height, width, C)
-        Pixels are squares, the outer edges of both grids fall together; beyond an edge the edge pixel is
-        repeated. May leave the range of the input by up to 13 % of a jump. No smoothing before shrinking.
+        Pixels are squares, the outer edges of both grids coincide, and the border pixels are repeated.
+        Overshoots an edge by up to 13 % of its height. Images are not smoothed before they are reduced.
 
     Raises
     ------
     ShapeError
-        If `x` has not four axes, or one size is 0 and the other is not.
+        If `x` does not have four axes, or is empty and the result is not.
 
     Notes
     -----
-    Keys' kernel [1]_ with :math:`a = -1/2`, four taps an axis.
+    Keys' kernel [1]_ with :math:`a = -1/2`, four taps per axis. Keeps nothing for the backward pass.
 
     References
     ----------
@@ -72,7 +72,8 @@ def cubic_resize(x: Tensor, height: int, width: int) -> Tensor:
        Acoustics, Speech, and Signal Processing 29, 1981.
     """
     _check("cubic_resize", x, height, width)
-    return _resize("cubic_resize", x, cubic_taps(x.shape[1], height), cubic_taps(x.shape[2], width))
+    taps = cubic_taps(x.shape[1], height), cubic_taps(x.shape[2], width)
+    return _resize("cubic_resize", x, *taps, height=height, width=width)
 
 
 def _check(op: str, x: Tensor, height: int, width: int) -> None:
@@ -82,11 +83,11 @@ def _check(op: str, x: Tensor, height: int, width: int) -> None:
         raise ShapeError(f"{op}: {x.shape[1]}x{x.shape[2]} to {height}x{width} pixels")
 
 
-def _resize(op: str, x: Tensor, rows: Taps, columns: Taps) -> Tensor:
+def _resize(op: str, x: Tensor, rows: Taps, columns: Taps, **attributes: int) -> Tensor:
     k = kernels.pick("resize", like=x.data)
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         # the map is linear: its adjoint is the same kernel with both matrices transposed
         return (k.resample(grad_y, transposed(rows, x.shape[1]), transposed(columns, x.shape[2])),)
 
-    return record(op, (x,), k.resample(x.data, rows, columns), backward)
+    return record(op, {"x": x}, k.resample(x.data, rows, columns), backward, **attributes)

@@ -1,4 +1,4 @@
-"""Recurrent sweeps over the columns or the rows of an image: the layers of ReNet."""
+"""Recurrent sweeps over the columns or rows of an image: the layers of ReNet."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from lstm2d.tensor import FloatArray, Tensor
 
 
 def gru_sweep(x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, *, axis: int) -> Tensor:
-    r"""Sweep over every column, or every row, with two GRUs, one from each end.
+    r"""Sweep along every column or row with two GRUs, one from each end.
 
     Parameters
     ----------
     x : Tensor of shape (N, H, W, C)
         Features; H and W in pixels or patches.
     weight : Tensor of shape (2, C, 3 * U)
-        U hidden units. First axis: down or right, then up or left; columns: reset gate, update gate,
-        candidate.
+        Input weights for U hidden units. First axis: down or right, then up or left; columns: reset gate,
+        update gate, candidate.
     recurrent : Tensor of shape (2, U, 3 * U)
-        The same of the hidden state of the step before.
+        Recurrent weights, in the same order.
     bias : Tensor of shape (2, 3 * U)
-        Added once, with the product of `x`.
+        Added once, to the product of `x`.
     axis : {1, 2}
-        The axis that is swept: 1 along columns (down, up), 2 along rows (right, left).
+        1 sweeps along columns (down, up), 2 along rows (right, left).
 
     Returns
     -------
     Tensor of shape (N, H, W, 2 * U)
-        Hidden states of both directions side by side. The state before the first step is 0.
+        Hidden states of both directions, concatenated. The initial state is 0.
 
     Raises
     ------
     ShapeError
-        If the shapes do not fit; the message has both.
+        If the shapes do not match.
     TypeError
-        If the arrays are not all float32 or all float64.
+        If the data types differ or are neither float32 nor float64.
     ValueError
         If `axis` is neither 1 nor 2.
 
@@ -51,9 +51,9 @@ def gru_sweep(x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, *, axi
         r, u = \sigma(W x + R h + b), \quad n = \tanh(W_n x + b_n + r \odot R_n h), \quad
         h' = (1 - u) \odot h + u \odot n
 
-    [1]_, with the reset gate after the product, as in [2]_: then all products of a step are one. PyTorch's
-    update gate is 1 - u. Keeps 4 U values for each pixel and direction until the backward pass, beside x and
-    the result.
+    The cell of [1]_ with the reset gate after the product, as in [2]_, so that a step is a single product.
+    PyTorch's update gate is 1 - u. Keeps 4 U values per pixel and direction for the backward pass, besides
+    `x` and the result.
 
     References
     ----------
@@ -62,37 +62,37 @@ def gru_sweep(x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, *, axi
     .. [2] F. Visin, M. Ciccone, A. Romero, K. Kastner, K. Cho, Y. Bengio, M. Matteucci, A. Courville, "ReSeg:
        A Recurrent Neural Network-based Model for Semantic Segmentation", CVPR Workshops 2016, and its code.
     """
-    return _sweep("gru", 3, x, weight, recurrent, bias, axis)
+    return _sweep("gru_sweep", "gru", 3, x, weight, recurrent, bias, axis=axis)
 
 
 def lstm_sweep(x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, *, axis: int) -> Tensor:
-    r"""Sweep over every column, or every row, with two LSTMs without peepholes, one from each end.
+    r"""Sweep along every column or row with two LSTMs without peepholes, one from each end.
 
     Parameters
     ----------
     x : Tensor of shape (N, H, W, C)
         Features; H and W in pixels or patches.
     weight : Tensor of shape (2, C, 4 * U)
-        U hidden units. First axis: down or right, then up or left; columns: input gate, forget gate,
-        candidate, output gate.
+        Input weights for U hidden units. First axis: down or right, then up or left; columns: input gate,
+        forget gate, candidate, output gate.
     recurrent : Tensor of shape (2, U, 4 * U)
-        The same of the hidden state of the step before.
+        Recurrent weights, in the same order.
     bias : Tensor of shape (2, 4 * U)
         Added before the activation of each gate.
     axis : {1, 2}
-        The axis that is swept: 1 along columns (down, up), 2 along rows (right, left).
+        1 sweeps along columns (down, up), 2 along rows (right, left).
 
     Returns
     -------
     Tensor of shape (N, H, W, 2 * U)
-        Hidden states of both directions side by side. Hidden state and cell before the first step are 0.
+        Hidden states of both directions, concatenated. The initial hidden state and cell are 0.
 
     Raises
     ------
     ShapeError
-        If the shapes do not fit; the message has both.
+        If the shapes do not match.
     TypeError
-        If the arrays are not all float32 or all float64.
+        If the data types differ or are neither float32 nor float64.
     ValueError
         If `axis` is neither 1 nor 2.
 
@@ -101,14 +101,14 @@ def lstm_sweep(x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, *, ax
     .. math:: c' = f \odot c + i \odot g, \quad h' = o \odot \tanh c'
 
     with :math:`i, f, o = \sigma(W x + R h + b)` and :math:`g = \tanh(W_g x + R_g h + b_g)`, as in [1]_. Keeps
-    5 U values for each pixel and direction until the backward pass, beside x and the result.
+    5 U values per pixel and direction for the backward pass, besides `x` and the result.
 
     References
     ----------
     .. [1] F. A. Gers, J. Schmidhuber, F. Cummins, "Learning to Forget: Continual Prediction with LSTM",
        Neural Computation 12, 2000.
     """
-    return _sweep("lstm", 4, x, weight, recurrent, bias, axis)
+    return _sweep("lstm_sweep", "lstm", 4, x, weight, recurrent, bias, axis=axis)
 
 
 def rnn_sweep(
@@ -120,42 +120,42 @@ def rnn_sweep(
     axis: int,
     activation: Literal["tanh", "relu"] = "tanh",
 ) -> Tensor:
-    r"""Sweep over every column, or every row, with two plain recurrent layers, one from each end.
+    r"""Sweep along every column or row with two plain recurrent layers, one from each end.
 
     Parameters
     ----------
     x : Tensor of shape (N, H, W, C)
         Features; H and W in pixels or patches.
     weight : Tensor of shape (2, C, U)
-        U hidden units. First axis: down or right, then up or left.
+        Input weights for U hidden units. First axis: down or right, then up or left.
     recurrent : Tensor of shape (2, U, U)
-        Rows: the hidden state of the step before.
+        Recurrent weights.
     bias : Tensor of shape (2, U)
         Added before the activation.
     axis : {1, 2}
-        The axis that is swept: 1 along columns (down, up), 2 along rows (right, left).
+        1 sweeps along columns (down, up), 2 along rows (right, left).
     activation : {"tanh", "relu"}, default "tanh"
-        "relu" with `recurrent` started as the identity is the IRNN of [1]_. Its gradient at 0 is 0.
+        "relu" with the identity as initial `recurrent` is the IRNN of [1]_. Its gradient at 0 is 0.
 
     Returns
     -------
     Tensor of shape (N, H, W, 2 * U)
-        Hidden states of both directions side by side. The state before the first step is 0.
+        Hidden states of both directions, concatenated. The initial state is 0.
 
     Raises
     ------
     ShapeError
-        If the shapes do not fit; the message has both.
+        If the shapes do not match.
     TypeError
-        If the arrays are not all float32 or all float64.
+        If the data types differ or are neither float32 nor float64.
     ValueError
-        If `axis` is neither 1 nor 2, or `activation` is another word.
+        If `axis` is neither 1 nor 2, or `activation` is unknown.
 
     Notes
     -----
     .. math:: h' = \phi(W x + R h + b)
 
-    Keeps x and the result for the backward pass, nothing else.
+    Keeps `x` and the result for the backward pass.
 
     References
     ----------
@@ -164,24 +164,34 @@ def rnn_sweep(
     """
     if activation not in ("tanh", "relu"):
         raise ValueError(f"rnn_sweep: activation {activation!r}, expected 'tanh' or 'relu'")
-    return _sweep(activation, 1, x, weight, recurrent, bias, axis)
+    return _sweep("rnn_sweep", activation, 1, x, weight, recurrent, bias, axis=axis, activation=activation)
 
 
 def _sweep(
-    unit: Unit, gates: int, x: Tensor, weight: Tensor, recurrent: Tensor, bias: Tensor, axis: int
+    op: str,
+    unit: Unit,
+    gates: int,
+    x: Tensor,
+    weight: Tensor,
+    recurrent: Tensor,
+    bias: Tensor,
+    *,
+    axis: int,
+    **others: str,
 ) -> Tensor:
-    inputs = (x, weight, recurrent, bias)
-    name = f"{unit if gates > 1 else 'rnn'}_sweep"
-    _check(name, gates, *inputs, axis)
+    _check(op, gates, x, weight, recurrent, bias, axis)
     k = kernels.pick("rnn", like=x.data)
-    y, kept = k.rnn_forward(x.data, weight.data, recurrent.data, bias.data, unit, axis, records(*inputs))
+    y, kept = k.rnn_forward(
+        x.data, weight.data, recurrent.data, bias.data, unit, axis, records(x, weight, recurrent, bias)
+    )
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray | None, ...]:
         return k.rnn_backward(
             grad_y, x.data, y, kept, weight.data, recurrent.data, unit, axis, x.requires_grad
         )
 
-    return record(name, inputs, y, backward)
+    inputs = {"x": x, "weight": weight, "recurrent": recurrent, "bias": bias}
+    return record(op, inputs, y, backward, axis=axis, **others)
 
 
 def _check(

@@ -1,4 +1,4 @@
-"""Tensors put side by side, cut, padded and seen in another shape."""
+"""Concatenating, cropping, padding and reshaping."""
 
 from __future__ import annotations
 
@@ -16,24 +16,28 @@ from lstm2d.tensor import FloatArray, Tensor
 
 
 def concatenate(tensors: Sequence[Tensor]) -> Tensor:
-    """Put the channels of several tensors side by side.
+    """Concatenate tensors along the last axis.
 
     Parameters
     ----------
     tensors : sequence of Tensor of shape (..., C_k)
-        One or more, of one data type; all axes but the last agree.
+        At least one, of one data type; all axes but the last agree.
 
     Returns
     -------
     Tensor of shape (..., sum of C_k)
-        The channels of the first, then of the second and so on.
+        The channels in the order of the tensors.
 
     Raises
     ------
     ShapeError
-        If there is none, or their shapes do not fit; the message has all of them.
+        If there is none, or their shapes do not match.
     TypeError
         If the data types differ.
+
+    Notes
+    -----
+    Keeps nothing for the backward pass.
     """
     shapes = [t.shape for t in tensors]
     if not shapes or any(not shape or shape[:-1] != shapes[0][:-1] for shape in shapes):
@@ -52,20 +56,20 @@ def concatenate(tensors: Sequence[Tensor]) -> Tensor:
     y = kernels.empty((*shapes[0][:-1], ends[-1]), tensors[0].dtype, like=tensors[0].data)
     for t, end in zip(tensors, ends, strict=True):
         y[..., end - t.shape[-1] : end] = t.data
-    return record("concatenate", tuple(tensors), y, backward)
+    return record("concatenate", {f"tensors[{k}]": t for k, t in enumerate(tensors)}, y, backward)
 
 
 def crop(x: Tensor, *, top: int, left: int, height: int, width: int) -> Tensor:
-    """Cut a rectangle out of each image.
+    """Crop a rectangle from each image.
 
     Parameters
     ----------
     x : Tensor of shape (N, H, W, C)
         Images.
     top, left : int
-        First row and column of the rectangle, from 0.
+        First row and column of the rectangle.
     height, width : int
-        Its size.
+        Size of the rectangle.
 
     Returns
     -------
@@ -75,7 +79,11 @@ def crop(x: Tensor, *, top: int, left: int, height: int, width: int) -> Tensor:
     Raises
     ------
     ShapeError
-        If it does not lie within the images.
+        If the rectangle does not lie within the images.
+
+    Notes
+    -----
+    Keeps nothing for the backward pass.
     """
     _check_images("crop", x)
     rows, columns = x.shape[1:3]
@@ -91,7 +99,8 @@ def crop(x: Tensor, *, top: int, left: int, height: int, width: int) -> Tensor:
         grad_x[inside] = grad_y
         return (grad_x,)
 
-    return record("crop", (x,), kernels.ascontiguousarray(x.data[inside]), backward)
+    y = kernels.ascontiguousarray(x.data[inside])
+    return record("crop", {"x": x}, y, backward, top=top, left=left, height=height, width=width)
 
 
 def pad2d(
@@ -104,27 +113,31 @@ def pad2d(
     x : Tensor of shape (N, H, W, C)
         Images.
     padding : int or tuple of int
-        How many at each side, or at the top, the bottom, the left and the right.
+        Number of rows or columns on each side, or at the top, bottom, left and right.
     mode : {"zero", "reflect"}, default "zero"
-        What they hold. Reflection does not repeat the edge: a b c becomes c b a b c b a. It goes to and fro
-        as often as it must; an image of one row repeats it.
+        Their values. Reflection does not repeat the border: a b c becomes c b a b c b a. It turns around as
+        often as the padding needs; a single row or column is repeated.
 
     Returns
     -------
     Tensor of shape (N, top + H + bottom, left + W + right, C)
-        The larger images.
+        The padded images.
 
     Raises
     ------
     ShapeError
-        If `x` has not four axes, or an empty image is reflected.
+        If `x` does not have four axes, or an empty image is reflected.
     ValueError
-        If a number is negative or `mode` is another word.
+        If a number is negative or `mode` is unknown.
+
+    Notes
+    -----
+    Keeps nothing for the backward pass.
     """
     _check_images("pad2d", x)
     if mode not in ("zero", "reflect"):
         raise ValueError(f"pad2d: mode {mode!r}, expected 'zero' or 'reflect'")
-    top, bottom, left, right = (padding,) * 4 if isinstance(padding, int) else padding
+    sides = top, bottom, left, right = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
     if min(top, bottom, left, right) < 0:
         raise ValueError(f"pad2d: {padding}, expected 0 or more")
     height, width = x.shape[1:3]
@@ -137,7 +150,7 @@ def pad2d(
         def unpad(grad_y: FloatArray) -> tuple[FloatArray]:
             return (kernels.ascontiguousarray(grad_y[inside]),)
 
-        return record("pad2d", (x,), y, unpad)
+        return record("pad2d", {"x": x}, y, unpad, padding=sides, mode=mode)
     if (height == 0 and top + bottom) or (width == 0 and left + right):
         raise ShapeError(f"pad2d: nothing to reflect in {x.shape}")
     rows, columns = _reflected(height, top, bottom), _reflected(width, left, right)
@@ -149,28 +162,32 @@ def pad2d(
     y = x.data
     for axis, index in ((1, rows), (2, columns)):
         y = y.take(kernels.to_device(index, kernels.device_of(y)), axis=axis)
-    return record("pad2d", (x,), y, unfold)
+    return record("pad2d", {"x": x}, y, unfold, padding=sides, mode=mode)
 
 
 def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Give a tensor another shape; the values keep their order.
+    """Change the shape of a tensor; the values keep their order.
 
     Parameters
     ----------
     x : Tensor
         Any shape.
     shape : tuple of int
-        One of them may be -1: as many as there are.
+        One of them may be -1, and is then inferred.
 
     Returns
     -------
     Tensor of that shape
-        Its values are those of `x`, not copied where `x` is contiguous.
+        The values of `x`, not copied if `x` is contiguous.
 
     Raises
     ------
     ShapeError
-        If `shape` has another number of values.
+        If the number of values differs.
+
+    Notes
+    -----
+    Keeps nothing for the backward pass.
     """
     known = prod(s for s in shape if s != -1)
     unknown = sum(s == -1 for s in shape)
@@ -181,7 +198,7 @@ def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (grad_y.reshape(x.shape),)
 
-    return record("reshape", (x,), x.data.reshape(shape), backward)
+    return record("reshape", {"x": x}, x.data.reshape(shape), backward, shape=tuple(shape))
 
 
 def _check_images(op: str, x: Tensor) -> None:
@@ -190,14 +207,14 @@ def _check_images(op: str, x: Tensor) -> None:
 
 
 def _reflected(size: int, before: int, after: int) -> NDArray[np.intp]:
-    """Return which row each row of the padded image shows."""
+    """Return the source row of each row of a padded image."""
     last = max(size - 1, 0)
-    way = np.arange(-before, size + after, dtype=np.intp) % max(2 * last, 1)  # to the end and back
+    way = np.arange(-before, size + after, dtype=np.intp) % max(2 * last, 1)  # there and back
     return np.minimum(way, 2 * last - way) if last else np.zeros_like(way)
 
 
 def _fold(grad: FloatArray, shown: NDArray[np.intp], before: int, size: int) -> FloatArray:
-    """Return the gradient of the rows of an image from that of the padded one, added in order."""
+    """Return the gradient of the rows of an image from that of the padded image, summed in order."""
     folded = grad[:, before : before + size].copy()
     for k, row in enumerate(shown.tolist()):
         if not before <= k < before + size:

@@ -1,4 +1,4 @@
-"""Non-overlapping windows of pixels: their values and their targets."""
+"""Non-overlapping windows of pixels, and their soft targets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lstm2d.tensor import FloatArray, Tensor
 
 
 def window_gather(x: Tensor, window: int) -> Tensor:
-    """Cut images into windows, each one vector.
+    """Flatten non-overlapping windows of images to vectors.
 
     Parameters
     ----------
@@ -26,12 +26,12 @@ def window_gather(x: Tensor, window: int) -> Tensor:
     Returns
     -------
     Tensor of shape (N, H / window, W / window, window * window * C)
-        Values of a window in the order (row, column, channel).
+        Values of each window in the order (row, column, channel).
 
     Raises
     ------
     ShapeError
-        If `x` has not four axes, or H or W is no multiple of `window`.
+        If `x` does not have four axes, or H or W is not a multiple of `window`.
 
     Notes
     -----
@@ -45,7 +45,8 @@ def window_gather(x: Tensor, window: int) -> Tensor:
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
         return (k.window_gather_backward(grad_y, window).reshape(x.shape),)
 
-    return record("window_gather", (x,), k.window_gather_forward(x.data, window), backward)
+    y = k.window_gather_forward(x.data, window)
+    return record("window_gather", {"x": x}, y, backward, window=window)
 
 
 def window_targets(
@@ -56,7 +57,7 @@ def window_targets(
     ignore_index: int = 255,
     class_weights: NDArray[np.floating[Any]] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    r"""Turn pixel labels into what a window should answer: probabilistic target coding.
+    r"""Return soft targets of the windows: the paper's probabilistic target coding.
 
     Parameters
     ----------
@@ -67,29 +68,31 @@ def window_targets(
     n_classes : int
         Number of classes K.
     ignore_index : int, default 255
-        Marks pixels that count nowhere.
+        Label of pixels that are ignored.
     class_weights : ndarray of shape (n_classes,), optional
         Factor of each class in the loss.
 
     Returns
     -------
     targets : ndarray of float32, shape (N, H / window, W / window, n_classes)
-        Share f_c / m: f_c pixels of class c among the m labelled ones of the window, times the class weight;
-        zero where m is 0.
+        Class weight times f_c / m, for f_c pixels of class c among the m labelled pixels of a window; 0 if m
+        is 0.
     weight : ndarray of float32, shape (N, H / window, W / window)
-        Share m / window^2 of labelled pixels.
+        Fraction m / window^2 of labelled pixels.
 
     Raises
     ------
     ShapeError
-        If the shapes do not fit.
+        If the shapes do not match.
+    TypeError
+        If the labels are not integers.
     ValueError
         If a label is neither a class nor `ignore_index`.
 
     Notes
     -----
-    The paper [1]_ divides f_c by window^2 and has no ignored pixels; the product of targets and weight here
-    is the same f_c / window^2.
+    The paper [1]_ has no ignored pixels and divides f_c by window^2, which is the product of targets and
+    weight here.
 
     References
     ----------

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from lstm2d import kernels
+from lstm2d.tape import inputs_first
 from lstm2d.tensor import Tensor
 
 
@@ -26,28 +27,13 @@ def first_not_finite(loss: Tensor, parameters: Mapping[str, Tensor]) -> str:
         Such as "layer1.lstm (lstm2d_layer)"; "the loss" where nothing was recorded.
     """
     names = {id(tensor): name for name, tensor in parameters.items()}
-    for tensor in _inputs_first(loss):
+    for tensor in inputs_first(loss):
         if tensor.node is None or np.isfinite(kernels.to_host(tensor.data)).all():
             continue
         inputs = [
-            names[id(x)].rpartition(".")[0] or names[id(x)] for x in tensor.node.inputs if id(x) in names
+            names[id(x)].rpartition(".")[0] or names[id(x)]
+            for x in tensor.node.inputs.values()
+            if id(x) in names
         ]
         return f"{inputs[0]} ({tensor.node.op})" if inputs else tensor.node.op
     return "the loss"
-
-
-def _inputs_first(root: Tensor) -> list[Tensor]:
-    """Return the graph above `root` in topological order, without recursion."""
-    order: list[Tensor] = []
-    seen: set[int] = set()
-    stack = [(root, False)]
-    while stack:
-        tensor, expanded = stack.pop()
-        if expanded:
-            order.append(tensor)
-        elif id(tensor) not in seen:
-            seen.add(id(tensor))
-            stack.append((tensor, True))
-            if tensor.node is not None:
-                stack.extend((x, False) for x in reversed(tensor.node.inputs))
-    return order

@@ -55,6 +55,23 @@ def test_a_block_far_too_large_is_left_alone() -> None:
     assert address(arena.empty((VALUES,), np.uint8)) != start
 
 
+def test_a_new_block_replaces_the_largest_unused_one_that_is_too_small() -> None:
+    arena = Arena()
+    held = arena.empty((7 * VALUES,), np.uint8)
+    blocks = [arena.empty((k * VALUES,), np.uint8) for k in (6, 2, 1)]
+    del blocks
+    large = arena.empty((ROOM * 2 * VALUES,), np.uint8)
+    sizes = [block.nbytes - ALIGNMENT for block in arena._blocks]
+    assert sizes == [k * VALUES for k in (7, 2, 1, 2 * ROOM)]
+    assert len({address(held), address(large)}) == 2
+    del large
+    again = arena.empty((ROOM * 2 * VALUES,), np.uint8)  # is there now: nothing is replaced
+    assert [block.nbytes - ALIGNMENT for block in arena._blocks] == sizes
+    arena.empty((ROOM * 3 * VALUES,), np.uint8)  # 2 and 1 are far too small to serve in its place
+    assert [block.nbytes - ALIGNMENT for block in arena._blocks] == [*sizes, ROOM * 3 * VALUES]
+    assert address(again) != address(held)
+
+
 def test_unused_blocks_are_limited() -> None:
     arena = Arena(limit=2 * VALUES)
     for k in range(1, 9):

@@ -117,7 +117,7 @@ def test_gradient_of_each_direction(direction: int, peepholes: bool, rng: np.ran
             whole[part] = grad
             return (whole,)
 
-        return record("one_direction", (y,), y.data[part].copy(), spread)
+        return record("one_direction", {"y": y}, y.data[part].copy(), spread)
 
     arrays = [rng.standard_normal((2, 5, 20, 2)), *parameters(rng, 2, units, peepholes=peepholes)]
     gradcheck(one_direction, *arrays, rng=rng)

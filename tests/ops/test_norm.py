@@ -93,7 +93,7 @@ def test_batch_norm_of_an_empty_batch_changes_nothing(backend: str) -> None:
 
 def test_batch_norm_wrong() -> None:
     x, c = Tensor(np.zeros((1, 1, 1, 3))), np.ones(3)
-    with pytest.raises(ShapeError, match="one value a channel"):
+    with pytest.raises(ShapeError, match="one value per channel"):
         batch_norm(x, c, c, training=True)
     with pytest.raises(ShapeError, match=r"\(3,\), \(2,\) do not fit x \(1, 1, 1, 3\)"):
         batch_norm(x, c, np.ones(2), training=False)
