@@ -12,7 +12,7 @@ from lstm2d.errors import ConfigError
 from lstm2d.io.model_file import Imported, ModelFile, load_model
 from lstm2d.predict import find_model
 from lstm2d.tensor import FloatArray
-from lstm2d.training.events import Event, Report
+from lstm2d.training.events import Note, Report
 from lstm2d.training.samples import TrainingData
 
 MOST = 4  # differences that a message names
@@ -58,7 +58,7 @@ def start_from(
         text = _taken(path, model, stored, fitting)
         if imported is not None and model.imported not in (None, imported):
             text += f"\nit was trained on other imported weights, {model.imported.digest}"
-        report(Event("note", {"text": text}))
+        report(Note(text=text))
     else:
         _check_all(path, model, stored, imported, data)
     for name in fitting:

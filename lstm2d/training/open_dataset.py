@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lstm2d.config import RunConfig
 from lstm2d.data.folder import DatasetFolder
-from lstm2d.training.events import Event, Report
+from lstm2d.training.events import Note, Report
 
 GUESSED = "there is no dataset.toml; this one says what was guessed, save it and correct what is wrong:"
 
@@ -37,18 +37,18 @@ def open_dataset(dataset: DatasetFolder | Path | str, config: RunConfig, report:
     data = dataset if isinstance(dataset, DatasetFolder) else DatasetFolder(dataset)
 
     def note(text: str) -> None:
-        report(Event("note", {"text": text}))
+        report(Note(text=text))
 
     data.notes.listener = note
     # as the model file will say, so that prediction reads its photographs alike
     red, green, blue = config.data.background
     data.reading = replace(data.reading, bits=config.data.bits or None, background=(red, green, blue))
     if data.guessed_toml is not None:
-        report(Event("note", {"text": GUESSED, "dataset_toml": data.guessed_toml}))
+        report(Note(text=GUESSED, dataset_toml=data.guessed_toml))
     return data
 
 
 def report_notes(dataset: DatasetFolder, report: Report) -> None:
     """Report how many images gave each kind of note."""
     for line in dataset.notes.summary():
-        report(Event("note", {"text": line}))
+        report(Note(text=line))

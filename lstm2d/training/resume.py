@@ -10,14 +10,14 @@ from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.training.checkpoint import Checkpoint, load_newest, newest_file
 from lstm2d.training.contents import Contents, has_contents, some
-from lstm2d.training.events import Event, Report
+from lstm2d.training.events import Note, Report, Warned
 from lstm2d.training.runfolder import FREE, RunFolder, changes, is_fixed
 from lstm2d.training.samples import TrainingData, changed_data, other_keys
 
 
 def newest_checkpoint(folder: RunFolder, report: Report) -> Checkpoint:
     """Return the newest valid checkpoint of a run; report damaged ones, raise DataError if there is none."""
-    checkpoint = load_newest(folder.checkpoints, lambda text: report(Event("warning", {"text": text})))
+    checkpoint = load_newest(folder.checkpoints, lambda text: report(Warned(text=text)))
     if checkpoint is None:
         raise DataError("no checkpoint to resume from", where=folder.checkpoints, hint="start a new run")
     return checkpoint
@@ -62,7 +62,7 @@ def take_up(
     """
 
     def note(text: str) -> None:
-        report(Event("note", {"text": text}))
+        report(Note(text=text))
 
     run_id, complete = check_run(checkpoint, folder, note)
     changed = check_settings(checkpoint, config, asked, folder)

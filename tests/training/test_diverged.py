@@ -5,14 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstm2d.data.batches import epoch_order
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import DivergedError
 from lstm2d.models import LSTM2DNetwork, build
+from lstm2d.models.network import PREDICTION, Step
 from lstm2d.tape import backward
 from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.training.checkpoint import files, newest_file, unpack
 from lstm2d.training.loop import train
+from lstm2d.training.sources import epoch_order
 from tests.training.runs import Configure
 
 
@@ -23,16 +24,16 @@ def test_loss_that_is_not_finite(
     config = configure("train.flip=false")
     number = epoch_order(5, seed=0, epoch=1)[1]  # seventh step
     sample = DatasetFolder(dataset).split("train")[number]
-    loss = LSTM2DNetwork.loss
+    scores = LSTM2DNetwork.scores
 
-    def broken(self: LSTM2DNetwork, x: Tensor, *args: object, **kwargs: object) -> Tensor:
-        calls.append(1)
-        if len(calls) == 7:
+    def broken(self: LSTM2DNetwork, x: Tensor, step: Step = PREDICTION) -> Tensor:
+        calls.append(step.training)
+        if sum(calls) == 7:
             self.lstm[1].recurrent.data[0, 0, 0] = np.inf
-        return loss(self, x, *args, **kwargs)  # type: ignore[arg-type]
+        return scores(self, x, step)
 
-    calls: list[int] = []
-    monkeypatch.setattr(LSTM2DNetwork, "loss", broken)
+    calls: list[bool] = []
+    monkeypatch.setattr(LSTM2DNetwork, "scores", broken)
     with pytest.raises(DivergedError) as caught, np.errstate(invalid="ignore"):
         train(config, dataset, run)
     assert caught.value.exit_code == 6
