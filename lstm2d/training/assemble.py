@@ -78,7 +78,7 @@ def prepare(
     """
     checkpoint = newest_checkpoint(folder, report) if resume else None
     if checkpoint is None and init_from is None and config.train.init != "all":
-        raise ConfigError(f'train.init = "{config.train.init}" without a model', expected="init_from")
+        raise ConfigError(f'train.init = "{config.train.init}" without a model', expected="`init_from`")
     run_id, recorded, changed = new_id(), False, list[str]()
     if checkpoint is not None:
         run_id, recorded, changed = take_up(checkpoint, config, folder, report, asked=changes)
@@ -261,7 +261,7 @@ def out_of_memory(error: MemoryError, run: Run) -> Lstm2dError:
     """
     hint = "use smaller images, train.crop or train.batch, or close other programs"
     if run.network.device != "cpu":
-        hint += ' on the GPU, or set device to "cpu"'
+        hint += " on the GPU, or use `device='cpu'`"
     good = newest_file(run.folder.checkpoints)
-    hint += f"; resume goes on from the last checkpoint, {good}" if good else ""
+    hint += f"; `resume=True` goes on from the last checkpoint, {good}" if good else ""
     return gpu.out_of_memory(error, where=f"after step {run.progress.step}", hint=hint)

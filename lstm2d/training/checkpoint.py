@@ -24,7 +24,7 @@ DAMAGED = ".damaged"
 NAME = re.compile(r"step-(\d{8,})\.safetensors")
 NO_DIGEST = b"0" * 64
 UNREADABLE = (
-    "make it readable (permissions, disk or mount, limit of open files: ulimit -n), then --resume; "
+    "make it readable (permissions, disk or mount, limit of open files: ulimit -n), then use `resume=True`; "
     "no file was changed"
 )
 MARK = b'"sha256":"'  # quotes inside a JSON text are escaped, so only the key itself can match
@@ -157,7 +157,7 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
         reason = error.what if isinstance(error, OutputError) else error.strerror or str(error)
         hint = "make room and start again"
         if good:
-            hint = f"make room, then go on with --resume from the last good one, {good}"
+            hint = f"make room, then go on with `resume=True` from the last good one, {good}"
         raise OutputError(f"checkpoint not saved ({reason})", where=path, hint=hint) from error
     return path
 

@@ -90,24 +90,24 @@ def _check_all(
     """Make sure that a model has the classes and the parameters of the run."""
     if len(model.classes) != len(data.classes):
         raise ConfigError(
-            f"--init-from has {len(model.classes)} classes, the data has {len(data.classes)}",
+            f"`init_from` has {len(model.classes)} classes, the data has {len(data.classes)}",
             where=path,
             expected=", ".join(item.name for item in data.classes),
-            hint="take a model with the same classes, or what fits of it: --set train.init=matching",
+            hint='use a model with the same classes, or take what fits with train.init = "matching"',
         )
     wrong = differences(model.state, {name: values.shape for name, values in stored.items()})
     if wrong:
         raise ConfigError(
-            "--init-from has another architecture",
+            "`init_from` has another architecture",
             where=path,
             expected="; ".join(wrong[:MOST]) + ("; ..." if len(wrong) > MOST else ""),
             hint="set [model] as in the file (`lstm2d inspect` shows it), or take what fits with "
-            "--set train.init=matching",
+            'train.init = "matching"',
         )
     if model.imported != imported:
         theirs = "none" if model.imported is None else model.imported.digest
         raise ConfigError(
-            "--init-from was trained on other imported weights",
+            "`init_from` was trained on other imported weights",
             where=path,
             expected="none" if imported is None else imported.digest,
             hint=f"set model.weights as there; the file says {theirs}",
@@ -119,7 +119,7 @@ def _taken(path: Path, model: ModelFile, stored: Mapping[str, FloatArray], fitti
     if not fitting:
         wrong = differences(model.state, {name: values.shape for name, values in stored.items()})
         raise ConfigError(
-            "--init-from has no parameter that fits", where=path, expected="; ".join(wrong[:MOST])
+            "`init_from` has no parameter that fits", where=path, expected="; ".join(wrong[:MOST])
         )
     new = [name for name in stored if name not in fitting]
     other = [name for name in new if name in model.state]

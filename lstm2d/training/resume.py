@@ -107,7 +107,7 @@ def check_run(
             "the newest checkpoint is one of another run",
             where=newest_file(folder.checkpoints) or folder.checkpoints,
             expected=f"one of the run that {folder.identity.name} names",
-            hint="take it out of the folder: --resume then goes on from the one before it",
+            hint="take it out of the folder: `resume=True` then goes on from the one before it",
         )
     missing = {
         "the run": found is None,
@@ -157,7 +157,7 @@ def check_settings(
     fixed = [name for name in found if is_fixed(name)]
     wrong = fixed or [name for name in found if name not in FREE and not _is_asked(name, asked)]
     if wrong:
-        other = "start a new run" if fixed else f"go on with the new value: --set {wrong[0]}=VALUE"
+        other = "start a new run" if fixed else f"go on with the new value: `overrides={wrong[0]}=VALUE`"
         raise ConfigError(
             f"the settings are not those of the run: {'; '.join(texts[name] for name in wrong)}",
             where=folder.config,

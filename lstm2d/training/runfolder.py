@@ -83,7 +83,7 @@ class RunFolder:
             return
         hint = "choose another folder"
         if self.config.is_file():
-            hint = "add --resume to go on with the run in it, or choose another folder"
+            hint = "use `resume=True` to go on with the run in it, or choose another folder"
         raise ConfigError(
             "the run folder is not empty", where=self.path, expected="a new or empty folder", hint=hint
         )
@@ -182,7 +182,7 @@ class RunFolder:
                 "no run to resume",
                 where=self.config,
                 expected="a folder that `lstm2d train` wrote",
-                hint="leave out --resume to start one",
+                hint="leave out `resume` to start one",
             )
         try:
             table = tomllib.loads(read_text(self.config))
@@ -205,7 +205,7 @@ class RunFolder:
             raise ConfigError(
                 f"cannot change {', '.join(wrong)} of a run that has begun",
                 where=self.path,
-                hint="leave it out, or start a new run, perhaps with --init-from",
+                hint="leave it out, or start a new run, perhaps with `init_from`",
             )
         return after
 

@@ -208,7 +208,7 @@ def changed_data(changed: Sequence[str], dataset: DatasetFolder) -> ConfigError:
     return ConfigError(
         f"the dataset has changed since the run began: {'; '.join(changed)}",
         where=dataset.root,
-        hint="restore it, or start a new run, perhaps with --init-from",
+        hint="restore it, or start a new run, perhaps with `init_from`",
     )
 
 
@@ -217,7 +217,7 @@ def _choose(config: RunConfig, dataset: DatasetFolder) -> tuple[list[Sample], li
     data = config.data
     if data.val_split not in ("", "val", data.train_split, *dataset.splits):
         raise DataError(
-            "no such split", where=data.val_split, expected=", ".join(dataset.splits) or "no --val-split"
+            "no such split", where=data.val_split, expected=", ".join(dataset.splits) or "no `val_split`"
         )
     return dataset.training_splits(
         data.train_split, data.val_split, fraction=data.val, seed=config.train.seed
@@ -239,7 +239,7 @@ def _class_weights(config: RunConfig, measured: Statistics) -> NDArray[np.float6
     if len(asked) != len(measured.pixels):
         raise ConfigError(
             f"train.class_weights has {len(asked)} values, the data has {len(measured.pixels)} classes",
-            expected="one value a class",
+            expected="one value per class",
         )
     return np.array(asked, dtype=np.float64)
 
