@@ -81,7 +81,7 @@ def prepare(
         raise ConfigError(f'train.init = "{config.train.init}" without a model', expected="`init_from`")
     run_id, recorded, changed = new_id(), False, list[str]()
     if checkpoint is not None:
-        run_id, recorded, changed = take_up(checkpoint, config, folder, report, asked=changes)
+        run_id, recorded, changed = take_up(checkpoint, config, folder, report, wanted=changes)
     progress, stages = where_it_stands(checkpoint, config, folder)
     rng = generator(config.train.seed, 0, 0, Purpose.INIT)
     network = build(config.model, len(dataset.classes), rng)

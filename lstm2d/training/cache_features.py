@@ -41,7 +41,7 @@ def open_stores(config: RunConfig, features: FrozenFeatures, report: Report) -> 
     folder, digest = cache_folder() / "features", frozen_digest(features.network)
     limit = int(config.data.feature_cache_gib * 2**30)
     features.store = FeatureCache(folder, digest, kind, limit, warn=warn)
-    if kind != "float32":  # a validation gives the saved model's figures to the last bit
+    if kind != "float32":  # a validation has the metrics of the saved model to the last bit
         features.exact = FeatureCache(folder, digest, "float32", limit, warn=warn)
 
 
@@ -78,7 +78,7 @@ def fill(
         if not isinstance(store, FeatureCache) or not store.writes or why_stop():
             break
         if image_key(x) not in store:
-            features(x, again=True, exact=exact)
+            features(x, keep=True, exact=exact)
             if not store.writes:  # no room: the store has warned about it
                 break
             computed += 1

@@ -32,14 +32,14 @@ MARK = b'"sha256":"'  # quotes inside a JSON text are escaped, so only the key i
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """All that a run needs to go on.
+    """All that a resumed run needs.
 
     Parameters
     ----------
     tensors : dict of str to ndarray
         Weights, what the optimizer keeps for its next step, running mean.
     state : dict
-        Numbers and texts that JSON can hold.
+        Values that JSON holds.
     """
 
     tensors: dict[str, Array]
@@ -155,7 +155,7 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     except (OSError, OutputError) as error:
         good = newest_file(folder)
         reason = error.what if isinstance(error, OutputError) else error.strerror or str(error)
-        hint = "make room and start again"
+        hint = "make room and start a new run"
         if good:
             hint = f"make room, then go on with `resume=True` from the last good one, {good}"
         raise OutputError(f"checkpoint not saved ({reason})", where=path, hint=hint) from error
@@ -170,8 +170,8 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     folder : Path
         As `save_checkpoint` wrote to.
     warn : callable
-        Gets a line about each damaged file. It gets the suffix ".damaged", so as never to take a good one's
-        place. Only a file whose contents were read and are wrong is renamed.
+        Gets a line about each damaged file, which gets the suffix ".damaged". Only a file whose contents were
+        read and are wrong is renamed.
 
     Returns
     -------
@@ -223,12 +223,12 @@ def _read(path: Path) -> bytes | None:
 
 
 def _set_aside(path: Path) -> str:
-    """Rename a damaged checkpoint; return what became of it, in words."""
+    """Rename a damaged checkpoint; return in words what was done."""
     aside = path.with_name(path.name + DAMAGED)
     try:
         path.rename(aside)
-    except OSError:  # a folder that cannot be written: the next save will say so
-        return "it is passed over"
+    except OSError:  # a folder that cannot be written: the next save reports it
+        return "it is skipped"
     return f"it is set aside as {aside.name}"
 
 

@@ -135,7 +135,7 @@ class Trainer:
         self.patience = Patience(run)
         self.checkpoints = Checkpoints(run, self.tell, self.state_dict)
         self.clock = TimeLimit(parse_duration(run.config.train.max_time))
-        # in this order they act on the end of an epoch, and are asked why to stop
+        # in this order they act on the end of an epoch, and `why_stop` is called
         self.listeners: list[Listener] = [
             self.validation,
             self.model,
@@ -229,7 +229,7 @@ class Trainer:
     def train_stage(self) -> str:
         """Train to the end of the current stage; return why it ended."""
         run = self.run
-        if run.active.shows_again:
+        if run.active.repeats_examples:
             fill(run.features, run.active.source, run.data, run.progress.step, self.tell, self.why_stop)
         while not (reason := self.why_stop()):
             if not run.epoch_is_full:

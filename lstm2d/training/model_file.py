@@ -1,4 +1,4 @@
-"""The model file of a run: written, and written again if it is not the one that the run saved."""
+"""The model file of a run: written, and replaced if it is not the one that the run saved."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def write_model(run: Run, model: SavedModel) -> None:
 
 
 def check_model(run: Run, validated: int, tell: Report) -> None:
-    """Write the model file again if it is missing, damaged or another model.
+    """Replace the model file if it is missing, damaged or another model.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def check_model(run: Run, validated: int, tell: Report) -> None:
     if found is not None and _is_later(found, run, best, validated):
         if best.sha256:
             write_model(run, best)
-        else:  # of an earlier version: the weights before are nowhere, and these will come again
+        else:  # of an earlier version: the weights before are lost, and these will be trained a second time
             run.saved = None
     elif found is not None and not best.sha256 and _is_same(found, best):
         best.arrays, best.sha256 = found.state, digest or ""
@@ -100,7 +100,7 @@ def check_model(run: Run, validated: int, tell: Report) -> None:
 
 
 def _restore(run: Run, best: SavedModel, problem: str, tell: Report) -> None:
-    """Write the model again, as `check_model` does; rename the file that was there."""
+    """Replace the model file, as `check_model` does; rename the one that was there."""
     path = run.folder.model
     if best.arrays is None:
         raise DataError(
@@ -129,7 +129,7 @@ def _parsed(run: Run) -> ModelFile | None:
 
 
 def _is_same(found: ModelFile, best: SavedModel) -> bool:
-    """Tell whether a model has the step and the metrics of one whose digest is unknown."""
+    """Return whether a model has the step and the metrics of one whose digest is unknown."""
     metrics = found.metrics.get("validation")
     if found.metrics.get("step") != best.step or not isinstance(metrics, dict):
         return False
@@ -137,7 +137,7 @@ def _is_same(found: ModelFile, best: SavedModel) -> bool:
 
 
 def _is_later(found: ModelFile, run: Run, best: SavedModel, validated: int) -> bool:
-    """Tell whether a model was saved after the checkpoint, by the session that was stopped then.
+    """Return whether a model was saved after the checkpoint, by the session that was stopped then.
 
     A session also validates the last weights of a run that ends within an epoch, after the last checkpoint.
     """

@@ -89,7 +89,9 @@ class Recorder:
                 file.write(text)
         except OSError as error:
             raise OutputError(
-                f"cannot write ({error.strerror})", where=path, hint="make room, then go on with `resume=True`"
+                f"cannot write ({error.strerror})",
+                where=path,
+                hint="make room, then go on with `resume=True`",
             ) from error
 
     @staticmethod

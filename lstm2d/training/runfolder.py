@@ -1,4 +1,4 @@
-"""The folder of a run: made, never overwritten, taken up again."""
+"""The folder of a run: made, never overwritten, reopened."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FREE = (
 
 
 class RunFolder:
-    """Names of what a run folder holds.
+    """Paths in a run folder.
 
     Parameters
     ----------
@@ -57,13 +57,13 @@ class RunFolder:
         self.model = path / "model.safetensors"
 
     def temporary(self) -> list[Path]:
-        """Return files that a killed process was writing; none of them ever got its name."""
+        """Return files that a killed process was writing under a temporary name."""
         return [path for folder in (self.path, self.checkpoints) for path in folder.glob(".lstm2d-*.tmp")]
 
     def sweep(self) -> None:
         """Delete what a killed process was writing."""
         for path in self.temporary():
-            with suppress(OSError):  # it costs only room
+            with suppress(OSError):  # it only takes up space
                 path.unlink()
 
     def check_free(self) -> None:
@@ -72,7 +72,7 @@ class RunFolder:
         Raises
         ------
         ConfigError
-            If something is in the folder already, but what a run leaves that was killed before it began.
+            If the folder holds anything but what a run leaves that was killed before it began.
         """
         if not self.path.exists():
             return
@@ -211,7 +211,7 @@ class RunFolder:
 
 
 def is_fixed(name: str) -> bool:
-    """Tell whether a value stays what it was when the run began."""
+    """Return whether a value stays what it was when the run began."""
     return name.startswith(FIXED) and name not in FREE
 
 

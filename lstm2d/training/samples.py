@@ -87,8 +87,8 @@ class TrainingData:
         self.selects = bool(validated.any())
         self.unseen = [
             item.name
-            for item, seen, asked in zip(self.classes, measured.pixels, validated, strict=True)
-            if asked and not seen
+            for item, seen, expected in zip(self.classes, measured.pixels, validated, strict=True)
+            if expected and not seen
         ]
         self.class_weights = _class_weights(config, measured)
         self.sizes = list(measured.sizes)
@@ -98,7 +98,7 @@ class TrainingData:
         return self.preprocessing.resized(image), labels
 
     def _validation_pixels(self) -> NDArray[np.int64]:
-        """Look at all validation images; return the pixels of each class."""
+        """Read all validation images; return the number of pixels of each class."""
         pixels = np.zeros(len(self.classes), np.int64)
         for sample in self.validation:
             _, labels = self.validation_image(sample)
@@ -106,7 +106,7 @@ class TrainingData:
         return pixels
 
     def notes(self) -> list[str]:
-        """Return what is odd about the images, a line each."""
+        """Return what is unusual about the images, one line each."""
         found = []
         if self.unseen:
             names = some(self.unseen)
@@ -117,11 +117,11 @@ class TrainingData:
         return found
 
     def use_statistics(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Replace the channels' mean and deviation, 0..255: weights expect those they were trained with."""
+        """Replace the channel statistics, 0..255: weights expect those they were trained with."""
         self.preprocessing = replace(self.preprocessing, mean=tuple(mean), std=tuple(std))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what a resumed run must find again, and what it takes over."""
+        """Return what a resumed run must find unchanged, and what it takes over."""
         return {
             "training": _digest(self.training),
             "validation": _digest(self.validation),
@@ -133,7 +133,7 @@ class TrainingData:
         }
 
     def to_tensors(self) -> dict[str, NDArray[np.uint8]]:
-        """Return what the images contain, for a checkpoint."""
+        """Return the digests of the images, for a checkpoint."""
         return self.contents.to_tensors(_stems(self.training), _stems(self.validation))
 
     def load_dict(self, values: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -149,7 +149,7 @@ class TrainingData:
         Raises
         ------
         ConfigError
-            If the images or their labels are not those the run began with; each is named.
+            If the images or their labels are not those that the run began with; each is named.
         """
         changed = self._other_names(values, tensors)
         known = self.contents.known
@@ -167,12 +167,12 @@ class TrainingData:
         for kind, samples in (("training", self.training), ("validation", self.validation)):
             if values[kind] != now[kind]:
                 found.append(other_lists(kind, stems_in(tensors, kind), _stems(samples)))
-        if "scale" in other_keys(self.dataset, values):  # decides what a validation measures, not the labels
+        if "scale" in other_keys(self.dataset, values):  # changes what a validation measures, not the labels
             found.append("dataset.toml has another scale")
         return found
 
     def _other_contents(self, known: Contents, values: Mapping[str, Any]) -> list[str]:
-        """Return which files contain something else than at the beginning of the run."""
+        """Return which files have changed since the run began."""
         samples = [*self.training, *self.validation]
         images, masks = other_contents(known, self.contents, samples)
         found = [f"other contents of {some(images)}"] if images else []
@@ -185,7 +185,7 @@ class TrainingData:
 
 
 def other_keys(dataset: DatasetFolder, values: Mapping[str, Any]) -> list[str]:
-    """Return the keys of dataset.toml that meant something else when a checkpoint was written.
+    """Return the keys of dataset.toml that have changed since a checkpoint was written.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def other_keys(dataset: DatasetFolder, values: Mapping[str, Any]) -> list[str]:
     Returns
     -------
     list of str
-        The keys; none for a checkpoint that does not say it.
+        The keys; none for a checkpoint without them.
     """
     before = values.get("meaning", {})
     return [key for key, value in dataset.meaning.items() if before.get(key, value) != value]
@@ -225,27 +225,27 @@ def _choose(config: RunConfig, dataset: DatasetFolder) -> tuple[list[Sample], li
 
 
 def _stored(values: Sequence[float]) -> tuple[float, ...]:
-    """Return channel figures in float32, as model files of half the size would hold them."""
+    """Return channel statistics rounded to float32."""
     return tuple(float(np.float32(value)) for value in values)
 
 
 def _class_weights(config: RunConfig, measured: Statistics) -> NDArray[np.float64] | None:
-    asked = config.train.class_weights
-    if isinstance(asked, str):
-        if asked == "none":
+    wanted = config.train.class_weights
+    if isinstance(wanted, str):
+        if wanted == "none":
             return None
-        rule = median_frequency_weights if asked == "median_frequency" else inverse_frequency_weights
+        rule = median_frequency_weights if wanted == "median_frequency" else inverse_frequency_weights
         return rule(measured)
-    if len(asked) != len(measured.pixels):
+    if len(wanted) != len(measured.pixels):
         raise ConfigError(
-            f"train.class_weights has {len(asked)} values, the data has {len(measured.pixels)} classes",
+            f"train.class_weights has {len(wanted)} values, the data has {len(measured.pixels)} classes",
             expected="one value per class",
         )
-    return np.array(asked, dtype=np.float64)
+    return np.array(wanted, dtype=np.float64)
 
 
 def _digest(samples: Sequence[Sample]) -> str:
-    """Return a short name of a list of images in their order."""
+    """Return a digest of a list of images in their order."""
     return hashlib.sha256("\n".join(_stems(samples)).encode("utf-8", "surrogateescape")).hexdigest()
 
 

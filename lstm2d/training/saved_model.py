@@ -1,4 +1,4 @@
-"""The model that a run saved last, kept in its checkpoints so that it can be written again."""
+"""The model that a run saved last, kept in its checkpoints so that its file can be replaced."""
 
 from __future__ import annotations
 

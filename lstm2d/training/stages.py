@@ -108,7 +108,7 @@ class ActiveStage:
         return -(-self.steps // self.steps_of(len(self.source)))
 
     @property
-    def shows_again(self) -> bool:
+    def repeats_examples(self) -> bool:
         """Whether some example is used more than once."""
         return self.steps * self.train.batch > len(self.source)
 

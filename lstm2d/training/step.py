@@ -67,7 +67,7 @@ def batch_gradient(
     averaged = network.joint and network.reduction == "mean"  # over all examples already
     share, loss, terms = 1.0 if averaged else 1 / len(numbers), 0.0, 0.0
     images = (source.example(number, epoch) for number in numbers)
-    examples = (replace(image, x=features(image.x, again=source.repeats)) for image in images)
+    examples = (replace(image, x=features(image.x, keep=source.repeats)) for image in images)
     batches = [tuple(numbers)] if network.joint else [(number,) for number in numbers]
     for samples, example in zip(batches, _stacked(examples) if network.joint else examples, strict=True):
         labels = kernels.to_device(example.labels, network.device)

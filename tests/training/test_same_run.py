@@ -270,7 +270,8 @@ def test_settings_edited_in_the_folder_are_named(
 
 
 @pytest.mark.parametrize(
-    "override", [o for o, hint in SETTING_EDITS if "overrides" in hint] + ["train.epochs=4", "train.patience=9"]
+    "override",
+    [o for o, hint in SETTING_EDITS if "overrides" in hint] + ["train.epochs=4", "train.patience=9"],
 )
 def test_what_the_command_line_asks_for_is_taken_and_reported(
     dataset: Path, tmp_path: Path, configure: Configure, override: str

@@ -91,7 +91,7 @@ class Validation(Listener):
         """
         run = self.run
         rows, columns = image.shape[:2]
-        z = run.features(run.data.preprocessing.network_input(image), again=True, exact=True)
+        z = run.features(run.data.preprocessing.network_input(image), keep=True, exact=True)
         probabilities = run.active.objective.probabilities(run.network, Tensor(z))
         return labels_at(probabilities[0, :rows, :columns], *shape)
 

@@ -38,7 +38,7 @@ class Source(Protocol):
 
     @property
     def repeats(self) -> bool:
-        """Whether epochs show the same examples again, perhaps mirrored: their features are worth keeping."""
+        """Whether epochs repeat the same examples, perhaps mirrored: their features are worth keeping."""
 
     def __len__(self) -> int:
         """Return the number of examples in an epoch."""

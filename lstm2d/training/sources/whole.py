@@ -43,7 +43,7 @@ class WholeImages(Source):
 
     @property
     def repeats(self) -> bool:
-        """Whether epochs show the same images again: neither cropped nor resized nor recoloured."""
+        """Whether epochs repeat the same images: neither cropped nor resized nor recoloured."""
         train = self.train
         return not (train.crop or train.scale_jitter or train.brightness_jitter)
 
