@@ -37,9 +37,9 @@ def main() -> None:
     dataset = DatasetFolder(args.data)
     predictor = Predictor(model, source=args.run)
     _, samples = choose_samples(dataset, args.split)
-    report = evaluate(predictor, dataset, samples).report
-    figures = {name: report[name] for name in FIGURES}
-    figures["per_class"] = {name: row["accuracy"] for name, row in report["per_class"].items()}
+    found = evaluate(predictor, dataset, samples).figures
+    figures = {name: found[name] for name in FIGURES}
+    figures["per_class"] = {name: row["accuracy"] for name, row in found["per_class"].items()}
     metrics = {**model.metrics, "test": figures}
     save_model(args.out, dataclasses.replace(model, metrics=metrics, terms=args.terms), half=args.half)
     for name, value in figures.items():

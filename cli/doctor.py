@@ -1,4 +1,4 @@
-"""`lstm2d doctor`: what an installation computes with, and whether it computes right."""
+"""`lstm2d doctor`: what an installation computes with, and whether its results are correct."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from lstm2d.cli.models import size_text
 from lstm2d.cli.options import threads_option
 from lstm2d.cli.output import Console, output_options
-from lstm2d.cli.tables import fields, text_table
+from lstm2d.cli.tables import Table, fields
 from lstm2d.errors import Lstm2dError
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ Exit code 1 if the self-test finds something wrong."""
 def doctor(console: Console, *, threads: int | None) -> None:
     """Show what this installation computes with, and test it.
 
-    Versions, CPU and the kernels chosen for it, BLAS and threads, GPU, folders
-    with what they hold. Then every operation is computed with every backend, on
-    the CPU and on each GPU, and compared with the plain computation: a few
-    seconds, the first time longer, while kernels are compiled.
+    Shows versions, CPU and the kernels chosen for it, BLAS and threads, GPU,
+    folders and their contents. Then every operation is computed with every
+    backend, on the CPU and on each GPU, and compared with the plain computation.
+    This takes a few seconds, longer the first time, when kernels are compiled.
     """
     from lstm2d import selftest
     from lstm2d.kernels import gpu
@@ -51,7 +51,9 @@ def doctor(console: Console, *, threads: int | None) -> None:
         gpu.usable(), lambda done: console.progress(f"self-test: {done} computations compared")
     )
     failed = [check for check in checks if check.problem]
-    console.answer("\n" + test_text(checks, seconds))
+    console.answer("")
+    console.answer(test_table(checks))
+    console.answer("\n".join([*(f"{c.name}, {c.backend}: {c.problem}" for c in failed), f"{seconds:.1f} s"]))
     values["selftest"] = {
         "passed": not failed,
         "seconds": seconds,
@@ -107,7 +109,7 @@ def facts() -> dict[str, Any]:
 
 
 def folder_size(folder: Path) -> int:
-    """Return the bytes of all files in a folder; 0 where there is none."""
+    """Return the bytes of all files in a folder; 0 if there is none."""
     total = 0
     for path in folder.rglob("*"):
         try:
@@ -128,7 +130,7 @@ def describe(values: dict[str, Any]) -> str:
     Returns
     -------
     str
-        80 columns at the most, where paths are not longer.
+        At most 80 columns wide, unless a path is longer.
     """
     cpu, by_backend = values["cpu"], dict[str, list[str]]()
     for family, backend in values["kernels"].items():
@@ -161,21 +163,8 @@ def gpu_text(gpu: dict[str, Any]) -> str:
     )
 
 
-def test_text(checks: list[Check], seconds: float) -> str:
-    """Return how the self-test went.
-
-    Parameters
-    ----------
-    checks : list of Check
-        All comparisons.
-    seconds : float
-        That they took.
-
-    Returns
-    -------
-    str
-        A line for each backend, and one for each failure.
-    """
+def test_table(checks: list[Check]) -> Table:
+    """Return the outcome of the self-test: one row per backend."""
     backends = list(dict.fromkeys(c.backend for c in checks))
     rows = []
     for backend in backends:
@@ -183,6 +172,4 @@ def test_text(checks: list[Check], seconds: float) -> str:
         worst = max((c.error for c in mine if c.error is not None), default=float("nan"))
         wrong = sum(bool(c.problem) for c in mine)
         rows.append([backend, str(len(mine)), str(wrong), f"{worst:.0e}"])
-    table = text_table(["self-test", "computed", "wrong", "largest error"], rows)
-    failures = [f"{c.name}, {c.backend}: {c.problem}" for c in checks if c.problem]
-    return "\n".join([table, *failures, f"{seconds:.1f} s"])
+    return Table(["self-test", "computed", "wrong", "largest error"], rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from lstm2d.cli.options import (
     use_photo_options,
 )
 from lstm2d.cli.output import Console, output_options
-from lstm2d.cli.tables import confusion_table, fields, percent, shortened, text_table
+from lstm2d.cli.tables import Table, confusion_tables, fields, percent, shortened
 
 if TYPE_CHECKING:
     from lstm2d.data.folder import DatasetFolder
@@ -67,8 +68,8 @@ def evaluate(
     """Compare a model's labels with the masks of a folder.
 
     MODEL is a model file, the folder of a run, or the name of a bundled model.
-    DIR holds images/, masks/ and splits/. A folder without splits is taken as a
-    whole.
+    DIR holds images/, masks/ and splits/. Without splits, all images are
+    evaluated.
     """
     from lstm2d.data.folder import DatasetFolder
     from lstm2d.io.atomic import write_text
@@ -82,7 +83,7 @@ def evaluate(
     apply_crf(predictor, crf, no_crf, settings)
     dataset = DatasetFolder(folder, reading=predictor.reading)
     dataset.notes.listener = console.say
-    tell_guess(console, dataset)
+    show_guess(console, dataset)
     if out is not None:
         read = [find_model(model), *files_of(dataset)]
         refuse_to_replace(out, is_ours=is_image_table, inputs=read, overwrite=overwrite)
@@ -96,8 +97,10 @@ def evaluate(
         samples,
         size=chosen,
         edge=edge,
-        report=lambda n, c: console.progress(
-            f"{n}/{len(samples)} images  pixel accuracy {percent(c.pixel_accuracy)} %"
+        listener=lambda one: console.progress(
+            f"{one.number}/{len(samples)} images  pixel accuracy {percent(one.total.pixel_accuracy)} %",
+            one.number,
+            len(samples),
         ),
     )
     for line in dataset.notes.summary():
@@ -105,8 +108,8 @@ def evaluate(
     if out is not None:
         write_text(out, image_table(result.images))
         console.say(f"figures of each image: {out}")
-    console.answer(describe(result.report))
-    console.result(result.report | {"model": model, "data": str(Path(folder)), "split": name})
+    console.answer(*describe(result.figures))
+    console.result(result.figures | {"model": model, "data": str(Path(folder)), "split": name})
 
 
 def files_of(dataset: DatasetFolder) -> list[Path]:
@@ -116,59 +119,59 @@ def files_of(dataset: DatasetFolder) -> list[Path]:
     return [*samples, *texts]
 
 
-def tell_guess(console: Console, dataset: DatasetFolder) -> None:
-    """Show what was guessed about a folder without dataset.toml, as the file that would make it certain."""
+def show_guess(console: Console, dataset: DatasetFolder) -> None:
+    """Show what was guessed about a folder without dataset.toml, as the dataset.toml that says so."""
     if dataset.guessed_toml is not None:
         console.say(f"no dataset.toml in {dataset.root}, this is guessed:\n")
         console.say(dataset.guessed_toml)
 
 
-def describe(report: dict[str, Any]) -> str:
-    """Return the figures of an evaluation as tables.
+def describe(figures: dict[str, Any]) -> list[str | Table]:
+    """Return the figures of an evaluation for people.
 
     Parameters
     ----------
-    report : dict
-        What ``--json`` writes.
+    figures : dict
+        From `lstm2d.predict.evaluate.evaluate`.
 
     Returns
     -------
-    str
-        80 columns at the most.
+    list of str or Table
+        At most 80 columns wide.
     """
     totals = [
-        ("images", str(report["images"])),
-        ("pixel accuracy", f"{percent(report['pixel_accuracy'])} %"),
-        ("class accuracy", f"{percent(report['class_accuracy'])} %"),
-        ("mean IoU", f"{percent(report['mean_iou'])} %"),
+        ("images", str(figures["images"])),
+        ("pixel accuracy", f"{percent(figures['pixel_accuracy'])} %"),
+        ("class accuracy", f"{percent(figures['class_accuracy'])} %"),
+        ("mean IoU", f"{percent(figures['mean_iou'])} %"),
     ]
-    if "foreground_iou" in report:
-        totals.append(("foreground IoU", f"{percent(report['foreground_iou'])} %"))
-    if "edge_accuracy" in report:
-        near = f"within {report['edge_width']} of an edge"
-        totals.append((near, f"{percent(report['edge_accuracy'])} %"))
-    if report.get("size", {}).get("resized"):
-        totals.append(("brought to another size", str(report["size"]["resized"])))
+    if "foreground_iou" in figures:
+        totals.append(("foreground IoU", f"{percent(figures['foreground_iou'])} %"))
+    if "edge_accuracy" in figures:
+        near = f"within {figures['edge_width']} of an edge"
+        totals.append((near, f"{percent(figures['edge_accuracy'])} %"))
+    if figures.get("size", {}).get("resized"):
+        totals.append(("brought to another size", str(figures["size"]["resized"])))
     totals += [
-        ("seconds an image", f"{report['seconds_per_image']:.4f}"),
-        ("parameters", f"{report['parameters']:,}"),
+        ("seconds an image", f"{figures['seconds_per_image']:.4f}"),
+        ("parameters", f"{figures['parameters']:,}"),
     ]
-    names = list(report["per_class"])
-    pixels = sum(figures["pixels"] for figures in report["per_class"].values())
+    names = list(figures["per_class"])
+    pixels = sum(one["pixels"] for one in figures["per_class"].values())
     rows = [
         [
             f"{k} {shortened(name, 30)}",
-            percent(figures["accuracy"]),
-            percent(figures["iou"]),
-            f"{100 * figures['pixels'] / pixels:.2f}" if pixels else "-",
+            percent(one["accuracy"]),
+            percent(one["iou"]),
+            f"{100 * one['pixels'] / pixels:.2f}" if pixels else "-",
         ]
-        for k, (name, figures) in enumerate(report["per_class"].items())
+        for k, (name, one) in enumerate(figures["per_class"].items())
     ]
-    return "\n\n".join(
-        [
-            fields(totals),
-            text_table(["class", "accuracy %", "IoU %", "% of pixels"], rows),
-            "Of the pixels of each class (rows), percent labelled as (columns):\n"
-            + confusion_table(report["confusion"], names),
-        ]
-    )
+    first, *others = confusion_tables(figures["confusion"], names)
+    title = "Of the pixels of each class (rows), percent labelled as (columns):"
+    return [
+        fields(totals),
+        Table(["class", "accuracy %", "IoU %", "% of pixels"], rows),
+        replace(first, title=title),
+        *others,
+    ]

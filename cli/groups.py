@@ -1,4 +1,4 @@
-"""Groups of commands: loaded when used, and helpful about mistyped names."""
+"""Groups of commands, imported on use, with suggestions for mistyped names."""
 
 from __future__ import annotations
 
@@ -10,35 +10,20 @@ from typing import Any, NoReturn
 
 import click
 
-from lstm2d.cli.output import final_code, report_failure
+from lstm2d.cli.failures import final_code, show_failure
 
 
-class SuggestingGroup(click.Group):
-    """A group that says which command was perhaps meant."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that was typed."""
-        typed, known = args[0], self.list_commands(ctx)
-        if typed in known or typed.startswith("-"):
-            return super().resolve_command(ctx, args)
-        close = get_close_matches(typed, known, n=1, cutoff=0.5)
-        meant = f" Did you mean {close[0]!r}?" if close else ""
-        ctx.fail(f"No such command {typed!r}.{meant}")
-
-
-class LazyGroup(SuggestingGroup):
-    """The program: a group whose commands are imported when they are used, and that always exits with a code.
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used.
 
     Parameters
     ----------
     *args : object
-        As click's group takes them.
+        Arguments of `click.Group`.
     lazy : mapping of str to (str, str)
-        Name of a command: where it lives ("module:object"), and its line on the help page.
+        Name of a command: its place ("module:object"), and its line on the help page.
     **kwargs : object
-        As click's group takes them.
+        Arguments of `click.Group`.
     """
 
     def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
@@ -64,6 +49,21 @@ class LazyGroup(SuggestingGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in self.lazy.items()])
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that was typed; suggest another one if it does not exist."""
+        typed, known = args[0], self.list_commands(ctx)
+        if typed in known or typed.startswith("-"):
+            return super().resolve_command(ctx, args)
+        close = get_close_matches(typed, known, n=1, cutoff=0.5)
+        meant = f" Did you mean {close[0]!r}?" if close else ""
+        ctx.fail(f"No such command {typed!r}.{meant}")
+
+
+class Program(LazyGroup):
+    """The program: a group that always exits with a code."""
+
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:
         """Run a command line and exit with its code.
 
@@ -72,9 +72,9 @@ class LazyGroup(SuggestingGroup):
         args : sequence of str, optional
             The command line without the program's name; by default that of this process.
         *rest : object
-            As click's `main` takes them.
+            Arguments of `click.Group.main`.
         **extra : object
-            As click's `main` takes them.
+            Arguments of `click.Group.main`.
         """
         words = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False
@@ -83,5 +83,5 @@ class LazyGroup(SuggestingGroup):
         except SystemExit:
             raise
         except BaseException as error:
-            code = report_failure(error, as_json="--json" in words, traceback="--traceback" in words)
+            code = show_failure(error, as_json="--json" in words, traceback="--traceback" in words)
         sys.exit(final_code(code if isinstance(code, int) else 0))

@@ -1,4 +1,4 @@
-"""`lstm2d inspect`: what a model file holds."""
+"""`lstm2d inspect`: the contents of a model file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lstm2d.cli.models import figures_text, size_text
-from lstm2d.cli.output import Console, output_options, to_json
-from lstm2d.cli.tables import fields, shortened, span, text_table
+from lstm2d.cli.output import Console, output_options
+from lstm2d.cli.tables import Table, fields, shortened, span
+from lstm2d.cli.text import to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,12 +35,12 @@ def inspect(console: Console, *, file: str) -> None:
     from lstm2d.predict.zoo import find_model
 
     values = contents(find_model(file))
-    console.answer(describe(values))
+    console.answer(*describe(values))
     console.result(values)
 
 
 def contents(path: Path) -> dict[str, Any]:
-    """Return everything in a model file but the numbers themselves.
+    """Return everything in a model file except the values of its tensors.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ def contents(path: Path) -> dict[str, Any]:
 
 
 def photographs_text(typical_size: float | None, native: bool) -> str:
-    """Return at which size the model labels photographs, in words."""
+    """Return in words at which size the model labels photographs."""
     if native:
         return "at their own size: a pixel has a fixed scale"
     if typical_size is None:
@@ -96,7 +97,7 @@ def photographs_text(typical_size: float | None, native: bool) -> str:
 
 
 def imported_table(imported: Imported | None) -> dict[str, Any] | None:
-    """Return which layers of a published network a model file leaves out, and whether the user has them.
+    """Return which layers of a published network a model file leaves out, and whether they are stored here.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ def imported_table(imported: Imported | None) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        None where nothing is left out.
+        None if nothing is left out.
     """
     from lstm2d.weights.store import stored_weights
 
@@ -122,7 +123,7 @@ def imported_table(imported: Imported | None) -> dict[str, Any] | None:
     }
 
 
-def describe(values: dict[str, Any]) -> str:
+def describe(values: dict[str, Any]) -> list[str | Table]:
     """Return the contents for people.
 
     Parameters
@@ -132,8 +133,8 @@ def describe(values: dict[str, Any]) -> str:
 
     Returns
     -------
-    str
-        80 columns at the most, where names are not longer.
+    list of str or Table
+        At most 80 columns wide, unless a name is longer.
     """
     metrics = values["metrics"]
     general = [
@@ -164,14 +165,12 @@ def describe(values: dict[str, Any]) -> str:
     tensors = [
         [name, "x".join(map(str, t["shape"])) or "one", t["dtype"]] for name, t in values["tensors"].items()
     ]
-    return "\n\n".join(
-        [
-            fields(general),
-            text_table(["number", "class", "color"], classes, left=3),
-            "configuration\n" + fields([("  " + key, text) for key, text in flat(values["config"])]),
-            text_table(["tensor", "shape", "type"], tensors, left=3),
-        ]
-    )
+    return [
+        fields(general),
+        Table(["number", "class", "color"], classes, left=3),
+        "configuration\n" + fields([("  " + key, text) for key, text in flat(values["config"])]),
+        Table(["tensor", "shape", "type"], tensors, left=3),
+    ]
 
 
 def needs(imported: dict[str, Any] | None) -> list[tuple[str, str]]:
@@ -195,7 +194,7 @@ def needs(imported: dict[str, Any] | None) -> list[tuple[str, str]]:
 
 
 def weights_text(metrics: dict[str, Any]) -> str:
-    """Return the weights that the classes had in training; "" if the file has none."""
+    """Return the weights of the classes in training; "" if the file has none."""
     weights = metrics.get("class_weights")
     if not isinstance(weights, dict) or not all(isinstance(v, int | float) for v in weights.values()):
         return ""
@@ -210,7 +209,7 @@ def flat(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     config : dict
         The table.
     prefix : str
-        What stands before each key.
+        Put before each key.
 
     Returns
     -------

@@ -26,8 +26,8 @@ Examples:
 def models(console: Console) -> None:
     """List the models that come with the package.
 
-    Each with what it was trained on, the terms of use, how well it labels the
-    test images, and the classes it knows. Nothing is ever downloaded.
+    For each: what it was trained on, the terms of use, its accuracy on the test
+    images, and its classes. Nothing is ever downloaded.
     """
     from lstm2d.predict.zoo import bundled_models
 
@@ -38,7 +38,7 @@ def models(console: Console) -> None:
 
 
 def summary(path: Path) -> dict[str, Any]:
-    """Return what a model file says about itself, without reading its parameters.
+    """Return the description in a model file, without reading its parameters.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def describe(values: dict[str, Any]) -> str:
     Returns
     -------
     str
-        Indented, 80 columns at the most.
+        Indented, at most 80 columns wide.
     """
     needs = values["imported"] or ()
     return fields(
@@ -113,7 +113,7 @@ def figures_text(metrics: dict[str, Any], split: str) -> str:
     Returns
     -------
     str
-        Empty where there are none.
+        Empty if there are none.
     """
     figures = metrics.get(split)
     if not isinstance(figures, dict):

@@ -30,7 +30,7 @@ def compute_options(command: Callable[..., None]) -> Callable[..., None]:
     Returns
     -------
     callable
-        To be decorated by `output_options`, which gives the error about a wrong device its form.
+        To be decorated by `output_options`, which prints the error for a wrong device.
     """
 
     @device_options
@@ -51,7 +51,7 @@ threads_option = click.option(
 overwrite_option = click.option(
     "--overwrite",
     is_flag=True,
-    help="Replace the file of -o whatever wrote it, but never a file that is read.",
+    help="Replace the file of -o whatever wrote it, but never an input file.",
 )
 
 
@@ -64,13 +64,13 @@ def device_options(command: Callable[..., None]) -> Callable[..., None]:
             default="auto",
             show_default=True,
             metavar="DEVICE",
-            help="auto, cpu, cuda or cuda:N. auto: a GPU where there is one, else the CPU.",
+            help="auto, cpu, cuda or cuda:N. auto: a GPU if there is one, else the CPU.",
         ),
         click.option(
             "--gpu-memory",
             type=click.FloatRange(min=0, min_open=True),
             metavar="GIB",
-            help="Most memory that arrays on the GPU may take.",
+            help="Limit of the memory for arrays on the GPU.",
         ),
     ]
     for option in reversed(options):
@@ -79,12 +79,12 @@ def device_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def use_device(device: str, gpu_memory: float | None, threads: int | None) -> str:
-    """Apply what the command line says about where to compute.
+    """Apply the options that choose where to compute.
 
     Parameters
     ----------
     device : str
-        What the user asked for: auto, cpu, cuda or cuda:N.
+        As given: auto, cpu, cuda or cuda:N.
     gpu_memory : float or None
         Gibibytes that arrays on the GPU may take; None for no limit.
     threads : int or None
@@ -98,32 +98,32 @@ def use_device(device: str, gpu_memory: float | None, threads: int | None) -> st
     Raises
     ------
     ConfigError
-        If the device cannot be used, memory of a GPU is limited while the CPU is asked for, or `threads` or
-        ``OMP_NUM_THREADS`` is no number of threads.
+        If the device cannot be used, GPU memory is limited together with the CPU as device, or `threads` or
+        ``OMP_NUM_THREADS`` is not a number of threads.
     """
     from lstm2d.kernels.gpu import limit_memory, resolve_device
     from lstm2d.kernels.threads import get_num_threads, set_num_threads
 
     if gpu_memory is not None and device == "cpu":
         raise ConfigError("--gpu-memory together with --device cpu", hint="leave one out")
-    chosen = resolve_device(device, name="--device")
-    if gpu_memory is not None and chosen != "cpu":  # auto has found no GPU: none of its memory is taken
+    chosen = resolve_device(device)
+    if gpu_memory is not None and chosen != "cpu":  # with auto there may be no GPU whose memory to limit
         limit_memory(chosen, gpu_memory)
     if threads is not None:
         set_num_threads(threads)
-    get_num_threads()  # an odd OMP_NUM_THREADS is an error, before any work
+    get_num_threads()  # a wrong OMP_NUM_THREADS is an error before any work
     return chosen
 
 
 def photo_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--size``, ``--bits`` and ``--background``, which `use_photo_options` understands."""
+    """Add ``--size``, ``--bits`` and ``--background``, which `use_photo_options` applies."""
     options = [
         click.option(
             "--size",
             default="auto",
             show_default=True,
             metavar="SIZE",
-            help="At which the network sees photographs: auto (the size of its training images, where a "
+            help="Size at which the network sees photographs: auto (the size of its training images, if a "
             "photograph is more than 1.5 times larger or smaller), native (their own), or the square root of "
             "a pixel count, such as 320.",
         ),
@@ -131,7 +131,7 @@ def photo_options(command: Callable[..., None]) -> Callable[..., None]:
             "--bits",
             type=click.IntRange(1, 16),
             metavar="N",
-            help="Significant bits of a sample, such as 12 where 12 bits are stored in 16.  [default: as the "
+            help="Significant bits of a sample, such as 12 if 12 bits are stored in 16.  [default: as the "
             "file says, else guessed]",
         ),
         click.option(
@@ -146,18 +146,18 @@ def photo_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def use_photo_options(predictor: Predictor, size: str, bits: int | None, background: str | None) -> Size:
-    """Apply what the command line says about how photographs are read.
+    """Apply the options that choose how photographs are read.
 
     Parameters
     ----------
     predictor : Predictor
-        Its `reading` is replaced where bits or background are given.
+        Its `reading` is replaced if bits or background are given.
     size : str
         "auto", "native" or a number.
     bits : int or None
-        Significant bits of a sample; None for what the model says.
+        Significant bits of a sample; None for those of the model.
     background : str or None
-        A colour; None for what the model says.
+        A colour; None for that of the model.
 
     Returns
     -------
@@ -195,7 +195,7 @@ def colour(text: str) -> tuple[int, int, int]:
 
 
 def crf_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--crf``, ``--no-crf`` and ``--set``, which `apply_crf` understands."""
+    """Add ``--crf``, ``--no-crf`` and ``--set``, which `apply_crf` applies."""
     options = [
         click.option(
             "--crf",
@@ -205,7 +205,7 @@ def crf_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Let labels follow the image's edges: a fully connected CRF, with settings of this name."
             f"  [default: the model's own; without NAME: {DEFAULT_CRF}]",
         ),
-        click.option("--no-crf", is_flag=True, help="No CRF, also where the model has one."),
+        click.option("--no-crf", is_flag=True, help="No CRF, even if the model has one."),
         click.option(
             "--set",
             "settings",
@@ -220,7 +220,7 @@ def crf_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def apply_crf(predictor: Predictor, name: str | None, off: bool, settings: tuple[str, ...]) -> None:
-    """Give a model the CRF that the command line asks for.
+    """Apply the options that choose the CRF.
 
     Parameters
     ----------
@@ -232,12 +232,12 @@ def apply_crf(predictor: Predictor, name: str | None, off: bool, settings: tuple
     off : bool
         No CRF.
     settings : tuple of str
-        "crf.KEY=VALUE", on top of those.
+        "crf.KEY=VALUE", applied to those.
 
     Raises
     ------
     ConfigError
-        If a setting is wrong, or a CRF is asked for and refused at once.
+        If a setting is wrong, or a CRF is both asked for and turned off.
     """
     if off:
         if name is not None or settings:
@@ -247,4 +247,5 @@ def apply_crf(predictor: Predictor, name: str | None, off: bool, settings: tuple
         from lstm2d.config.crf import crf_settings
 
         own = predictor.crf.model_dump() if predictor.crf is not None else DEFAULT_CRF
-        predictor.crf = crf_settings(own if name is None else name, settings)
+        overrides = [(item, "--set") for item in settings]
+        predictor.crf = crf_settings(own if name is None else name, overrides)

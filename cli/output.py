@@ -1,4 +1,4 @@
-"""What all commands share: where text and JSON go, and what an error looks like.
+"""What all commands share: where text and JSON go, and how a command ends.
 
 A command is declared as::
 
@@ -7,35 +7,34 @@ A command is declared as::
     @output_options
     def predict(console: Console, ...) -> None:
 
-It gets a `Console`, and raises `Lstm2dError` for whatever the user has to know; the decorator turns that
-into a message on stderr, one JSON object with ``--json``, and the exit code.
+It gets a `Console`, and raises `Lstm2dError` for everything that the user has to know; the decorator turns
+that into a message on stderr, one JSON object with ``--json``, and the exit code.
 """
 
 from __future__ import annotations
 
-import errno
 import functools
-import json
-import math
-import os
 import sys
 import time
-import traceback as tracebacks
 from collections.abc import Callable, Mapping
-from pathlib import PurePath
-from typing import Any
+from traceback import extract_tb
+from typing import TYPE_CHECKING
 
 import click
 
 from lstm2d.cli import streams
+from lstm2d.cli.failures import show_failure, traceback_of
 from lstm2d.cli.interrupts import Interruptible
-from lstm2d.errors import ConfigError, DataError, Lstm2dError, OutputError
+from lstm2d.cli.option_names import with_options
+from lstm2d.cli.tables import Table
+from lstm2d.cli.text import printable, to_json
+from lstm2d.errors import Lstm2dError
 
-INTERRUPTED = 130
-PROGRESS_SECONDS = 10.0  # between two plain progress lines when stderr is no terminal
-LIVE_SECONDS = 0.1  # between two redraws of the live line
-# an OSError of these kinds that nobody translated is a result that could not be written
-OUTPUT_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EPERM, errno.EPIPE}
+if TYPE_CHECKING:
+    from lstm2d.cli.terminal import Bar
+
+PROGRESS_SECONDS = 10.0  # between two plain progress lines if stderr is no terminal
+LIVE_SECONDS = 0.1  # between two redraws of the bar
 
 
 class Console:
@@ -52,25 +51,55 @@ class Console:
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
-        self.finished = False  # the result was written: an error after it gets no JSON of its own
-        self._live = 0  # characters of the live line on the terminal
+        self.finished = False  # the result was written: a later error gets no JSON of its own
+        self._bar: Bar | None = None
         self._shown_at = time.monotonic()
+        self._faults: set[str] = set()
 
     def say(self, text: str) -> None:
-        """Tell people something that the result does not depend on."""
+        """Write a line that the result does not depend on."""
         if not self.quiet:
-            self._write(text)
+            self._write(with_options(text))
 
     def warn(self, text: str) -> None:
-        """Tell people something they should act upon; shown even with ``--quiet``."""
-        self._write(f"Warning: {text}")
+        """Write a warning, also with ``--quiet``."""
+        self._write(f"Warning: {with_options(text)}")
 
-    def answer(self, text: str) -> None:
-        """Show the text that the command was called for: on stdout, or on stderr with ``--json``."""
-        if not self.as_json:
-            self._write(text, err=False)
-        elif not self.quiet:
-            self._write(text)
+    def fault(self, error: Exception, where: object) -> None:
+        """Write the traceback of an unexpected error after which the work goes on.
+
+        Parameters
+        ----------
+        error : Exception
+            The error. An error of the same type from the same line of code is written once.
+        where : object
+            What was being worked on.
+        """
+        *_, last = extract_tb(error.__traceback__)
+        fault = f"{type(error).__name__}, {last.filename}:{last.lineno}"
+        if fault not in self._faults:
+            self._faults.add(fault)
+            self.warn(f"{where}: an error in the program, please report it\n{traceback_of(error).rstrip()}")
+
+    def answer(self, *parts: str | Table) -> None:
+        """Show what the command was called for: on stdout, or on stderr with ``--json``.
+
+        Parameters
+        ----------
+        *parts : str or Table
+            Shown one below the other, with an empty line in between.
+        """
+        if self.as_json and self.quiet:
+            return
+        stream = sys.stderr if self.as_json else sys.stdout
+        columns = streams.columns(stream)
+        if columns is None or not any(isinstance(part, Table) for part in parts):
+            self._write("\n\n".join(map(str, parts)), err=self.as_json)
+            return
+        from lstm2d.cli.terminal import show
+
+        self.end_progress()
+        show(parts, stream, columns)
 
     def event(self, content: Mapping[str, object]) -> None:
         """Write one JSON line on stdout, before the result; nothing without ``--json``."""
@@ -83,59 +112,38 @@ class Console:
         self.event(content)
         self.finished = True
 
-    def progress(self, text: str) -> None:
-        """Show how far the work is: one live line on a terminal, elsewhere a plain line now and then."""
-        if self.quiet:
-            return
+    def progress(self, text: str, done: float | None = None, total: float | None = None) -> None:
+        """Show how far the work is: a bar on a terminal, elsewhere a plain line every few seconds.
+
+        Parameters
+        ----------
+        text : str
+            The plain line; it follows the bar.
+        done, total : float, optional
+            The work done and all of it, in any unit.
+        """
         columns = streams.columns(sys.stderr)
-        live = columns is not None
-        if time.monotonic() - self._shown_at < (LIVE_SECONDS if live else PROGRESS_SECONDS):
+        seconds = PROGRESS_SECONDS if columns is None else LIVE_SECONDS
+        if self.quiet or time.monotonic() - self._shown_at < seconds:
             return
         self._shown_at = time.monotonic()
         if columns is None:
             self._write(text)
-            return
-        line = printable(text)[: columns - 1]
-        click.echo("\r" + line.ljust(self._live), nl=False, err=True)
-        self._live = len(line)
+        elif self._bar is not None or done is None or done != total:  # else it is done before a bar is drawn
+            from lstm2d.cli.terminal import Bar
+
+            self._bar = self._bar or Bar(sys.stderr)
+            self._bar.draw(printable(text), done, total, columns)
 
     def end_progress(self) -> None:
-        """Take the live line off the terminal."""
-        if self._live:
-            click.echo("\r" + " " * self._live + "\r", nl=False, err=True)
-            self._live = 0
+        """Remove the bar from the terminal."""
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.close()
 
     def _write(self, text: str, *, err: bool = True) -> None:
         self.end_progress()
         click.echo(printable(text), err=err)
-
-
-def printable(text: str) -> str:
-    """Return `text` without what could steer a terminal or cannot be encoded: names come from files."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
-
-
-def to_json(content: object) -> str:
-    """Return `content` as one line of JSON; arrays become lists, paths text, NaN and infinity null."""
-    return json.dumps(_plain(content), allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "tolist"):  # a NumPy array or number
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, PurePath):
-        return str(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def output_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -153,7 +161,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     """
 
     @click.option("--json", "as_json", is_flag=True, help="Write one JSON object on stdout.")
-    @click.option("--quiet", "-q", is_flag=True, help="Write nothing but warnings, errors and the result.")
+    @click.option("--quiet", "-q", is_flag=True, help="Write only warnings, errors and the result.")
     @click.option(
         "--traceback",
         is_flag=True,
@@ -165,113 +173,17 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
         console, signals = Console(as_json=as_json, quiet=quiet), Interruptible()
         try:
             with signals:
-                command(console, *args, **kwargs)
-                console.end_progress()
+                try:
+                    command(console, *args, **kwargs)
+                finally:
+                    console.end_progress()
         except (click.ClickException, click.exceptions.Exit):
             raise  # wrong usage and early exits have their form from click
         except (Exception, KeyboardInterrupt) as error:
-            console.end_progress()
             if signals.asked and not isinstance(error, Lstm2dError):
-                error = KeyboardInterrupt()  # native code may have made another one of it
+                error = KeyboardInterrupt()  # native code may have turned it into another exception
             as_json = as_json and not console.finished
-            code = report_failure(error, as_json=as_json, traceback=traceback)
+            code = show_failure(error, as_json=as_json, traceback=traceback)
             click.get_current_context().exit(code)
 
     return run
-
-
-def report_failure(error: BaseException, *, as_json: bool, traceback: bool) -> int:
-    """Tell people, and with `as_json` programs, what went wrong.
-
-    Parameters
-    ----------
-    error : BaseException
-        What stopped the command.
-    as_json : bool
-        Write ``{"error": {...}}`` on stdout too.
-    traceback : bool
-        Show the Python traceback as well.
-
-    Returns
-    -------
-    int
-        The exit code of the process.
-    """
-    if traceback and not isinstance(error, click.ClickException):
-        click.echo(printable("".join(tracebacks.format_exception(error))), err=True, nl=False)
-    if isinstance(error, click.ClickException):
-        error.show()
-        code, described = error.exit_code, {"what": error.format_message()}
-    elif isinstance(error, KeyboardInterrupt | click.Abort):
-        click.echo("Interrupted.", err=True)
-        code, described = INTERRUPTED, {"what": "interrupted"}
-    else:
-        told = _as_told(error)
-        click.echo(printable(f"Error: {told}"), err=True)
-        code = told.exit_code
-        described = {k: getattr(told, k) for k in ("what", "where", "expected", "hint")}
-        described = {k: str(v) for k, v in described.items() if v is not None}
-    if as_json:
-        kind = type(error).__name__
-        click.echo(to_json({"error": {"kind": kind, **described, "exit_code": code}}))
-    return code
-
-
-def final_code(code: int) -> int:
-    """Return the exit code of the process: also a command that did its work has failed if its text was lost.
-
-    Parameters
-    ----------
-    code : int
-        What the command itself ended with; its own failure counts more.
-
-    Returns
-    -------
-    int
-        That of `OutputError` where something that was meant for stdout could not be written.
-    """
-    lost = streams.unwritten(sys.stdout)
-    if lost is None or code != 0:
-        return code
-    if lost.errno == errno.EPIPE:
-        return OutputError.exit_code  # the reader has gone, as `head` does: it wants to know no more
-    error = OutputError(
-        f"cannot write to stdout ({lost.strerror})", hint="send it elsewhere; all files were written"
-    )
-    return report_failure(error, as_json=False, traceback=False)
-
-
-def _as_told(error: BaseException) -> Lstm2dError:
-    """Return the error in the form that users see."""
-    if isinstance(error, FileNotFoundError | DataError | OutputError) and not _has_working_folder():
-        error = _without_working_folder(error)
-    if isinstance(error, Lstm2dError):
-        return error
-    if isinstance(error, OSError) and error.errno in OUTPUT_ERRNOS:
-        return OutputError(f"cannot write ({error.strerror})", where=error.filename)
-    if isinstance(error, MemoryError):
-        from lstm2d.kernels.gpu import out_of_memory
-
-        return out_of_memory(error, where=None, hint="use smaller images, or close other programs")
-    text = f"unexpected {type(error).__name__}: {error}"
-    return Lstm2dError(text, hint="run again with --traceback (or LSTM2D_TRACEBACK=1) to see where it arose")
-
-
-def _has_working_folder() -> bool:
-    try:
-        os.getcwd()
-    except OSError:
-        return False
-    return True
-
-
-def _without_working_folder(error: FileNotFoundError | DataError | OutputError) -> Exception:
-    """Return an error that says why a relative path leads nowhere; of an absolute one, the same error."""
-    gone = "the working folder was removed"
-    where = error.filename if isinstance(error, FileNotFoundError) else error.where
-    if where is not None and os.path.isabs(str(where)):
-        return error
-    if isinstance(error, FileNotFoundError):
-        return ConfigError(gone, where=where, hint="change to a folder that exists")
-    hint = f"change to a folder that exists: {gone}"
-    return type(error)(error.what, where=where, expected=error.expected, hint=hint)

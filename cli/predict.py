@@ -11,18 +11,18 @@ import click
 
 from lstm2d.cli.options import apply_crf, compute_options, crf_options, photo_options, use_photo_options
 from lstm2d.cli.output import Console, output_options
-from lstm2d.errors import DataError, Lstm2dError, SomeFailedError
+from lstm2d.errors import DataError, SomeFailedError
 
 if TYPE_CHECKING:
     from lstm2d.config.schema import CRFSection
     from lstm2d.predict import Predictor
     from lstm2d.predict.inputs import Task
-    from lstm2d.predict.label_files import Options, Outcome
     from lstm2d.predict.left_out import LeftOut
+    from lstm2d.predict.outcome import Options, Outcome
 
 FORMATS = ("palette", "gray", "tiff")  # a copy, as the next line
 MAX_PIXELS = 100_000_000  # a copy: the original needs NumPy, a help page must not (a test compares them)
-LISTED = 20  # failures shown at the end; predictions.csv has all
+LISTED = 20  # failures shown at the end; predictions.csv lists all
 
 
 def part_of(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -54,11 +54,11 @@ Examples:
     show_default=True,
     help="Label files: PNG in colours, PNG or TIFF of plain class numbers.",
 )
-@click.option("--overlay", is_flag=True, help="Also write the labels laid over the image.")
-@click.option("--legend", is_flag=True, help="The same, with a legend of the classes beside it.")
+@click.option("--overlay", is_flag=True, help="Also write the image with the labels as an overlay.")
+@click.option("--legend", is_flag=True, help="The same, with a legend of the classes next to it.")
 @click.option("--probabilities", is_flag=True, help="Also write class probabilities (npz).")
-@click.option("--skip-done", is_flag=True, help="Label only what is new, or was labelled in another way.")
-@click.option("--overwrite", is_flag=True, help="Also replace files in OUT that are no results.")
+@click.option("--skip-done", is_flag=True, help="Skip images that are labelled already, in the same way.")
+@click.option("--overwrite", is_flag=True, help="Also replace files in OUT that are not results.")
 @click.option(
     "--shard", callback=part_of, metavar="I/N", help="Label only part I of N, for several machines."
 )
@@ -111,10 +111,10 @@ def predict(
     too) or a quoted pattern.
 
     OUT gets a palette PNG for each image: colours to look at, class numbers to
-    compute with. Programs that would read the colours get the numbers with
-    --format gray or tiff; a GeoTIFF stays one with tiff. classes.json and
-    legend.png say what the numbers and colours mean. predictions.csv lists the
-    images, with the share of each class.
+    compute with. For programs that would read the colours, --format gray or tiff
+    writes plain numbers; tiff keeps the georeference of a GeoTIFF. classes.json
+    and legend.png explain numbers and colours. predictions.csv lists the images,
+    with the share of each class.
     A broken image is listed and the others are still labelled (exit code 4).
     Only results of earlier predictions, listed there, are replaced.
     """
@@ -123,8 +123,9 @@ def predict(
     from lstm2d.predict import load
     from lstm2d.predict.inputs import plan
     from lstm2d.predict.inputs import shard as part
-    from lstm2d.predict.label_files import Options, label_files
+    from lstm2d.predict.label_files import label_files
     from lstm2d.predict.left_out import LeftOut
+    from lstm2d.predict.outcome import Options
     from lstm2d.predict.overwriting import refuse_images_in_output
 
     left_out = LeftOut()
@@ -159,23 +160,36 @@ def predict(
         out,
         options=options,
         manifest=manifest,
-        report=lambda o: console.progress(progress_line(o)),
+        progress=lambda outcome: show_progress(console, outcome),
         notes=notes,
         remark=console.warn,
     )
     for line in notes.summary():
         console.say(f"Note: {line}")
-    size_done = size_report(predictor, options, outcome)
-    finish(console, outcome, Path(out), manifest, predictor.crf, left_out, size_done)
+    resizing = resizing_of(predictor, options, outcome)
+    finish(console, outcome, Path(out), manifest, predictor.crf, left_out, resizing)
 
 
 def renamed(tasks: Sequence[Task]) -> Iterator[str]:
-    """Yield a line about images whose results are not called as they are, if there are any."""
+    """Yield a line about images whose results have other names than they, if there are any."""
     others = [task for task in tasks if task.labels.stem != task.source.stem]
     if others:
         first = others[0]
         shared = f"{len(others)} images share names" if others[1:] else "1 image shares its name"
         yield f"{shared} with another result; {first.source} becomes {first.labels}, for example"
+
+
+def show_progress(console: Console, outcome: Outcome) -> None:
+    """Show how far the work is, and where an unexpected error of the last of many images arose.
+
+    The traceback is shown at once, with or without ``--traceback``: to run again could take hours, and
+    might not fail again.
+    """
+    last = outcome.failed[-1] if outcome.failed else None
+    if last is not None and last.unexpected and outcome.total > 1:
+        console.fault(last.error, last.image)
+    over = outcome.done + len(outcome.failed)
+    console.progress(progress_line(outcome), over, outcome.total - outcome.skipped)
 
 
 def progress_line(outcome: Outcome) -> str:
@@ -188,8 +202,8 @@ def progress_line(outcome: Outcome) -> str:
     return f"{over}/{to_do} images  {rate:.1f} images/s  {left:.0f} s left{failed}"
 
 
-def size_report(predictor: Predictor, options: Options, outcome: Outcome) -> dict[str, Any] | None:
-    """Return what was done about the size of photographs, for ``--json``; None if that was nothing."""
+def resizing_of(predictor: Predictor, options: Options, outcome: Outcome) -> dict[str, Any] | None:
+    """Return how photographs were resized, for ``--json``; None if nothing was asked for or done."""
     if not outcome.resized and options.size == "auto":
         return None
     typical = predictor.preprocessing.typical_size
@@ -203,14 +217,14 @@ def finish(
     manifest: str,
     crf: CRFSection | None,
     left_out: LeftOut,
-    size: dict[str, Any] | None = None,
+    resizing: dict[str, Any] | None = None,
 ) -> None:
-    """Report what was done.
+    """Write what was done, and raise if images failed.
 
     Parameters
     ----------
     console : Console
-        Where to report it.
+        Where to write it.
     outcome : Outcome
         The counts.
     out : Path
@@ -221,8 +235,8 @@ def finish(
         The CRF after the network, if there was one.
     left_out : LeftOut
         What was not labelled.
-    size : dict, optional
-        What was done about the size of photographs.
+    resizing : dict, optional
+        From `resizing_of`.
 
     Raises
     ------
@@ -235,7 +249,7 @@ def finish(
     images = "1 image" if outcome.done == 1 else f"{outcome.done} images"
     resized = f" ({outcome.resized} at another size)" if outcome.resized else ""
     console.say(f"{images} labelled{resized} in {outcome.seconds:.1f} s{skipped}: {out}")
-    failed = [{"image": f.image, "error": _what(f.error)} for f in outcome.failed]
+    failed = [{"image": f.image, "error": f.reason} for f in outcome.failed]
     console.result(
         {
             "images": outcome.done,
@@ -247,7 +261,7 @@ def finish(
             "out": str(out),
         }
         | ({} if crf is None else {"crf": crf.model_dump()})
-        | ({} if size is None else {"size": size})
+        | ({} if resizing is None else {"size": resizing})
     )
     if not failed:
         return
@@ -258,8 +272,3 @@ def finish(
         lines.append(f"and {len(failed) - LISTED} more, see {out / manifest}")
     what = f"{len(failed)} of {outcome.total} images could not be labelled\n  " + "\n  ".join(lines)
     raise (DataError if len(failed) == outcome.total else SomeFailedError)(what)
-
-
-def _what(error: Exception) -> str:
-    text = error.what if isinstance(error, Lstm2dError) else f"unexpected {type(error).__name__}: {error}"
-    return " ".join(text.split())

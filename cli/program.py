@@ -1,12 +1,12 @@
-"""The commands of `lstm2d`: finds the one that was asked for and loads only that."""
+"""The program `lstm2d`, which imports only the command that was asked for."""
 
 from __future__ import annotations
 
 import click
 
-from lstm2d.cli.groups import LazyGroup
+from lstm2d.cli.groups import Program
 
-# name -> (where the command lives, one line of help): the help page must not import what the commands need
+# name -> (its place, one line of help): the help page must not import what the commands need
 COMMANDS = {
     "demo": ("lstm2d.cli.demo:demo", "Train, evaluate and label: everything once, no data needed."),
     "train": ("lstm2d.cli.train:train", "Train a network on a folder of images and masks."),
@@ -14,7 +14,7 @@ COMMANDS = {
     "evaluate": ("lstm2d.cli.evaluate:evaluate", "Compare a model's labels with a folder of masks."),
     "models": ("lstm2d.cli.models:models", "List the models that come with the package."),
     "inspect": ("lstm2d.cli.inspect:inspect", "Show what a model file holds."),
-    "weights": ("lstm2d.cli.weights:weights", "Bring weights of published networks along."),
+    "weights": ("lstm2d.cli.weights:weights", "Import weights of published networks."),
     "doctor": ("lstm2d.cli.doctor:doctor", "Show what this installation computes with, and test it."),
     "data": ("lstm2d.cli.data:data", "Make and examine folders of images and masks."),
 }
@@ -22,7 +22,7 @@ COMMANDS = {
 
 @click.group(
     name="lstm2d",
-    cls=LazyGroup,
+    cls=Program,
     lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b

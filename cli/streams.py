@@ -1,7 +1,7 @@
-"""Standard streams that cannot stop the work: what nobody can read is dropped, and counted as unwritten.
+"""Standard streams that cannot stop the work: text that cannot be written is dropped, and remembered.
 
-All text takes this way, that of click and of Python's warnings too: `guard` replaces ``sys.stdout`` and
-``sys.stderr`` when the program starts, and `unwritten` says at its end what went wrong.
+All text goes through them, also that of click and of Python's warnings: `guard` replaces ``sys.stdout`` and
+``sys.stderr`` when the program starts, and `unwritten` returns at its end what went wrong.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def guard() -> None:
 
 
 def _guarded(stream: TextIO | None, descriptor: int) -> TextIO:
-    """Return a stream that never fails; `stream` is None where Python found the descriptor closed."""
+    """Return a stream that never fails; `stream` is None if Python found the descriptor closed."""
     return io.TextIOWrapper(  # type: ignore[type-var]  # without a buffer, nothing is left over at the exit
         Sink(CLOSED if stream is None else descriptor),
         encoding=getattr(stream, "encoding", None) or "utf-8",
@@ -120,10 +120,11 @@ def columns(stream: TextIO | None) -> int | None:
     Returns
     -------
     int or None
-        Columns; 80 where the terminal does not know its width. None if the stream is no terminal.
+        Columns; 80 if the terminal does not know its width. None if the stream is no terminal, or a dumb
+        one, on which nothing can be drawn.
     """
     try:
-        if stream is None or not stream.isatty():
+        if stream is None or os.environ.get("TERM") in ("dumb", "unknown") or not stream.isatty():
             return None
     except (AttributeError, ValueError):  # one of a host that has only write(); closed
         return None

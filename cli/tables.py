@@ -1,12 +1,40 @@
-"""Tables of plain text, for terminals of 80 columns."""
+"""Tables, and their form as plain text of 80 columns."""
 
 from __future__ import annotations
 
 import textwrap
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 WIDTH = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; as a string it is plain text.
+
+    Parameters
+    ----------
+    header : sequence of str
+        Names of the columns.
+    rows : sequence of sequence of str
+        Cells, one for each column.
+    left : int, default 1
+        Columns aligned to the left; the others, numbers, are aligned to the right.
+    title : str, optional
+        A line above the table.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: int = 1
+    title: str = ""
+
+    def __str__(self) -> str:
+        """Return the table as aligned columns."""
+        text = text_table(self.header, self.rows, left=self.left)
+        return f"{self.title}\n{text}" if self.title else text
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
@@ -19,7 +47,7 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: in
     rows : sequence of sequence of str
         Cells, one for each column.
     left : int, default 1
-        Columns aligned to the left; the others, numbers, to the right.
+        Columns aligned to the left; the others, numbers, are aligned to the right.
 
     Returns
     -------
@@ -39,7 +67,7 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: in
 
 
 def fields(pairs: Sequence[tuple[str, str]]) -> str:
-    """Return names and values, one pair a line, long values wrapped.
+    """Return names and values, one pair per line, long values wrapped.
 
     Parameters
     ----------
@@ -66,8 +94,8 @@ def fields(pairs: Sequence[tuple[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def confusion_table(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> str:
-    """Return a confusion table in percent of the true pixels, cut into blocks of columns that fit a terminal.
+def confusion_tables(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> list[Table]:
+    """Return a confusion table in percent of the true pixels, split into tables that fit the width.
 
     Parameters
     ----------
@@ -78,7 +106,7 @@ def confusion_table(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> st
 
     Returns
     -------
-    str
+    list of Table
         Columns are headed by the number of the class; a class without pixels has dashes.
     """
     numbers = [str(k) for k in range(len(names))]
@@ -92,8 +120,8 @@ def confusion_table(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> st
             [label, *(_percent(v, sum(row)) for v in row[part])]
             for label, row in zip(labels, matrix, strict=True)
         ]
-        blocks.append(text_table(["truth \\ label", *(n.rjust(5) for n in numbers[part])], rows))
-    return "\n\n".join(blocks)
+        blocks.append(Table(["truth \\ label", *(n.rjust(5) for n in numbers[part])], rows))
+    return blocks
 
 
 def percent(fraction: float | None) -> str:
@@ -102,12 +130,12 @@ def percent(fraction: float | None) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """Return `text`, cut to so many characters."""
+    """Return `text`, cut to at most `width` characters."""
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def columns(text: str) -> int:
-    """Return how wide `text` is on a terminal: Chinese, for example, takes two columns a character."""
+    """Return the width of `text` on a terminal; a Chinese character, for example, takes two columns."""
     if text.isascii():
         return len(text)
     return sum(
@@ -120,7 +148,7 @@ def _percent(value: int, total: int) -> str:
 
 
 def span(layers: Sequence[str]) -> str:
-    """Return layers in few words: the first and the last where none between is missing.
+    """Return layers in few words: the first and the last if none in between is missing.
 
     Parameters
     ----------

@@ -6,17 +6,29 @@ import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from lstm2d.cli.options import device_options, use_device
 from lstm2d.cli.output import Console, output_options
-from lstm2d.errors import DataError, InterruptedRun
+from lstm2d.errors import InterruptedRun, Lstm2dError
+from lstm2d.training.events import (
+    EpochDone,
+    Event,
+    FeaturesDone,
+    FeaturesFilled,
+    Figures,
+    Note,
+    Resumed,
+    StageBegun,
+    Started,
+    StepDone,
+    Warned,
+)
 
 if TYPE_CHECKING:
     from lstm2d.config import RunConfig
-    from lstm2d.training.events import Event
     from lstm2d.training.progress import TrainResult
 
 # option -> key of the configuration it sets, and whether its value is a text
@@ -66,12 +78,12 @@ The paper's own training:
 @click.option("--val-split", metavar="SPLIT", help="Images to validate on.  [default: val]")
 @click.option("--val", metavar="FRACTION", help="Part held out where there is no val split.  [default: 0.1]")
 @click.option("--max-time", metavar="TIME", help="Stop cleanly after this training time, such as 90m or 2h.")
-@click.option("--epochs", metavar="N", help="Times to see every image.")
-@click.option("--resume", is_flag=True, help="Go on with the run in RUN, with its own configuration.")
+@click.option("--epochs", metavar="N", help="Passes over the training images.")
+@click.option("--resume", is_flag=True, help="Continue the run in RUN, with its own configuration.")
 @click.option(
     "--init-from", type=click.Path(path_type=Path), metavar="MODEL", help="Start from these weights."
 )
-@click.option("--seed", metavar="N", help="Rules weights, order and augmentation.")
+@click.option("--seed", metavar="N", help="Seed for weights, image order and augmentation.")
 @device_options
 @output_options
 def train(
@@ -122,7 +134,7 @@ def train(
         raise InterruptedRun(
             error.what, where=error.where, hint=f"continue with: {shlex.join(again)}"
         ) from None
-    finish(console, result, data)
+    finish(console, result, data, shlex.join(again))
 
 
 def from_options(values: Mapping[str, str | None]) -> list[tuple[str, str]]:
@@ -147,12 +159,12 @@ def from_options(values: Mapping[str, str | None]) -> list[tuple[str, str]]:
 
 
 class Narrator:
-    """Tells people and programs what a run reports.
+    """Writes the events of a run for people and programs.
 
     Parameters
     ----------
     console : Console
-        Where to tell it.
+        Where to write them.
     config : RunConfig
         Configuration of the run.
     """
@@ -161,65 +173,74 @@ class Narrator:
         self.console, self.config = console, config
         self.metric = ""
         self.epochs = config.train.epochs
+        self.steps: int | None = None
 
     def __call__(self, event: Event) -> None:
-        """Tell one event."""
-        values = event.values
-        if event.kind == "step":
-            left = duration(values["seconds_left"])
-            self.console.progress(f"{self.line(values)}{self.metric}  {left} left")
-            return
-        if event.kind == "features" and "done" in values:
-            self.console.progress(f"features {values['done']}/{values['total']}")
-            return
-        if event.kind == "features":
-            seconds = duration(values["seconds"])
-            images = f"{values['computed']} image{'s' if values['computed'] > 1 else ''}"
-            self.console.say(f"features of {images} computed in {seconds}")
-        elif event.kind == "warning":
-            self.console.warn(values["text"])
-        elif event.kind == "note":
-            self.console.say("\n".join(str(value) for key, value in values.items() if key != "step"))
-        elif event.kind in ("start", "resume"):
-            self.epochs = values["epochs"]
-            self.console.say(beginning(event, self.config))
-        elif event.kind in ("epoch", "end"):
-            select = self.config.train.select
-            if values.get(select) is not None:
-                star = " (best)" if values["best"] else ""
-                self.metric = f"  {select.replace('_', ' ')} {values[select]:.4f}{star}"
-            self.console.say(self.line(values) + self.metric)
-        self.console.event({"event": event.kind, **values})
+        """Write one event."""
+        match event:
+            case StepDone():
+                text = f"{self.line(event)}{self.metric}  {duration(event.seconds_left)} left"
+                self.console.progress(text, event.step, self.steps)
+                return
+            case FeaturesDone():
+                text = f"features {event.done}/{event.total}"
+                self.console.progress(text, event.done, event.total)
+                return
+            case FeaturesFilled():
+                images = f"{event.computed} image{'s' if event.computed > 1 else ''}"
+                self.console.say(f"features of {images} computed in {duration(event.seconds)}")
+            case Warned():
+                self.console.warn(event.text)
+            case Note():
+                self.console.say("\n".join(filter(None, (event.text, event.dataset_toml))))
+            case Started():
+                self.epochs, self.steps = event.epochs, event.steps
+                self.console.say(beginning(event, self.config))
+            case StageBegun():
+                self.epochs, self.steps, self.metric = event.epochs, event.steps, ""
+                self.console.say(f"stage {event.stage + 1}, {event.name}: {event.parameters:,} parameters")
+            case EpochDone():
+                self.metric = self.metric_of(event) or self.metric
+                self.console.say(self.line(event) + self.metric)
+        self.console.event({"event": event.kind, **event.values})
 
-    def line(self, values: Any) -> str:
-        """Return the numbers that every line about a run has."""
-        loss = "-" if values["loss"] is None else f"{values['loss']:.4f}"
-        rate = values["images_per_second"] or 0.0
-        return f"epoch {values['epoch']}/{self.epochs}  loss {loss}  {rate:.1f} images/s"
+    def metric_of(self, event: EpochDone) -> str:
+        """Return the metric that selects the best model; "" without a validation."""
+        select = self.config.train.select
+        value = None if event.validation is None else getattr(event.validation, select)
+        if event.validation is None or value is None:
+            return ""
+        star = " (best)" if event.validation.best else ""
+        return f"  {select.replace('_', ' ')} {value:.4f}{star}"
+
+    def line(self, event: Figures) -> str:
+        """Return the numbers that are in every line about a run."""
+        loss = "-" if event.loss is None else f"{event.loss:.4f}"
+        rate = event.images_per_second or 0.0
+        return f"epoch {event.epoch}/{self.epochs}  loss {loss}  {rate:.1f} images/s"
 
 
-def beginning(event: Event, config: RunConfig) -> str:
-    """Return what a run is about to do, in words."""
-    values = event.values
+def beginning(event: Started, config: RunConfig) -> str:
+    """Return in words what a run is about to do."""
     name = config.preset or config.model["kind"]
-    checked = f"validated on {values['validation_images']} {'held out' if values['held_out'] else 'more'}"
-    images = f"{values['images']} images" + (f" ({values['batch']} a step)" if values["batch"] > 1 else "")
-    device = "" if values["device"] == "cpu" else f", on {values['device']}"
+    checked = f"validated on {event.validation_images} {'held out' if event.held_out else 'more'}"
+    images = f"{event.images} images" + (f" ({event.batch} a step)" if event.batch > 1 else "")
+    device = "" if event.device == "cpu" else f", on {event.device}"
     parts = [
-        f"{name}: {values['parameters']:,} parameters, {values['steps']:,} steps, {images}{device}",
-        checked if values["validation_images"] else "not validated",
+        f"{name}: {event.parameters:,} parameters, {event.steps:,} steps, {images}{device}",
+        checked if event.validation_images else "not validated",
     ]
     lines = [", ".join(parts)]
-    if event.kind == "resume":
-        lines.append(f"resumed after step {values['step']:,} and {duration(values['seconds'])}")
-    if values["class_weights"] is not None:
-        pairs = zip(values["classes"], values["class_weights"], strict=True)
+    if isinstance(event, Resumed):
+        lines.append(f"resumed after step {event.step:,} and {duration(event.seconds)}")
+    if event.class_weights is not None:
+        pairs = zip(event.classes, event.class_weights, strict=True)
         lines.append("class weights: " + ", ".join(f"{name} {weight:.3g}" for name, weight in pairs))
     return "\n".join(lines)
 
 
 def duration(seconds: float) -> str:
-    """Return seconds in words, "2 h 05 min" or "3 min" or "12 s"."""
+    """Return a duration in words: "2 h 05 min", "3 min" or "12 s"."""
     if seconds >= 3600:
         return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
     return f"{int(seconds // 60)} min" if seconds >= 60 else f"{max(0, int(seconds))} s"
@@ -228,25 +249,32 @@ def duration(seconds: float) -> str:
 REASONS = {
     "epochs": "all epochs done",
     "steps": "train.steps reached",
-    "time": "--max-time reached (--resume with a longer one goes on)",
+    "time": "--max-time reached (--resume with a longer one continues)",
     "patience": "no better validation for train.patience validations",
 }
 
 
-def finish(console: Console, result: TrainResult, data: Path) -> None:
-    """Tell how a run ended, and draw its pictures."""
-    from lstm2d.report.plots import write_run_plots
+def finish(console: Console, result: TrainResult, data: Path, again: str) -> None:
+    """Write how a run ended, and draw its pictures.
 
+    Parameters
+    ----------
+    console : Console
+        Where to write it.
+    result : TrainResult
+        The outcome.
+    data : Path
+        The dataset folder.
+    again : str
+        The command that resumes the run: of a finished run it draws only the pictures.
+    """
     figures = ", ".join(
         f"{name.replace('_', ' ')} {value:.4f}" for name, value in result.best.items() if value is not None
     )
     model = f"best model: {figures}" if figures else "model of the last step, nothing was validated"
     console.say(f"{REASONS[result.reason]} after {duration(result.seconds)}; {model}")
     console.say(str(result.model))
-    try:
-        write_run_plots(result.run, data)
-    except DataError as error:  # an image that vanished meanwhile: the training is done all the same
-        console.warn(f"not all pictures could be drawn: {error}")
+    draw(console, result.run, data, again)
     console.result(
         {
             "run": str(result.run),
@@ -257,3 +285,32 @@ def finish(console: Console, result: TrainResult, data: Path) -> None:
             "model": str(result.model),
         }
     )
+
+
+def draw(console: Console, run: Path, data: Path, again: str) -> None:
+    """Draw the pictures of a run; an error is a warning, because the training is done.
+
+    Parameters
+    ----------
+    console : Console
+        Where to write the warning.
+    run : Path
+        The run folder.
+    data : Path
+        The dataset folder.
+    again : str
+        The command that draws them later.
+    """
+    from lstm2d.report.plots import PICTURES, draw_run
+
+    missing = list(PICTURES)
+    try:
+        for picture in draw_run(run, data):
+            missing.remove(picture.stem)
+    except Exception as error:
+        console.warn(
+            f"the model is saved, but not all pictures are drawn ({', '.join(missing)} in {run / 'plots'}): "
+            f"{error if isinstance(error, Lstm2dError) else type(error).__name__}\n  draw them with: {again}"
+        )
+        if not isinstance(error, Lstm2dError):
+            console.fault(error, run)

@@ -11,10 +11,10 @@ from typing import Any
 from lstm2d.errors import ConfigError, Lstm2dError
 
 LEAST = 256 << 20  # bytes that must be free: the libraries of a GPU's driver alone take about as many
-INSTALL = 'pip install "lstm2d[gpu]", or "lstm2d[gpu-cuda13]" for CUDA 13; --device cpu needs neither'
+INSTALL = 'pip install "lstm2d[gpu]", or "lstm2d[gpu-cuda13]" for CUDA 13; `device="cpu"` needs neither'
 
 
-def resolve_device(asked: str, *, name: str = "device") -> str:
+def resolve_device(asked: str) -> str:
     """Return the device that computes.
 
     Parameters
@@ -22,8 +22,6 @@ def resolve_device(asked: str, *, name: str = "device") -> str:
     asked : str
         "auto", "cpu", "cuda" for the first GPU, or "cuda:N". With "auto" a GPU is taken where one can be
         used; CuPy is not looked into where it is not installed.
-    name : str, default "device"
-        What the caller calls it, for messages.
 
     Returns
     -------
@@ -42,10 +40,10 @@ def resolve_device(asked: str, *, name: str = "device") -> str:
         return "cuda:0" if find_spec("cupy") is not None and _problem(0) is None else "cpu"
     match = re.fullmatch(r"cuda(?::([0-9]{1,4}))?", asked)
     if match is None:
-        raise ConfigError("unknown device", where=f"{name} {asked}", expected="auto, cpu, cuda or cuda:N")
+        raise ConfigError("unknown device", where=f"`device={asked!r}`", expected="auto, cpu, cuda or cuda:N")
     problem = _problem(number := int(match[1] or 0))
     if problem is not None:
-        what, where = problem.what, f"{name} {asked}"
+        what, where = problem.what, f"`device={asked!r}`"
         raise ConfigError(what, where=where, expected=problem.expected, hint=problem.hint)
     return f"cuda:{number}"
 
@@ -82,7 +80,7 @@ def _problem(number: int) -> ConfigError | None:
         return ConfigError(
             f"the GPU has too little free memory ({free >> 20} of {total >> 20} MiB)",
             expected=f"{LEAST >> 20} MiB or more",
-            hint="close other programs on it, or use --device cpu",
+            hint="close other programs on it, or use `device='cpu'`",
         )
     return None
 

@@ -1,4 +1,4 @@
-"""Errors the library raises, each with the exit code of the command that meets it."""
+"""Errors that the library raises, each with the exit code of a command that it ends."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ class Lstm2dError(Exception):
     where : object, optional
         The file, key or input it happened to.
     expected : str, optional
-        What would have been right.
+        What would have been valid.
     hint : str, optional
         What to do now.
+
+    Notes
+    -----
+    Texts name parameters of functions in backticks, alone or with a value: "a smaller `size`",
+    "`device='cpu'`". The command line replaces them by its options, see `lstm2d.cli.option_names`.
     """
 
     exit_code = 1
@@ -42,7 +47,7 @@ class ShapeError(Lstm2dError, ValueError):
 
 
 class ConfigError(Lstm2dError):
-    """A configuration, or what was asked for on the command line, cannot be used."""
+    """A configuration or an argument cannot be used."""
 
     exit_code = 2
 
@@ -52,13 +57,13 @@ class ThreadsError(ConfigError, ValueError):
 
 
 class DataError(Lstm2dError):
-    """An input file or folder is missing, broken or contradicts itself."""
+    """An input file or folder is missing, broken or inconsistent."""
 
     exit_code = 3
 
 
 class SomeFailedError(Lstm2dError):
-    """Some inputs failed, the others were done."""
+    """Some inputs failed; the others were processed."""
 
     exit_code = 4
 

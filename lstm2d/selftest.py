@@ -175,10 +175,10 @@ def _crf(device: str) -> Arrays:
     return [kernels.to_host(a) for a in (filtered, k.gaussian_sum(features, values, ones, ones))]
 
 
-def timed(devices: Sequence[str], report: Callable[[int], None]) -> tuple[list[Check], float]:
-    """Return all checks and the seconds that they took; `report` is told after each how many are done."""
+def timed(devices: Sequence[str], progress: Callable[[int], None]) -> tuple[list[Check], float]:
+    """Return all checks and the seconds that they took; call `progress` with their number after each."""
     start, checks = time.perf_counter(), []
     for check in run(devices):
         checks.append(check)
-        report(len(checks))
+        progress(len(checks))
     return checks, time.perf_counter() - start

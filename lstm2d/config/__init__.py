@@ -1,4 +1,4 @@
-"""Configuration of a run: presets, TOML files and ``--set``, checked before any image is read."""
+"""Configuration of a run: presets, TOML files and overrides, checked before any image is read."""
 
 from lstm2d.config.load import (
     apply_overrides,

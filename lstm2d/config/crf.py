@@ -1,4 +1,4 @@
-"""Settings of the fully connected CRF: named sets, and what a command line changes."""
+"""Settings of the fully connected CRF: named sets, and overrides."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def crf_settings(
     base : str or mapping
         Name of a set, or the keys of ``[crf]`` themselves; a key that is missing has its default.
     overrides : iterable of str or (str, str)
-        "crf.KEY=VALUE", alone or with the option it came from; applied in order.
+        "crf.KEY=VALUE", alone or with where it comes from; applied in order.
     source : str
         Where a mapping comes from, for messages.
 
@@ -96,7 +96,7 @@ def crf_settings(
     """
     table: dict[str, Any] = {"crf": _named(base) if isinstance(base, str) else dict(base)}
     places = {"crf": source} if source else {}
-    pairs = [(item, "--set") if isinstance(item, str) else item for item in overrides]
+    pairs = [(item, "overrides") if isinstance(item, str) else item for item in overrides]
     found = override(table, places, pairs)
     valid = [f"crf.{name}" for name in CRFSection.model_fields]
     found += [unknown_key(key, valid, places) for key in places if not key.startswith("crf")]

@@ -1,4 +1,4 @@
-"""Read presets, TOML files and ``--set``, and put them together."""
+"""Read presets and TOML files, and apply overrides."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ def load_toml(path: str | Path) -> RunConfig:
 
 
 def resolve(preset_or_toml: str, overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:
-    """Return the configuration that a command line asks for.
+    """Return the configuration of a preset or TOML file, with some values replaced.
 
     Parameters
     ----------
     preset_or_toml : str
         Name of a preset, or a path that ends in ".toml".
     overrides : iterable of (str, str)
-        "a.b=c" and the option it came from ("--set", "--epochs"), applied in order.
+        "a.b=c" and where it comes from, for messages; applied in order.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def resolve(preset_or_toml: str, overrides: Iterable[tuple[str, str]] = ()) -> R
     Raises
     ------
     ConfigError
-        If anything is wrong, in the file or on the command line: all of it at once.
+        If anything is wrong, in the file or the overrides: all of it at once.
     """
     if is_file(preset_or_toml):
         table, places = _read_file(Path(preset_or_toml))
@@ -122,7 +122,7 @@ def apply_overrides(config: RunConfig, overrides: Iterable[str | tuple[str, str]
     config : RunConfig
         Stays as it is.
     overrides : iterable of str or (str, str)
-        "a.b=c" with c as TOML writes it (a text needs no quotes), alone or with the option it came from.
+        "a.b=c" with c as TOML writes it (a text needs no quotes), alone or with where it comes from.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def apply_overrides(config: RunConfig, overrides: Iterable[str | tuple[str, str]
         If a key does not exist or a value is out of range: all of them at once.
     """
     table, places = config.model_dump(), dict[str, str]()
-    pairs = [(item, "--set") if isinstance(item, str) else item for item in overrides]
+    pairs = [(item, "overrides") if isinstance(item, str) else item for item in overrides]
     return check(table, places, override(table, places, pairs))
 
 

@@ -75,7 +75,7 @@ def section_problems(
     valid : list of str
         All valid dotted keys of the configuration.
     places : mapping
-        Dotted key -> "run.toml, line 3", "--set" and so on.
+        Dotted key -> "run.toml, line 3", "overrides" and so on.
 
     Returns
     -------

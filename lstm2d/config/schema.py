@@ -197,7 +197,7 @@ def group_tables(groups: Mapping[str, Any], part: str = "") -> dict[str, Any]:
     Parameters
     ----------
     groups : mapping
-        Tables, some of them nested: in TOML and in ``--set`` a dot inside a part's name opens a table.
+        Tables, some of them nested: in TOML and in overrides a dot inside a part's name opens a table.
     part : str, optional
         The part that this table is inside.
 

@@ -288,7 +288,7 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
         return list(samples), []
     if len(samples) < 2:
         what = "one image alone cannot be parted into training and validation"
-        raise DataError(what, expected="two images or more", hint="hold out nothing: --val 0")
+        raise DataError(what, expected="two images or more", hint="hold out nothing: `val=0`")
     stems = sorted(s.stem for s in samples)
     count = min(max(round(fraction * len(stems)), 1), len(stems) - 1)
     order = generator(seed, 0, 0, Purpose.HOLD_OUT).permutation(len(stems))

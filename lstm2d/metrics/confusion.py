@@ -132,7 +132,7 @@ class Confusion:
 
     @property
     def foreground_iou(self) -> float | None:
-        """Intersection over union of class 1, an image at a time, then averaged.
+        """Intersection over union of class 1 per image, then averaged.
 
         None for other than two classes, or where no image has or is given foreground: an image without any,
         and with none predicted, has no such figure and is left out.
@@ -143,8 +143,10 @@ class Confusion:
     def _present(self) -> NDArray[np.bool_]:
         return np.asarray(self.matrix.sum(axis=1) > 0)
 
-    def report(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return all figures in the form of ``evaluate --json``.
+    def figures(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return all metrics by name.
+
+        This is also the form of ``lstm2d evaluate --json``.
 
         Parameters
         ----------
@@ -168,18 +170,18 @@ class Confusion:
             raise ShapeError(
                 "names for another number of classes", where=len(names), expected=str(self.n_classes)
             )
-        figures = zip(names, self.class_accuracies, self.ious, self.matrix.sum(axis=1).tolist(), strict=True)
-        report: dict[str, Any] = {
+        classes = zip(names, self.class_accuracies, self.ious, self.matrix.sum(axis=1).tolist(), strict=True)
+        figures: dict[str, Any] = {
             "images": self.images,
             "pixel_accuracy": self.pixel_accuracy,
             "class_accuracy": self.class_accuracy,
             "mean_iou": self.mean_iou,
-            "per_class": {n: {"accuracy": a, "iou": i, "pixels": t} for n, a, i, t in figures},
+            "per_class": {n: {"accuracy": a, "iou": i, "pixels": t} for n, a, i, t in classes},
             "confusion": self.matrix.tolist(),
         }
         if self.n_classes == 2:
-            report["foreground_iou"] = self.foreground_iou
-        return report
+            figures["foreground_iou"] = self.foreground_iou
+        return figures
 
 
 def _shares(

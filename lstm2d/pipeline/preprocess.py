@@ -21,7 +21,7 @@ MAX_ENLARGEMENT = 4.0  # of each side; beyond, interpolated pixels show nothing 
 LARGE = 1_000_000  # pixels: of such photographs the size at which the network sees them decides the labels
 UNKNOWN_SIZE = (
     "the model file does not say the size of its training images: images are labelled at their own size, "
-    "unless size chooses another one"
+    "unless `size` chooses another one"
 )
 MAX_SIZE = 32768.0  # pixels, of a size that is asked for
 

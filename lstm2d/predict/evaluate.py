@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lstm2d.data.folder import DatasetFolder, Sample
-from lstm2d.errors import DataError
+from lstm2d.errors import DataError, Lstm2dError
 from lstm2d.io.safe_open import open_regular
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.metrics.edges import edge_band
@@ -26,7 +27,7 @@ IMAGE_COLUMNS = ("image", "labelled_pixels", "pixel_accuracy", "class_accuracy",
 
 @dataclass(frozen=True, slots=True)
 class ImageScore:
-    """Figures of one image; None where it has no labelled pixel.
+    """Figures of one image; None if it has no labelled pixel.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ class ImageScore:
     pixel_accuracy, class_accuracy, mean_iou : float or None
         As for a whole set, over this image alone.
     seconds : float
-        Time to label it, without reading it.
+        Time to label it, reading excluded.
     """
 
     image: str
@@ -46,6 +47,32 @@ class ImageScore:
     class_accuracy: float | None
     mean_iou: float | None
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """An image that was just labelled and compared with its mask.
+
+    Parameters
+    ----------
+    number : int
+        How many images are done, this one included.
+    score : ImageScore
+        Its figures.
+    image : array of shape (H, W, 3)
+        Red, green, blue in 0..255.
+    truth, labels : array of shape (H, W), uint8
+        True and predicted class numbers.
+    total : Confusion
+        Counts over the images done so far.
+    """
+
+    number: int
+    score: ImageScore
+    image: NDArray[Any]
+    truth: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    total: Confusion
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +85,13 @@ class Evaluation:
         The counts over all images, and the metrics.
     images : list of ImageScore
         One for each image.
-    report : dict
-        What ``evaluate --json`` writes.
+    figures : dict
+        What ``lstm2d evaluate --json`` writes.
     """
 
     confusion: Confusion
     images: list[ImageScore]
-    report: dict[str, Any]
+    figures: dict[str, Any]
 
 
 def choose_samples(dataset: DatasetFolder, split: str | None) -> tuple[str | None, list[Sample]]:
@@ -75,19 +102,19 @@ def choose_samples(dataset: DatasetFolder, split: str | None) -> tuple[str | Non
     dataset : DatasetFolder
         Where they are.
     split : str or None
-        Which split; None for "test", or for all images where the folder has no splits.
+        Name of the split; None for "test", or for all images if the folder has no splits.
 
     Returns
     -------
     name : str or None
-        The split that was taken; None for all images.
+        The split that was chosen; None for all images.
     samples : list of Sample
         Not empty.
 
     Raises
     ------
     DataError
-        If there is no such split, or nothing in it.
+        If there is no such split, or it is empty.
     """
     if split is None and not dataset.splits:
         if not dataset.samples:
@@ -98,15 +125,14 @@ def choose_samples(dataset: DatasetFolder, split: str | None) -> tuple[str | Non
 
 
 def check_classes(predictor: Predictor, dataset: DatasetFolder) -> None:
-    """Make sure that a class number means the same in the model and in the masks.
+    """Check that class numbers mean the same in the model and in the masks.
 
     Parameters
     ----------
     predictor : Predictor
         The model.
     dataset : DatasetFolder
-        The masks. Of a folder without dataset.toml only the numbers are known; they must not exceed the
-        model's.
+        The masks. Without dataset.toml only the class numbers are known; they must not exceed the model's.
 
     Raises
     ------
@@ -133,7 +159,7 @@ def check_classes(predictor: Predictor, dataset: DatasetFolder) -> None:
         absent = [name for name in ours if name not in theirs]
         parts = [f"the model does not know {', '.join(unknown)}"] * bool(unknown)
         parts += [f"the dataset lacks {', '.join(absent)}"] * bool(absent)
-        what = f"model and dataset have different classes ({'; '.join(parts) or 'a name stands twice'})"
+        what = f"model and dataset have different classes ({'; '.join(parts) or 'a name occurs twice'})"
         hint = "use a model that was trained on these classes"
     raise DataError(what, where=dataset.root, expected=", ".join(ours), hint=hint)
 
@@ -145,7 +171,7 @@ def evaluate(
     *,
     size: Size = "auto",
     edge: int | None = None,
-    report: Callable[[int, Confusion], None] | None = None,
+    listener: Callable[[Evaluated], None] | None = None,
 ) -> Evaluation:
     """Label images and compare with their masks.
 
@@ -158,12 +184,13 @@ def evaluate(
     samples : sequence of Sample
         Which ones.
     size : "auto", "native" or float, default "auto"
-        At which the network sees the images, see `Predictor.predict`; labels are compared at the masks' size.
+        Size at which the network sees the images, see `Predictor.predict`; labels are compared at the masks'
+        size.
     edge : int, optional
-        Also measure the pixel accuracy within so many pixels of an edge between true labels:
-        ``edge_accuracy`` in the report, with ``edge_width`` and ``edge_pixels``.
-    report : callable, optional
-        Called after each image with the number of images done and the counts so far.
+        Also measure the pixel accuracy within this many pixels of an edge between true labels:
+        ``edge_accuracy`` in the figures, with ``edge_width`` and ``edge_pixels``.
+    listener : callable, optional
+        Called after each image.
 
     Returns
     -------
@@ -173,44 +200,38 @@ def evaluate(
     Raises
     ------
     DataError
-        If the classes differ, or any image or mask cannot be used: figures over the rest would mislead.
+        If the classes differ, or any image or mask cannot be used: figures of the rest would mislead.
     ConfigError
         If `edge` or `size` is out of its range.
+
+    Notes
+    -----
+    An unexpected exception gets a note with the name of the image.
     """
     check_classes(predictor, dataset)
     names = [c.name for c in predictor.classes]
     total, edges = (Confusion(len(names), dataset.ignore) for _ in range(2))
     scores, resized = [], 0
-    # the first call loads BLAS, which is no image's time
+    # the first call loads BLAS; its time belongs to no image
     predictor.predict(np.zeros((1, 1), dtype=np.uint8))
     for number, sample in enumerate(samples, start=1):
-        image, truth = dataset.load(sample)
-        start = time.perf_counter()
-        labels = predictor.labels_of(image, size)
-        height, width = labels.shape
-        if size == "auto" and predictor.size_is_unknown and height * width > LARGE:
-            dataset.notes.add(UNKNOWN_SIZE, sample.image_path)
-        resized += predictor.preprocessing.network_size(height, width, size) != (height, width)
-        seconds = time.perf_counter() - start
-        one = Confusion(len(names), dataset.ignore)
-        one.add(truth, labels)
-        total.merge(one)
+        try:
+            one, counts = _evaluated(predictor, dataset, sample, size, number, total)
+        except Exception as error:
+            if not isinstance(error, Lstm2dError):  # these name their file themselves
+                error.add_note(str(sample.image_path))
+            raise
+        total.merge(counts)
+        truth, labels = one.truth, one.labels
         if edge is not None:
             edges.add(np.where(edge_band(truth, edge), truth, truth.dtype.type(dataset.ignore)), labels)
-        scores.append(
-            ImageScore(
-                sample.stem,
-                int(one.matrix.sum()),
-                one.pixel_accuracy,
-                one.class_accuracy,
-                one.mean_iou,
-                seconds,
-            )
-        )
-        if report is not None:
-            report(number, total)
+        height, width = labels.shape
+        resized += predictor.preprocessing.network_size(height, width, size) != (height, width)
+        scores.append(one.score)
+        if listener is not None:
+            listener(one)
     seconds = sum(score.seconds for score in scores) / max(len(scores), 1)
-    figures = total.report(names) | {"seconds_per_image": seconds, "parameters": predictor.parameters}
+    figures = total.figures(names) | {"seconds_per_image": seconds, "parameters": predictor.parameters}
     if resized or size != "auto":
         figures["size"] = {"asked": size, "model": predictor.preprocessing.typical_size, "resized": resized}
     if edge is not None:
@@ -224,8 +245,31 @@ def evaluate(
     return Evaluation(total, scores, figures)
 
 
+def _evaluated(
+    predictor: Predictor, dataset: DatasetFolder, sample: Sample, size: Size, number: int, total: Confusion
+) -> tuple[Evaluated, Confusion]:
+    """Label one image; return it with the counts of its pixels."""
+    image, truth = dataset.load(sample)
+    start = time.perf_counter()
+    labels = predictor.labels_of(image, size)
+    seconds = time.perf_counter() - start
+    if size == "auto" and predictor.size_is_unknown and labels.size > LARGE:
+        dataset.notes.add(UNKNOWN_SIZE, sample.image_path)
+    counts = Confusion(len(predictor.classes), dataset.ignore)
+    counts.add(truth, labels)
+    score = ImageScore(
+        sample.stem,
+        int(counts.matrix.sum()),
+        counts.pixel_accuracy,
+        counts.class_accuracy,
+        counts.mean_iou,
+        seconds,
+    )
+    return Evaluated(number, score, image, truth, labels, total), counts
+
+
 def is_image_table(path: Path) -> bool:
-    """Tell whether a file is one that `image_table` made the text of.
+    """Return whether the text of a file is from `image_table`.
 
     Parameters
     ----------
@@ -235,7 +279,7 @@ def is_image_table(path: Path) -> bool:
     Returns
     -------
     bool
-        False too where it cannot be read.
+        False also if it cannot be read.
     """
     header = ",".join(IMAGE_COLUMNS).encode() + b"\n"
     try:
@@ -256,7 +300,7 @@ def image_table(scores: Sequence[ImageScore]) -> str:
     Returns
     -------
     str
-        A header, then a line an image; empty cells where there is nothing to count.
+        A header, then one line per image; cells are empty if there is nothing to count.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -138,7 +138,7 @@ def shard(tasks: Sequence[Task], index: int, count: int) -> list[Task]:
         If there is no such part.
     """
     if not 1 <= index <= count:
-        raise ConfigError(f"no part {index} of {count}", expected="I/N with I from 1 to N")
+        raise ConfigError(f"no part {index} of {count}", expected=f"1 to {count}")
     return list(tasks[index - 1 :: count])
 
 

@@ -1,139 +1,37 @@
-"""Label many image files: what is done stays, and one broken file does not end the work."""
+"""Label many image files. Finished results are kept, and a broken file does not end the work."""
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 
-from lstm2d.errors import DataError, Lstm2dError, OutputError
-from lstm2d.io.atomic import make_folder, write_bytes
+from lstm2d.errors import DataError, OutputError
+from lstm2d.io.atomic import make_folder
 from lstm2d.io.class_files import ClassTable, write_class_files
 from lstm2d.io.classes import palette_of
-from lstm2d.io.georeference import Georeference, read_georeference
-from lstm2d.io.images import read_photo
-from lstm2d.io.label_images import write_labels, write_overlay
 from lstm2d.io.model_file import model_digest
-from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.notes import Notes
-from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict.csv_text import csv_text
 from lstm2d.predict.earlier import EARLIER, Earlier, begin, end
 from lstm2d.predict.fingerprint import Fingerprint
 from lstm2d.predict.inputs import Task
 from lstm2d.predict.manifest import Manifest
 from lstm2d.predict.manifest_file import FILES, IMAGE_FILE, NETWORK_SIZE, Row
+from lstm2d.predict.outcome import Failure, Options, Outcome
 from lstm2d.predict.overwriting import refuse_foreign_files
-from lstm2d.predict.predictor import FloatArray, LabelArray, Predictor
-from lstm2d.predict.result_names import KINDS, LABELS, OVERLAY, PROBABILITIES
+from lstm2d.predict.predictor import LabelArray, Predictor
 from lstm2d.predict.settings_text import label_settings, settings_text
 from lstm2d.predict.skip_done import FAILED, Wanted, compare
+from lstm2d.predict.write_results import write_results
 from lstm2d.predict.written import Written
 
-LONGEST_NAME = 255  # bytes, of every common file system
 UNFINISHED = "interrupted while its results were written"
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An image that has no labels.
-
-    Parameters
-    ----------
-    image : str
-        The file.
-    error : Exception
-        What went wrong.
-    """
-
-    image: str
-    error: Exception
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What to write for each image, and what to do about failures.
-
-    Parameters
-    ----------
-    overlay : bool, default False
-        Also write the photograph with the labels laid over it.
-    legend : bool, default False
-        The same, with a legend of the classes that occur in it.
-    format : str, default "palette"
-        Format of the label images, see `lstm2d.io.label_images.write_labels`; that of the tasks' names.
-    probabilities : bool, default False
-        Also write class probabilities: an npz file with `probabilities` (H, W, K) float32 and `classes`.
-    skip_done : bool, default False
-        Leave images alone whose results are all there, made from the same content with the same model and
-        settings.
-    stop_on_error : bool, default False
-        Raise the first failure instead of going on.
-    overwrite : bool, default False
-        Replace files in the output folder that no prediction has written.
-    max_pixels : int
-        Largest image to read.
-    size : "auto", "native" or float, default "auto"
-        At which the network sees the images, see `Predictor.predict`.
-    """
-
-    overlay: bool = False
-    legend: bool = False
-    format: str = "palette"
-    probabilities: bool = False
-    skip_done: bool = False
-    stop_on_error: bool = False
-    overwrite: bool = False
-    max_pixels: int = DEFAULT_MAX_PIXELS
-    size: Size = "auto"
-
-    @property
-    def kinds(self) -> list[str]:
-        """Which results are written."""
-        wanted = {LABELS: True, OVERLAY: self.overlay or self.legend, PROBABILITIES: self.probabilities}
-        return [kind for kind in KINDS if wanted[kind]]
-
-    def outputs(self, task: Task) -> list[PurePath]:
-        """Return the files that a task writes, relative to the output folder."""
-        return [task.results[kind] for kind in self.kinds]
-
-
-@dataclass(slots=True)
-class Outcome:
-    """How far a prediction has come.
-
-    Parameters
-    ----------
-    total : int
-        Images that were asked for.
-    done : int
-        Images labelled.
-    skipped : int
-        Images whose results were there already.
-    failed : list of Failure
-        Images that could not be labelled.
-    seconds : float
-        Time since the start.
-    redone : dict of str to int
-        Images that `skip_done` did not leave alone although they were labelled before, per reason.
-    resized : int
-        Images that the network has seen at another size than their own.
-    """
-
-    total: int
-    done: int = 0
-    skipped: int = 0
-    failed: list[Failure] = field(default_factory=list)
-    seconds: float = 0.0
-    redone: dict[str, int] = field(default_factory=dict)
-    resized: int = 0
 
 
 def label_files(
@@ -143,11 +41,11 @@ def label_files(
     *,
     options: Options | None = None,
     manifest: str = "predictions.csv",
-    report: Callable[[Outcome], None] | None = None,
+    progress: Callable[[Outcome], None] | None = None,
     remark: Callable[[str], None] | None = None,
     notes: Notes | None = None,
 ) -> Outcome:
-    """Label image files, one after the other.
+    """Label image files one by one.
 
     Parameters
     ----------
@@ -156,17 +54,17 @@ def label_files(
     tasks : sequence of Task
         From `plan`.
     out : str or path
-        Output folder; made if it is not there.
+        Output folder; created if missing.
     options : Options, optional
         What to write.
     manifest : str
         Name of the record in `out`, ``predictions*.csv``.
-    report : callable, optional
+    progress : callable, optional
         Called with the `Outcome` so far after each image.
     remark : callable, optional
-        Called, before the first image, with a line for each thing that the user should know.
+        Called before the first image, with one line for each thing that the user should know.
     notes : Notes, optional
-        Gets what was guessed or left out of images, and of their results.
+        Gets what was guessed about images or left out of their results.
 
     Returns
     -------
@@ -176,9 +74,9 @@ def label_files(
     Raises
     ------
     ConfigError
-        If a file would be replaced that is no result, and `options.overwrite` is not set.
+        If a file would be replaced that is not a result, and `options.overwrite` is not set.
     OutputError
-        If a result cannot be written, or is gone at the end; what was written before stays.
+        If a result cannot be written, or is missing at the end; what was written before stays.
     DataError
         If an image cannot be labelled and `options.stop_on_error` is set.
     """
@@ -205,8 +103,8 @@ def label_files(
         with record:
             for _ in work.label_all(to_do, record, outcome):
                 outcome.seconds = time.perf_counter() - start
-                if report is not None:
-                    report(outcome)
+                if progress is not None:
+                    progress(outcome)
     finally:
         if record.complete:
             end(path)
@@ -215,7 +113,7 @@ def label_files(
 
 
 class _Work:
-    """What stays the same from image to image, and what was written so far."""
+    """What is the same for all images, and what was written so far."""
 
     def __init__(self, predictor: Predictor, folder: Path, options: Options, notes: Notes) -> None:
         self.predictor, self.folder, self.options, self.notes = predictor, folder, options, notes
@@ -244,7 +142,7 @@ class _Work:
         return to_do, done
 
     def label_all(self, tasks: Iterable[Task], record: Manifest, outcome: Outcome) -> Iterator[Task]:
-        """Label images and record what comes of each; yield each image that is done with."""
+        """Label images and record the outcome of each; yield each image after that."""
         task = None
         try:
             for task in tasks:
@@ -264,17 +162,17 @@ class _Work:
         try:
             image_file = Fingerprint.of(task.source)  # before it is decoded: a later change is seen next time
             self._make_folder(task)
-            labels = _write_results(self.predictor, task, self.folder, self.options, self.notes)
+            labels = write_results(self.predictor, task, self.folder, self.options, self.notes)
             rows, columns = self._network_size(labels)
             size = {NETWORK_SIZE: f"{columns}x{rows}"}  # width x height, as programs for photographs write it
             marks = size | {IMAGE_FILE: str(image_file), **self._marks(task)}
             areas = _areas(labels, len(self.predictor.classes))
         except OutputError:
             raise  # the next image would meet the same full disk
-        except Exception as error:  # whatever one image does must not cost the others
-            seconds = time.perf_counter() - start
-            record.add(source, target, seconds=seconds, error=_reason(error), marks=self._left(task))
-            outcome.failed.append(Failure(source, error))
+        except Exception as error:  # also an unexpected one: the other images are still labelled
+            failure, seconds = Failure(source, error), time.perf_counter() - start
+            record.add(source, target, seconds=seconds, error=failure.reason, marks=self._left(task))
+            outcome.failed.append(failure)
             if self.options.stop_on_error:
                 raise
             return
@@ -294,7 +192,7 @@ class _Work:
             self._folders.add(make_folder(parent))
 
     def _marks(self, task: Task) -> dict[str, str]:
-        """Return what tells a later prediction how the results were made."""
+        """Return the marks that tell a later prediction how the results were made."""
         marks = {"model": self.wanted.model, "settings": csv_text(self.wanted.settings)}
         for kind in self.options.kinds:
             path = self.folder / task.results[kind]
@@ -307,12 +205,12 @@ class _Work:
         return {**self._left(task), **marks}
 
     def _left(self, task: Task) -> dict[str, str]:
-        """Return marks for results that lie there and are not this labelling's, or not all of them."""
+        """Return marks for results that exist but are not, or not all, from this prediction."""
         there = [kind for kind, name in task.results.items() if os.path.isfile(self.folder / name)]
         return {FILES[kind]: EARLIER for kind in there if self._is_ours(task, kind)}
 
     def _is_ours(self, task: Task, kind: str) -> bool:
-        """Tell whether a file that is there is a result: what was there at the start was looked at then."""
+        """Return whether an existing file is a result; files there at the start were checked then."""
         checked = kind in self.options.kinds and not self.options.overwrite
         return checked or self.earlier.owns(task.results[kind])
 
@@ -338,51 +236,3 @@ def _crf(predictor: Predictor) -> str:
     from lstm2d.pipeline.crf import described
 
     return described(predictor.crf)
-
-
-def _write_results(
-    predictor: Predictor, task: Task, folder: Path, options: Options, notes: Notes
-) -> LabelArray:
-    """Label one image and write its results, the label image last: where it is, the others are."""
-    for name in options.outputs(task):
-        if len(os.fsencode(name.name)) > LONGEST_NAME:
-            raise DataError("the name is too long for a result", where=task.source, expected="a shorter name")
-    photo = read_photo(task.source, replace(predictor.reading, max_pixels=options.max_pixels))
-    for note in photo.notes:
-        notes.add(note, task.source)
-    if options.probabilities:
-        labels, probabilities = predictor.labels_and_probabilities(photo.pixels, options.size)
-        write_bytes(folder / task.probabilities, _npz(probabilities, predictor))
-    else:
-        labels = predictor.labels_of(photo.pixels, options.size)
-    palette = palette_of(predictor.classes)
-    if OVERLAY in options.kinds:
-        legend = predictor.classes if options.legend else None
-        write_overlay(folder / task.overlay, photo.pixels, labels, palette, legend=legend)
-    place = _georeference(task.source, options, notes)
-    write_labels(folder / task.labels, labels, palette, format=options.format, georeference=place)
-    return labels
-
-
-def _georeference(source: Path, options: Options, notes: Notes) -> Georeference | None:
-    """Return where an image lies on the earth, if its label file can hold that."""
-    georeference, note = read_georeference(source)
-    if note is not None:
-        notes.add(note, source)
-    if georeference is not None and options.format != "tiff":
-        notes.add(f"its georeference is left out of a {options.format} PNG; --format tiff keeps it", source)
-        return None
-    return georeference
-
-
-def _npz(probabilities: FloatArray, predictor: Predictor) -> bytes:
-    buffer = io.BytesIO()
-    names = np.array([c.name for c in predictor.classes])  # text, not objects: loads without pickle
-    np.savez(buffer, probabilities=probabilities, classes=names)
-    return buffer.getvalue()
-
-
-def _reason(error: Exception) -> str:
-    """Return one line."""
-    text = error.what if isinstance(error, Lstm2dError) else f"unexpected {type(error).__name__}: {error}"
-    return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""What lies among the images and is not labelled, counted per kind: nothing is passed over unnoticed."""
+"""Files among the images that are not labelled, counted per kind."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ BROKEN_LINK = ImageKind("broken link", "restore what it points to, or delete it"
 SPECIAL = ImageKind("special file", "FIFOs, sockets and devices are not read")
 NO_ENDING = ImageKind(
     "image without an ending",
-    "name it on the command line, or add .jpg or .png to the name",
+    "give the file itself as an input, or add .jpg or .png to its name",
     many="images without an ending",
 )
 IN_OUTPUT = ImageKind(
     "image in the output folder",
-    "give an output folder outside of the images",
+    "choose an output folder that is not among the images",
     many="images in the output folder",
 )
 
@@ -57,7 +57,7 @@ class LeftOut:
         return lines
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return what ``--json`` writes: per kind its name, the number of files, the first, what to do."""
+        """Return for each kind its name, the number of files, the first file and advice, as JSON values."""
         return [
             {"kind": kind.name, "files": len(paths), "first": str(paths[0]), "advice": kind.advice}
             for kind, paths in self.files.items()

@@ -1,4 +1,4 @@
-"""Nothing is overwritten that is no result: paths are compared as the file system sees them."""
+"""Checks that only results are overwritten; paths are compared as the file system sees them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lstm2d.io.masks import read_mask_palette
 from lstm2d.predict.earlier import Earlier
 from lstm2d.predict.left_out import IN_OUTPUT, LeftOut
 
-_OTHER_FOLDER = "give another folder: -o out"
+_OTHER_FOLDER = "choose another output folder"
 Identity = tuple[int, int]
 
 
 def refuse_output_among_inputs(sources: Sequence[Path], results: Iterable[PurePath], out: Path) -> None:
-    """Make sure that results replace no image that is read, and lie in no folder of such images.
+    """Check that results replace no input image and are not written to a folder of input images.
 
-    Results between photographs would be taken for photographs the next time.
+    The next prediction would take results among photographs for photographs.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def refuse_output_among_inputs(sources: Sequence[Path], results: Iterable[PurePa
     Raises
     ------
     ConfigError
-        If one of both, or two results, are the same file or folder; links are followed, hard links and file
-        systems that fold names seen through.
+        If a result and an image, or two results, are the same file or folder. Links are followed; hard links
+        and file systems that ignore case are detected.
     """
     folders = {source.parent for source in sources}
     folders |= {Path(os.path.realpath(source)).parent for source in sources if os.path.islink(source)}
@@ -67,21 +67,21 @@ def refuse_output_among_inputs(sources: Sequence[Path], results: Iterable[PurePa
 def refuse_foreign_files(
     results: Mapping[PurePath, PurePath], earlier: Earlier, palette: NDArray[np.uint8]
 ) -> None:
-    """Make sure that only results are replaced.
+    """Check that only results are replaced.
 
     Parameters
     ----------
     results : mapping of PurePath to PurePath
-        What is going to be written, and the label image it belongs to; relative to the output folder.
+        Each file to be written, and the label image that it belongs to; relative to the output folder.
     earlier : Earlier
         Knows the results of earlier predictions.
     palette : array of shape (K, 3), uint8
-        Colours of the classes: where a record is damaged, label images are recognised by them.
+        Colours of the classes, by which label images are recognised if a record is damaged.
 
     Raises
     ------
     ConfigError
-        If a file is there that no prediction has written.
+        If a file exists that no prediction has written.
     """
     foreign = [name for name in results if _is_there(earlier.folder / name) and not earlier.owns(name)]
     if earlier.damaged:
@@ -94,12 +94,12 @@ def refuse_foreign_files(
             what,
             where=earlier.folder / foreign[0],
             expected="files listed in predictions.csv, or none",
-            hint="give another folder: -o out; --overwrite replaces them",
+            hint="choose another output folder, or replace them with `overwrite=True`",
         )
 
 
 def refuse_images_in_output(left_out: LeftOut) -> None:
-    """Make sure that an output folder within an input folder holds results alone.
+    """Check that an output folder inside an input folder holds only results.
 
     Parameters
     ----------
@@ -109,14 +109,14 @@ def refuse_images_in_output(left_out: LeftOut) -> None:
     Raises
     ------
     ConfigError
-        If it holds other images: they would not be labelled, and stand among results.
+        If it holds other images: they would not be labelled.
     """
     found = left_out.files.get(IN_OUTPUT)
     if found:
         raise ConfigError(
             f"the output folder lies among the images, and holds images that are no results ({len(found)})",
             where=found[0],
-            hint="give another folder: -o out; with --overwrite these are not labelled",
+            hint="choose another output folder; with `overwrite=True` these images are not labelled",
         )
 
 
@@ -129,7 +129,7 @@ def _has_palette(path: Path, palette: NDArray[np.uint8]) -> bool:
 
 
 def _is_there(path: Path) -> bool:
-    """Tell whether writing would replace something: what is no file or link cannot be replaced."""
+    """Return whether writing would replace a file or link."""
     return os.path.islink(path) or os.path.isfile(path)
 
 
@@ -138,7 +138,7 @@ def _identities(paths: Iterable[Path]) -> set[Identity | str]:
 
 
 def _identity(path: Path) -> Identity | None:
-    """Return what the file system knows a file or folder by, with links followed; None if it is not there."""
+    """Return the identity of a file or folder, following links; None if it does not exist."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):

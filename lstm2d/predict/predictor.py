@@ -250,9 +250,9 @@ class Predictor:
                 result = self._of_network(small)
                 return finish(result if self.crf is None else self._refined(result, small))
         except MemoryError as error:
-            hint = "use smaller images or --size, or close other programs"
-            told = gpu.out_of_memory(error, where=f"{small.shape[0]}x{small.shape[1]} pixels", hint=hint)
-        raise told  # only now: in the handler it would keep the arrays of the network alive
+            hint = "use smaller images or a smaller `size`, or close other programs"
+            failure = gpu.out_of_memory(error, where=f"{small.shape[0]}x{small.shape[1]} pixels", hint=hint)
+        raise failure  # only now: in the handler it would keep the arrays of the network alive
 
     def _of_network(self, pixels: NDArray[Any]) -> Array:
         """Return the probabilities of the network, without the CRF."""

@@ -1,4 +1,4 @@
-"""What a prediction has written: it must be there when that is reported."""
+"""The results that a prediction has written, to be checked before they are reported."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ class Written:
         self._sizes[path] = size
 
     def refuse_missing(self, cause: OutputError | None = None) -> None:
-        """Make sure that all results are there, by their sizes.
+        """Check by their sizes that all results exist.
 
         Parameters
         ----------
         cause : OutputError, optional
-            The error that made the work stop, if any.
+            The error that stopped the prediction, if any.
 
         Raises
         ------
         OutputError
-            If results are missing or cut short.
+            If results are missing or truncated.
         """
         missing = [path for path, size in self._sizes.items() if not _has_size(path, size)]
         if missing:
             raise OutputError(
                 f"{len(missing)} of {len(self._sizes)} results that were written are gone: "
-                "the output folder was deleted or replaced during the work",
+                "the output folder was deleted or replaced meanwhile",
                 where=missing[0],
-                hint="run the command again, with --skip-done to keep what is left",
+                hint="predict again, with `skip_done=True` to keep what is left",
             ) from cause
 
 

@@ -232,7 +232,7 @@ def class_table(per_class: dict[str, dict[str, float | None]]) -> Table:
     Parameters
     ----------
     per_class : dict of str to dict
-        Class to "accuracy", "iou" and "pixels", as ``evaluate --json`` has them.
+        Class to "accuracy", "iou" and "pixels", as in `lstm2d.predict.evaluate.Evaluation.figures`.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,54 @@ import numpy as np
 
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.io.atomic import make_folder, write_bytes
-from lstm2d.predict.evaluate import Evaluation, evaluate
-from lstm2d.predict.predictor import Predictor, load
+from lstm2d.predict.evaluate import Evaluated, Evaluation, evaluate
+from lstm2d.predict.predictor import load
 from lstm2d.report.figures import plot_confusion, plot_curves
 from lstm2d.report.gallery import Example, draw_gallery, encode_png
 from lstm2d.report.runs import RunSummary, read_run
 
-SHOWN = 4  # images in each of the sheets of best and worst
+SHOWN = 4  # images on each of the two sheets, best and worst
+PICTURES = ("curves", "confusion", "best", "worst")
+
+
+class Extremes:
+    """Keeps the images of an evaluation with the highest and lowest pixel accuracy, as its listener."""
+
+    def __init__(self) -> None:
+        self._scored = 0
+        self._best: list[Evaluated] = []
+        self._worst: list[Evaluated] = []
+
+    def __call__(self, one: Evaluated) -> None:
+        """Take one image; images without labelled pixels are left out."""
+        if one.score.pixel_accuracy is not None:
+            self._scored += 1
+            self._best = sorted([*self._best, one], key=_rank)[:SHOWN]
+            self._worst = sorted([*self._worst, one], key=_rank, reverse=True)[:SHOWN]
+
+    def examples(self) -> dict[str, list[Example]]:
+        """Return the "best" and "worst" images, the most extreme first; no image is in both."""
+        shown = min(SHOWN, self._scored // 2)
+        return {
+            "best": [example_of(one) for one in self._best[:shown]],
+            "worst": [example_of(one) for one in self._worst[:shown]],
+        }
+
+
+def _rank(one: Evaluated) -> tuple[float, str]:
+    return -(one.score.pixel_accuracy or 0.0), one.score.image
+
+
+def example_of(one: Evaluated) -> Example:
+    """Return an evaluated image for a sheet, with its accuracy in the title."""
+    accuracy = one.score.pixel_accuracy or 0.0
+    return Example(one.image, one.labels, one.truth, f"{one.score.image}  {100 * accuracy:.1f} %")
 
 
 def write_run_plots(
     run: str | os.PathLike[str], dataset: DatasetFolder | str | os.PathLike[str] | None = None
 ) -> list[Path]:
-    """Fill RUN/plots with pictures.
+    """Write the pictures of a run to RUN/plots.
 
     Parameters
     ----------
@@ -45,44 +80,69 @@ def write_run_plots(
     OutputError
         If a picture cannot be written.
     """
-    summary = read_run(run)
-    folder = make_folder(summary.path / "plots")
-    pictures: dict[str, bytes] = {}
-    if summary.results:
-        pictures["curves"] = plot_curves(summary.results)
-    if dataset is not None:
-        data = dataset if isinstance(dataset, DatasetFolder) else DatasetFolder(dataset)
-        training, validation = _splits(summary, data)
-        if validation:
-            predictor = load(summary.path)
-            evaluation = evaluate(predictor, data, validation)
-            pictures |= draw_evaluation(predictor, data, validation, evaluation, {"training": training})
-    for name, picture in pictures.items():
-        write_bytes(folder / f"{name}.png", picture)
-    return [folder / f"{name}.png" for name in pictures]
+    return list(draw_run(run, dataset))
 
 
-def draw_evaluation(
-    predictor: Predictor,
-    dataset: DatasetFolder,
-    samples: Sequence[Sample],
-    evaluation: Evaluation,
-    others: dict[str, Sequence[Sample]],
-) -> dict[str, bytes]:
-    """Draw what an evaluation has found.
+def draw_run(
+    run: str | os.PathLike[str], dataset: DatasetFolder | str | os.PathLike[str] | None = None
+) -> Iterator[Path]:
+    """Write the pictures of a run one by one, as `write_run_plots` does.
 
     Parameters
     ----------
-    predictor : Predictor
-        The model.
+    run : str or path
+        As for `write_run_plots`.
+    dataset : DatasetFolder or path, optional
+        As for `write_run_plots`.
+
+    Yields
+    ------
+    Path
+        Each picture after it is written: if an error is raised, these are done.
+    """
+    summary = read_run(run)
+    folder = make_folder(summary.path / "plots")
+    if summary.results:
+        yield _written(folder, "curves", plot_curves(summary.results))
+    if dataset is None:
+        return
+    predictor = load(summary.path)
+    data = (
+        dataset if isinstance(dataset, DatasetFolder) else DatasetFolder(dataset, reading=predictor.reading)
+    )
+    training, validation = _splits(summary, data)
+    if validation:
+        extremes = Extremes()
+        evaluation = evaluate(predictor, data, validation, listener=extremes)
+        pictures = draw_evaluation(data, evaluation, extremes, {"training": training})
+        for name, picture in pictures.items():
+            yield _written(folder, name, picture)
+
+
+def _written(folder: Path, name: str, picture: bytes) -> Path:
+    path = folder / f"{name}.png"
+    write_bytes(path, picture)
+    return path
+
+
+def draw_evaluation(
+    dataset: DatasetFolder,
+    evaluation: Evaluation,
+    extremes: Extremes,
+    others: dict[str, Sequence[Sample]],
+) -> dict[str, bytes]:
+    """Draw the outcome of an evaluation.
+
+    Parameters
+    ----------
     dataset : DatasetFolder
         Where the images are.
-    samples : sequence of Sample
-        The images that were evaluated.
     evaluation : Evaluation
         The figures.
+    extremes : Extremes
+        The listener of the evaluation.
     others : dict of str to sequence of Sample
-        Sets whose class frequencies are shown beside those of `samples`, such as "training".
+        Sets whose class frequencies are shown besides those of the evaluated images, such as "training".
 
     Returns
     -------
@@ -93,43 +153,10 @@ def draw_evaluation(
     shares = {name: class_shares(dataset, chosen) for name, chosen in others.items()}
     shares["evaluated"] = (counts / max(int(counts.sum()), 1)).tolist()
     pictures = {"confusion": plot_confusion(evaluation.confusion.matrix, dataset.classes, shares)}
-    scored = [
-        (score.pixel_accuracy, sample)
-        for score, sample in zip(evaluation.images, samples, strict=True)
-        if score.pixel_accuracy is not None
-    ]
-    scored.sort(key=lambda pair: (-pair[0], pair[1].stem))
-    shown = min(SHOWN, len(scored) // 2)
-    chosen_sets = {"best": scored[:shown], "worst": scored[::-1][:shown]}
-    for name, chosen in chosen_sets.items():
-        if chosen:
-            examples = [label_sample(predictor, dataset, sample, accuracy) for accuracy, sample in chosen]
+    for name, examples in extremes.examples().items():
+        if examples:
             pictures[name] = encode_png(draw_gallery(examples, dataset.classes), colours=256)
     return pictures
-
-
-def label_sample(predictor: Predictor, dataset: DatasetFolder, sample: Sample, accuracy: float) -> Example:
-    """Label an image of a dataset for a sheet.
-
-    Parameters
-    ----------
-    predictor : Predictor
-        The model.
-    dataset : DatasetFolder
-        Where the image is.
-    sample : Sample
-        The image.
-    accuracy : float
-        Its pixel accuracy, for the title.
-
-    Returns
-    -------
-    Example
-        Image, truth and labels.
-    """
-    image, truth = dataset.load(sample)
-    labels = predictor.labels_of(image)
-    return Example(image, labels, truth, f"{sample.stem}  {100 * accuracy:.1f} %")
 
 
 def class_shares(dataset: DatasetFolder, samples: Sequence[Sample]) -> list[float]:
@@ -145,7 +172,7 @@ def class_shares(dataset: DatasetFolder, samples: Sequence[Sample]) -> list[floa
     Returns
     -------
     list of float
-        One a class; their sum is 1 where anything is labelled.
+        One per class; their sum is 1 if anything is labelled.
     """
     k = len(dataset.classes)
     counts = np.zeros(k, dtype=np.int64)

@@ -14,13 +14,13 @@ from click.testing import CliRunner
 from lstm2d.cli.program import program
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.synth import CLASSES, draw_scene
+from lstm2d.demo.showcase import photograph
 from lstm2d.io.class_files import read_class_files
 from lstm2d.io.images import read_photo
 from lstm2d.io.masks import read_mask
 from lstm2d.io.model_file import ModelFile, save_model
 from lstm2d.models import build
 from lstm2d.predict import load, zoo
-from lstm2d.report.showcase import photograph
 
 SHORT = ("--seconds", "1", "--scenes", "10")
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lstm2d.cli.demo import seconds_a_step
 from lstm2d.config import resolve
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.synth import write_dataset
+from lstm2d.demo.network import seconds_per_step
 from lstm2d.io.model_file import ClassInfo, ModelFile, load_model, save_model
 from lstm2d.models import build
 from tests.conftest import STAND_IN
@@ -137,7 +137,7 @@ def test_an_image_too_large_for_the_gpu(
 def test_the_demo_measures_a_step_where_it_will_train(tmp_path: Path, device: str) -> None:
     write_dataset(tmp_path / "scenes", count=3, seed=0, height=20, width=20)
     config = resolve("lstm2d-5x5", [(item, "test") for item in TINY])
-    seconds = [seconds_a_step(config, DatasetFolder(tmp_path / "scenes"), p) for p in ("cpu", device)]
+    seconds = [seconds_per_step(config, DatasetFolder(tmp_path / "scenes"), p) for p in ("cpu", device)]
     assert all(0 < value < 60 for value in seconds)
 
 

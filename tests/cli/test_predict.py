@@ -378,7 +378,7 @@ def test_a_quoted_name_with_brackets(
 
 def test_a_progress_line() -> None:
     from lstm2d.cli.predict import progress_line
-    from lstm2d.predict.label_files import Failure, Outcome
+    from lstm2d.predict.outcome import Failure, Outcome
 
     outcome = Outcome(total=50, done=9, skipped=10, failed=[Failure("x", ValueError())], seconds=5.0)
     assert progress_line(outcome) == "10/40 images  2.0 images/s  15 s left  1 failed"

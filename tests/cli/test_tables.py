@@ -2,13 +2,17 @@
 
 import pytest
 
-from lstm2d.cli.tables import confusion_table, fields, percent, shortened, text_table
+from lstm2d.cli.tables import Table, confusion_tables, fields, percent, shortened, text_table
 
 
 def test_columns_are_aligned() -> None:
     assert text_table(["class", "pixels"], [["sky", "1,000"], ["water", "7"]]) == (
         "class  pixels\nsky     1,000\nwater       7"
     )
+
+
+def test_a_title_is_the_line_above() -> None:
+    assert str(Table(["a", "b"], [["x", "1"]], left=2, title="two")) == "two\na  b\nx  1"
 
 
 def test_wide_characters_take_two_columns() -> None:
@@ -25,13 +29,16 @@ def test_fields_wrap() -> None:
 
 
 def test_confusion_by_hand() -> None:
-    text = confusion_table([[3, 1], [0, 0]], ["sky", "water"])
-    assert text == "truth \\ label      0      1\n0 sky           75.0   25.0\n1 water            -      -"
+    (table,) = confusion_tables([[3, 1], [0, 0]], ["sky", "water"])
+    assert (
+        str(table) == "truth \\ label      0      1\n0 sky           75.0   25.0\n1 water            -      -"
+    )
 
 
 @pytest.mark.parametrize("n", [1, 8, 33, 254])
 def test_confusion_fits_80_columns(n: int) -> None:
-    text = confusion_table([[7] * n] * n, [f"a rather long name of class {k}" for k in range(n)])
+    tables = confusion_tables([[7] * n] * n, [f"a rather long name of class {k}" for k in range(n)])
+    text = "\n\n".join(map(str, tables))
     assert max(map(len, text.splitlines())) <= 80
     assert text.count(f"{100 / n:.1f}") >= n * n
 

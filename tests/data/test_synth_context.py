@@ -63,7 +63,7 @@ def pixel_accuracy(scores: Callable[[Tensor], Tensor]) -> float:
         for image, truth in zip(images, labels, strict=True):
             fine = cubic_resize(scores(Tensor(image[None])), HEIGHT, WIDTH)
             total.add(truth, fine.data[0].argmax(axis=-1).astype(np.uint8))
-    accuracy = total.report([c.name for c in CLASSES])["pixel_accuracy"]
+    accuracy = total.figures([c.name for c in CLASSES])["pixel_accuracy"]
     assert accuracy is not None
     return float(accuracy)
 

@@ -98,8 +98,8 @@ def test_a_gpu_that_cannot_be_used(install: Callable[[Any], None], what: str) ->
     assert gpu.why_no_gpu() == what
     assert gpu.usable() == []
     with pytest.raises(ConfigError) as caught:
-        gpu.resolve_device("cuda", name="--device")
-    assert (caught.value.what, caught.value.where) == (what, "--device cuda")
+        gpu.resolve_device("cuda")
+    assert (caught.value.what, caught.value.where) == (what, "`device='cuda'`")
     assert caught.value.expected or caught.value.hint
     assert str(caught.value).count("\n") <= 2
 

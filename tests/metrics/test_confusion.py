@@ -22,7 +22,7 @@ def counted(truth: Any, predicted: Any, n_classes: int, ignore: int = 255) -> Co
 def test_by_hand() -> None:
     table = counted([[0, 0, 0, 1], [1, 2, 2, 255]], [[0, 0, 1, 1], [0, 2, 2, 1]], 4)
     expected = [[2, 1, 0, 0], [1, 1, 0, 0], [0, 0, 2, 0], [0, 0, 0, 0]]
-    assert table.report(["a", "b", "c", "d"]) == {
+    assert table.figures(["a", "b", "c", "d"]) == {
         "images": 1,
         "pixel_accuracy": 5 / 7,
         "class_accuracy": pytest.approx((2 / 3 + 1 / 2 + 1) / 3),
@@ -41,7 +41,7 @@ def test_ignored_pixels_count_nowhere() -> None:
     """Not as truth, and not as prediction: what is predicted there must not make an IoU smaller."""
     with_ignored = counted([[0, 1, 255, 255]], [[0, 1, 0, 1]], 2)
     without = counted([[0, 1]], [[0, 1]], 2)
-    assert with_ignored.report("ab") == without.report("ab")
+    assert with_ignored.figures("ab") == without.figures("ab")
     assert with_ignored.mean_iou == 1
 
 
@@ -55,10 +55,10 @@ def test_class_that_is_predicted_but_absent() -> None:
 
 def test_nothing_counted() -> None:
     for table in (Confusion(2), counted([[255, 255]], [[0, 1]], 2)):
-        report = table.report("ab")
+        figures = table.figures("ab")
         for key in ("pixel_accuracy", "class_accuracy", "mean_iou", "foreground_iou"):
-            assert report[key] is None
-        assert json.loads(json.dumps(report, allow_nan=False)) == report
+            assert figures[key] is None
+        assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 
 
 def test_foreground_is_averaged_over_images() -> None:
@@ -69,8 +69,8 @@ def test_foreground_is_averaged_over_images() -> None:
     table.add(np.array([[0, 0]]), np.array([[0, 0]]))  # no foreground anywhere: no figure
     assert table.foreground_iou == 0.5
     assert table.images == 4
-    assert table.report("ab")["foreground_iou"] == 0.5
-    assert "foreground_iou" not in Confusion(3).report("abc")
+    assert table.figures("ab")["foreground_iou"] == 0.5
+    assert "foreground_iou" not in Confusion(3).figures("abc")
 
 
 def test_two_tables_together(rng: np.random.Generator) -> None:
@@ -80,7 +80,7 @@ def test_two_tables_together(rng: np.random.Generator) -> None:
         both.add(truth, predicted)
         (first if i < 3 else second).add(truth, predicted)
     first.merge(second)
-    assert first.report("ab") == both.report("ab")
+    assert first.figures("ab") == both.figures("ab")
     with pytest.raises(ShapeError, match="different classes"):
         first.merge(Confusion(3))
 
@@ -109,7 +109,7 @@ def test_wrong_input() -> None:
     with pytest.raises(DataError, match="class -1 in the prediction"):
         table.add(np.array([[0]]), np.array([[-1]]))
     with pytest.raises(ShapeError, match="names"):
-        table.report(["a"])
+        table.figures(["a"])
     np.testing.assert_array_equal(table.matrix, 0)
 
 

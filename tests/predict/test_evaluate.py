@@ -50,30 +50,33 @@ def test_figures_by_hand(predictor: Predictor, dataset: Path) -> None:
     name, samples = choose_samples(folder, None)
     result = evaluate(predictor, folder, samples)
     assert name == "test"
-    report = result.report
-    assert report["confusion"] == [[2, 1, 0], [1, 3, 0], [0, 0, 0]]
-    assert report["images"] == 2
-    assert report["pixel_accuracy"] == pytest.approx(5 / 7)
-    assert report["class_accuracy"] == pytest.approx((2 / 3 + 3 / 4) / 2)
-    assert report["mean_iou"] == pytest.approx((2 / 4 + 3 / 5) / 2)
-    assert report["per_class"] == {
+    figures = result.figures
+    assert figures["confusion"] == [[2, 1, 0], [1, 3, 0], [0, 0, 0]]
+    assert figures["images"] == 2
+    assert figures["pixel_accuracy"] == pytest.approx(5 / 7)
+    assert figures["class_accuracy"] == pytest.approx((2 / 3 + 3 / 4) / 2)
+    assert figures["mean_iou"] == pytest.approx((2 / 4 + 3 / 5) / 2)
+    assert figures["per_class"] == {
         "dark": {"accuracy": pytest.approx(2 / 3), "iou": pytest.approx(2 / 4), "pixels": 3},
         "bright": {"accuracy": pytest.approx(3 / 4), "iou": pytest.approx(3 / 5), "pixels": 4},
         "never": {"accuracy": None, "iou": None, "pixels": 0},
     }
-    assert report["parameters"] == predictor.parameters
-    assert 0 < report["seconds_per_image"] < 60
+    assert figures["parameters"] == predictor.parameters
+    assert 0 < figures["seconds_per_image"] < 60
     a, b = result.images
     assert (a.image, a.labelled_pixels, a.pixel_accuracy) == ("a", 3, pytest.approx(2 / 3))
     assert (a.class_accuracy, a.mean_iou) == (pytest.approx(3 / 4), pytest.approx(1 / 2))
     assert (b.image, b.labelled_pixels, b.pixel_accuracy) == ("b", 4, pytest.approx(3 / 4))
 
 
-def test_report_is_called_after_each_image(predictor: Predictor, dataset: Path) -> None:
+def test_the_listener_is_called_after_each_image(predictor: Predictor, dataset: Path) -> None:
     folder = DatasetFolder(dataset)
     seen = []
     evaluate(
-        predictor, folder, folder.split("test"), report=lambda n, c: seen.append((n, int(c.matrix.sum())))
+        predictor,
+        folder,
+        folder.split("test"),
+        listener=lambda one: seen.append((one.number, int(one.total.matrix.sum()))),
     )
     assert seen == [(1, 3), (2, 7)]
 
@@ -82,7 +85,7 @@ def test_an_image_without_labels_has_no_figures(predictor: Predictor, dataset: P
     write(dataset, "a", [0, 0], [255, 255])
     folder = DatasetFolder(dataset)
     result = evaluate(predictor, folder, folder.split("only_a"))
-    assert result.report["pixel_accuracy"] is None
+    assert result.figures["pixel_accuracy"] is None
     assert image_table(result.images).splitlines()[1].startswith("a,0,,,,")
 
 
@@ -132,7 +135,7 @@ def test_other_classes_are_refused(predictor: Predictor, dataset: Path, names: l
 def test_of_a_guessed_dataset_only_numbers_are_compared(predictor: Predictor, dataset: Path) -> None:
     (dataset / "dataset.toml").unlink()
     folder = DatasetFolder(dataset)
-    assert evaluate(predictor, folder, folder.split("test")).report["pixel_accuracy"] == pytest.approx(5 / 7)
+    assert evaluate(predictor, folder, folder.split("test")).figures["pixel_accuracy"] == pytest.approx(5 / 7)
     write(dataset, "a", [0, 0, 255, 255], [0, 1, 2, 3])
     with pytest.raises(DataError, match="class 3"):
         check_classes(predictor, DatasetFolder(dataset))

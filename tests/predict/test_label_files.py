@@ -14,9 +14,10 @@ from lstm2d.errors import DataError, OutputError
 from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict import Predictor, load
 from lstm2d.predict.inputs import plan, shard
-from lstm2d.predict.label_files import Options, Outcome, label_files
+from lstm2d.predict.label_files import label_files
 from lstm2d.predict.manifest import Manifest, read_manifest
 from lstm2d.predict.manifest_file import MARKS
+from lstm2d.predict.outcome import Options, Outcome
 
 
 @pytest.fixture(scope="module")
@@ -108,14 +109,14 @@ def test_manifest_has_areas_and_seconds(predictor: Predictor, images: Path, tmp_
         )
 
 
-def test_report_counts_up(predictor: Predictor, images: Path, tmp_path: Path) -> None:
+def test_progress_counts_up(predictor: Predictor, images: Path, tmp_path: Path) -> None:
     (images / "b.png").write_bytes(b"no image")
     seen: list[tuple[int, int]] = []
     label_files(
         predictor,
         plan([images], tmp_path / "out"),
         tmp_path / "out",
-        report=lambda o: seen.append((o.done, len(o.failed))),
+        progress=lambda o: seen.append((o.done, len(o.failed))),
     )
     assert seen == [(1, 0), (1, 1), (2, 1), (3, 1), (4, 1)]
 

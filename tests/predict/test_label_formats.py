@@ -17,8 +17,9 @@ from lstm2d.io.class_files import read_class_files
 from lstm2d.notes import Notes
 from lstm2d.predict import Predictor, load
 from lstm2d.predict.inputs import plan
-from lstm2d.predict.label_files import Options, Outcome, label_files
+from lstm2d.predict.label_files import label_files
 from lstm2d.predict.manifest import read_manifest
+from lstm2d.predict.outcome import Options, Outcome
 from lstm2d.predict.zoo import model_name
 
 SCALE = (33550, 12, 3, (0.5, 0.5, 0.0), True)
@@ -109,7 +110,7 @@ def test_a_georeference_that_is_lost_is_reported(
 ) -> None:
     lines: list[str] = []
     run(predictor, folder, tmp_path / "out", Notes(lines.append), format=format)
-    lost = f"its georeference is left out of a {format} PNG; --format tiff keeps it"
+    lost = f"its georeference is left out of a {format} PNG; `format='tiff'` keeps it"
     assert lines == [f"{folder / 'map.tif'}: {lost}"]
 
 

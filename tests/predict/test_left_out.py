@@ -42,7 +42,7 @@ def test_each_kind_is_one_line(tmp_path: Path) -> None:
         f"1 SVG drawing was not labelled ({photos}/e.svg): export as PNG",
         f"1 broken link was not labelled ({photos}/gone): restore what it points to, or delete it",
         f"1 image without an ending was not labelled ({photos}/noending): "
-        "name it on the command line, or add .jpg or .png to the name",
+        "give the file itself as an input, or add .jpg or .png to its name",
         f"1 special file was not labelled ({photos}/pipe): FIFOs, sockets and devices are not read",
     ]
     assert [(entry["kind"], entry["files"]) for entry in left_out.as_json()][:2] == [

@@ -17,9 +17,10 @@ from PIL import Image
 from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.predict import Predictor, load
 from lstm2d.predict.inputs import plan
-from lstm2d.predict.label_files import Options, Outcome, label_files
+from lstm2d.predict.label_files import label_files
 from lstm2d.predict.left_out import LeftOut
 from lstm2d.predict.manifest import read_manifest
+from lstm2d.predict.outcome import Options, Outcome
 from lstm2d.predict.overwriting import refuse_images_in_output
 
 PIXELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3) * 4
@@ -91,7 +92,7 @@ def test_a_picture_of_the_user(predictor: Predictor, tmp_path: Path) -> None:
     before = contents(tmp_path)
     with pytest.raises(ConfigError, match=r"mine/rocket\.png") as caught:
         run(predictor, tmp_path / "photos", tmp_path / "mine")
-    assert "--overwrite" in str(caught.value.hint)
+    assert "`overwrite=True`" in str(caught.value.hint)
     assert contents(tmp_path) == before
     assert run(predictor, tmp_path / "photos/other.jpg", tmp_path / "mine").done == 1  # it is not in the way
     assert run(predictor, tmp_path / "photos", tmp_path / "mine", overwrite=True).done == 2
@@ -163,7 +164,7 @@ def test_results_stay_ours_when_a_later_run_fails_half_way(predictor: Predictor,
 
     tasks = plan([tmp_path / "photos"], tmp_path / "out")
     with pytest.raises(KeyboardInterrupt):
-        label_files(predictor, tasks, tmp_path / "out", report=stop)
+        label_files(predictor, tasks, tmp_path / "out", progress=stop)
     (tmp_path / "photos/b.png").write_bytes(b"broken")
     outcome = run(predictor, tmp_path / "photos", tmp_path / "out")
     assert (outcome.done, len(outcome.failed)) == (2, 1)
@@ -179,13 +180,13 @@ def test_an_interrupt_between_a_result_and_its_record(
     from lstm2d.predict import label_files as module
 
     save(tmp_path / "photos/a.png", tmp_path / "photos/b.png")
-    name = {"labels": "_areas", "overlay": "write_labels"}[wanted]
+    name = {"labels": "label_files._areas", "overlay": "write_results.write_labels"}[wanted]
 
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, name, interrupt)
+        patch.setattr(f"lstm2d.predict.{name}", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run(predictor, tmp_path / "photos", tmp_path / "out", overlay=True)
     assert (tmp_path / "out/a_overlay.png").is_file()
@@ -197,14 +198,12 @@ def test_an_interrupt_between_a_result_and_its_record(
 def test_an_error_between_two_results(
     predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lstm2d.predict import label_files as module
-
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("of this image")
 
     save(tmp_path / "photos/a.png")
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_labels", fail)
+        patch.setattr("lstm2d.predict.write_results.write_labels", fail)
         assert len(run(predictor, tmp_path / "photos", tmp_path / "out", overlay=True).failed) == 1
     assert sorted(contents(tmp_path / "out")) == ["a_overlay.png", "predictions.csv"]
     assert run(predictor, tmp_path / "photos", tmp_path / "out", overlay=True).done == 1
@@ -260,7 +259,7 @@ def test_results_that_vanish_during_the_work(predictor: Predictor, tmp_path: Pat
     tasks = plan([tmp_path / "photos"], out)
     missing = {"one result": "1 of 5", "emptied": "1 of 5", "replaced": "2 of 5"}.get(what, "2 of 2")
     with pytest.raises(OutputError, match=f"{missing} results that were written are gone") as caught:
-        label_files(predictor, tasks, out, report=vanish)
+        label_files(predictor, tasks, out, progress=vanish)
     assert caught.value.exit_code == 5
     assert str(out / "sub/0.png") in str(caught.value)
 

@@ -13,8 +13,9 @@ from lstm2d.io.classes import ClassInfo
 from lstm2d.io.model_file import load_model, model_digest, save_model
 from lstm2d.predict import Predictor, load
 from lstm2d.predict.inputs import plan, shard
-from lstm2d.predict.label_files import Options, Outcome, label_files
+from lstm2d.predict.label_files import label_files
 from lstm2d.predict.manifest import read_manifest
+from lstm2d.predict.outcome import Options, Outcome
 from lstm2d.predict.skip_done import CHANGED, MISSING, NO_DIGESTS, OTHER_IMAGE, OTHER_MODEL
 
 NAMES = ("a.png", "b.png", "sub/c.png")

@@ -53,8 +53,8 @@ def test_a_validation_has_the_figures_of_an_evaluation_at_full_size(
     found = evaluate(model, folder, folder.split("val"))
     assert found.confusion.matrix.sum() == 104 * 64 - 64 + 24 * 40 - 64  # masks as they are, a corner ignored
     for name, value in result.best.items():
-        assert found.report[name] == value
-    assert found.report["size"] == {"asked": "auto", "model": model.model.typical_size, "resized": 2}
+        assert found.figures[name] == value
+    assert found.figures["size"] == {"asked": "auto", "model": model.model.typical_size, "resized": 2}
 
 
 def test_a_resumed_run_has_the_same_bits(large: Path, tmp_path: Path, configure: Configure) -> None:

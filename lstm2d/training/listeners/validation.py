@@ -54,7 +54,7 @@ class Validation(Listener):
         Returns
         -------
         dict
-            As `Confusion.report` returns them.
+            As `Confusion.figures` returns them.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class Validation(Listener):
                 confusion.add(labels, self.predicted(image, labels.shape))
         finally:
             optimizer.swap_average()
-        return confusion.report([item.name for item in data.classes])
+        return confusion.figures([item.name for item in data.classes])
 
     def predicted(self, image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Return the most likely class of every pixel, as prediction with the saved model will.

@@ -1,38 +1,21 @@
-"""`lstm2d weights`: weights of published networks that a user brings along."""
+"""`lstm2d weights import`: convert and store published weights."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from lstm2d.cli.groups import SuggestingGroup
-from lstm2d.cli.models import size_text
 from lstm2d.cli.options import overwrite_option
 from lstm2d.cli.output import Console, output_options
-from lstm2d.cli.tables import fields, shortened, span, text_table
+from lstm2d.cli.tables import fields
+from lstm2d.cli.weights.list_stored import as_table
 
 if TYPE_CHECKING:
     from lstm2d.weights.store import StoredWeights
 
 
-@click.group(
-    cls=SuggestingGroup,
-    epilog="""\b
-Examples:
-  lstm2d weights import vgg16.pth
-  lstm2d weights import vgg16.npz -o vgg16.safetensors
-  lstm2d weights list""",
-)
-def weights() -> None:
-    """Bring weights of published networks along.
-
-    Some networks start from layers of VGG-16, which do not come with this
-    package. Import a file that has them once; every model finds them then.
-    """
-
-
-@weights.command(
+@click.command(
     name="import",
     epilog="""\b
 Examples:
@@ -43,11 +26,11 @@ Examples:
 @click.argument("file")
 @click.option("--out", "-o", metavar="FILE", help="Also write the converted weights to this file.")
 @overwrite_option
-@click.option("--name", default="vgg16", show_default=True, metavar="NAME", help="What model.weights says.")
+@click.option("--name", default="vgg16", show_default=True, help="Name for model.weights.")
 @click.option(
     "--convention",
     type=click.Choice(["caffe", "torchvision", "rgb"]),
-    help="Input the filters were made for.  [default: as the names of the layers say]",
+    help="Input that the filters expect.  [default: as the names of the layers say]",
 )
 @output_options
 def import_weights(
@@ -56,8 +39,8 @@ def import_weights(
     """Convert and store the layers of VGG-16 that are in FILE.
 
     FILE is a safetensors file, a .pth of torch or an .npz, with the layer names
-    of torchvision, timm, Keras or Caffe. Nothing in it is run. It may lack
-    layers; what it has is checked and listed. --convention caffe is BGR,
+    of torchvision, timm, Keras or Caffe. Nothing in it is run. Layers
+    may be missing; those in it are checked and listed. --convention caffe is BGR,
     0..255 minus the means; torchvision is RGB, 0..1, minus mean, divided by
     deviation; rgb is RGB, 0..255 minus the means.
     """
@@ -97,39 +80,8 @@ def import_weights(
     )
 
 
-@weights.command(
-    name="list",
-    epilog="""\b
-Examples:
-  lstm2d weights list
-  lstm2d weights list --json
-  lstm2d weights list --json --quiet""",
-)
-@output_options
-def list_weights(console: Console) -> None:
-    """List the weights that were imported."""
-    from lstm2d.weights.store import store_folder, stored_weights
-
-    found, problems = stored_weights()
-    for problem in problems:
-        console.warn(str(problem))
-    rows = [
-        [s.name, s.digest[:16], span(tuple(s.layers)), size_text(s.size), shortened(s.source, 30)]
-        for s in found
-    ]
-    table = text_table(["name", "digest", "layers", "size", "imported from"], rows, left=5)
-    console.answer(table if rows else f"no weights were imported yet ({store_folder()})")
-    console.result(
-        {
-            "folder": str(store_folder()),
-            "weights": [as_table(s) for s in found],
-            "damaged": [str(problem.where) for problem in problems],
-        }
-    )
-
-
 def warn_of_namesakes(console: Console, stored: StoredWeights) -> None:
-    """Tell when the name of weights means other weights too, so that no model can ask for it any more."""
+    """Warn if other weights have the same name, so that it is ambiguous in a configuration."""
     from lstm2d.weights.store import store_folder, stored_weights
 
     others = [
@@ -143,27 +95,3 @@ def warn_of_namesakes(console: Console, stored: StoredWeights) -> None:
             f"different weights are called {stored.name} now, {', '.join(others)} and {stored.digest[:16]}: "
             f"set model.weights to one of these digests, or delete a file in {store_folder()}"
         )
-
-
-def as_table(stored: StoredWeights) -> dict[str, Any]:
-    """Return what ``--json`` says about a file of weights.
-
-    Parameters
-    ----------
-    stored : StoredWeights
-        The file.
-
-    Returns
-    -------
-    dict
-        Name, digest, layers, convention, source, path and bytes.
-    """
-    return {
-        "name": stored.name,
-        "digest": stored.digest,
-        "layers": list(stored.layers),
-        "convention": stored.convention,
-        "source": stored.source,
-        "path": str(stored.path),
-        "bytes": stored.size,
-    }

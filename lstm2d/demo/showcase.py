@@ -1,4 +1,4 @@
-"""What the demo shows: labelled scenes, a labelled photograph, and a page about them."""
+"""What the demo shows: labelled scenes, a labelled photograph, and an HTML page."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lstm2d.data.folder import DatasetFolder, Sample
+from lstm2d.data.folder import DatasetFolder
 from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.class_files import ClassTable, write_class_files
 from lstm2d.io.classes import palette_of
 from lstm2d.io.images import read_photo
 from lstm2d.io.label_images import write_labels, write_overlay
-from lstm2d.predict.evaluate import Evaluation
+from lstm2d.predict.evaluate import Evaluated, Evaluation
 from lstm2d.predict.predictor import Predictor
 from lstm2d.report.gallery import Example, draw_gallery, encode_png
 from lstm2d.report.html import Picture, Section, class_table, percent, report_on_runs, write_report
-from lstm2d.report.plots import label_sample
+from lstm2d.report.plots import example_of
 
-SHOWN = 4  # scenes on the sheet, beside the photograph
+SHOWN = 4  # scenes in the gallery, besides the photograph
 
 INTRO = (
     "A recurrent network that reads a picture from its four corners was trained on drawn outdoor scenes. "
@@ -34,7 +34,7 @@ def photograph() -> Path | None:
     Returns
     -------
     Path or None
-        The file in the installed package; None if it is installed without.
+        The file in the installed package; None if the package has no photographs.
     """
     with suppress(ImportError, ValueError):
         package = importlib.util.find_spec("skimage")
@@ -45,46 +45,49 @@ def photograph() -> Path | None:
     return None
 
 
-def label_all(
-    folder: Path,
-    dataset: DatasetFolder,
-    samples: Sequence[Sample],
-    evaluation: Evaluation,
-    model: Predictor,
-    bundled: Predictor,
-) -> list[Example]:
-    """Label scenes with the new model and the photograph with the bundled one, and write the labels.
+class SceneSheet:
+    """Keeps the first scenes of an evaluation with their labels, as its listener."""
+
+    def __init__(self) -> None:
+        self.examples: dict[str, Example] = {}
+
+    def __call__(self, one: Evaluated) -> None:
+        """Take one scene."""
+        if len(self.examples) < SHOWN:
+            self.examples[one.score.image] = example_of(one)
+
+
+def label_all(folder: Path, dataset: DatasetFolder, sheet: SceneSheet, bundled: Predictor) -> list[Example]:
+    """Label the photograph with the bundled model, and write its labels and those of the scenes.
 
     Parameters
     ----------
     folder : Path
-        Folder to make for labels and overlays.
+        Folder to create for labels and overlays.
     dataset : DatasetFolder
         The scenes.
-    samples : sequence of Sample
-        The test scenes; the first few are shown.
-    evaluation : Evaluation
-        Their figures.
-    model, bundled : Predictor
-        The two models.
+    sheet : SceneSheet
+        Labelled scenes.
+    bundled : Predictor
+        The model in the package.
 
     Returns
     -------
     list of Example
-        For the sheet.
+        For the gallery.
     """
     make_folder(folder)
-    named = []
-    for sample, score in list(zip(samples, evaluation.images, strict=True))[:SHOWN]:
-        example = label_sample(model, dataset, sample, score.pixel_accuracy or 0.0)
-        named.append((sample.stem, example, dataset.classes))
+    named = [(stem, example, dataset.classes) for stem, example in sheet.examples.items()]
     photo = photograph()
     if photo is not None:
         image = read_photo(photo).pixels
         example = Example(image, bundled.predict(image), None, f"{photo.name} (outdoor)")
         named.append((photo.stem, example, bundled.classes))
-    for predictor in (bundled, model):
-        write_class_files(folder, ClassTable(predictor.name, predictor.classes, predictor.model.ignore))
+    for table in (
+        ClassTable(bundled.name, bundled.classes, bundled.model.ignore),
+        ClassTable("run", dataset.classes, dataset.ignore),
+    ):
+        write_class_files(folder, table)
     for name, example, classes in named:
         palette = palette_of(classes)
         write_labels(folder / f"{name}.png", example.labels, palette)
@@ -114,9 +117,9 @@ def write_pages(root: Path, examples: Sequence[Example], evaluation: Evaluation,
         "the model in the package the photograph.",
         pictures=(Picture("Labels", sheet, "Each column is one picture."),),
     )
-    report = evaluation.report
-    figures = ", ".join(
-        f"{name} {percent(report[key])}"
+    figures = evaluation.figures
+    accuracies = ", ".join(
+        f"{name} {percent(figures[key])}"
         for key, name in (
             ("pixel_accuracy", "pixel accuracy"),
             ("class_accuracy", "class accuracy"),
@@ -124,7 +127,7 @@ def write_pages(root: Path, examples: Sequence[Example], evaluation: Evaluation,
         )
     )
     tested = Section(
-        "Test scenes", f"{report['images']} scenes: {figures}.", (class_table(report["per_class"]),)
+        "Test scenes", f"{figures['images']} scenes: {accuracies}.", (class_table(figures["per_class"]),)
     )
     trained = report_on_runs([root / "run"])
     about = Section("Model in the package", f"{bundled.model.trained_on}\n{bundled.model.terms}")

@@ -1,0 +1,26 @@
+"""`lstm2d data`: make and examine folders of images and masks."""
+
+from __future__ import annotations
+
+import click
+
+from lstm2d.cli.groups import LazyGroup
+
+COMMANDS = {
+    "synth": ("lstm2d.cli.data.synth:synth", "Draw outdoor scenes with exact labels."),
+    "stats": ("lstm2d.cli.data.stats:stats", "Count sizes, colours and classes of a dataset."),
+    "labels": ("lstm2d.cli.data.labels:labels", "Show a dataset.toml for the masks of a well-known dataset."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    epilog="""\b
+Examples:
+  lstm2d data synth -o scenes
+  lstm2d data stats scenes
+  lstm2d data labels coco-to-voc -o coco/dataset.toml""",
+)
+def data() -> None:
+    """Make and examine folders of images and masks."""

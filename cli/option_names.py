@@ -1,0 +1,49 @@
+"""Names of the library's parameters on the command line."""
+
+from __future__ import annotations
+
+import re
+
+# parameter -> option: the library knows only its parameters, people at a shell only the options
+OPTIONS = {
+    "convention": "--convention",
+    "device": "--device",
+    "epochs": "--epochs",
+    "format": "--format",
+    "init_from": "--init-from",
+    "max_pixels": "--max-pixels",
+    "max_time": "--max-time",
+    "out": "-o",
+    "overrides": "--set",
+    "overwrite": "--overwrite",
+    "resume": "--resume",
+    "seed": "--seed",
+    "size": "--size",
+    "skip_done": "--skip-done",
+    "train_split": "--train-split",
+    "val": "--val",
+    "val_split": "--val-split",
+}
+_PARAMETER = re.compile(rf"`({'|'.join(OPTIONS)})(?:=([^`]*))?`")
+
+
+def with_options(text: str) -> str:
+    """Replace parameters in backticks by the options of the command line.
+
+    Parameters
+    ----------
+    text : str
+        A message of the library, such as "use `device='cpu'`".
+
+    Returns
+    -------
+    str
+        "use --device cpu". A value True is left out: "`resume=True`" becomes "--resume". Other words in
+        backticks stay.
+    """
+    return _PARAMETER.sub(_option, text)
+
+
+def _option(found: re.Match[str]) -> str:
+    option, value = OPTIONS[found[1]], (found[2] or "").strip("'\"")
+    return option if value in ("", "True") else f"{option} {value}"

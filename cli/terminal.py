@@ -1,0 +1,129 @@
+"""Progress bars and tables on a terminal.
+
+This is the only module that imports rich, and it is imported only if there is a terminal to draw on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TextIO
+
+from rich import box, table
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
+
+from lstm2d.cli.tables import Table
+from lstm2d.cli.text import printable
+
+WIDTHS = (24, 12, 6)  # columns of a bar: the widest that leaves room for its text, so that it rarely changes
+
+
+class Screen(Console):
+    """A terminal on which no text has a meaning: names come from files.
+
+    Parameters
+    ----------
+    stream : text stream
+        Where the terminal is written to.
+    columns : int, optional
+        Its width.
+    """
+
+    def __init__(self, stream: TextIO, columns: int | None = None) -> None:
+        super().__init__(
+            file=stream, width=columns, force_terminal=True, markup=False, emoji=False, highlight=False
+        )
+
+    def show_cursor(self, show: bool = True) -> bool:
+        """Leave the cursor as it is: a process that is killed could not make it visible again."""
+        return False
+
+
+class Bar:
+    """A progress bar on the last line of the terminal; what others write to stderr appears above it.
+
+    Parameters
+    ----------
+    stream : text stream
+        stderr.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._bar = BarColumn()
+        text = TextColumn(
+            "{task.description}", markup=False, table_column=table.Column(no_wrap=True, overflow="crop")
+        )
+        # no thread that redraws: a command may fork, and Ctrl-C must find no lock taken
+        self._progress = Progress(
+            self._bar,
+            text,
+            console=Screen(stream),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+        )
+        self._text = text
+        self._task = self._progress.add_task("", total=None)
+
+    def draw(self, text: str, done: float | None, total: float | None, columns: int) -> None:
+        """Show how far the work is.
+
+        Parameters
+        ----------
+        text : str
+            Follows the bar, cut to the width of the terminal.
+        done, total : float or None
+            The work done and all of it; no bar is drawn if the latter is unknown.
+        columns : int
+            Width of the terminal.
+        """
+        self._progress.console.width = columns
+        room = columns - 1 - cell_len(text) if total is not None else 0
+        self._bar.bar_width = next((width for width in WIDTHS if width <= room), 0)
+        self._progress.columns = (self._bar, self._text) if self._bar.bar_width else (self._text,)
+        self._progress.update(self._task, description=text, completed=done or 0, total=total)
+        self._progress.start()
+        self._progress.refresh()
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._progress.stop()
+
+
+def show(parts: Sequence[str | Table], stream: TextIO, columns: int) -> None:
+    """Print text and tables.
+
+    Parameters
+    ----------
+    parts : sequence of str or Table
+        Printed one below the other, with an empty line in between.
+    stream : text stream
+        The terminal.
+    columns : int
+        Its width; long cells of tables are wrapped, long lines of text are not: a path must stay one line.
+    """
+    screen = Screen(stream, columns)
+    for number, part in enumerate(parts):
+        if number:
+            screen.line()
+        if isinstance(part, str):
+            screen.print(Text(printable(part)), soft_wrap=True)
+            continue
+        if part.title:
+            screen.print(Text(printable(part.title)), soft_wrap=True)
+        screen.print(_drawn(part))
+
+
+def _drawn(content: Table) -> table.Table:
+    drawn = table.Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
+    )
+    for number, name in enumerate(content.header):
+        drawn.add_column(
+            Text(printable(name)), justify="left" if number < content.left else "right", overflow="fold"
+        )
+    for row in content.rows:
+        drawn.add_row(*(Text(printable(cell)) for cell in row))
+    return drawn

@@ -1,0 +1,1 @@
+"""A demonstration that needs no data: drawn scenes, a small network, and pictures of what it labels."""

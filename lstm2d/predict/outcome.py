@@ -1,0 +1,125 @@
+"""What a prediction is asked to write, and how far it has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from traceback import clear_frames
+
+from lstm2d.errors import Lstm2dError
+from lstm2d.io.photo import DEFAULT_MAX_PIXELS
+from lstm2d.pipeline.preprocess import Size
+from lstm2d.predict.inputs import Task
+from lstm2d.predict.result_names import KINDS, LABELS, OVERLAY, PROBABILITIES
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An image that could not be labelled.
+
+    Parameters
+    ----------
+    image : str
+        The file.
+    error : Exception
+        What went wrong. Its traceback is kept, without the arrays that its frames refer to.
+    """
+
+    image: str
+    error: Exception
+
+    def __post_init__(self) -> None:
+        error: BaseException | None = self.error
+        while error is not None:
+            clear_frames(error.__traceback__)
+            error = error.__cause__ or error.__context__
+
+    @property
+    def unexpected(self) -> bool:
+        """Whether the error is a fault of the program, not of the image."""
+        return not isinstance(self.error, Lstm2dError)
+
+    @property
+    def reason(self) -> str:
+        """The error in one line; the type of an unexpected one is part of it."""
+        error = self.error
+        text = error.what if isinstance(error, Lstm2dError) else f"unexpected {type(error).__name__}: {error}"
+        return " ".join(text.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to write for each image, and what to do about failures.
+
+    Parameters
+    ----------
+    overlay : bool, default False
+        Also write the photograph with its labels as an overlay.
+    legend : bool, default False
+        The same, with a legend of the classes that occur in it.
+    format : str, default "palette"
+        Format of the label images, see `lstm2d.io.label_images.write_labels`; that of the tasks' names.
+    probabilities : bool, default False
+        Also write class probabilities: an npz file with `probabilities` (H, W, K) float32 and `classes`.
+    skip_done : bool, default False
+        Skip images whose results all exist, made from the same content with the same model and settings.
+    stop_on_error : bool, default False
+        Raise the first failure instead of going on.
+    overwrite : bool, default False
+        Also replace files in the output folder that are not results.
+    max_pixels : int
+        Largest number of pixels of an image.
+    size : "auto", "native" or float, default "auto"
+        Size at which the network sees the images, see `Predictor.predict`.
+    """
+
+    overlay: bool = False
+    legend: bool = False
+    format: str = "palette"
+    probabilities: bool = False
+    skip_done: bool = False
+    stop_on_error: bool = False
+    overwrite: bool = False
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    size: Size = "auto"
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of results that are written."""
+        wanted = {LABELS: True, OVERLAY: self.overlay or self.legend, PROBABILITIES: self.probabilities}
+        return [kind for kind in KINDS if wanted[kind]]
+
+    def outputs(self, task: Task) -> list[PurePath]:
+        """Return the files that a task writes, relative to the output folder."""
+        return [task.results[kind] for kind in self.kinds]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Progress of a prediction.
+
+    Parameters
+    ----------
+    total : int
+        Images that were asked for.
+    done : int
+        Images labelled.
+    skipped : int
+        Images skipped because they are done.
+    failed : list of Failure
+        Images that could not be labelled.
+    seconds : float
+        Time since the start.
+    redone : dict of str to int
+        Images that `skip_done` did not skip although they were labelled before, per reason.
+    resized : int
+        Images that the network saw at another size than their own.
+    """
+
+    total: int
+    done: int = 0
+    skipped: int = 0
+    failed: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+    redone: dict[str, int] = field(default_factory=dict)
+    resized: int = 0

@@ -1,0 +1,92 @@
+"""Label one image and write its results."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lstm2d.errors import DataError
+from lstm2d.io.atomic import write_bytes
+from lstm2d.io.classes import palette_of
+from lstm2d.io.georeference import Georeference, read_georeference
+from lstm2d.io.images import read_photo
+from lstm2d.io.label_images import write_labels, write_overlay
+from lstm2d.notes import Notes
+from lstm2d.predict.inputs import Task
+from lstm2d.predict.outcome import Options
+from lstm2d.predict.predictor import FloatArray, LabelArray, Predictor
+from lstm2d.predict.result_names import OVERLAY
+
+LONGEST_NAME = 255  # bytes, of every common file system
+
+
+def write_results(
+    predictor: Predictor, task: Task, folder: Path, options: Options, notes: Notes
+) -> LabelArray:
+    """Label one image and write its results, the label image last: if it exists, the others do.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The model.
+    task : Task
+        The image and the names of its results.
+    folder : Path
+        The output folder.
+    options : Options
+        What to write.
+    notes : Notes
+        Gets what was guessed or left out.
+
+    Returns
+    -------
+    array of shape (H, W), uint8
+        The labels.
+
+    Raises
+    ------
+    DataError
+        If the image cannot be labelled.
+    OutputError
+        If a result cannot be written.
+    """
+    for name in options.outputs(task):
+        if len(os.fsencode(name.name)) > LONGEST_NAME:
+            raise DataError("the name is too long for a result", where=task.source, expected="a shorter name")
+    photo = read_photo(task.source, replace(predictor.reading, max_pixels=options.max_pixels))
+    for note in photo.notes:
+        notes.add(note, task.source)
+    if options.probabilities:
+        labels, probabilities = predictor.labels_and_probabilities(photo.pixels, options.size)
+        write_bytes(folder / task.probabilities, _npz(probabilities, predictor))
+    else:
+        labels = predictor.labels_of(photo.pixels, options.size)
+    palette = palette_of(predictor.classes)
+    if OVERLAY in options.kinds:
+        legend = predictor.classes if options.legend else None
+        write_overlay(folder / task.overlay, photo.pixels, labels, palette, legend=legend)
+    place = _georeference(task.source, options, notes)
+    write_labels(folder / task.labels, labels, palette, format=options.format, georeference=place)
+    return labels
+
+
+def _georeference(source: Path, options: Options, notes: Notes) -> Georeference | None:
+    """Return the georeference of an image if its label file can hold one."""
+    georeference, note = read_georeference(source)
+    if note is not None:
+        notes.add(note, source)
+    if georeference is not None and options.format != "tiff":
+        notes.add(f"its georeference is left out of a {options.format} PNG; `format='tiff'` keeps it", source)
+        return None
+    return georeference
+
+
+def _npz(probabilities: FloatArray, predictor: Predictor) -> bytes:
+    buffer = io.BytesIO()
+    names = np.array([c.name for c in predictor.classes])  # text, not objects: loads without pickle
+    np.savez(buffer, probabilities=probabilities, classes=names)
+    return buffer.getvalue()
