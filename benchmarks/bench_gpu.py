@@ -37,8 +37,7 @@ from lstm2d import kernels
 from lstm2d.config import resolve
 from lstm2d.errors import ConfigError
 from lstm2d.kernels import gpu
-from lstm2d.models import LSTM2DNetwork, build
-from lstm2d.models.network import Step
+from lstm2d.models import LSTM2DNetwork, Step, build
 from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.training.sgd import SGD
 

@@ -29,9 +29,8 @@ from timing import Task, heading, interleaved, machine
 
 import lstm2d
 from lstm2d.config import resolve
-from lstm2d.models import HReNetConfig, Network, NReNetConfig, ReSegConfig, build
+from lstm2d.models import HReNetConfig, Network, NReNetConfig, ReSegConfig, Step, build
 from lstm2d.models.h_renet import FROZEN
-from lstm2d.models.network import Step
 from lstm2d.tensor import Tensor
 
 CASES = {  # case: preset, values set, rows and columns, classes: those of CamVid, or of Stanford background

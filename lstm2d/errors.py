@@ -46,6 +46,10 @@ class ShapeError(Lstm2dError, ValueError):
     """An array has the wrong number of axes or the wrong size."""
 
 
+class ModuleError(Lstm2dError, TypeError):
+    """A network holds parameters where they are not found."""
+
+
 class ConfigError(Lstm2dError):
     """A configuration or an argument cannot be used."""
 

@@ -229,7 +229,7 @@ def test_all_errors_at_once_each_with_key_place_range_and_nearest_key(tmp_path: 
         ("model.units=[1, 2, 0]", "model.units[2] = 0 (--set): expected a list of 1 to 8 values"),
         (
             "model.features=[1]",
-            "model.features = [1] (--set): expected 2 values: one behind each of the 3 layers",
+            "model.features = [1] (--set): expected 2 values: one after each of the 3 layers",
         ),
         ("train.batch=0", "train.batch = 0 (--set): expected an integer >= 1 and <= 1024"),
         (

@@ -10,11 +10,10 @@ from lstm2d.config.load import (
     preset_names,
     resolve,
 )
-from lstm2d.config.schema import DataSection, LSTM2DSection, RunConfig, TrainSection, parse_duration
+from lstm2d.config.schema import DataSection, RunConfig, TrainSection, parse_duration
 
 __all__ = [
     "DataSection",
-    "LSTM2DSection",
     "RunConfig",
     "TrainSection",
     "apply_overrides",

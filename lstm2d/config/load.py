@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -14,16 +15,17 @@ from pydantic import ValidationError
 
 from lstm2d.config.problems import place, raise_for, section_problems, shown, unknown_key
 from lstm2d.config.schema import (
-    MODEL_SECTIONS,
     USED_ONLY_WITH,
     CRFSection,
     DataSection,
     RunConfig,
     Section,
     TrainSection,
+    model_section,
 )
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.safe_open import read_text
+from lstm2d.models import MODELS, ModelKind
 
 Table = dict[str, Any]
 
@@ -188,16 +190,17 @@ def check(table: Table, places: Mapping[str, str], problems: Iterable[str] = ())
     """
     found = list(problems)
     model = table.get("model", {})
-    kind = model.get("kind") if isinstance(model, dict) else None
-    model_section = MODEL_SECTIONS.get(kind) if isinstance(kind, str) else None
-    valid = valid_keys(model_section)
+    kind: Any = model.get("kind") if isinstance(model, dict) else None
+    chosen = MODELS.get(kind) if isinstance(kind, str) else None
+    valid = valid_keys(MODELS.values() if chosen is None else [chosen])
     found += [unknown_key(key, valid, places) for key in table if key not in RunConfig.model_fields]
     sections: dict[str, Any] = {}
-    if model_section is None:
-        known = " or ".join(f'"{name}"' for name in MODEL_SECTIONS)
-        found.append(f"{shown('model.kind', kind)}{place('model.kind', places)}: expected {known}")
+    if chosen is None:
+        kinds = " or ".join(f'"{name}"' for name in MODELS)
+        found.append(f"{shown('model.kind', kind)}{place('model.kind', places)}: expected {kinds}")
     else:
-        sections["model"] = _section(model_section, "model", table, valid, places, found)
+        section = model_section(kind, chosen.config)
+        sections["model"] = _section(section, "model", table, valid, places, found)
     used = {**table, "train": _used(table.get("train", {}), places, found)}
     sections["train"] = _section(TrainSection, "train", used, valid, places, found)
     sections["data"] = _section(DataSection, "data", table, valid, places, found)
@@ -210,10 +213,10 @@ def check(table: Table, places: Mapping[str, str], problems: Iterable[str] = ())
     return RunConfig(preset=preset, **sections | {"model": sections["model"].model_dump()})
 
 
-def valid_keys(model_section: type[Section] | None) -> list[str]:
-    """Return all dotted keys; without a known model kind, those of every kind."""
-    models = [model_section] if model_section else list(MODEL_SECTIONS.values())
-    keys = ["preset", *(f"model.{name}" for section in models for name in section.model_fields)]
+def valid_keys(kinds: Iterable[ModelKind]) -> list[str]:
+    """Return all dotted keys of configurations with a model of one of these kinds."""
+    keys = ["preset", "model.kind"]
+    keys += [f"model.{field.name}" for kind in kinds for field in fields(kind.config)]
     keys += [f"train.{name}" for name in TrainSection.model_fields]
     keys += [f"data.{name}" for name in DataSection.model_fields]
     return keys + [f"crf.{name}" for name in CRFSection.model_fields]
@@ -242,15 +245,15 @@ def _used(train: Any, places: Mapping[str, str], found: list[str]) -> Any:
     """
     if not isinstance(train, dict):
         return train
-    fields, used = TrainSection.model_fields, dict(train)
+    keys, used = TrainSection.model_fields, dict(train)
     for name, (chooser, needed) in USED_ONLY_WITH.items():
-        chosen = train.get(chooser, fields[chooser].default)
-        if name not in train or chosen == needed or chosen not in get_args(fields[chooser].annotation):
+        chosen = train.get(chooser, keys[chooser].default)
+        if name not in train or chosen == needed or chosen not in get_args(keys[chooser].annotation):
             continue
         del used[name]
         key = f"train.{name}"
         by_user = not places.get(key, PRESET).startswith(PRESET)
-        if by_user and train[name] != fields[name].default:
+        if by_user and train[name] != keys[name].default:
             problem = f'is used only with train.{chooser} = "{needed}"'
             found.append(f"{shown(key, train[name])}{place(key, places)}: {problem}")
     return used

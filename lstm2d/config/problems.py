@@ -1,62 +1,21 @@
-"""Say what is wrong with a configuration: all keys at once, each with place, range and nearest valid key."""
+"""Report what is wrong with a configuration: all keys at once, with place, range and nearest valid key."""
 
 from __future__ import annotations
 
-import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
-import annotated_types
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from lstm2d.errors import ConfigError
-
-BOUNDS: tuple[tuple[type, str, str], ...] = (
-    (annotated_types.Ge, "ge", ">="),
-    (annotated_types.Gt, "gt", ">"),
-    (annotated_types.Le, "le", "<="),
-    (annotated_types.Lt, "lt", "<"),
-)
-NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "a text", dict: "a table"}
+from lstm2d.models.options import expected
 
 
 def allowed(field: FieldInfo) -> str:
     """Return the values a field may have, in words."""
-    return field.description or _describe(field.annotation, field.metadata)
-
-
-def _describe(annotation: Any, metadata: Iterable[Any] = ()) -> str:
-    """Return a type and its bounds, which stand beside it or, in a list or a union, inside."""
-    if hasattr(annotation, "__metadata__"):  # Annotated
-        return _describe(get_args(annotation)[0], annotation.__metadata__)
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return " or ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in arguments)
-    if origin in (Union, types.UnionType):
-        return ", or ".join(_describe(part) for part in arguments)
-    pieces = [
-        piece for item in metadata for piece in (item.metadata if isinstance(item, FieldInfo) else (item,))
-    ]
-    if origin is list:
-        return f"a list of {_length(pieces)}, each {_describe(arguments[0])}"
-    bounds = [
-        f"{symbol} {getattr(piece, attribute)}"
-        for piece in pieces
-        for kind, attribute, symbol in BOUNDS
-        if isinstance(piece, kind)
-    ]
-    return " ".join([NAMES.get(origin or annotation, "a table"), " and ".join(bounds)]).rstrip()
-
-
-def _length(pieces: Iterable[Any]) -> str:
-    """Return how many values a list may have."""
-    least = [piece.min_length for piece in pieces if isinstance(piece, annotated_types.MinLen)]
-    most = [piece.max_length for piece in pieces if isinstance(piece, annotated_types.MaxLen)]
-    if most:
-        return f"{least[0] if least else 0} to {most[0]} values"
-    return f"at least {least[0]} values" if least else "values"
+    return field.description or expected(field.annotation, field.metadata)
 
 
 def section_problems(
@@ -71,7 +30,7 @@ def section_problems(
     section : type of pydantic.BaseModel
         The section's schema.
     prefix : str
-        Name of the section with a dot behind it, or "".
+        Name of the section with a dot after it, or "".
     valid : list of str
         All valid dotted keys of the configuration.
     places : mapping
@@ -80,7 +39,7 @@ def section_problems(
     Returns
     -------
     list of str
-        One line a key, in the order of the schema.
+        One line per key, in the order of the schema.
     """
     lines: dict[str, str] = {}
     for item in error.errors(include_url=False):
@@ -89,8 +48,8 @@ def section_problems(
         if len(item["loc"]) > 1 and (inner := tables_in(section, name)):
             key = ".".join([key, *map(str, item["loc"][1:])])
             field = inner.get(str(item["loc"][-1])) if len(item["loc"]) > 2 else None
-            expected = allowed(field) if field else "a table of " + " and ".join(inner)
-            lines[key] = f"{shown(key, item['input'])}{place(key, places)}: expected {expected}"
+            values = allowed(field) if field else "a table of " + " and ".join(inner)
+            lines[key] = f"{shown(key, item['input'])}{place(key, places)}: expected {values}"
             continue
         if key in lines:  # a union reports each of its parts
             continue
@@ -103,11 +62,10 @@ def section_problems(
             lines[key] = f"{shown(key, item['input'])}{where}: expected {item['ctx']['error']}"
         else:
             field = section.model_fields.get(name)
-            expected = allowed(field) if field else "a table"
-            value = item["input"]
+            values = allowed(field) if field else "a table"
             if len(item["loc"]) > 1 and isinstance(item["loc"][1], int):
                 key = f"{key}[{item['loc'][1]}]"
-            lines[key] = f"{shown(key, value)}{where}: expected {expected}"
+            lines[key] = f"{shown(key, item['input'])}{where}: expected {values}"
     return list(lines.values())
 
 

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from math import prod
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import MISSING, fields
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationInfo,
+    create_model,
     field_validator,
     model_serializer,
 )
 
+from lstm2d.models.options import Check, ModelConfig, bare, field_types
 from lstm2d.random import MAX_SEED
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Within = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Within = Annotated[float, Field(gt=0, lt=1)]
 Deviation = Annotated[float, Field(ge=0.1, le=1e6)]
 Byte = Annotated[int, Field(ge=0, le=255)]
-Units = Annotated[int, Field(ge=1, le=4096)]
 
-SOURCES = '"image", or a layer of VGG-16: "conv1_1" to "conv5_3"'
 DURATIONS = 'a duration such as "90m", "2h", "1h30m" or "45s"'
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
@@ -67,121 +67,64 @@ def parse_duration(text: str) -> float:
 class Section(BaseModel):
     """Base of all sections: no unknown keys, no silent conversion, no change after the check."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False
+    )
 
 
-class LSTM2DSection(Section):
-    """``[model]`` of the 2D-LSTM network."""
+class ModelSection(Section):
+    """Base of ``[model]`` of every kind of network; `model_section` adds the keys."""
 
-    kind: Literal["lstm2d"]
-    window: Annotated[int, Field(ge=1, le=64)]
-    units: Annotated[list[Units], Field(min_length=1, max_length=8)]
-    features: Annotated[list[Units], Field(max_length=7)]
-    feedforward: Literal["shared", "separate"] = "shared"
-    peepholes: bool = True
-    cell_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
-    leaky: bool = False
-    error_clip: NonNegative = 0.0
-    forget_bias: Annotated[list[Finite], Field(min_length=2, max_length=2)] = [0.0, 0.0]
+    model_config: ClassVar[ConfigDict] = ConfigDict(validate_default=True)
 
-    @field_validator("features")
-    @classmethod
-    def _one_between_two_lstm_layers(cls, features: list[int], info: ValidationInfo) -> list[int]:
-        layers = len(info.data.get("units", (*features, 0)))
-        if len(features) != layers - 1:
-            raise ValueError(
-                f"{layers - 1} values: one behind each of the {layers} layers in units but the last"
-            )
-        return features
+    kind: str
 
 
-Patch = Annotated[int, Field(ge=1, le=64)]
-RecurrentUnit = Literal["gru", "lstm", "tanh", "irnn"]
-Source = Literal["pool4", "pool5", "conv7"]
+def model_section(kind: str, config: type[ModelConfig]) -> type[ModelSection]:
+    """Return the section ``[model]`` of a kind of network, made from its options.
+
+    Parameters
+    ----------
+    kind : str
+        The value of ``model.kind``.
+    config : type of ModelConfig
+        Its fields are the keys of the section, with lists for tuples, as TOML has them.
+
+    Returns
+    -------
+    type of ModelSection
+        The schema.
+    """
+    types = field_types(config)
+    options: dict[str, Any] = {"kind": (Literal[kind], ...)}
+    for field in fields(config):
+        default = field.default
+        value = ... if default is MISSING else list(default) if isinstance(default, tuple) else default
+        options[field.name] = (_in_toml(types[field.name]), value)
+    return create_model(config.__name__, __base__=ModelSection, **options)
 
 
-class ReNetSection(Section):
-    """What ``[model]`` has in all networks of ReNet layers."""
-
-    units: Annotated[list[Units], Field(max_length=8)]
-    patches: Annotated[list[Patch], Field(max_length=8)]
-    unit: RecurrentUnit
-    loss: Literal["sum", "mean"]
-
-    @field_validator("patches")
-    @classmethod
-    def _one_for_each_layer(cls, patches: list[int], info: ValidationInfo) -> list[int]:
-        layers = len(info.data.get("units", patches))
-        if len(patches) != layers:
-            raise ValueError(f"{layers} values: one for each of the layers in units")
-        return patches
+def _in_toml(annotation: Any) -> Any:
+    """Return an annotation of an option with lists for tuples, and with the checks as pydantic runs them."""
+    if get_origin(annotation) is Annotated:
+        metadata: list[Any] = []
+        for rule in annotation.__metadata__:
+            metadata += _validation(rule) if isinstance(rule, Check) else [rule]
+        return Annotated[(_in_toml(bare(annotation)), *metadata)]
+    if get_origin(annotation) is tuple:
+        return list[_in_toml(get_args(annotation)[0])]  # type: ignore[misc]
+    return annotation
 
 
-class ReSegSection(ReNetSection):
-    """``[model]`` of ReSeg."""
+def _validation(check: Check) -> list[Any]:
+    """Return a check as pydantic runs it."""
 
-    kind: Literal["reseg"]
-    features: Annotated[str, Field(pattern="^(image|conv[12]_[12]|conv[345]_[123])$", description=SOURCES)]
-    weights: str = "vgg16"
-    unit: RecurrentUnit = "gru"
-    upsampling: Literal["transposed", "bilinear"] = "transposed"
-    upsample_channels: Units = 50
-    loss: Literal["sum", "mean"] = "sum"
+    def validate(value: Any, info: ValidationInfo) -> Any:
+        if problem := check.problem(value, info.data):
+            raise ValueError(problem)
+        return value
 
-    @field_validator("upsampling")
-    @classmethod
-    def _doubles(cls, upsampling: str, info: ValidationInfo) -> str:
-        stride = prod(info.data.get("patches", [1]))
-        if upsampling == "transposed" and stride & (stride - 1):
-            raise ValueError('"bilinear", or patches whose product is a power of 2')
-        return upsampling
-
-
-class NReNetSection(ReNetSection):
-    """``[model]`` of N-ReNet."""
-
-    kind: Literal["n-renet"]
-    units: Annotated[list[Units], Field(min_length=1, max_length=8)]
-    features: Annotated[list[Units], Field(max_length=7)] = []
-    unit: RecurrentUnit = "lstm"
-    forget_bias: Finite = 2.0
-    loss: Literal["sum", "mean"] = "mean"
-
-    @field_validator("features")
-    @classmethod
-    def _none_or_one_between_two_layers(cls, features: list[int], info: ValidationInfo) -> list[int]:
-        layers = len(info.data.get("units", (*features, 0)))
-        if features and len(features) != layers - 1:
-            raise ValueError(
-                f"no value, or {layers - 1}: one behind each of the {layers} layers but the last"
-            )
-        return features
-
-
-class HReNetSection(ReNetSection):
-    """``[model]`` of H-ReNet; of FCN-LargeFOV without units."""
-
-    kind: Literal["h-renet"]
-    sources: Annotated[list[Literal["pool4", "pool5", "conv7"]], Field(min_length=1, max_length=3)] = [
-        "conv7"
-    ]
-    weights: str = "vgg16"
-    units: Annotated[list[Units], Field(max_length=8)] = [120]
-    patches: Annotated[list[Patch], Field(max_length=8)] = [1]
-    unit: RecurrentUnit = "lstm"
-    forget_bias: Finite = 2.0
-    normalisation: Literal["none", "batch", "l2"] = "none"
-    l2_scale: Positive = 1000.0
-    conv7_kernel: Literal[3, 1] = 3
-    width: Annotated[float, Field(gt=0, le=4)] = 1.0
-    loss: Literal["sum", "mean"] = "mean"
-
-    @field_validator("sources")
-    @classmethod
-    def _each_once(cls, sources: list[str]) -> list[str]:
-        if len(set(sources)) < len(sources):
-            raise ValueError("each layer once")
-        return sources
+    return [AfterValidator(validate), Field(description=check.words or None)]
 
 
 class GroupSection(Section):
@@ -232,7 +175,7 @@ class TrainSection(Section):
     weight_decay: NonNegative = 0.0
     clip_norm: NonNegative = 3000.0
     schedule: Literal["constant", "linear", "cosine", "step"] = "cosine"
-    step_factor: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 10.0
+    step_factor: Annotated[float, Field(gt=1)] = 10.0
     step_every: Annotated[int, Field(ge=0)] = 0
     step_at: Annotated[list[Within], Field(validate_default=True)] = []
     warmup_steps: Annotated[int, Field(ge=0)] = 0
@@ -306,7 +249,7 @@ class DataSection(Section):
 
 
 class CRFSection(Section):
-    """``[crf]``: a fully connected CRF behind the network, at prediction."""
+    """``[crf]``: a fully connected CRF after the network, at prediction."""
 
     iterations: Annotated[int, Field(ge=1, le=1000)] = 2
     bilateral_weight: NonNegative = 10.0
@@ -354,12 +297,4 @@ USED_ONLY_WITH: dict[str, tuple[str, str]] = {
     "step_factor": ("schedule", "step"),
     "step_every": ("schedule", "step"),
     "step_at": ("schedule", "step"),
-}
-
-# the value of model.kind -> the section it asks for
-MODEL_SECTIONS: dict[str, type[Section]] = {
-    "lstm2d": LSTM2DSection,
-    "reseg": ReSegSection,
-    "n-renet": NReNetSection,
-    "h-renet": HReNetSection,
 }

@@ -14,8 +14,7 @@ from lstm2d.config import RunConfig, resolve
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import InterruptedRun
 from lstm2d.kernels import gpu
-from lstm2d.models import build
-from lstm2d.models.network import Step
+from lstm2d.models import Step, build
 from lstm2d.pipeline.preprocess import Preprocessing
 from lstm2d.tape import backward
 from lstm2d.tensor import Tensor

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Gt, Interval, Le, Len, MaxLen
 from numpy.typing import DTypeLike, NDArray
 
 from lstm2d import kernels
-from lstm2d.errors import ConfigError
 from lstm2d.models.network import Maps, Network, Step
+from lstm2d.models.options import MAX_LAYERS, Check, ModelConfig, Units
 from lstm2d.nn import LSTM2D, Linear
 from lstm2d.ops import cubic_resize, direction_sum, soft_cross_entropy, softmax, tanh, window_gather
 from lstm2d.ops.windows import window_targets
@@ -18,8 +19,15 @@ from lstm2d.tape import no_grad
 from lstm2d.tensor import FloatArray, Tensor
 
 
+def _one_between_layers(features: tuple[int, ...], units: tuple[int, ...]) -> str:
+    layers = len(units)
+    if len(features) == layers - 1:
+        return ""
+    return f"{layers - 1} values: one after each of the {layers} layers in units but the last"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LSTM2DConfig:
+class LSTM2DConfig(ModelConfig):
     """Everything that decides the shape and the equations of the network.
 
     Parameters
@@ -49,57 +57,17 @@ class LSTM2DConfig:
         If a value is out of its range; the message has all of them.
     """
 
-    window: int
-    units: tuple[int, ...]
-    features: tuple[int, ...]
+    title: ClassVar[str] = "2D-LSTM network"
+
+    window: Annotated[int, Interval(ge=1, le=64)]
+    units: Annotated[tuple[Units, ...], Len(1, MAX_LAYERS)]
+    features: Annotated[tuple[Units, ...], MaxLen(MAX_LAYERS - 1), Check(_one_between_layers, ("units",))]
     feedforward: Literal["shared", "separate"] = "shared"
     peepholes: bool = True
-    cell_scale: float = 1.0
+    cell_scale: Annotated[float, Gt(0), Le(1)] = 1.0
     leaky: bool = False
-    error_clip: float = 0.0
-    forget_bias: tuple[float, float] = (0.0, 0.0)
-
-    def __post_init__(self) -> None:
-        wrong = []
-        if self.window < 1:
-            wrong.append(f"window = {self.window}, expected 1 or more pixels")
-        if not self.units or min(self.units) < 1:
-            wrong.append(f"units = {self.units}, expected one positive number for each layer")
-        if len(self.features) != len(self.units) - 1 or min(self.features, default=1) < 1:
-            wrong.append(f"features = {self.features}, expected one positive number between two layers")
-        if self.feedforward not in ("shared", "separate"):
-            wrong.append(f"feedforward = {self.feedforward!r}, expected 'shared' or 'separate'")
-        if not 0 < self.cell_scale <= 1:
-            wrong.append(f"cell_scale = {self.cell_scale}, expected above 0 and at most 1")
-        if not 0 <= self.error_clip < np.inf:
-            wrong.append(f"error_clip = {self.error_clip}, expected 0 (off) or more")
-        if len(self.forget_bias) != 2 or not np.isfinite(self.forget_bias).all():
-            wrong.append(f"forget_bias = {self.forget_bias}, expected two finite numbers")
-        if wrong:
-            raise ConfigError("; ".join(wrong), where="2D-LSTM network")
-
-    def count(self, channels: int, n_classes: int) -> int:
-        """Return the number of trained values.
-
-        Parameters
-        ----------
-        channels : int
-            Channels of the images.
-        n_classes : int
-            Number of classes.
-
-        Returns
-        -------
-        int
-            Weights, peepholes and biases.
-        """
-        total, inputs = 0, channels * self.window**2
-        directions = 4 if self.feedforward == "separate" else 1
-        for units, outputs in zip(self.units, (*self.features, n_classes), strict=True):
-            total += 20 * units * (inputs + 2 * units + 1 + int(self.peepholes))
-            total += (directions * units + 1) * outputs
-            inputs = outputs
-        return total
+    error_clip: Annotated[float, Ge(0)] = 0.0
+    forget_bias: Annotated[tuple[float, ...], Len(2, 2)] = (0.0, 0.0)
 
 
 class LSTM2DNetwork(Network):
@@ -137,7 +105,7 @@ class LSTM2DNetwork(Network):
         shared = config.feedforward == "shared"
         self.lstm: list[LSTM2D] = []
         self.feedforward: list[Linear] = []
-        inputs = channels * config.window**2
+        inputs, (forget_x, forget_y) = channels * config.window**2, config.forget_bias
         for units, outputs in zip(config.units, (*config.features, n_classes), strict=True):
             layer = LSTM2D(
                 inputs,
@@ -146,7 +114,7 @@ class LSTM2DNetwork(Network):
                 cell_scale=config.cell_scale,
                 leaky=config.leaky,
                 error_clip=config.error_clip or None,
-                forget_bias=config.forget_bias,
+                forget_bias=(forget_x, forget_y),
                 rng=rng,
                 dtype=dtype,
             )

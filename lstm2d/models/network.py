@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.nn import Linear, Module
+from lstm2d.nn import Conv2d, ConvTranspose2d, Linear, Module
 from lstm2d.ops import cross_entropy, softmax
 from lstm2d.tape import no_grad
 from lstm2d.tensor import FloatArray, Tensor
@@ -17,6 +17,7 @@ from lstm2d.tensor import FloatArray, Tensor
 if TYPE_CHECKING:
     from lstm2d.models.backbones.vgg16 import VGG16
 
+Head = Linear | Conv2d | ConvTranspose2d
 Maps = dict[str, FloatArray]  # activations by the name of their layer, first to last
 
 
@@ -81,16 +82,26 @@ class Network(Module, ABC):
     frozen_part: bool = False
 
     @property
-    def head(self) -> Linear:
+    def head(self) -> Head:
         """The layer that computes the class scores. A new one sets `n_classes` to its number of outputs."""
         head = self.get_submodule(self.head_name)
-        assert isinstance(head, Linear)
+        assert isinstance(head, Head)
         return head
 
     @head.setter
-    def head(self, layer: Linear) -> None:
+    def head(self, layer: Head) -> None:
         self.set_submodule(self.head_name, layer)
         self.n_classes = layer.weight.shape[-1]
+
+    def stored_arrays(self) -> dict[str, FloatArray]:
+        """Return the contents of a model file: all values but those of imported layers that stay so.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The values themselves, by name: of parameters, then of buffers.
+        """
+        return {name: values for name, values in self.arrays().items() if name not in self.imported}
 
     def frozen(self, x: Tensor, maps: Maps | None = None) -> Tensor:
         """Run the frozen layers; return the input unchanged if there are none.

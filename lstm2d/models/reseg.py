@@ -5,46 +5,56 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import Literal, get_args
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lstm2d.errors import ConfigError
-from lstm2d.models.backbones import vgg16
 from lstm2d.models.backbones.imported import frozen_names
 from lstm2d.models.backbones.vgg16 import LAYERS, VGG16
 from lstm2d.models.network import Maps, Network, Step
-from lstm2d.models.renet_options import layer_count, problems
-from lstm2d.nn import ConvTranspose2d, Linear, ReNet, Unit, init
+from lstm2d.models.options import Check, Loss, Units
+from lstm2d.models.renet_stack import ReNetConfig, build_layers, run_layers
+from lstm2d.nn import ConvTranspose2d, Linear, Unit, init
 from lstm2d.ops import bilinear_resize
 from lstm2d.tape import no_grad
 from lstm2d.tensor import Tensor
 
 IMAGE = "image"
 DEVIATION = 0.1  # of the first input weights of the sweeps (the authors' code)
-Upsampling = Literal["transposed", "bilinear"]
+FEATURES = '"image", or a layer of VGG-16: "conv1_1" to "conv5_3"'
+
+
+def _image_or_layer(features: str) -> str:
+    return "" if features in (IMAGE, *LAYERS) else FEATURES
+
+
+def _doubles(upsampling: str, patches: tuple[int, ...]) -> str:
+    product = prod(patches)
+    if upsampling == "bilinear" or product & (product - 1) == 0:
+        return ""
+    return '"bilinear", or patches whose product is a power of 2'
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReSegConfig:
+class ReSegConfig(ReNetConfig):
     """Everything that decides the shape and the equations of the network.
 
     Parameters
     ----------
-    features : str, default "conv3_3"
-        Layer of VGG-16 whose answer the first ReNet layer reads, or "image".
+    features : str
+        Layer of VGG-16 whose activations are the input of the first ReNet layer, or "image".
     weights : str, default "vgg16"
-        Name or digest of VGG-16's weights among the imported ones; "" leaves the first weights, which are
-        drawn, as they are. Not used with "image".
+        Name or digest of VGG-16's weights among the imported ones; "" for random first weights. Not used
+        with "image".
     units : tuple of int
-        Hidden units of each direction, ReNet layer by ReNet layer; none for a network without.
+        Hidden units of each direction, ReNet layer by ReNet layer; may be empty.
     patches : tuple of int
         Side of the patches of each ReNet layer.
     unit : {"gru", "lstm", "tanh", "irnn"}, default "gru"
         The recurrent unit.
     upsampling : {"transposed", "bilinear"}, default "transposed"
-        Transposed convolutions to the size of the image, or class scores enlarged at the end.
+        Transposed convolutions up to the size of the image, or bilinear enlargement of the class scores.
     upsample_channels : int, default 50
         Channels of each transposed convolution.
     loss : {"sum", "mean"}, default "sum"
@@ -56,62 +66,20 @@ class ReSegConfig:
         If a value is out of its range; the message has all of them.
     """
 
-    features: str = "conv3_3"
-    weights: str = "vgg16"
-    units: tuple[int, ...] = (100, 100)
-    patches: tuple[int, ...] = (1, 1)
-    unit: Unit = "gru"
-    upsampling: Upsampling = "transposed"
-    upsample_channels: int = 50
-    loss: Literal["sum", "mean"] = "sum"
+    title: ClassVar[str] = "ReSeg"
 
-    def __post_init__(self) -> None:
-        wrong = problems(self.units, self.patches, self.unit, self.loss)
-        if self.features != IMAGE and self.features not in LAYERS:
-            wrong.append(f"features = {self.features!r}, expected 'image' or a layer of VGG-16")
-        if self.upsampling not in get_args(Upsampling):
-            wrong.append(f"upsampling = {self.upsampling!r}, expected 'transposed' or 'bilinear'")
-        if self.upsample_channels < 1:
-            wrong.append(f"upsample_channels = {self.upsample_channels}, expected 1 or more")
-        if not wrong and self.upsampling == "transposed" and self.stride & (self.stride - 1):
-            wrong.append(
-                f"patches = {self.patches}: transposed convolutions double the size, the total stride of "
-                f"{self.stride} is no power of 2; expected other patches or upsampling = 'bilinear'"
-            )
-        if wrong:
-            raise ConfigError("; ".join(wrong), where="ReSeg")
+    features: Annotated[str, Check(_image_or_layer, words=FEATURES)]
+    weights: str = "vgg16"
+    unit: Unit = "gru"
+    upsampling: Annotated[Literal["transposed", "bilinear"], Check(_doubles, ("patches",))] = "transposed"
+    upsample_channels: Units = 50
+    loss: Loss = "sum"
 
     @property
     def stride(self) -> int:
         """Image pixels between two positions of the last ReNet layer."""
         pools = 0 if self.features == IMAGE else int(self.features[4]) - 1
         return int(2**pools * prod(self.patches))
-
-    def count(self, channels: int, n_classes: int) -> int:
-        """Return the number of values in a model file.
-
-        Parameters
-        ----------
-        channels : int
-            Channels of the images.
-        n_classes : int
-            Number of classes.
-
-        Returns
-        -------
-        int
-            Weights and biases, without the imported layers.
-        """
-        total, inputs = 0, channels if self.features == IMAGE else LAYERS[self.features]
-        if self.features != IMAGE and not self.weights:
-            total = vgg16.count(self.features, channels=channels)
-        for units, patch in zip(self.units, self.patches, strict=True):
-            total += layer_count(inputs, units, patch, self.unit)
-            inputs = 2 * units
-        for _ in range(self.doublings):
-            total += (4 * inputs + 1) * self.upsample_channels
-            inputs = self.upsample_channels
-        return total + (inputs + 1) * n_classes
 
     @property
     def doublings(self) -> int:
@@ -152,20 +120,14 @@ class ReSegNetwork(Network):
             self.backbone.freeze()
             self.imported = frozen_names(self.backbone) if config.weights else ()
             channels = self.backbone.channels
-        self.renet: list[ReNet] = []
-        for units, patch in zip(config.units, config.patches, strict=True):
-            layer = ReNet(
-                channels,
-                units,
-                patch=patch,
-                unit=config.unit,
-                weight=partial(init.normal, deviation=DEVIATION),
-                recurrent=init.orthonormal,
-                rng=rng,
-                dtype=dtype,
-            )
-            self.renet.append(layer)
-            channels = 2 * units
+        self.renet, channels = build_layers(
+            config,
+            channels,
+            weight=partial(init.normal, deviation=DEVIATION),
+            recurrent=init.orthonormal,
+            rng=rng,
+            dtype=dtype,
+        )
         self.upsample: list[ConvTranspose2d] = []
         for _ in range(config.doublings):
             wide = config.upsample_channels
@@ -185,10 +147,7 @@ class ReSegNetwork(Network):
         """Return scores of every pixel; maps are "renet1(V)", "renet1(H)" and so on, then "upsample1"."""
         reduced = 1 if self.backbone is None else self.backbone.stride
         rows, columns = z.shape[1] * reduced, z.shape[2] * reduced
-        for k, layer in enumerate(self.renet, start=1):
-            vertical, z = layer.sweeps(z)
-            if maps is not None:  # else the memory of one layer is free for the next
-                maps[f"renet{k}(V)"], maps[f"renet{k}(H)"] = vertical.data, z.data
+        z = run_layers(self.renet, z, maps)
         for k, enlarge in enumerate(self.upsample, start=1):
             z = enlarge(z)
             if maps is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -18,16 +20,16 @@ class Conv2d(Module):
     ----------
     in_channels, out_channels : int
         Channels before and after.
-    kernel : int
+    kernel_size : int
         Side of the filters, in pixels.
     stride, padding, dilation : int
-        As in `lstm2d.ops.conv2d`.
+        As for `lstm2d.ops.conv2d`.
     activation : {"relu", "tanh"}, optional
         Applied to the result.
     weight : init.Draw, optional
-        Draws the filters; `init.glorot_uniform` if left out. The bias starts at 0.
+        Draws the first filters; by default `init.glorot_uniform`. The bias starts at 0.
     rng : numpy.random.Generator
-        What it draws from.
+        Where the values come from.
     dtype : dtype, default float32
         Data type of the parameters.
     """
@@ -36,7 +38,7 @@ class Conv2d(Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel: int,
+        kernel_size: int,
         *,
         stride: int = 1,
         padding: int = 0,
@@ -46,8 +48,8 @@ class Conv2d(Module):
         rng: np.random.Generator,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.weight = _filters(kernel, in_channels, out_channels, weight, rng, dtype)
-        self.bias = Tensor(np.zeros(out_channels, dtype), requires_grad=True)
+        self.weight = _filters(kernel_size, in_channels, out_channels, weight, rng, dtype)
+        self.bias = init.parameter(init.zeros, rng, (out_channels,), dtype)
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.activation = activation
 
@@ -62,7 +64,7 @@ class Conv2d(Module):
         Returns
         -------
         Tensor of shape (N, rows, columns, out_channels)
-            As `lstm2d.ops.conv2d` gives it.
+            Output of `lstm2d.ops.conv2d`.
         """
         return conv2d(
             x,
@@ -82,16 +84,16 @@ class ConvTranspose2d(Module):
     ----------
     in_channels, out_channels : int
         Channels before and after.
-    kernel : int
+    kernel_size : int
         Side of the windows, in pixels.
     stride, padding : int
-        As in `lstm2d.ops.conv_transpose2d`.
+        As for `lstm2d.ops.conv_transpose2d`.
     activation : {"relu", "tanh"}, optional
         Applied to the result.
     weight : init.Draw, optional
-        Draws the filters; `init.glorot_uniform` if left out. The bias starts at 0.
+        Draws the first filters; by default `init.glorot_uniform`. The bias starts at 0.
     rng : numpy.random.Generator
-        What it draws from.
+        Where the values come from.
     dtype : dtype, default float32
         Data type of the parameters.
     """
@@ -100,7 +102,7 @@ class ConvTranspose2d(Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel: int,
+        kernel_size: int,
         *,
         stride: int = 1,
         padding: int = 0,
@@ -109,8 +111,8 @@ class ConvTranspose2d(Module):
         rng: np.random.Generator,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.weight = _filters(kernel, in_channels, out_channels, weight, rng, dtype)
-        self.bias = Tensor(np.zeros(out_channels, dtype), requires_grad=True)
+        self.weight = _filters(kernel_size, in_channels, out_channels, weight, rng, dtype)
+        self.bias = init.parameter(init.zeros, rng, (out_channels,), dtype)
         self.stride, self.padding = stride, padding
         self.activation = activation
 
@@ -125,7 +127,7 @@ class ConvTranspose2d(Module):
         Returns
         -------
         Tensor of shape (N, rows, columns, out_channels)
-            As `lstm2d.ops.conv_transpose2d` gives it.
+            Output of `lstm2d.ops.conv_transpose2d`.
         """
         return conv_transpose2d(
             x,
@@ -138,12 +140,13 @@ class ConvTranspose2d(Module):
 
 
 def _filters(
-    kernel: int, inputs: int, outputs: int, draw: init.Draw | None, rng: np.random.Generator, dtype: DTypeLike
+    kernel_size: int,
+    inputs: int,
+    outputs: int,
+    draw: init.Draw | None,
+    rng: np.random.Generator,
+    dtype: DTypeLike,
 ) -> Tensor:
-    shape = (kernel, kernel, inputs, outputs)
-    if draw is None:
-        taps = kernel**2
-        values = init.glorot_uniform(rng, shape, fan_in=taps * inputs, fan_out=taps * outputs, dtype=dtype)
-    else:
-        values = draw(rng, shape, dtype=dtype)
-    return Tensor(values, requires_grad=True)
+    taps = kernel_size**2
+    draw = draw or partial(init.glorot_uniform, fan_in=taps * inputs, fan_out=taps * outputs)
+    return init.parameter(draw, rng, (kernel_size, kernel_size, inputs, outputs), dtype)

@@ -1,7 +1,10 @@
-"""First values of parameters."""
+"""Parameters and their first values."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import sqrt
 from typing import Protocol
 
@@ -9,21 +12,70 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.errors import ShapeError
-from lstm2d.tensor import FloatArray
+from lstm2d.tensor import FloatArray, Tensor
+
+_shapes_only: ContextVar[bool] = ContextVar("shapes_only", default=False)
 
 
 class Draw(Protocol):
-    """Draws first values, for layers whose first values the user of the layer chooses."""
+    """A function that draws the first values of a parameter."""
 
     def __call__(self, rng: np.random.Generator, shape: tuple[int, ...], *, dtype: DTypeLike) -> FloatArray:
         """Return values of a shape and a data type."""
         ...
 
 
+@contextmanager
+def shapes_only() -> Iterator[None]:
+    """Build layers without values inside this context.
+
+    Their parameters are arrays of zeros that have a shape, but take no memory, and cannot be written. So the
+    number of parameters of a network of any size is known at once.
+
+    Yields
+    ------
+    None
+    """
+    token = _shapes_only.set(True)
+    try:
+        yield
+    finally:
+        _shapes_only.reset(token)
+
+
+def parameter(draw: Draw, rng: np.random.Generator, shape: tuple[int, ...], dtype: DTypeLike) -> Tensor:
+    """Return a new parameter.
+
+    Parameters
+    ----------
+    draw : Draw
+        Draws its first values.
+    rng : numpy.random.Generator
+        Where the values come from.
+    shape : tuple of int
+        Shape of the parameter.
+    dtype : dtype
+        Data type of the parameter.
+
+    Returns
+    -------
+    Tensor
+        Requires a gradient.
+    """
+    if _shapes_only.get():
+        return Tensor(np.broadcast_to(np.zeros((), dtype), shape), requires_grad=True)
+    return Tensor(draw(rng, shape, dtype=dtype), requires_grad=True)
+
+
+def zeros(rng: np.random.Generator, shape: tuple[int, ...], *, dtype: DTypeLike) -> FloatArray:
+    """Return zeros, without drawing anything: the first values of biases."""
+    return np.zeros(shape, dtype)
+
+
 def uniform(
     rng: np.random.Generator, shape: tuple[int, ...], limit: float, dtype: DTypeLike = np.float32
 ) -> FloatArray:
-    """Draw values evenly from [-limit, limit).
+    """Draw values from a uniform distribution over [-limit, limit).
 
     Parameters
     ----------
@@ -76,7 +128,7 @@ def glorot_uniform(
     fan_out: int,
     dtype: DTypeLike = np.float32,
 ) -> FloatArray:
-    """Draw values evenly, as large as keeps the variance of signals and gradients through a layer [1]_.
+    """Draw uniform values that keep the variance of activations and gradients through a layer [1]_.
 
     Parameters
     ----------
@@ -105,14 +157,14 @@ def glorot_uniform(
 def orthonormal(
     rng: np.random.Generator, shape: tuple[int, ...], dtype: DTypeLike = np.float32
 ) -> FloatArray:
-    """Draw matrices whose columns, or rows where those are fewer, are orthonormal [1]_.
+    """Draw matrices with orthonormal columns, or orthonormal rows if there are fewer rows [1]_.
 
     Parameters
     ----------
     rng : numpy.random.Generator
         Where the values come from.
     shape : tuple of int
-        Rows and columns come last; each index of the axes before them has a matrix of its own.
+        Rows and columns come last; there is one matrix per index of the other axes.
     dtype : dtype, default float32
         Data type of the array. The same numbers are drawn for each.
 
@@ -124,7 +176,7 @@ def orthonormal(
     Raises
     ------
     ShapeError
-        If there are less than two axes.
+        If there are fewer than two axes.
 
     Notes
     -----
@@ -147,7 +199,7 @@ def orthonormal(
 
 
 def identity(shape: tuple[int, ...], scale: float = 1.0, dtype: DTypeLike = np.float32) -> FloatArray:
-    """Return matrices that leave a vector as it is, for recurrent networks of rectified units [1]_.
+    """Return identity matrices, for recurrent networks of rectified units [1]_.
 
     Parameters
     ----------
@@ -166,7 +218,7 @@ def identity(shape: tuple[int, ...], scale: float = 1.0, dtype: DTypeLike = np.f
     Raises
     ------
     ShapeError
-        If there are less than two axes.
+        If there are fewer than two axes.
 
     References
     ----------
@@ -180,42 +232,42 @@ def identity(shape: tuple[int, ...], scale: float = 1.0, dtype: DTypeLike = np.f
 
 
 def identity_draw(rng: np.random.Generator, shape: tuple[int, ...], *, dtype: DTypeLike) -> FloatArray:
-    """Return `identity` where values are drawn; nothing is."""
+    """Return `identity`, without drawing anything."""
     return identity(shape, dtype=dtype)
 
 
-def bilinear_kernel(size: int, channels: int, dtype: DTypeLike = np.float32) -> FloatArray:
-    """Return the weights with which a transposed convolution enlarges bilinearly [1]_.
+def bilinear_kernel(kernel_size: int, channels: int, dtype: DTypeLike = np.float32) -> FloatArray:
+    """Return the weights of a transposed convolution that enlarges bilinearly [1]_.
 
     Parameters
     ----------
-    size : int
+    kernel_size : int
         Side of the kernel, 1 or more: twice the stride where that is even, else twice the stride less 1.
         Half the stride, rounded down, is then cut off at each side.
     channels : int
-        Channels, each enlarged by itself.
+        Number of channels, each enlarged separately.
     dtype : dtype, default float32
         Data type of the array.
 
     Returns
     -------
-    ndarray of shape (size, size, channels, channels)
-        A pyramid where both channels are equal, else 0.
+    ndarray of shape (kernel_size, kernel_size, channels, channels)
+        A pyramid if both channels are equal, else 0.
 
     References
     ----------
     .. [1] J. Long, E. Shelhamer, T. Darrell, "Fully convolutional networks for semantic segmentation",
        CVPR 2015, section 3.3.
     """
-    stride = (size + 1) // 2
-    profile = 1 - np.abs(np.arange(size) - (size - 1) / 2) / stride
+    stride = (kernel_size + 1) // 2
+    profile = 1 - np.abs(np.arange(kernel_size) - (kernel_size - 1) / 2) / stride
     pyramid = profile[:, np.newaxis] * profile
     kernel: FloatArray = (pyramid[..., np.newaxis, np.newaxis] * np.eye(channels)).astype(dtype)
     return kernel
 
 
 def _orthonormalise(rows: FloatArray) -> None:
-    """Make each row a unit vector that is orthogonal to the rows before it, in place."""
+    """Make each row a unit vector orthogonal to the rows before it, in place."""
     for k, row in enumerate(rows):
         for _ in range(2):  # the second time removes what rounding left
             shares = np.einsum("ij,j->i", rows[:k], row)

@@ -1,6 +1,8 @@
-"""One matrix and one bias for all positions."""
+"""A linear layer: one matrix and one bias for all positions."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -19,11 +21,11 @@ class Linear(Module):
     in_features, out_features : int
         Channels before and after.
     bias : bool, default True
-        Whether a bias is added. It starts at 0.
+        Whether to add a bias. It starts at 0.
     weight : init.Draw, optional
-        Draws the weights; `init.glorot_uniform` if left out.
+        Draws the first weights; by default `init.glorot_uniform`.
     rng : numpy.random.Generator
-        What it draws from.
+        Where the values come from.
     dtype : dtype, default float32
         Data type of the parameters.
     """
@@ -38,13 +40,9 @@ class Linear(Module):
         rng: np.random.Generator,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        shape = (in_features, out_features)
-        if weight is None:
-            values = init.glorot_uniform(rng, shape, fan_in=in_features, fan_out=out_features, dtype=dtype)
-        else:
-            values = weight(rng, shape, dtype=dtype)
-        self.weight = Tensor(values, requires_grad=True)
-        self.bias = Tensor(np.zeros(out_features, dtype), requires_grad=True) if bias else None
+        draw = weight or partial(init.glorot_uniform, fan_in=in_features, fan_out=out_features)
+        self.weight = init.parameter(draw, rng, (in_features, out_features), dtype)
+        self.bias = init.parameter(init.zeros, rng, (out_features,), dtype) if bias else None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the products.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.nn import init
 from lstm2d.nn.module import Module
 from lstm2d.ops.lstm2d import lstm2d_layer
-from lstm2d.tensor import Tensor
+from lstm2d.tensor import FloatArray, Tensor
 
 DIRECTIONS, GATES = 4, 5
 FORGET = slice(1, 3)  # the gates x and y
@@ -32,9 +34,10 @@ class LSTM2D(Module):
     error_clip : float, optional
         Largest absolute value of the gradient that enters the layer.
     forget_bias : tuple of float, default (0.0, 0.0)
-        First bias of the forget gates x and y; all other biases and the peepholes start at 0. 0 lets both
+        First bias of the forget gates x and y; all other biases and the peepholes start at 0. With 0 both
         gates start half open, so that without `leaky` a cell is as large as the mean of its old ones. With
-        `leaky`, x is what is kept of the old cells and y the vertical one's share: (1.0, 0.0) keeps 73 %.
+        `leaky`, gate x is the share of the old cells that is kept and gate y that of the vertical one among
+        them: (1.0, 0.0) keeps 73 %.
     rng : numpy.random.Generator
         Draws the weights, `init.glorot_uniform` for each gate.
     dtype : dtype, default float32
@@ -55,18 +58,20 @@ class LSTM2D(Module):
         dtype: DTypeLike = np.float32,
     ) -> None:
         def weights(inputs: int) -> Tensor:
-            shape = (DIRECTIONS, inputs, GATES * units)
-            values = init.glorot_uniform(rng, shape, fan_in=inputs, fan_out=units, dtype=dtype)
-            return Tensor(values, requires_grad=True)
+            draw = partial(init.glorot_uniform, fan_in=inputs, fan_out=units)
+            return init.parameter(draw, rng, (DIRECTIONS, inputs, GATES * units), dtype)
+
+        def biases(rng: np.random.Generator, shape: tuple[int, ...], *, dtype: DTypeLike) -> FloatArray:
+            values = np.zeros((DIRECTIONS, GATES, units), dtype)
+            values[:, FORGET] = np.array(forget_bias, dtype)[:, None]
+            return values.reshape(shape)
 
         self.weight = weights(in_channels)
         self.recurrent = weights(2 * units)
-        bias = np.zeros((DIRECTIONS, GATES, units), dtype)
-        bias[:, FORGET] = np.array(forget_bias, dtype)[:, None]
-        self.bias = Tensor(bias.reshape(DIRECTIONS, GATES * units), requires_grad=True)
+        self.bias = init.parameter(biases, rng, (DIRECTIONS, GATES * units), dtype)
         self.peepholes: Tensor | None = None
         if peepholes:
-            self.peepholes = Tensor(np.zeros((DIRECTIONS, GATES, units), dtype), requires_grad=True)
+            self.peepholes = init.parameter(init.zeros, rng, (DIRECTIONS, GATES, units), dtype)
         self.cell_scale, self.leaky, self.error_clip = cell_scale, leaky, error_clip
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from lstm2d.tensor import Tensor
 
 
 class BatchNorm(Module):
-    """Bring each channel to mean 0 and variance 1, without a scale and a shift that are learnt.
+    """Normalise each channel to mean 0 and variance 1, without a learned scale and shift.
 
     Parameters
     ----------
@@ -32,11 +32,11 @@ class BatchNorm(Module):
         x : Tensor of shape (N, H, W, channels)
             Features.
         training : bool
-            True: with mean and variance of this batch, which also enter the running ones. False: with those.
+            If True, use the mean and variance of this batch and update the running ones; else use those.
 
         Returns
         -------
         Tensor of the shape of `x`
-            As `lstm2d.ops.batch_norm` gives it.
+            Output of `lstm2d.ops.batch_norm`.
         """
         return batch_norm(x, self.mean, self.var, training=training)

@@ -11,7 +11,7 @@ from lstm2d.nn import init
 from lstm2d.nn.module import Module
 from lstm2d.ops.rnn import gru_sweep, lstm_sweep, rnn_sweep
 from lstm2d.ops.windows import window_gather
-from lstm2d.tensor import Tensor
+from lstm2d.tensor import FloatArray, Tensor
 
 Unit = Literal["gru", "lstm", "tanh", "irnn"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
@@ -36,9 +36,9 @@ class Sweep(Module):
     forget_bias : float, default 0.0
         First bias of the LSTM's forget gates; all other biases start at 0.
     weight, recurrent : init.Draw
-        Draw the input matrices and the recurrent matrices, each gate's by itself.
+        Draw the input matrices and the recurrent matrices of each gate.
     rng : numpy.random.Generator
-        What they draw from.
+        Where the values come from.
     dtype : dtype, default float32
         Data type of the parameters.
     """
@@ -59,16 +59,22 @@ class Sweep(Module):
         gates = GATES[unit]
 
         def matrices(draw: init.Draw, inputs: int) -> Tensor:
-            values = draw(rng, (2, gates, inputs, units), dtype=dtype).swapaxes(1, 2)
-            return Tensor(np.ascontiguousarray(values).reshape(2, inputs, gates * units), requires_grad=True)
+            def by_gate(rng: np.random.Generator, shape: tuple[int, ...], *, dtype: DTypeLike) -> FloatArray:
+                values = draw(rng, (2, gates, inputs, units), dtype=dtype).swapaxes(1, 2)
+                return np.ascontiguousarray(values).reshape(shape)
+
+            return init.parameter(by_gate, rng, (2, inputs, gates * units), dtype)
+
+        def biases(rng: np.random.Generator, shape: tuple[int, ...], *, dtype: DTypeLike) -> FloatArray:
+            values = np.zeros((2, gates, units), dtype)
+            if unit == "lstm":
+                values[:, FORGET] = forget_bias
+            return values.reshape(shape)
 
         self.unit, self.axis = unit, axis
         self.weight = matrices(weight, in_channels)
         self.recurrent = matrices(init.identity_draw if unit == "irnn" else recurrent, units)
-        bias = np.zeros((2, gates, units), dtype)
-        if unit == "lstm":
-            bias[:, FORGET] = forget_bias
-        self.bias = Tensor(bias.reshape(2, gates * units), requires_grad=True)
+        self.bias = init.parameter(biases, rng, (2, gates * units), dtype)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the hidden states.
@@ -92,7 +98,7 @@ class Sweep(Module):
 
 
 class ReNet(Module):
-    """Sweep over the columns of an image's patches, then over the rows of what that gives [1]_.
+    """Sweep along the columns of an image's patches, then along the rows of the result [1]_.
 
     Parameters
     ----------
@@ -101,15 +107,15 @@ class ReNet(Module):
     units : int
         Hidden units of each direction.
     patch : int, default 1
-        Side of the non-overlapping patches of pixels that are one step of a sweep.
+        Side of the non-overlapping patches of pixels; each patch is one step of a sweep.
     unit : {"gru", "lstm", "tanh", "irnn"}, default "gru"
         As for `Sweep`.
     forget_bias : float, default 0.0
         First bias of the LSTM's forget gates.
     weight, recurrent : init.Draw
-        Draw the input matrices and the recurrent matrices, each gate's by itself.
+        Draw the input matrices and the recurrent matrices of each gate.
     rng : numpy.random.Generator
-        What they draw from.
+        Where the values come from.
     dtype : dtype, default float32
         Data type of the parameters.
 
@@ -150,7 +156,7 @@ class ReNet(Module):
         self.horizontal = sweep(2 * units, ROWS)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return the hidden states of the second sweep, which have seen the whole image.
+        """Return the hidden states of the second sweep, which depend on the whole image.
 
         Parameters
         ----------
@@ -180,7 +186,7 @@ class ReNet(Module):
         Returns
         -------
         vertical, horizontal : Tensor of shape (N, H / patch, W / patch, 2 * units)
-            Each with its two directions side by side.
+            The two directions of each, concatenated.
         """
         vertical = self.vertical(window_gather(x, self.patch) if self.patch > 1 else x)
         return vertical, self.horizontal(vertical)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.models.network import Network, Step
+from lstm2d.models import Network, Step
 from lstm2d.objectives.flat import Flat
 from lstm2d.tensor import FloatArray, Tensor
 

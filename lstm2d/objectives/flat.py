@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.models.network import Network, Step
+from lstm2d.models import Network, Step
 from lstm2d.tensor import FloatArray, Tensor
 
 

@@ -20,7 +20,7 @@ from lstm2d.io.model_file import ModelFile, load_model
 from lstm2d.io.photo import WHITE, Reading
 from lstm2d.kernels import gpu
 from lstm2d.kernels.device import Array
-from lstm2d.models import ModelConfig, Network, build, model_config, restore_imported
+from lstm2d.models import ModelConfig, Network, build, model_config, parameter_count, restore_imported
 from lstm2d.pipeline.finite import not_finite
 from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Preprocessing, Size, parse_size
 from lstm2d.pipeline.resize import labels_at, probabilities_at
@@ -371,6 +371,6 @@ def _crf(model: ModelFile, source: object, crf: bool | str | CRFSection) -> CRFS
 def _refuse_other_size(config: ModelConfig, model: ModelFile) -> None:
     """Compare the number of parameters before building: a wrong size in the file must not take all memory."""
     stored = sum(values.size for values in model.state.values())
-    expected = config.count(CHANNELS, len(model.classes))
+    expected = parameter_count(config, len(model.classes), channels=CHANNELS)
     if expected != stored:
         raise ValueError(f"its sizes ask for {expected} parameters, the file has {stored}")

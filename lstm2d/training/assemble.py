@@ -22,7 +22,7 @@ from lstm2d.training.init_from import start_from
 from lstm2d.training.make_optimizer import parameter_groups
 from lstm2d.training.progress import Progress
 from lstm2d.training.resume import new_id, newest_checkpoint, read_data, take_up
-from lstm2d.training.run import UNTRAINED, Run, stored_arrays
+from lstm2d.training.run import UNTRAINED, Run
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.saved_model import from_checkpoint
@@ -91,7 +91,7 @@ def prepare(
     data = read_data(config, dataset, network.stride, checkpoint)
     _comment(data, config, report)
     if checkpoint is None and init_from is not None:
-        start_from(init_from, stored_arrays(network), imported, data, config, report)
+        start_from(init_from, network.stored_arrays(), imported, data, config, report)
     network.to(device)
     fixed = frozenset(name for name, p in network.named_parameters() if not p.requires_grad)
     for number, stage in enumerate(stages[: progress.stage + 1]):

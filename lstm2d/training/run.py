@@ -149,7 +149,7 @@ class Run:
 
     def untrained(self) -> dict[str, FloatArray]:
         """Return the stored arrays that the optimizer does not own, by name: buffers, frozen layers."""
-        arrays = stored_arrays(self.network).items()
+        arrays = self.network.stored_arrays().items()
         return {name: values for name, values in arrays if name not in self.active.optimizer.parameters}
 
     def checkpoint(self, listeners: Mapping[str, Any]) -> Checkpoint:
@@ -185,7 +185,7 @@ class Run:
         """Return what a model file of the current weights holds: their running mean, if one is kept."""
         self.active.optimizer.swap_average()
         try:
-            arrays = stored_arrays(self.network).items()
+            arrays = self.network.stored_arrays().items()
             return {name: kernels.to_host(values.copy()) for name, values in arrays}
         finally:
             self.active.optimizer.swap_average()
@@ -221,20 +221,3 @@ class Run:
             steps=self.last_step,
             epochs=self.last_epoch,
         )
-
-
-def stored_arrays(network: Network) -> dict[str, FloatArray]:
-    """Return what model files and checkpoints hold of a network: all but its imported layers.
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-
-    Returns
-    -------
-    dict of str to ndarray
-        The values themselves, by name: of parameters, then of buffers.
-    """
-    arrays = {name: p.data for name, p in network.named_parameters()} | dict(network.named_buffers())
-    return {name: values for name, values in arrays.items() if name not in network.imported}

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from lstm2d import kernels
-from lstm2d.models.network import Step
+from lstm2d.models import Step
 from lstm2d.tape import backward
 from lstm2d.tensor import Tensor
 from lstm2d.training.diagnose import first_not_finite

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from lstm2d import Tensor, backward
-from lstm2d.models import build
-from lstm2d.models.network import Step
+from lstm2d.models import Step, build
 
 torch: Any = pytest.importorskip("torch", exc_type=ImportError)
 CLASSES = 5

@@ -9,8 +9,8 @@ import pytest
 from lstm2d import Tensor, backward
 from lstm2d.errors import Lstm2dError
 from lstm2d.kernels.threads import get_num_threads, set_num_threads
-from lstm2d.models import Network, build, model_config
-from lstm2d.models.network import Step
+from lstm2d.models import Network, Step, build, parameter_count
+from lstm2d.nn import Linear
 from lstm2d.tensor import FloatArray
 
 CLASSES = 4
@@ -61,7 +61,7 @@ class ModelTests(ABC):
         assert p.min() >= 0
         np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-5)
 
-    def test_wrong_size_is_said(self) -> None:
+    def test_wrong_size_is_an_error(self) -> None:
         net = self.build()
         if net.stride > 1:
             with pytest.raises(Lstm2dError, match="multiples of"):
@@ -191,7 +191,24 @@ class ModelTests(ABC):
         assert maps["scores"].tobytes() == net.scores(net.frozen(Tensor(x))).data.tobytes()
         assert all(m.ndim == 4 and m.shape[0] == 2 for m in maps.values())
 
-    def test_a_model_file_holds_the_number_of_values_that_the_config_counts(self) -> None:
+    def test_a_model_file_holds_the_number_of_values_that_is_counted_without_building(self) -> None:
         net = self.build()
         stored = sum(v.size for name, v in net.state_dict().items() if name not in net.imported)
-        assert stored == model_config(self.section()).count(3, CLASSES)
+        assert stored == parameter_count(self.section(), CLASSES)
+
+    def test_the_head_computes_the_scores_and_can_be_replaced(self) -> None:
+        net = self.build()
+        x, labels = self.batch(1, 2, 3)
+        z, names = net.frozen(Tensor(x)), list(net.state_dict())
+        assert net.head.weight.shape[-1] == CLASSES
+        net.head = Linear(net.head.weight.shape[0], 2, rng=np.random.default_rng(0))
+        assert (net.n_classes, list(net.state_dict())) == (2, names)
+        assert net.head is net.get_submodule(net.head_name)
+        net.head.weight.data[...] = 0
+        assert net.head.bias is not None
+        net.head.bias.data[:] = [0, np.log(3)]
+        np.testing.assert_allclose(
+            net.probabilities(Tensor(x)), np.full((*labels.shape, 2), [0.25, 0.75]), rtol=1e-6
+        )
+        loss = float(training_loss(net, z, np.ones_like(labels)).data) / net.terms(labels)
+        assert loss == pytest.approx(-np.log(0.75), rel=1e-5)

@@ -10,7 +10,7 @@ import pytest
 from lstm2d import Tensor, ops
 from lstm2d.config import load_preset
 from lstm2d.errors import ConfigError
-from lstm2d.models import HReNetConfig, build, model_config
+from lstm2d.models import HReNetConfig, build, parameter_count
 from lstm2d.tensor import FloatArray
 from tests.models.base import ModelTests, training_loss
 
@@ -75,13 +75,13 @@ CONVOLUTIONS = 295_168 + 2 * 590_080 + 1_180_160 + 5 * 2_359_808 + 4_719_616 + 9
     ],
 )
 def test_the_sizes_of_the_presets(name: str, values: int) -> None:
-    assert model_config(load_preset(name).model).count(3, 21) == values
+    assert parameter_count(load_preset(name).model, 21) == values
 
 
 def test_316_rectified_units_have_as_many_values_as_120_lstm_units() -> None:
-    lstm = HReNetConfig().count(3, 21)
-    irnn = HReNetConfig(units=(316,), unit="irnn").count(3, 21)
-    without = HReNetConfig(units=(), patches=()).count(3, 21) - 1025 * 21
+    lstm = parameter_count(HReNetConfig(), 21)
+    irnn = parameter_count(HReNetConfig(units=(316,), unit="irnn"), 21)
+    without = parameter_count(HReNetConfig(units=(), patches=()), 21) - 1025 * 21
     assert lstm - without == pytest.approx(irnn - without, rel=0.01)
 
 

@@ -8,7 +8,7 @@ import scipy.special
 
 from lstm2d import Tensor, ops
 from lstm2d.errors import ConfigError
-from lstm2d.models import LSTM2DConfig, build
+from lstm2d.models import LSTM2DConfig, build, parameter_count
 from lstm2d.tape import no_grad
 from tests.models.base import CLASSES, ModelTests, training_loss
 
@@ -57,7 +57,7 @@ def test_the_papers_parameter_counts(window: int, parameters: int) -> None:
         **PAPER[window],
     }
     net = build(section, 8, np.random.default_rng(0))
-    assert sum(p.data.size for p in net.parameters()) == parameters
+    assert sum(p.data.size for p in net.parameters()) == parameter_count(section, 8) == parameters
 
 
 @pytest.mark.parametrize("feedforward", ["shared", "separate"])
@@ -146,7 +146,7 @@ def test_each_option_reaches_the_layers(rng: np.random.Generator) -> None:
     assert started.lstm[0].bias.data.reshape(4, 5, 3)[:, :, 0].tolist() == [[0.0, 1.0, 2.0, 0.0, 0.0]] * 4
 
 
-def test_a_label_out_of_range_is_said(rng: np.random.Generator) -> None:
+def test_a_label_out_of_range_is_an_error(rng: np.random.Generator) -> None:
     net = build(LSTM2DConfig(window=2, units=(3,), features=()), 2, rng)
     with pytest.raises(ValueError, match=r"outside \[0, 2\)"):
         training_loss(net, Tensor(np.zeros((1, 2, 2, 3), np.float32)), np.full((1, 2, 2), 2, np.uint8))

@@ -8,7 +8,7 @@ import pytest
 from lstm2d import Tensor, ops
 from lstm2d.config import load_preset
 from lstm2d.errors import ConfigError
-from lstm2d.models import NReNetConfig, build, model_config
+from lstm2d.models import NReNetConfig, build, parameter_count
 from tests.models.base import ModelTests, training_loss
 
 
@@ -46,9 +46,9 @@ class TestRectified(ModelTests):
     ],
 )
 def test_the_sizes_of_the_presets(name: str, values: int, rng: np.random.Generator) -> None:
-    config = model_config(load_preset(name).model)
-    assert config.count(3, 8) == values
-    assert sum(p.data.size for p in build(config, 8, rng).parameters()) == values
+    model = load_preset(name).model
+    assert parameter_count(model, 8) == values
+    assert sum(p.data.size for p in build(model, 8, rng).parameters()) == values
 
 
 @pytest.mark.parametrize("features", [(), (5,)])

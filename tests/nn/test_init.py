@@ -1,10 +1,10 @@
-"""First values of parameters: range, spread and repeatability."""
+"""First values of parameters: range, spread and repeatability; parameters without values."""
 
 import numpy as np
 import pytest
 
 from lstm2d.errors import ShapeError
-from lstm2d.nn import init
+from lstm2d.nn import LSTM2D, Conv2d, ConvTranspose2d, Linear, Module, ReNet, init
 
 
 def test_uniform() -> None:
@@ -99,3 +99,44 @@ def test_enlarging_with_a_bilinear_kernel_keeps_a_ramp(stride: int, twice: bool)
         enlarged[k * stride : k * stride + size] += k * profile
     steps = np.diff(enlarged[size : 7 * stride])
     np.testing.assert_allclose(steps, 1 / stride, atol=1e-12)
+
+
+def test_layers_of_shapes_only_take_no_memory(rng: np.random.Generator) -> None:
+    state = rng.bit_generator.state
+    with init.shapes_only():
+        layers: list[Module] = [
+            Linear(10**6, 10**7, rng=rng),
+            Conv2d(10**6, 10**6, 7, rng=rng),
+            ConvTranspose2d(10**6, 10**6, 2, rng=rng),
+            LSTM2D(10**5, 10**6, rng=rng, dtype=np.float64),
+            ReNet(10**5, 10**6, patch=9, weight=init.orthonormal, recurrent=init.orthonormal, rng=rng),
+        ]
+    assert rng.bit_generator.state == state
+    for layer in layers:
+        assert all(p.requires_grad and not any(p.data.strides) for p in layer.parameters())
+    assert sum(p.data.size for p in layers[0].parameters()) == 10**13 + 10**7
+    assert layers[1].parameters()[0].shape == (7, 7, 10**6, 10**6)
+    assert layers[3].parameters()[0].dtype == np.float64
+    with pytest.raises(ValueError, match="read-only"):
+        layers[0].parameters()[0].data[0, 0] = 1
+    values = Linear(3, 2, rng=rng).weight.data  # after the context, layers have values
+    assert values.any()
+    assert values.flags.writeable
+
+
+def test_shapes_are_those_of_layers_with_values(rng: np.random.Generator) -> None:
+    def layers() -> list[Module]:
+        return [
+            Linear(3, 4, bias=False, rng=rng),
+            Conv2d(3, 4, 5, rng=rng),
+            ConvTranspose2d(3, 4, 2, rng=rng),
+            LSTM2D(3, 4, peepholes=True, rng=rng),
+            ReNet(3, 4, patch=2, unit="irnn", weight=init.orthonormal, recurrent=init.orthonormal, rng=rng),
+            ReNet(3, 4, unit="lstm", weight=init.orthonormal, recurrent=init.orthonormal, rng=rng),
+        ]
+
+    with init.shapes_only():
+        empty = layers()
+    for layer, shapes in zip(layers(), empty, strict=True):
+        found, wanted = ([(n, p.shape, p.dtype) for n, p in m.named_parameters()] for m in (shapes, layer))
+        assert found == wanted

@@ -1,10 +1,14 @@
-"""Parameters of a module: their names, their values out and in."""
+"""Parameters of a module: their names, their values out and in, and where they are not found."""
+
+from collections import deque
+from collections.abc import Callable
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 
 from lstm2d import Tensor
-from lstm2d.errors import DataError
+from lstm2d.errors import DataError, ModuleError
 from lstm2d.nn import Module
 
 
@@ -21,15 +25,17 @@ class Tree(Module):
         self.scale = Tensor(np.array([3.0], np.float32))  # frozen: still a parameter
         self.head = Leaf(4)
         self.pair = (Leaf(5), "a name", 7)
+        self.scales = [Tensor(np.array([6.0], np.float32)), Leaf(7)]
 
 
-NAMES = ["layers.0.weight", "layers.1.weight", "scale", "head.weight", "pair.0.weight"]
+NAMES = ["layers.0.weight", "layers.1.weight", "scale", "head.weight", "pair.0.weight", "scales.0"]
+NAMES += ["scales.1.weight"]
 
 
 def test_names_and_order() -> None:
     tree = Tree()
     assert [name for name, _ in tree.named_parameters()] == NAMES
-    assert [float(p.data.flat[0]) for p in tree.parameters()] == [1, 2, 3, 4, 5]
+    assert [float(p.data.flat[0]) for p in tree.parameters()] == [1, 2, 3, 4, 5, 6, 7]
     assert tree.parameters()[0] is tree.layers[0].weight
 
 
@@ -105,3 +111,74 @@ def test_buffers_are_part_of_the_state_but_no_parameters() -> None:
     del state["mean"]
     with pytest.raises(DataError, match="mean is missing"):
         other.load_state_dict(state)
+
+
+HIDDEN: dict[str, Callable[[Module | Tensor], object]] = {
+    "dict": lambda part: {"a": 1, "b": part},
+    "key of a dict": lambda part: {part: 1},
+    "mapping": lambda part: MappingProxyType({"b": part}),
+    "set": lambda part: {part, 1},
+    "frozenset": lambda part: frozenset([part]),
+    "deque": lambda part: deque([part]),
+    "nested list": lambda part: [[part]],
+    "list in a tuple": lambda part: (1, [part]),
+    "dict in a list": lambda part: [Leaf(1), {"b": part}],
+    "deeply nested": lambda part: {"a": [(1, {"b": [part]})]},
+}
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+@pytest.mark.parametrize("part", [Leaf(1), Tensor(np.zeros(1))], ids=["module", "tensor"])
+def test_a_parameter_that_would_not_be_trained_is_an_error(kind: str, part: Module | Tensor) -> None:
+    tree, outer = Tree(), Counting()
+    tree.hidden = HIDDEN[kind](part)  # type: ignore[attr-defined]
+    outer.inner.append(tree)  # type: ignore[arg-type]  # after it was set: a list can change
+    uses: list[Callable[[], object]] = [
+        lambda: list(outer.named_parameters()),
+        lambda: list(outer.named_buffers()),
+        outer.parameters,
+        outer.state_dict,
+        lambda: outer.load_state_dict({}, strict=False),
+        lambda: outer.to("cpu"),
+        outer.freeze,
+    ]
+    for use in uses:
+        with pytest.raises(ModuleError, match=r"not found: hidden(\.\d)? of Tree\n.*a list or tuple of them"):
+            use()
+
+
+def test_containers_without_parameters_are_no_error() -> None:
+    tree = Tree()
+    tree.options = {"a": [1, {2}], "b": "text"}  # type: ignore[attr-defined]
+    tree.constants = (np.zeros(2), [np.ones(3)])  # type: ignore[attr-defined]
+    assert [name for name, _ in tree.named_parameters()] == NAMES
+    assert list(tree.state_dict()) == NAMES
+
+
+def test_tensors_in_a_list_are_moved_and_loaded() -> None:
+    tree = Tree()
+    (scale, _), (_, leaf) = tree.scales, tree.scales
+    assert isinstance(scale, Tensor)
+    scale.grad = np.ones(1, np.float32)
+    assert tree.to("cpu") is tree
+    assert scale.grad is None
+    tree.load_state_dict({**tree.state_dict(), "scales.0": np.array([9.0])})
+    assert scale.data.tolist() == [9]
+    assert leaf is tree.scales[1]
+
+
+def test_parts_are_found_and_replaced_by_name() -> None:
+    tree, new = Tree(), Leaf(9)
+    assert tree.get_submodule("layers.1") is tree.layers[1]
+    assert tree.get_submodule("pair.0") is tree.pair[0]
+    tree.set_submodule("layers.1", new)
+    assert tree.layers[1] is new
+    tree.set_submodule("head", new)
+    assert tree.head is new
+    outer = Counting()
+    outer.head = tree  # type: ignore[assignment]
+    outer.set_submodule("head.layers.0", new)
+    assert tree.layers[0] is new
+    outer.set_submodule("head.head", Leaf(3))
+    assert float(outer.get_submodule("head.head").parameters()[0].data[0, 0]) == 3
+    assert [name for name, _ in tree.named_parameters()] == NAMES

@@ -1,5 +1,6 @@
 """A predictor normalises, pads, asks the network, crops; and believes nothing that a file says."""
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -180,12 +181,14 @@ def test_parameters_are_counted(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"units": [2, 30_000_000]}, "sizes"),
+        ({"units": [2, 30_000_000]}, "units = "),
         ({"units": [2, 200]}, "parameters"),
-        ({"window": 0}, "sizes"),
-        ({"window": "3"}, "sizes"),
-        ({"window": True}, "sizes"),
-        ({"units": 3}, "TypeError"),
+        ({"window": 0}, "window = 0"),
+        ({"window": "3"}, "window = '3'"),
+        ({"window": True}, "window = True"),
+        ({"units": 3}, "units = 3, expected a list of 1 to 8 values"),
+        ({"units": [2, {}]}, "units = "),
+        ({"cell_scale": 10**400}, "cell_scale"),
         ({"units": [3, 2]}, "parameters"),
         ({"features": []}, "cannot be built"),
         ({"kind": "__import__"}, "kind"),
@@ -202,6 +205,31 @@ def test_a_wrong_configuration_is_one_error(
     with pytest.raises(DataError, match=part) as caught:
         Predictor(model, source="some.safetensors")
     assert caught.value.where == "some.safetensors"
+
+
+LARGE = {"units": [4096] * 8, "patches": [64] * 8}
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"kind": "lstm2d", "window": 64, "units": [4096] * 8, "features": [4096] * 7},
+        {"kind": "n-renet", **LARGE},
+        {"kind": "reseg", **LARGE, "features": "conv5_3", "weights": "", "upsample_channels": 4096},
+        {"kind": "h-renet", **LARGE, "width": 4.0, "weights": "", "normalisation": "batch"},
+    ],
+)
+def test_the_largest_sizes_in_a_file_take_no_memory(
+    rng: np.random.Generator, section: dict[str, Any]
+) -> None:
+    model = random_model(rng, config={"model": section})
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"its sizes ask for \d{10,} parameters"):
+            Predictor(model)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_missing_configuration_is_one_error(rng: np.random.Generator) -> None:

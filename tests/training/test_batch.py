@@ -11,8 +11,7 @@ from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.stats import statistics
 from lstm2d.data.transforms import normalise, pad_to_multiple
 from lstm2d.errors import DataError, DivergedError, InterruptedRun
-from lstm2d.models import LSTM2DNetwork, build
-from lstm2d.models.network import PREDICTION, Step
+from lstm2d.models import PREDICTION, LSTM2DNetwork, Step, build
 from lstm2d.random import Purpose, generator
 from lstm2d.tape import backward
 from lstm2d.tensor import Tensor

@@ -7,8 +7,7 @@ import pytest
 
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import DivergedError
-from lstm2d.models import LSTM2DNetwork, build
-from lstm2d.models.network import PREDICTION, Step
+from lstm2d.models import PREDICTION, LSTM2DNetwork, Step, build
 from lstm2d.tape import backward
 from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.training.checkpoint import files, newest_file, unpack

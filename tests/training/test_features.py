@@ -16,7 +16,6 @@ from lstm2d.io.model_file import load_model
 from lstm2d.models import Network, build
 from lstm2d.models.backbones.vgg16 import VGG16
 from lstm2d.tensor import FloatArray, Tensor
-from lstm2d.training.assemble import stored_arrays
 from lstm2d.training.checkpoint import newest_file, unpack
 from lstm2d.training.events import Event
 from lstm2d.training.features import FrozenFeatures, frozen_digest, image_key
@@ -123,8 +122,8 @@ def test_resumed_is_uninterrupted(dataset: Path, tmp_path: Path, batch: int, she
 
 
 def test_imported_layers_are_not_stored() -> None:
-    alone = list(stored_arrays(network()))  # weights = "": nobody else has them
-    imported = list(stored_arrays(build({**SECTION, "weights": "vgg16"}, 3, np.random.default_rng(0))))
+    alone = list(network().stored_arrays())  # weights = "": nobody else has them
+    imported = list(build({**SECTION, "weights": "vgg16"}, 3, np.random.default_rng(0)).stored_arrays())
     assert imported == [name for name in alone if not name.startswith("backbone.")]
     assert imported != alone
 

@@ -11,8 +11,7 @@ from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.stats import statistics
 from lstm2d.data.transforms import normalise, pad_to_multiple
 from lstm2d.io.model_file import load_model
-from lstm2d.models import build
-from lstm2d.models.network import Step
+from lstm2d.models import Step, build
 from lstm2d.predict import load
 from lstm2d.random import Purpose, generator
 from lstm2d.tape import backward

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.config import RunConfig, TrainSection
-from lstm2d.models import Network
-from lstm2d.models.network import Step
+from lstm2d.models import Network, Step
 from lstm2d.nn import Linear
 from lstm2d.random import Purpose, generator
 from lstm2d.tensor import FloatArray, Tensor

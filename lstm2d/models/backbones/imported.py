@@ -1,4 +1,4 @@
-"""Take the layers of a network that are not trained from the start out of a published network."""
+"""Set the layers of a backbone to imported weights."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def frozen_names(backbone: VGG16) -> tuple[str, ...]:
 def load_imported(
     network: Network, layers: Mapping[str, tuple[FloatArray, FloatArray]], *, source: object = None
 ) -> list[str]:
-    """Set the layers of a network's backbone that published weights have.
+    """Set the layers of a network's backbone that are among published weights.
 
     Parameters
     ----------
     network : Network
-        Its other layers stay as they are, and so do those that the weights lack or that have another number
+        Its other layers keep their values, and so do those that the weights lack or that have another number
         of channels here (option `width` of some networks).
     layers : mapping from str to (ndarray, ndarray)
         Filters of shape (3, 3, in, out) for RGB images and biases of shape (out,), by the layer's name
         "conv1_1" to "conv5_3".
     source : object, optional
-        Where they come from, for messages.
+        Where the weights come from, for messages.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def load_imported(
     Raises
     ------
     DataError
-        If one of them is never trained, so that it would stay random. Nothing is changed then.
+        If a layer that is never trained is among them, as it would stay random. Nothing is changed then.
     """
     backbone = network.backbone
     if backbone is None:
@@ -75,7 +75,7 @@ def import_weights(network: Network, name_or_digest: str) -> tuple[Imported | No
     Parameters
     ----------
     network : Network
-        Its other layers stay as they are. A network without a backbone stays as it is.
+        Its other layers keep their values.
     name_or_digest : str
         Which weights: option `weights` of the network; "" for none.
 
@@ -84,7 +84,7 @@ def import_weights(network: Network, name_or_digest: str) -> tuple[Imported | No
     imported : Imported or None
         What a model file of this network leaves out; None for nothing.
     absent : list of str
-        Layers of the backbone that were not set and are trained from random values.
+        Layers of the backbone that were not set: training starts them at random values.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""VGG-16's convolutions: the layers in front of several networks, whose weights are imported."""
+"""The convolutions of VGG-16: the first layers of several networks, with imported weights."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -13,22 +13,18 @@ from lstm2d.nn import Conv2d, Module
 from lstm2d.ops import conv2d, max_pool2d
 from lstm2d.tape import records
 from lstm2d.tensor import FloatArray, Tensor
+from lstm2d.weights.vgg16 import LAYERS as FILTERS
 
-BLOCKS: tuple[tuple[int, int], ...] = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # layers, channels
 LAYERS: dict[str, int] = {
-    f"conv{block}_{layer}": channels
-    for block, (layers, channels) in enumerate(BLOCKS, start=1)
-    for layer in range(1, layers + 1)
-}
-STEPS: tuple[str, ...] = tuple(  # with the maxima behind each block
-    name
-    for block, (layers, _) in enumerate(BLOCKS, start=1)
-    for name in (*(f"conv{block}_{layer}" for layer in range(1, layers + 1)), f"pool{block}")
+    name: shape[3] for name, shape in FILTERS.items() if name.startswith("conv")
+}  # channels
+STEPS: tuple[str, ...] = tuple(  # with the max pooling after each block
+    step for block, layers in groupby(LAYERS, key=lambda name: name[4]) for step in (*layers, f"pool{block}")
 )
-SCALED = 4  # the first block that `width` changes: published files have the blocks before it in small
-DILATED = 5  # the block behind the maxima that are not taken apart
-TILE = 4  # rows of a tile of Winograd's method
-BAND = 16 * TILE  # rows of an image that a layer in front of maxima answers at a time
+SCALED = 4  # the first block whose channels `width` changes
+DILATED = 5  # the block after pool4, dilated if that keeps the size
+TILE = 4  # rows of a tile of Winograd's algorithm
+BAND = 16 * TILE  # rows of an image in one step of `conv_pool`
 
 
 def channels_of(layer: str, width: float = 1.0) -> int:
@@ -47,48 +43,21 @@ def channels_of(layer: str, width: float = 1.0) -> int:
         1 or more.
     """
     block = int(layer[4])
-    channels = BLOCKS[block - 1][1]
+    channels = LAYERS[f"conv{block}_1"]
     return channels if block < SCALED else max(1, round(width * channels))
 
 
-def count(last: str, *, first: str = "conv1_1", channels: int = 3, width: float = 1.0) -> int:
-    """Return the number of weights and biases of some layers.
-
-    Parameters
-    ----------
-    last : str
-        The last of them, one of `STEPS`.
-    first : str, default "conv1_1"
-        The first of them.
-    channels : int, default 3
-        Channels of the images.
-    width : float, default 1.0
-        Factor of the channels of the blocks 4 and 5.
-
-    Returns
-    -------
-    int
-        Their sum.
-    """
-    steps = STEPS[: STEPS.index(last) + 1]
-    sizes = [(name, channels_of(name, width)) for name in steps if name in LAYERS]
-    inputs = {name: before for (_, before), (name, _) in pairwise([("", channels), *sizes])}
-    begin = STEPS.index(first)
-    return sum((9 * inputs[name] + 1) * outputs for name, outputs in sizes if STEPS.index(name) >= begin)
-
-
 class VGG16(Module):
-    """The convolutions of VGG-16 [1]_ up to one of them: 3 x 3, each with ReLU, maxima behind the blocks.
+    """The convolutions of VGG-16 [1]_ up to one of them: 3 x 3 with ReLU, max pooling after each block.
 
     Parameters
     ----------
     last : str
-        The last step: a layer "conv1_1" to "conv5_3", or the maxima behind a block, "pool1" to "pool5".
+        The last step: a layer "conv1_1" to "conv5_3", or the max pooling after a block, "pool1" to "pool5".
     channels : int, default 3
         Channels of the images.
     dense : bool, default False
-        Whether pool4 and pool5 leave the size as it is: maxima of 3 x 3 around every position, and conv5
-        dilated by 2 instead.
+        Whether pool4 and pool5 keep the size: max pooling of 3 x 3 with stride 1, and conv5 dilated by 2.
     width : float, default 1.0
         Factor of the channels of the blocks 4 and 5.
     rng : numpy.random.Generator
@@ -99,13 +68,13 @@ class VGG16(Module):
     Attributes
     ----------
     steps : tuple of str
-        The layers and the maxima between them, first to last.
+        The layers and the max pooling between them, first to last.
     names : tuple of str
         The layers among them. Each is an attribute: ``conv1_1`` and so on.
     stride : int
-        Image pixels between two positions of the result; image sides must be multiples of it.
+        Image pixels between two positions of the output; image sides must be multiples of it.
     channels : int
-        Channels of the result.
+        Channels of the output.
 
     Raises
     ------
@@ -114,8 +83,8 @@ class VGG16(Module):
 
     Notes
     -----
-    The images are expected as the published weights want them: 0..255 minus the mean of each channel, here in
-    the order red, green, blue.
+    The published weights are for images in 0..255 minus the mean of each channel, here in the order red,
+    green, blue.
 
     References
     ----------
@@ -163,28 +132,28 @@ class VGG16(Module):
         after: str | None = None,
         last: str | None = None,
     ) -> Tensor:
-        """Return what the last step answers.
+        """Return the activations of the last step.
 
         Parameters
         ----------
         x : Tensor of shape (N, H, W, channels)
-            Images; H and W are multiples of `stride`. With `after`, what that step answered.
+            Images; H and W are multiples of `stride`. With `after`, the activations of that step.
         maps : dict, optional
-            Gets the answer of every layer, by name.
+            Gets the activations of every layer, by name.
         after : str, optional
-            Go on behind this step; from the images if left out.
+            The step before the first one to run; by default all steps run.
         last : str, optional
-            Stop with this step; with the network's last one if left out.
+            The last step to run; by default the last one there is.
 
         Returns
         -------
         Tensor of shape (N, H / stride, W / stride, C)
-            Behind the ReLU.
+            After the ReLU.
 
         Raises
         ------
         ShapeError
-            If H or W is no such multiple.
+            If H or W is not such a multiple.
         """
         begin = 0 if after is None else self.steps.index(after) + 1
         end = len(self.steps) if last is None else self.steps.index(last) + 1
@@ -213,9 +182,10 @@ class VGG16(Module):
 
 
 def conv_pool(layer: Conv2d, x: Tensor) -> Tensor:
-    """Return the maxima of 2 x 2 behind a layer, without gradients.
+    """Run a layer and max pooling of 2 x 2 after it, without gradients.
 
-    Band by band of the image: the layer's answer, the largest array of the whole network, never exists.
+    The image is processed in bands, so that the output of the layer, the largest array of the whole network,
+    is never in memory as a whole.
 
     Parameters
     ----------
@@ -227,21 +197,21 @@ def conv_pool(layer: Conv2d, x: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (N, H / 2, W / 2, channels of the layer)
-        The maxima.
+        Output of the max pooling.
     """
     n, rows, columns, _ = x.shape
     y = kernels.empty((n, rows // 2, columns // 2, layer.weight.shape[3]), x.dtype, like=x.data)
     for first in range(0, rows, BAND):
         last = min(first + BAND, rows)
         inner = first > 0 and last < rows
-        # at an edge of the image zeros are added at the band's other end too: rows behind that end are
-        # computed with it and dropped, as many as a tile has, so that the tiles lie as in the whole image
+        # at an edge of the image the other end of the band is padded with zeros too: rows beyond that end are
+        # computed as well and dropped, as many as a tile has, so that the tiles lie as in the whole image
         low, high = (first - 1, last + 1) if inner else (max(0, first - TILE), min(rows, last + 1))
         part = Tensor(x.data[:, low:high])
         padding = (0 if inner else 1, 1)
-        answer = conv2d(part, layer.weight, layer.bias, padding=padding, activation=layer.activation)
+        output = conv2d(part, layer.weight, layer.bias, padding=padding, activation=layer.activation)
         start = 0 if inner else first - low
-        wanted = Tensor(answer.data[:, start : start + last - first])
+        wanted = Tensor(output.data[:, start : start + last - first])
         y[:, first // 2 : last // 2] = max_pool2d(wanted, 2).data
-        del part, answer, wanted  # their memory serves the next band
+        del part, output, wanted  # their memory serves the next band
     return Tensor(y)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from lstm2d import Tensor, backward, kernels
-from lstm2d.models import Network, build
-from lstm2d.models.network import Step
+from lstm2d.models import Network, Step, build
 
 PRESETS = sorted(path.name.removesuffix(".toml") for path in (files("lstm2d") / "presets").iterdir())
 CLASSES = 8

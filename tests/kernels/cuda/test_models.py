@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from lstm2d import Tensor, backward, kernels
-from lstm2d.models import Network, build
-from lstm2d.models.network import Step
+from lstm2d.models import Network, Step, build
 
 CLASSES, IGNORE = 3, 255
 VGG = {"kind": "h-renet", "width": 1 / 64}

@@ -8,9 +8,9 @@ from lstm2d import Tensor, backward
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.models import ReSegConfig, build
 from lstm2d.models.backbones.imported import load_imported
-from lstm2d.models.backbones.vgg16 import LAYERS, STEPS, VGG16, channels_of, conv_pool, count
+from lstm2d.models.backbones.vgg16 import LAYERS, STEPS, VGG16, channels_of, conv_pool
 from lstm2d.models.network import Network
-from lstm2d.nn import Conv2d
+from lstm2d.nn import Conv2d, init
 from lstm2d.ops import max_pool2d
 from lstm2d.tape import no_grad
 from tests.models.base import training_loss
@@ -107,13 +107,15 @@ def test_strides_and_channels(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("width", [1.0, 0.125])
 def test_the_number_of_values(width: float, rng: np.random.Generator) -> None:
+    def count(last: str, width: float, channels: int = 3) -> int:
+        with init.shapes_only():
+            vgg = VGG16(last, width=width, channels=channels, rng=rng)
+        return sum(p.data.size for p in vgg.parameters())
+
     sizes = {"conv1_1": 1792, "conv1_2": 38720, "conv3_3": 1735488}  # by hand: (9 * in + 1) * out, added
-    assert {last: count(last, width=width) for last in sizes} == sizes
-    assert count("pool5") == 14_714_688  # the published figure of all convolutions
-    assert count("pool3", first="conv3_1") == 295168 + 2 * 590080
-    assert count("conv1_1", channels=1) == 640
-    vgg = VGG16("pool4", width=width, rng=rng)
-    assert count("pool4", width=width) == sum(p.data.size for p in vgg.parameters())
+    assert {last: count(last, width) for last in sizes} == sizes
+    assert count("pool5", 1.0) == 14_714_688  # the published figure of all convolutions
+    assert count("conv1_1", width, channels=1) == 640
     assert [channels_of(name, width) for name in ("pool3", "conv4_1")] == [256, round(512 * width)]
 
 
@@ -197,6 +199,7 @@ def test_frozen_layers_get_no_gradient_and_are_imported(rng: np.random.Generator
     backward(training_loss(network, network.frozen(Tensor(x)), np.zeros((1, 2, 2), np.uint8)))
     without = [name for name, p in network.named_parameters() if p.grad is None]
     assert without == names
-    drawn = build(ReSegConfig(features="conv1_2", weights=""), 3, rng)
+    drawn = build(ReSegConfig(features="conv1_2", weights="", units=(), patches=()), 3, rng)
     assert drawn.imported == ()  # no file has them: a model file must
-    assert load_imported(build({"kind": "reseg", "features": "image"}, 3, rng), {}) == []
+    image = build(ReSegConfig(features="image", units=(), patches=()), 3, rng)
+    assert load_imported(image, {}) == []

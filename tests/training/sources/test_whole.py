@@ -11,8 +11,7 @@ from lstm2d.data.contrast import with_contrast
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.stats import statistics
 from lstm2d.io.model_file import load_model
-from lstm2d.models import LSTM2DNetwork
-from lstm2d.models.network import PREDICTION, Step
+from lstm2d.models import PREDICTION, LSTM2DNetwork, Step
 from lstm2d.tensor import Tensor
 from lstm2d.training.loop import train
 from lstm2d.training.samples import TrainingData
