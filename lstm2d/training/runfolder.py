@@ -83,7 +83,7 @@ class RunFolder:
             return
         hint = "choose another folder"
         if self.config.is_file():
-            hint = "use `resume=True` to go on with the run in it, or choose another folder"
+            hint = "add `resume=True` to go on with the run in it, or choose another folder"
         raise ConfigError(
             "the run folder is not empty", where=self.path, expected="a new or empty folder", hint=hint
         )
