@@ -308,9 +308,11 @@ def draw(console: Console, run: Path, data: Path, again: str) -> None:
         for picture in draw_run(run, data):
             missing.remove(picture.stem)
     except Exception as error:
+        expected = isinstance(error, Lstm2dError)
+        reason = str(error).partition("\n")[0] if expected else type(error).__name__
         console.warn(
             f"the model is saved, but not all pictures are drawn ({', '.join(missing)} in {run / 'plots'}): "
-            f"{error if isinstance(error, Lstm2dError) else type(error).__name__}\n  draw them with: {again}"
+            f"{reason}\n  draw them with: {again}"
         )
-        if not isinstance(error, Lstm2dError):
+        if not expected:
             console.fault(error, run)

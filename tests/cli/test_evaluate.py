@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lstm2d.pipeline.preprocess import Size
+from lstm2d.predict import Predictor
+
 
 def test_json(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:
     ran = lstm2d("evaluate", brightness_model, dataset, "--json")
@@ -123,6 +126,25 @@ def test_a_truncated_image(lstm2d: Callable, brightness_model: Path, dataset: Pa
     ran = lstm2d("evaluate", brightness_model, dataset)
     assert ran.code == 3
     assert "b.png" in ran.err
+
+
+def test_an_error_of_the_program_names_the_image(
+    lstm2d: Callable, brightness_model: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels_of = Predictor.labels_of
+    calls = iter(range(100))
+
+    def fail_second(self: Predictor, pixels: np.ndarray, size: Size = "auto") -> np.ndarray:
+        if next(calls) == 2:  # the first call is on no image
+            raise IndexError("a bug")
+        return labels_of(self, pixels, size)
+
+    monkeypatch.setattr(Predictor, "labels_of", fail_second)
+    ran = lstm2d("evaluate", brightness_model, dataset, "--json", "--traceback")
+    assert ran.code == 1
+    assert f"Error: unexpected IndexError: a bug: {dataset}/images/b.png\n" in ran.err
+    assert ran.json["error"]["where"] == f"{dataset}/images/b.png"
+    assert ran.err.count('raise IndexError("a bug")') == 1
 
 
 def test_other_classes(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:

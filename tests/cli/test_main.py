@@ -128,6 +128,11 @@ def test_help_loads_nothing_heavy() -> None:
         assert lean(name, "--help") == "", name
 
 
+def test_only_a_terminal_needs_rich(brightness_model: Path, dataset: Path) -> None:
+    for words in (["data", "stats", str(dataset)], ["evaluate", str(brightness_model), str(dataset)]):
+        assert "rich" not in lean(*words).split()
+
+
 @pytest.mark.parametrize("device", ["auto", "cpu"])
 def test_predict_loads_only_what_it_needs(
     brightness_model: Path, photos: Path, tmp_path: Path, device: str

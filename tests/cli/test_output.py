@@ -152,23 +152,6 @@ def test_progress_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> Non
     assert CliRunner().invoke(command(action), ["--quiet"]).stderr == ""
 
 
-def test_progress_on_a_terminal_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("lstm2d.cli.output.LIVE_SECONDS", 0.0)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "20")
-    console = Console()
-    console.progress("a long line that does not fit into twenty columns")
-    console.progress("short")
-    console.say("done")
-    assert capsys.readouterr().err == (
-        "\ra long line that do\rshort              \r                   \rdone\n".replace(
-            "\r                   \r", "\r     \r"
-        )
-    )
-
-
 def test_json_holds_what_json_can() -> None:
     content = {
         "path": PurePosixPath("a/b"),

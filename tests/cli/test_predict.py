@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from lstm2d.io.photo import DEFAULT_MAX_PIXELS
+from lstm2d.pipeline.preprocess import Size
+from lstm2d.predict import Predictor
 from lstm2d.predict.manifest import read_manifest
 
 
@@ -93,6 +95,59 @@ def test_a_broken_image_does_not_stop_the_others(
     assert "1 of 3 images could not be labelled" in ran.err
     assert str(photos / "b.png") in ran.err
     assert set(files(tmp_path / "out")) == {"a.png", "sub/c.png", "predictions.csv"}
+
+
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+def test_an_error_of_the_program_leaves_its_traceback(
+    lstm2d: Callable,
+    brightness_model: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    quiet: list[str],
+) -> None:
+    """Once for each place in the code, at once, and the other images are labelled."""
+    labels_of = Predictor.labels_of
+    calls = iter(range(100))
+
+    def fail_thrice(self: Predictor, pixels: np.ndarray, size: Size) -> np.ndarray:
+        number = next(calls)
+        if number in (1, 3):
+            raise IndexError("of one place")
+        if number == 2:
+            raise KeyError("of another")
+        return labels_of(self, pixels, size)
+
+    for name in ("d.png", "e.png"):
+        shutil.copy(photos / "a.png", photos / name)
+    monkeypatch.setattr(Predictor, "labels_of", fail_thrice)
+    ran = lstm2d("predict", brightness_model, photos, "-o", tmp_path / "out", "--json", *quiet)
+    assert (ran.code, ran.json["images"]) == (4, 2)
+    assert [f["error"] for f in ran.json["failed"]] == [
+        "unexpected IndexError: of one place",
+        "unexpected KeyError: 'of another'",
+        "unexpected IndexError: of one place",
+    ]
+    assert ran.err.count("Traceback (most recent call last)") == 2
+    assert ran.err.count('raise IndexError("of one place")') == 1
+    assert ran.err.count('raise KeyError("of another")') == 1
+    assert f"Warning: {photos}/b.png: an error in the program, please report it\nTraceback" in ran.err
+    assert f"{photos}/b.png: unexpected IndexError: of one place" in ran.err
+
+
+def test_an_error_of_the_program_on_one_image(
+    lstm2d: Callable, brightness_model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Predictor, pixels: np.ndarray, size: Size) -> np.ndarray:
+        raise IndexError("a bug")
+
+    monkeypatch.setattr(Predictor, "labels_of", fail)
+    command = ("predict", brightness_model, photos / "a.png", "-o", tmp_path / "out")
+    short, long = lstm2d(*command), lstm2d(*command, "--traceback")
+    assert (short.code, long.code) == (1, 1)
+    assert "unexpected IndexError: a bug\n  do: run again with --traceback" in short.err
+    assert "Traceback" not in short.err
+    assert long.err.count('raise IndexError("a bug")') == 1
 
 
 def test_on_error_stop(lstm2d: Callable, brightness_model: Path, photos: Path, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import pty
 import re
 import select
 import signal
-import struct
 import subprocess
 import sys
 import termios
@@ -289,24 +288,6 @@ def test_text_that_the_terminal_cannot_show(inputs: Path) -> None:
     )
     assert done.returncode == 3
     assert "inputs0/\\u8349" in done.stderr
-
-
-@pytest.mark.parametrize("columns", [0, 1, 2, 30])
-def test_live_progress_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstm2d.cli.output.LIVE_SECONDS", 0.0)
-    monkeypatch.delenv("COLUMNS", raising=False)
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    with open(slave, "w") as terminal:
-        monkeypatch.setattr(sys, "stderr", terminal)
-        console = Console()
-        console.progress("x" * 100)
-        console.progress("y" * 100)
-        console.end_progress()
-    shown = os.read(master, 1000).decode()
-    os.close(master)
-    width = (columns or 80) - 1
-    assert shown == f"\r{'x' * width}\r{'y' * width}" + (f"\r{' ' * width}\r" if width else "")
 
 
 class Terminal:

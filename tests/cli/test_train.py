@@ -1,6 +1,7 @@
 """`lstm2d train` from the shell's point of view."""
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,10 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from lstm2d.cli.train import train
+from lstm2d.cli.train import Narrator, train
 from lstm2d.config import load_toml
 from lstm2d.io.model_file import load_model
 from lstm2d.training.checkpoint import newest_file, unpack
+from lstm2d.training.events import Event
 
 SMALL = [
     "--set",
@@ -66,6 +68,43 @@ def test_json(data: Path, tmp_path: Path) -> None:
     assert "5 images, validated on 1 held out" in result.stderr
     plots = sorted(path.name for path in (out / "plots").iterdir())
     assert plots[:2] == ["confusion.png", "curves.png"]
+
+
+def test_a_picture_that_cannot_be_written_does_not_fail_the_training(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a run"
+    words = ["lstm2d-3x3", "--data", data, "-o", out, "--epochs", 2, *SMALL, "--device", "cpu"]
+
+    def block(event: Event) -> None:
+        if event.kind == "stop":
+            (out / "plots" / "confusion.png").mkdir(parents=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        narrate = Narrator.__call__
+        patch.setattr(Narrator, "__call__", lambda self, event: (block(event), narrate(self, event))[1])
+        result = run(*words, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout.splitlines()[-1])["model"] == str(out / "model.safetensors")
+    missing = f"not all pictures are drawn (confusion, best, worst in {out / 'plots'})"
+    assert f"Warning: the model is saved, but {missing}: " in result.stderr
+    assert f"{out / 'plots' / 'confusion.png'}\n  draw them with: " in result.stderr
+    again = f"lstm2d train lstm2d-3x3 --data {data} -o '{out}' --resume --device cpu"
+    assert f"  draw them with: {again}\n" in result.stderr
+    (out / "plots" / "confusion.png").rmdir()
+    assert run(*shlex.split(again)[2:]).exit_code == 0
+    assert (out / "plots" / "confusion.png").is_file()
+
+
+def test_an_error_in_the_drawing_does_not_fail_the_training(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise IndexError("a bug")
+
+    monkeypatch.setattr("lstm2d.report.plots.plot_curves", fail)
+    result = run("lstm2d-3x3", "--data", data, "-o", tmp_path / "run", "--epochs", 1, *SMALL)
+    assert result.exit_code == 0, result.stderr
+    assert "not all pictures are drawn (curves, confusion, best, worst in" in result.stderr
+    assert 'raise IndexError("a bug")' in result.stderr
 
 
 def test_epochs_are_counted_to_the_one_that_the_run_ends_in(data: Path, tmp_path: Path) -> None:

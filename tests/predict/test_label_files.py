@@ -1,9 +1,12 @@
 """Labelling many files: what is written, what is recorded, and what a failure costs."""
 
+import gc
 import io
 import os
 import subprocess
 import sys
+import traceback
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +181,29 @@ def test_an_unforeseen_error_costs_one_image(
     assert (outcome.done, len(outcome.failed)) == (4, 1)
     rows = read_manifest(tmp_path / "out/predictions.csv")
     assert rows[2]["error"] == "unexpected RuntimeError: of this image"
+
+
+def test_a_failure_keeps_no_arrays(
+    predictor: Predictor, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[weakref.ref[np.ndarray]] = []
+
+    def fail(self: Predictor, pixels: np.ndarray, size: Size) -> np.ndarray:
+        copy = pixels.copy()
+        held.append(weakref.ref(copy))
+        try:
+            raise ValueError("first")
+        except ValueError as error:
+            raise RuntimeError("second") from error
+
+    monkeypatch.setattr(Predictor, "labels_of", fail)
+    outcome = run(predictor, images, tmp_path / "out")
+    assert len(outcome.failed) == len(held) == 5
+    assert all(failure.unexpected for failure in outcome.failed)
+    text = "".join(traceback.format_exception(outcome.failed[0].error))
+    assert text.count('raise ValueError("first")') == text.count('raise RuntimeError("second")') == 1
+    gc.collect()
+    assert [reference() for reference in held] == [None] * 5
 
 
 def test_stop_on_error_keeps_what_was_done(predictor: Predictor, images: Path, tmp_path: Path) -> None:

@@ -9,10 +9,14 @@ import pytest
 from PIL import Image
 
 from lstm2d.data.folder import DatasetFolder
-from lstm2d.errors import DataError
+from lstm2d.errors import DataError, OutputError
+from lstm2d.metrics.confusion import Confusion
+from lstm2d.pipeline.preprocess import Size
+from lstm2d.predict import Predictor
+from lstm2d.predict.evaluate import Evaluated, ImageScore
 from lstm2d.report import plots
 from lstm2d.report.gallery import Example
-from lstm2d.report.plots import class_shares, write_run_plots
+from lstm2d.report.plots import Extremes, class_shares, draw_run, write_run_plots
 
 
 def test_all_pictures(run_folder: Path, red_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,6 +46,41 @@ def test_all_pictures(run_folder: Path, red_dataset: Path, monkeypatch: pytest.M
     assert [e.title for e in sheets[1]] == ["val3  70.0 %", "val2  80.0 %"]
     assert sheets[0][0].truth is not None
     np.testing.assert_array_equal(sheets[0][0].labels, sheets[0][0].truth)
+
+
+def test_each_validation_image_is_labelled_once(
+    run_folder: Path, red_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labelled = []
+    labels_of = Predictor.labels_of
+
+    def count(self: Predictor, pixels: np.ndarray, size: Size = "auto") -> np.ndarray:
+        labelled.append(pixels.shape)
+        return labels_of(self, pixels, size)
+
+    monkeypatch.setattr(Predictor, "labels_of", count)
+    assert len(write_run_plots(run_folder, red_dataset)) == 4
+    assert labelled.count((4, 10, 3)) == 4
+
+
+def test_pictures_are_written_one_by_one(run_folder: Path, red_dataset: Path) -> None:
+    (run_folder / "plots/best.png").mkdir(parents=True)
+    pictures = draw_run(run_folder, red_dataset)
+    assert [next(pictures).name for _ in range(2)] == ["curves.png", "confusion.png"]
+    with pytest.raises(OutputError, match=r"best\.png"):
+        next(pictures)
+
+
+def test_extremes_by_hand() -> None:
+    """Ties go by name, no image is on both sheets, and images without labelled pixels are on none."""
+    extremes = Extremes()
+    pixels = np.zeros((1, 1, 3)), np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8)
+    accuracies = {"a": 0.5, "b": 0.75, "c": 0.5, "d": None, "e": 0.25, "f": 0.5}
+    for number, (name, accuracy) in enumerate(accuracies.items(), start=1):
+        score = ImageScore(name, 1, accuracy, None, None, 0.0)
+        extremes(Evaluated(number, score, *pixels, Confusion(2)))
+    found = {name: [e.title for e in examples] for name, examples in extremes.examples().items()}
+    assert found == {"best": ["b  75.0 %", "a  50.0 %"], "worst": ["e  25.0 %", "f  50.0 %"]}
 
 
 def test_without_data_there_are_curves_only(run_folder: Path) -> None:
