@@ -96,8 +96,8 @@ def test_names_with_dots_are_tables_inside_tables(tmp_path: Path, configure: Con
     [
         ("train.groups.lstm.0.rate=-1", "train.groups.lstm.0.rate = -1 (overrides): expected a number >= 0"),
         ("train.groups.lstm.frozen=1", "train.groups.lstm.frozen = 1 (overrides): expected true or false"),
-        ("train.groups.lstm.rat=1", "train.groups.lstm.rat = 1 (overrides): expected a table of rate and frozen"),
-        ("train.groups.lstm=1", "train.groups.lstm = 1 (overrides): expected a table of rate and frozen"),
+        ("train.groups.lstm.rat=1", "train.groups.lstm.rat = 1 (overrides): expected a table of rate"),
+        ("train.groups.lstm=1", "train.groups.lstm = 1 (overrides): expected a table of rate"),
         ("train.groups=1", "train.groups = 1 (overrides): expected a table"),
     ],
 )
