@@ -7,14 +7,13 @@ that of the fewest callers it is. Labels are compared with those of one thread b
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from timing import Task, Timing, heading, interleaved, machine, table
+from timing import Task, Timing, interleaved, machine, publish
 
 import lstm2d
 from lstm2d.predict import Predictor
@@ -122,11 +121,6 @@ def main() -> None:
         times = measure(predictor, images, given.callers, repeats=repeats, threads=given.threads)
         title = f"{name}{' + CRF' if given.crf else ''} @{size[0]}x{size[1]}"
         rows += figures(title, count, times, given.threads)
-    if given.json:
-        print(json.dumps({"machine": described, "rows": rows}))
-        return
-    print(heading(described))
-    print(f"medians of {repeats} rounds of {count} images; +-: quartiles\n")
     cells = [
         (
             row["case"],
@@ -137,7 +131,9 @@ def main() -> None:
         )
         for row in rows
     ]
-    print(table(["model", "callers", "images/s", "+-", "speedup"], cells))
+    note = f"medians of {repeats} rounds of {count} images; +-: quartiles"
+    titles = ["model", "callers", "images/s", "+-", "speedup"]
+    publish(given.json, {"machine": described, "rows": rows}, note, titles, cells)
 
 
 if __name__ == "__main__":

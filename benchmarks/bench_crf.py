@@ -8,16 +8,15 @@ on the probabilities.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from comparison import command_line, parse, row, show
+from comparison import command_line, parse, publish_rows, row
 from numpy.typing import NDArray
 from PIL import Image
-from timing import Task, heading, interleaved, machine
+from timing import Task, interleaved, machine
 
 from lstm2d import kernels
 from lstm2d.config.crf import CRF_SETS, crf_settings
@@ -91,12 +90,8 @@ def main() -> None:
             times = interleaved(tasks, repeats=repeats, clock=given.clock)
             title = f"{name} @{photo.shape[0]}x{photo.shape[1]}"
             rows += [row(title, "forward", n, times, []) for n in given.threads]
-    if given.json:
-        print(json.dumps({"machine": described, "clock": given.clock, "rows": rows}))
-        return
-    print(heading(described))
-    print(f"float32; medians of {repeats}, {given.clock} time; +-: quartiles\n")
-    print(show(rows))
+    result = {"machine": described, "clock": given.clock, "rows": rows}
+    publish_rows(given.json, result, f"float32; medians of {repeats}, {given.clock} time; +-: quartiles")
 
 
 if __name__ == "__main__":

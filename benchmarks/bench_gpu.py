@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib.util
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +29,7 @@ import numpy as np
 from bench_lstm2d import Pair, lstm_pairs, scatter
 from bench_models import Case
 from bench_ops import ORDERS, Program
-from timing import Timing, machine, table
+from timing import Timing, machine, publish
 
 import lstm2d
 from lstm2d import kernels
@@ -270,15 +269,15 @@ def rows_of(case: Case, images: int, repeats: int, torch: bool) -> list[dict[str
     return found
 
 
-def show(rows: list[dict[str, Any]]) -> str:
-    """Return the rows as a table."""
+def lines_of(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return the titles and lines of the table."""
     titles = ["case", "images", "", "ours ms", "+-", "torch ms", "+-", "torch/ours"]
     keys = ["case", "images", "direction", "ours_ms", "ours_spread", "torch_ms", "torch_spread", "ratio"]
     forms = [str, str, str, *2 * ["{:.2f}".format, "{:.0%}".format], "{:.2f}".format]
     lines = [
         [form(row[key]) if key in row else "" for key, form in zip(keys, forms, strict=True)] for row in rows
     ]
-    return table(titles, lines)
+    return titles, lines
 
 
 def options() -> argparse.Namespace:
@@ -315,12 +314,9 @@ def main() -> None:
         for name in (name for name in CASES if asked.only in name):
             for images in asked.images:
                 rows += rows_of(make(name, images, size, device), images, repeats, torch)
-    if asked.json:
-        print(json.dumps({"machine": described, "rows": rows}))
-        return
-    print(", ".join(f"{key} {value}" for key, value in described["gpu"].items()))
-    print(f"float32, {size[1]}x{size[0]} pixels; medians of {repeats}; +-: quartiles\n")
-    print(show(rows))
+    card = ", ".join(f"{key} {value}" for key, value in described["gpu"].items())
+    note = f"{card}\nfloat32, {size[1]}x{size[0]} pixels; medians of {repeats}; +-: quartiles"
+    publish(asked.json, {"machine": described, "rows": rows}, note, *lines_of(rows))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ also has the gradient of its input, a network also its loss on soft targets.
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from comparison import command_line, parse, row, show
+from comparison import command_line, parse, publish_rows, row
 from scipy.linalg.blas import sgemm
-from timing import Task, heading, interleaved, machine
+from timing import Task, interleaved, machine
 
 import lstm2d
 from lstm2d import kernels
@@ -298,14 +297,9 @@ def main() -> None:
             if options.only in case.name:
                 case.check()
                 rows += measure(case, options.threads, repeats, options.clock)
-    if options.json:
-        print(json.dumps({"machine": described, "size": list(size), "clock": options.clock, "rows": rows}))
-        return
-    print(heading(described))
-    print(
-        f"{size[1]}x{size[0]}, batch 1, float32; medians of {repeats}, {options.clock} time; +-: quartiles\n"
-    )
-    print(show(rows))
+    result = {"machine": described, "size": list(size), "clock": options.clock, "rows": rows}
+    what = f"{size[1]}x{size[0]}, batch 1, float32"
+    publish_rows(options.json, result, f"{what}; medians of {repeats}, {options.clock} time; +-: quartiles")
 
 
 if __name__ == "__main__":

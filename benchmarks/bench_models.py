@@ -14,7 +14,6 @@ layers that are not trained.
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,8 +23,8 @@ from typing import Any
 
 import numpy as np
 from bench_ops import ORDERS, Arrays, Product, Program, Programs, floor
-from comparison import command_line, parse, row, show
-from timing import Task, heading, interleaved, machine
+from comparison import command_line, parse, publish_rows, row
+from timing import Task, interleaved, machine
 
 import lstm2d
 from lstm2d.config import resolve
@@ -254,12 +253,9 @@ def main() -> None:
                 tasks |= {(order, n): Task(program, n) for order, program in programs.peers.items()}
             times = interleaved(tasks, repeats=repeats, clock=options.clock)
             rows += [row(name, direction, n, times, list(programs.peers)) for n in options.threads]
-    if options.json:
-        print(json.dumps({"machine": described, "clock": options.clock, "rows": rows}))
-        return
-    print(heading(described))
-    print(f"batch 1, float32; medians of {repeats}, {options.clock} time; +-: quartiles\n")
-    print(show(rows))
+    result = {"machine": described, "clock": options.clock, "rows": rows}
+    note = f"batch 1, float32; medians of {repeats}, {options.clock} time; +-: quartiles"
+    publish_rows(options.json, result, note)
 
 
 if __name__ == "__main__":

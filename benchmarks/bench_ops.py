@@ -15,7 +15,6 @@ memory that needs less.
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,10 +22,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from comparison import command_line, parse, row, show
+from comparison import command_line, parse, publish_rows, row
 from memory import in_fresh_process, measurable, peak_mb
 from scipy.linalg.blas import sgemm
-from timing import Task, heading, interleaved, machine, set_threads
+from timing import Task, interleaved, machine, set_threads
 
 import lstm2d
 from lstm2d import ops
@@ -386,12 +385,9 @@ def main() -> None:
             if measurable() and (options.memory or direction in case.memory):
                 found = [line | peaks(case, direction, line["threads"], torch) for line in found]
             rows += found
-    if options.json:
-        print(json.dumps({"machine": described, "clock": options.clock, "rows": rows}))
-        return
-    print(heading(described))
-    print(f"batch 1, float32; medians of {repeats}, {options.clock} time; +-: quartiles\n")
-    print(show(rows))
+    result = {"machine": described, "clock": options.clock, "rows": rows}
+    note = f"batch 1, float32; medians of {repeats}, {options.clock} time; +-: quartiles"
+    publish_rows(options.json, result, note)
 
 
 if __name__ == "__main__":

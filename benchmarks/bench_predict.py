@@ -7,14 +7,13 @@ PNG of its size; memory is the most that the process held, in a run of its own.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from photos import write_photo
 from processes import Process, command
-from timing import heading, interleaved, machine, table
+from timing import interleaved, machine, publish
 
 SIZES = ((320, 240), (1155, 866), (4000, 3000))  # columns, rows
 
@@ -58,11 +57,6 @@ def main() -> None:
         }
         for (megapixels, model, n), t in times.items()
     ]
-    if options.json:
-        print(json.dumps({"machine": described, "rows": rows}))
-        return
-    print(heading(described))
-    print(f"medians of {runs}, +-: quartiles; MB: most memory of the process\n")
     cells = [
         (
             r["case"],
@@ -73,7 +67,9 @@ def main() -> None:
         )
         for r in rows
     ]
-    print(table(["photograph, model", "threads", "ms", "+-", "MB"], cells))
+    note = f"medians of {runs}, +-: quartiles; MB: peak memory of the process"
+    titles = ["photograph, model", "threads", "ms", "+-", "MB"]
+    publish(options.json, {"machine": described, "rows": rows}, note, titles, cells)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ alone, the least that any command takes.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from photos import write_photo
 from processes import Process, command
-from timing import heading, interleaved, machine, table
+from timing import interleaved, machine, publish
 
 SIZE = (320, 240)  # columns, rows
 
@@ -49,13 +48,9 @@ def main() -> None:
         {"case": name, "ours_ms": round(t.ms, 1), "ours_spread": round(t.spread, 3)}
         for name, t in times.items()
     ]
-    if options.json:
-        print(json.dumps({"machine": described, "rows": rows}))
-        return
-    print(heading(described))
-    print(f"medians of {runs}, +-: quartiles\n")
     cells = [(row["case"], f"{row['ours_ms']:.0f}", f"{row['ours_spread']:.0%}") for row in rows]
-    print(table(["process", "ms", "+-"], cells))
+    result = {"machine": described, "rows": rows}
+    publish(options.json, result, f"medians of {runs}, +-: quartiles", ["process", "ms", "+-"], cells)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from timing import CLOCKS, Timing, table
+from timing import CLOCKS, Timing, publish
 
 COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title: where it is in a row, how it is written
     "case": ("case", str),
@@ -67,11 +67,12 @@ def row(
     return figures
 
 
-def show(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the rows as a table, without the columns that none of them fills."""
+def publish_rows(as_json: bool, result: Mapping[str, Any], note: str) -> None:
+    """Print the rows of `row`, without the columns that none of them fills; as `timing.publish`."""
+    rows = result["rows"]
     columns = {title: c for title, c in COLUMNS.items() if any(c[0] in row for row in rows)}
     lines = [[form(row[key]) if key in row else "" for key, form in columns.values()] for row in rows]
-    return table(list(columns), lines)
+    publish(as_json, result, note, list(columns), lines)
 
 
 def command_line(description: str | None, example: str) -> argparse.ArgumentParser:

@@ -6,12 +6,11 @@ Two unaries: what a model says of the crop, and random ones, with which nothing 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from timing import table
+from timing import publish
 
 import lstm2d
 from lstm2d.config.crf import CRF_SETS, crf_settings
@@ -67,12 +66,9 @@ def main() -> None:
             differences, equal = np.array(figures).T
             values = (differences.mean(), differences.max(), equal.mean(), equal.min())
             rows.append({"set": name, "unary": kind} | dict(zip(FIGURES, map(float, values), strict=True)))
-    if options.json:
-        print(json.dumps({"crops": len(parts), "rows": rows}))
-        return
-    print(f"{len(parts)} crops of {SIDE}x{SIDE} pixels, float64\n")
     cells = [[row["set"], row["unary"], *(f"{row[key]:.4f}" for key in FIGURES)] for row in rows]
-    print(table(["set", "unary", *FIGURES], cells))
+    note = f"{len(parts)} crops of {SIDE}x{SIDE} pixels, float64"
+    publish(options.json, {"crops": len(parts), "rows": rows}, note, ["set", "unary", *FIGURES], cells)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from timing import table
+from timing import publish
 
 import lstm2d
 from lstm2d.config.crf import crf_settings
@@ -90,13 +89,10 @@ def main() -> None:
         figures = measure(samples, [f"crf.{item}" for item in given], ignore, classes)
         rows.append({"settings": " ".join(given), **figures})
     rows[1:] = sorted(rows[1:], key=lambda row: -row["pixel_accuracy"])
-    if options.json:
-        print(json.dumps({"images": len(samples), "rows": rows}))
-        return
-    print(f"{len(samples)} images\n")
     titles = ["settings", "pixel accuracy", "class accuracy", f"within {EDGE} of an edge"]
     cells = [[row["settings"], *(f"{v:.4f}" for k, v in row.items() if k != "settings")] for row in rows]
-    print(table(titles, cells[: 1 + options.show]))
+    result = {"images": len(samples), "rows": rows}
+    publish(options.json, result, f"{len(samples)} images", titles, cells[: 1 + options.show])
 
 
 if __name__ == "__main__":

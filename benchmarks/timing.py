@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import platform
 import re
@@ -147,8 +148,32 @@ def heading(described: Mapping[str, Any]) -> str:
     )
 
 
+def publish(
+    as_json: bool, result: Mapping[str, Any], note: str, titles: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Print the outcome of a benchmark.
+
+    Parameters
+    ----------
+    as_json : bool
+        Print `result` as one JSON object, not a table.
+    result : mapping
+        "rows", and "machine" from `machine` where the figures depend on it.
+    note : str
+        What the figures are, a line below the heading.
+    titles, rows : sequences of str
+        As for `table`.
+    """
+    if as_json:
+        print(json.dumps(result))
+        return
+    if "machine" in result:
+        print(heading(result["machine"]))
+    print(f"{note}\n\n{table(titles, rows)}")
+
+
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows below their titles; the first column to the left, the others to the right."""
+    """Return rows below their titles; the first column is aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     lines = [titles, ["-" * width for width in widths], *rows]
     return "\n".join(

@@ -120,7 +120,7 @@ def files_of(dataset: DatasetFolder) -> list[Path]:
 
 
 def show_guess(console: Console, dataset: DatasetFolder) -> None:
-    """Show what was guessed about a folder without dataset.toml, as the dataset.toml that says so."""
+    """Show what was guessed about a folder, as a dataset.toml."""
     if dataset.guessed_toml is not None:
         console.say(f"no dataset.toml in {dataset.root}, this is guessed:\n")
         console.say(dataset.guessed_toml)

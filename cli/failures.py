@@ -93,7 +93,7 @@ def _explained(error: BaseException) -> Lstm2dError:
         return error
     if isinstance(error, OSError) and error.errno in OUTPUT_ERRNOS:
         return OutputError(f"cannot write ({error.strerror})", where=error.filename)
-    where = next(iter(getattr(error, "__notes__", ())), None)  # the image, where one of many was at work
+    where = next(iter(getattr(error, "__notes__", ())), None)  # the image, if it was one of many
     if isinstance(error, MemoryError):
         from lstm2d.kernels.gpu import out_of_memory
 

@@ -13,14 +13,14 @@ from lstm2d.training.signals import SignalHandler
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-RETRY_SECONDS = 0.02  # until a signal that came at a wrong moment is tried once more
+RETRY_SECONDS = 0.02  # until a signal that came at a wrong moment is retried
 
 
 class Interruptible(SignalHandler):
     """While active, Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt, so that temporary files are removed.
 
-    In an import the exception waits for its end: an extension module might turn it into another one, or lose
-    it. A second Ctrl-C while it waits ends the process at once.
+    During an import the exception is delayed until the import is complete: an extension module might turn it
+    into another exception, or lose it. A second Ctrl-C meanwhile ends the process at once.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Interruptible(SignalHandler):
         self._base = None
 
     def receive(self, number: int, frame: FrameType | None, repeated: bool) -> None:
-        """Raise KeyboardInterrupt, now or after the import that the command is in."""
+        """Raise KeyboardInterrupt, now or after the current import."""
         if self._waiting and number == signal.SIGINT:
             leave(number, frame)
         if self._importing(frame):
@@ -70,7 +70,7 @@ class Interruptible(SignalHandler):
         signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
 
     def _unraisable(self, args: UnraisableHookArgs) -> None:
-        """Try an interrupt once more that came where no exception can be raised, such as in a destructor."""
+        """Retry an interrupt that came where no exception can be raised, such as in a destructor."""
         if issubclass(args.exc_type, KeyboardInterrupt):
             self._retry()
         else:

@@ -71,13 +71,14 @@ class Console:
         Parameters
         ----------
         error : Exception
-            The error. An error of the same type from the same line of code is written once.
+            The error. An error of the same type from the same line of code is written once, and that memory
+            ran out is no error in the program.
         where : object
             What was being worked on.
         """
         *_, last = extract_tb(error.__traceback__)
         fault = f"{type(error).__name__}, {last.filename}:{last.lineno}"
-        if fault not in self._faults:
+        if fault not in self._faults and not isinstance(error, MemoryError):
             self._faults.add(fault)
             self.warn(f"{where}: an error in the program, please report it\n{traceback_of(error).rstrip()}")
 

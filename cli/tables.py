@@ -38,22 +38,7 @@ class Table:
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
-    """Return rows as aligned columns.
-
-    Parameters
-    ----------
-    header : sequence of str
-        Names of the columns.
-    rows : sequence of sequence of str
-        Cells, one for each column.
-    left : int, default 1
-        Columns aligned to the left; the others, numbers, are aligned to the right.
-
-    Returns
-    -------
-    str
-        Lines without trailing blanks.
-    """
+    """Return a `Table` of these values as aligned columns, lines without trailing blanks."""
     cells = [list(header), *(list(row) for row in rows)]
     widths = [max(columns(row[k]) for row in cells) for k in range(len(header))]
     lines = []

@@ -76,7 +76,7 @@ The paper's own training:
     "--train-split", metavar="SPLIT", help="Images to train on: splits/SPLIT.txt.  [default: train]"
 )
 @click.option("--val-split", metavar="SPLIT", help="Images to validate on.  [default: val]")
-@click.option("--val", metavar="FRACTION", help="Part held out where there is no val split.  [default: 0.1]")
+@click.option("--val", metavar="FRACTION", help="Share held out if there is no val split.  [default: 0.1]")
 @click.option("--max-time", metavar="TIME", help="Stop cleanly after this training time, such as 90m or 2h.")
 @click.option("--epochs", metavar="N", help="Passes over the training images.")
 @click.option("--resume", is_flag=True, help="Continue the run in RUN, with its own configuration.")

@@ -1,4 +1,4 @@
-"""Notes: what was guessed, converted or left out while images were read, each kind reported once."""
+"""Notes on what was guessed, converted or left out while reading images, each kind reported once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Notes:
     Parameters
     ----------
     listener : callable, optional
-        Gets a line when a note of a new kind comes in. May be replaced.
+        Gets a line for the first note of each kind. May be replaced.
     """
 
     def __init__(self, listener: Listener | None = None) -> None:
@@ -21,13 +21,13 @@ class Notes:
         self._counts: dict[str, int] = {}
 
     def add(self, text: str, where: object) -> None:
-        """Take a note.
+        """Add a note.
 
         Parameters
         ----------
         text : str
             What was guessed, converted or left out: one line without the name of the image. Equal texts are
-            one kind.
+            of one kind.
         where : object
             The image it is about.
         """
@@ -36,9 +36,9 @@ class Notes:
             self.listener(f"{where}: {text}")
 
     def summary(self) -> list[str]:
-        """Return a line for each kind of note that more than one image has given."""
+        """Return a line for each kind of note that applies to more than one image."""
         return [f"{count} images: {text}" for text, count in self._counts.items() if count > 1]
 
     def counts(self) -> dict[str, int]:
-        """Return how many images have given each kind of note, in the order of their first."""
+        """Return the number of images for each kind of note, in order of first occurrence."""
         return dict(self._counts)

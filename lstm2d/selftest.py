@@ -1,4 +1,4 @@
-"""A little of everything, computed by every backend and compared with the plain one."""
+"""Compute small cases of all operations with every backend and compare them with the reference."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Case(NamedTuple):
 
 @dataclass(frozen=True)
 class Check:
-    """What came of one operation on one backend.
+    """The outcome of one operation on one backend.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def _steps(device: str) -> Arrays:
 
 
 def _crf(device: str) -> Arrays:
-    """Return what the CRF's filters make of random values."""
+    """Return random values after the filters of the CRF."""
     rng = np.random.default_rng(5)
     features = kernels.to_device(rng.standard_normal((60, 5), np.float32), device)
     values = kernels.to_device(rng.random((60, 3), np.float32), device)

@@ -126,7 +126,11 @@ def test_every_command_is_in_the_readme(checkout: Path) -> None:
     names = []
     for name in program.list_commands(context):
         command = program.get_command(context, name)
-        names += [f"{name} {sub}" for sub in command.commands] if isinstance(command, click.Group) else [name]
+        names += (
+            [f"{name} {sub}" for sub in command.list_commands(context)]
+            if isinstance(command, click.Group)
+            else [name]
+        )
     listed = re.findall(r"^\| `lstm2d ([a-z ]+)`", (checkout / "README.md").read_text(), flags=re.MULTILINE)
     assert sorted(listed) == sorted(names)
 

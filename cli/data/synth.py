@@ -25,8 +25,8 @@ Examples:
 def synth(console: Console, *, out: str, count: int, seed: int, width: int, height: int) -> None:
     """Draw outdoor scenes with exact labels.
 
-    In them colour alone cannot tell sky from water, road from building or tree
-    from mountain: where they lie and what surrounds them can. DIR gets images/,
+    Colour alone does not distinguish sky from water, road from building or tree
+    from mountain: their places and surroundings do. DIR gets images/,
     masks/, splits/ (train, val, test) and dataset.toml.
     """
     from lstm2d.data.synth import write_dataset

@@ -30,7 +30,7 @@ Examples:
 @click.option(
     "--convention",
     type=click.Choice(["caffe", "torchvision", "rgb"]),
-    help="Input that the filters expect.  [default: as the names of the layers say]",
+    help="Input that the filters expect.  [default: from the names of the layers]",
 )
 @output_options
 def import_weights(

@@ -1,11 +1,11 @@
 """Names in CSV files."""
 
-# what a spreadsheet takes for the beginning of a formula
+# a spreadsheet takes these for the beginning of a formula
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_text(cell: str) -> str:
-    """Return a name so that no spreadsheet runs it: with an apostrophe before what looks like a formula.
+    """Return a name so that no spreadsheet runs it: an apostrophe is put before what looks like a formula.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def csv_text(cell: str) -> str:
 
 
 def csv_name(text: str) -> str:
-    """Return the name of which `csv_text` made a text.
+    """Return the name that `csv_text` was given.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What earlier predictions have left in an output folder: which files are theirs, and what made them."""
+"""The results of earlier predictions in an output folder, and how they were made."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lstm2d.predict.csv_text import csv_name
 from lstm2d.predict.manifest_file import FILES, Row, Table, read_table
 from lstm2d.predict.result_names import KINDS, result_names
 
-EARLIER = "earlier"  # in place of a fingerprint: a file of ours that another labelling than this row's made
+EARLIER = "earlier"  # instead of a fingerprint: a result of another prediction than that of this row
 
 
 class Earlier:
-    """Answers whether a file is a result, and how it was made.
+    """Knows which files are results, and how they were made.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ class Earlier:
 
     Notes
     -----
-    A result is what a ``predictions*.csv`` lists, of the output folder or of a folder above or below it that
-    the result lies in, or what a prediction that was killed had begun to write.
+    A result is a file that a ``predictions*.csv`` lists, of the output folder or of a folder above or below
+    it, or a file that a killed prediction had begun to write.
     """
 
     def __init__(self, out: str | os.PathLike[str]) -> None:
@@ -44,11 +44,11 @@ class Earlier:
                 self._rows[csv_name(row["labels"])].append(row)
 
     def rows(self, labels: PurePath) -> list[Row]:
-        """Return what the records of the output folder say about a label image, the latest last."""
+        """Return the rows about a label image in the records of the output folder, the latest last."""
         return self._rows.get(str(labels), [])
 
     def owns(self, name: str | PurePath) -> bool:
-        """Tell whether a file is a result.
+        """Return whether a file is a result.
 
         Parameters
         ----------
@@ -58,7 +58,7 @@ class Earlier:
         Returns
         -------
         bool
-            False for everything that no record lists.
+            False for every file that is not in a record.
         """
         path = self.folder / name
         path = Path(os.path.realpath(path.parent)) / path.name
@@ -71,7 +71,7 @@ class Earlier:
 
 
 def begin(manifest: Path, names: Iterable[PurePath]) -> None:
-    """Note what a prediction is going to write, for the case that it is killed before it can record it.
+    """Note what a prediction is going to write, in case it is killed before it can record it.
 
     Parameters
     ----------
@@ -134,13 +134,13 @@ def _listed(folder: Path, tables: Iterable[Table]) -> set[str]:
 
 
 def _written(row: Row) -> Sequence[str]:
-    """Return which results a row stands for; older versions have not recorded it, so it may be all."""
+    """Return the kinds of results of a row; older versions did not record them, so it may be all."""
     recorded = [kind for kind in KINDS if row.get(FILES[kind])]
     return recorded if recorded or row["error"] else KINDS
 
 
 def _readable(path: Path) -> Table:
-    """Read a record; one that cannot be read lists nothing, and whoever has to write it reports that."""
+    """Read a record; one that cannot be read lists nothing, which is an error only when it is written."""
     try:
         return read_table(path)
     except DataError:

@@ -1,4 +1,4 @@
-"""How a file is known again: by its content, with a cheap look at size and times before."""
+"""Recognise a file by its content, after a cheap comparison of size and times."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Fingerprint:
     mtime_ns : int
         Time of the last change of the content, in nanoseconds.
     ctime_ns : int
-        Time of the last change of the file: no program can set it, so it also moves where a copy keeps
+        Time of the last change of the file: no program can set it, so it also changes if a copy keeps
         `mtime_ns`.
     """
 
@@ -76,7 +76,7 @@ class Fingerprint:
         return cls(digest.hexdigest(), status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def refreshed(self, path: str | os.PathLike[str]) -> Fingerprint | None:
-        """Compare a file with what it was.
+        """Compare a file with its earlier state.
 
         Parameters
         ----------
@@ -86,8 +86,8 @@ class Fingerprint:
         Returns
         -------
         Fingerprint or None
-            None if the content is another or cannot be read. Only a file whose size and times are not as
-            they were is read.
+            None if the content has changed or cannot be read. The file is read only if its size or times
+            have changed.
         """
         try:
             status = os.stat(path)

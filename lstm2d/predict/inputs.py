@@ -1,4 +1,4 @@
-"""Which images a prediction reads, and what its results are called."""
+"""Find the images of a prediction, and name their results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lstm2d.predict.left_out import IN_OUTPUT, LeftOut, reason_to_leave_out
 from lstm2d.predict.overwriting import refuse_output_among_inputs
 from lstm2d.predict.result_names import OVERLAY, PROBABILITIES, result_names
 
-MOST_READINGS = 64  # of a pattern with brackets
+MAX_READINGS = 64  # of a pattern with brackets
 _BRACKET = "[[]"  # what matches "[" itself
 
 
@@ -68,14 +68,14 @@ def plan(
     ----------
     inputs : sequence of str or path
         Files; folders, searched with their sub-folders; patterns with ``*``, ``?``, ``[..]`` and ``**``.
-        Brackets stand for themselves where nothing matches otherwise.
+        Brackets are literal if nothing matches otherwise.
     out : str or path
-        The output folder; it is not searched where it lies in an input folder.
+        The output folder; it is not searched if it is inside an input folder.
     format : str
         Format of the label images, as for `lstm2d.io.label_images.write_labels`.
     left_out : LeftOut, optional
-        Gets what looks like an image in folders and patterns and is not labelled, also in an output folder
-        that lies in an input folder.
+        Gets files in folders and patterns that look like images but are not labelled, also those in an output
+        folder inside an input folder.
 
     Returns
     -------
@@ -89,8 +89,8 @@ def plan(
     DataError
         If an input does not exist, or there is no image at all.
     ConfigError
-        If results would lie in a folder that images are read from, or would replace an image that is read, or
-        there is no such format.
+        If results would be written to a folder of input images or replace an input image, or there is no such
+        format.
 
     Notes
     -----
@@ -189,7 +189,7 @@ def _readings(pattern: str) -> Iterator[tuple[str, ...]]:
     choices = [
         (part, part.replace("[", _BRACKET)) if "[" in part else (part,) for part in Path(pattern).parts
     ]
-    yield from itertools.islice(itertools.product(*choices), MOST_READINGS)
+    yield from itertools.islice(itertools.product(*choices), MAX_READINGS)
 
 
 def _images_in(root: Path, out: Path, left_out: LeftOut) -> Iterator[Path]:
@@ -206,7 +206,7 @@ def _images_in(root: Path, out: Path, left_out: LeftOut) -> Iterator[Path]:
 
 
 def _chosen(left_out: LeftOut) -> Callable[[Path], bool]:
-    """Return a function that tells whether a file is to be labelled, and notes why not."""
+    """Return a function that returns whether to label a file, and notes why not."""
 
     def chosen(path: Path) -> bool:
         if _is_image(path.name):
@@ -238,7 +238,7 @@ def _walk(root: Path, skip: Path | None) -> Iterator[Path]:
             if real == skip:
                 continue
             if path.is_symlink():
-                # inside the root a folder is found by its own name; above it the way leads round for ever
+                # inside the root a folder is found by its own name; one above the root is an endless loop
                 if real.is_relative_to(real_root) or real_root.is_relative_to(real) or real in linked:
                     continue
                 linked.add(real)
@@ -259,7 +259,7 @@ def _is_image(name: str) -> bool:
 
 
 def _name(found: Iterable[tuple[Path, PurePath]], suffix: str = ".png") -> list[Task]:
-    """Give each image a name for its results that no other has, on file systems that fold names too."""
+    """Give each image a unique name for its results, also on file systems that ignore case."""
     pairs = list(found)
     plain = Counter(_folded(relative.with_suffix("")) for _, relative in pairs)
     taken: set[str] = set()
@@ -276,7 +276,7 @@ def _name(found: Iterable[tuple[Path, PurePath]], suffix: str = ".png") -> list[
 
 
 def _folded(path: PurePath) -> str:
-    """Return what a file system goes by that ignores case and the normal form of Unicode."""
+    """Return a path as a file system compares it that ignores case and Unicode normal form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", str(path)).casefold())
 
 

@@ -40,7 +40,7 @@ class LeftOut:
     _seen: set[str] = field(default_factory=set)
 
     def add(self, path: Path, kind: ImageKind) -> None:
-        """Count a file, once however often it is found."""
+        """Count a file, once even if it is found repeatedly."""
         name = os.path.join(os.path.realpath(path.parent), path.name)
         if name not in self._seen:
             self._seen.add(name)
@@ -65,7 +65,7 @@ class LeftOut:
 
 
 def reason_to_leave_out(path: Path) -> ImageKind | None:
-    """Return the kind of a file that has no ending of an image that is read.
+    """Return the kind of a file without the ending of a supported image format.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def reason_to_leave_out(path: Path) -> ImageKind | None:
     Returns
     -------
     ImageKind or None
-        None for what is no image: text, programs, videos.
+        None for a file that is no image: text, programs, videos.
     """
     if not path.is_file():
         return SPECIAL if path.exists() else BROKEN_LINK

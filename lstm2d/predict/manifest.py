@@ -1,4 +1,4 @@
-"""The record of a prediction: one CSV row per image, written as soon as its results are."""
+"""The record of a prediction: one CSV row per image, written right after its results."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["Manifest", "area_columns", "read_manifest"]
 
 
 class Manifest:
-    """Keeps `predictions.csv` in step with the results.
+    """Keeps `predictions.csv` consistent with the results.
 
-    Columns: image, labels (relative to the output folder), seconds, error (empty where all went well), crf
-    (the settings of the CRF after the network, empty where there is none); the fraction of the image's area
-    that each class covers; then the `MARKS`, which tell later runs whether the results are still right.
+    Columns: image, labels (relative to the output folder), seconds, error (empty on success), crf (the
+    settings of the CRF after the network, empty if there is none); the fraction of the image's area
+    that each class covers; then the `MARKS`, by which later runs see whether the results are still valid.
 
     While images are labelled, rows are only appended, so that a crash costs one row. Leaving the `with` block
     drops the rows that newer ones replace, and the area columns that no row uses any more.
@@ -36,8 +36,8 @@ class Manifest:
     Parameters
     ----------
     path : Path
-        The file. Rows of earlier predictions are kept, also those of other models. What is damaged in it,
-        or is no record at all, stays in a copy beside it.
+        The file. Rows of earlier predictions are kept, also those of other models. A damaged file, or one
+        that is no record, is kept as a copy next to it.
     classes : sequence of str
         Names of the classes.
     renewed : iterable of mapping
@@ -73,7 +73,7 @@ class Manifest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Drop the rows that were replaced; an error on the way out hides none of the work's own."""
+        """Drop the rows that were replaced; an error here does not hide one of the prediction."""
         try:
             if self._replaced or not self.complete:
                 self._write()
@@ -106,7 +106,7 @@ class Manifest:
         labels : str
             The label image, relative to the output folder.
         seconds : float or None
-            What it took to read, label and write; None where that was not measured.
+            Time to read, label and write; None if not measured.
         error : str
             Why there are no labels.
         crf : str
@@ -135,7 +135,7 @@ class Manifest:
         self._rows[row["labels"]] = row
         self.complete = False
         try:
-            # appended and not written anew: after a crash at most this one row is cut short
+            # appended, not rewritten: after a crash at most this row is truncated
             with open(
                 self.path, "a", encoding="utf-8", errors="surrogateescape", newline="", opener=_open
             ) as f:
@@ -145,7 +145,7 @@ class Manifest:
         self.complete = True
 
     def _write(self) -> None:
-        """Write the file anew, in one step."""
+        """Rewrite the file atomically."""
         used = {name for row in self._rows.values() for name, cell in row.items() if cell}
         self._areas = [name for name in self._areas if name in used or name in self._own]
         header = row_line(self.columns, dict(zip(self.columns, self.columns, strict=True)))
@@ -165,7 +165,7 @@ def area_columns(classes: Collection[str]) -> list[str]:
     Returns
     -------
     list of str
-        One column per class; a class whose name an earlier one has gets its number added.
+        One column per class; a repeated name gets the number of its class added.
     """
     columns: list[str] = []
     for number, name in enumerate(classes):
@@ -175,6 +175,4 @@ def area_columns(classes: Collection[str]) -> list[str]:
 
 
 def _open(path: str, flags: int) -> int:
-    return os.open(
-        path, flags & ~os.O_CREAT
-    )  # a file that somebody deleted must not begin anew without its header
+    return os.open(path, flags & ~os.O_CREAT)  # a deleted file must not be created without its header

@@ -1,4 +1,4 @@
-"""The CSV file of a manifest: read whatever is left of it, and written row by row."""
+"""Read the CSV file of a manifest, also a damaged one, and format its rows."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a file of a manifest holds.
+    """The contents of a manifest.
 
     Parameters
     ----------
     columns : tuple of str
-        Its header; empty where it has none of ours.
+        Its header; empty if it is not that of a manifest.
     rows : tuple of mapping
         Column to text, one for each complete row.
     fragments : tuple of str
-        Label images that are named in what is left of other rows, as in the column.
+        Label images named in incomplete rows.
     damaged : bool
         Whether anything in the file is no complete row.
     """
@@ -59,7 +59,7 @@ def read_table(path: Path) -> Table:
     Returns
     -------
     Table
-        Without rows where there is no such file, or it is another program's.
+        Without rows if there is no such file, or it is another program's.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def row_line(columns: Sequence[str], row: Row) -> str:
 
 
 def set_aside(path: Path) -> Path:
-    """Copy a damaged manifest, so that nothing in it is lost.
+    """Copy a damaged manifest, so that its contents are not lost.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def _record(lines: Sequence[str], at: int, cells: int = 0) -> tuple[list[str], i
 
 
 def _fragment(line: str) -> list[str]:
-    """Return the name of the label image in a row that is cut short, if it is complete."""
+    """Return the name of the label image in a truncated row, if it is complete."""
     with suppress(csv.Error):
         for cells in csv.reader([line]):
             if len(cells) > 2 and cells[1]:

@@ -40,7 +40,7 @@ def refuse_output_among_inputs(sources: Sequence[Path], results: Iterable[PurePa
     """
     folders = {source.parent for source in sources}
     folders |= {Path(os.path.realpath(source)).parent for source in sources if os.path.islink(source)}
-    paths: dict[Path, Path] = {}  # where a result really lies, and its name
+    paths: dict[Path, Path] = {}  # real path of a result, and its name
     parents: dict[Path, Path] = {}
     for name in results:
         path = out / name

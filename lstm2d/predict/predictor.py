@@ -46,8 +46,8 @@ class Predictor:
     source : str or path, optional
         Where it comes from, for messages.
     crf : bool, str or CRFSection, default True
-        The fully connected CRF after the network: True for what the model's configuration says, if it says
-        anything, False for none, the name of a set (`lstm2d.config.crf.CRF_SETS`), or the settings.
+        The fully connected CRF after the network: True for that of the model's configuration, if it has
+        one, False for none, the name of a set (`lstm2d.config.crf.CRF_SETS`), or the settings.
     device : str, default "cpu"
         Where the network and the CRF compute: "auto", "cpu", "cuda" or "cuda:N".
 
@@ -239,7 +239,7 @@ class Predictor:
 
     @property
     def size_is_unknown(self) -> bool:
-        """Whether the model file does not say at which size photographs should be labelled."""
+        """Whether the model file has no size at which photographs should be labelled."""
         return self.preprocessing.typical_size is None and not self.preprocessing.native
 
     def _computed(self, pixels: NDArray[Any], size: Size, finish: Callable[[Array], T]) -> T:
@@ -286,7 +286,7 @@ def load(
         The fully connected CRF after the network, as for `Predictor`: True for the model's own, False for
         none, the name of a set such as "deeplab-voc", or settings.
     device : str, default "cpu"
-        Where to compute: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+        Where to compute: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
 
     Returns
     -------
@@ -305,7 +305,7 @@ def load(
 
 
 def _network(model: ModelFile, source: object) -> Network:
-    """Build the network of a model file; what the file says is not believed."""
+    """Build the network of a model file, whose contents are not trusted."""
     try:
         config = model_config(model.config["model"])
         _refuse_other_size(config, model)
@@ -328,7 +328,7 @@ def _network(model: ModelFile, source: object) -> Network:
 
 
 def _contrast(model: ModelFile, source: object) -> str:
-    """Return what is done to an image before its channels are normalised."""
+    """Return the contrast normalisation of a model."""
     data = model.config.get("data", {})
     contrast = data.get("contrast", "none") if isinstance(data, dict) else None
     if contrast not in CONTRASTS:
@@ -342,7 +342,7 @@ def _contrast(model: ModelFile, source: object) -> str:
 
 
 def _reading(model: ModelFile, source: object) -> Reading:
-    """Return how the configuration of a model says that photographs are read."""
+    """Return the settings for reading photographs in the configuration of a model."""
     data = model.config.get("data", {})
     bits, background = data.get("bits", 0), data.get("background", list(WHITE))
     try:
@@ -353,7 +353,7 @@ def _reading(model: ModelFile, source: object) -> Reading:
 
 
 def _crf(model: ModelFile, source: object, crf: bool | str | CRFSection) -> CRFSection | None:
-    """Return the settings of the CRF: those that are asked for, else the model's own."""
+    """Return the settings of the CRF: the given ones, else those of the model."""
     if not crf or (crf is True and "crf" not in model.config):
         return None
     from lstm2d.config.crf import crf_settings  # only now: it loads pydantic
@@ -369,7 +369,7 @@ def _crf(model: ModelFile, source: object, crf: bool | str | CRFSection) -> CRFS
 
 
 def _refuse_other_size(config: ModelConfig, model: ModelFile) -> None:
-    """Compare the number of parameters before building: a wrong size in the file must not take all memory."""
+    """Compare the number of parameters before building: wrong sizes in a file must not exhaust memory."""
     stored = sum(values.size for values in model.state.values())
     expected = parameter_count(config, len(model.classes), channels=CHANNELS)
     if expected != stored:

@@ -1,4 +1,4 @@
-"""What the results of one image are called."""
+"""Names of the results of an image."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def label_settings(
     predictor : Predictor
         The model, with its settings.
     size : "auto", "native" or float, default "auto"
-        At which the network sees the images.
+        Size at which the network sees the images.
     format : str, default "palette"
         Format of the label files.
     legend : bool, default False
@@ -34,7 +34,7 @@ def label_settings(
     Returns
     -------
     dict
-        Key without blanks to a value that JSON has. Labels made with other values are made again.
+        Keys without blanks, with JSON values. Labels made with other values are replaced.
     """
     reading = predictor.reading
     settings: dict[str, object] = {
@@ -60,7 +60,7 @@ def settings_text(settings: Mapping[str, object]) -> str:
     Returns
     -------
     str
-        One line. Words stand as they are, all else as in JSON.
+        One line. Plain words are written as they are, other values as JSON.
     """
     return " ".join(f"{key}={_value_text(settings[key])}" for key in sorted(settings))
 

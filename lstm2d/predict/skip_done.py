@@ -1,4 +1,4 @@
-"""Which images need not be labelled again: those whose results are what this prediction would make."""
+"""Find the images that can be skipped: their results are what this prediction would write."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHANGED = "label file changed"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a prediction is made with, and makes.
+    """What a prediction is made with, and what it writes.
 
     Parameters
     ----------
@@ -42,14 +42,14 @@ class Wanted:
 
 
 def compare(task: Task, rows: Sequence[Row], folder: Path, wanted: Wanted) -> tuple[Row | None, str]:
-    """Look for a record that says that an image is done.
+    """Look for a record of an image that shows that it is done.
 
     Parameters
     ----------
     task : Task
         The image and its results.
     rows : sequence of mapping
-        What records say about its label image, the latest last.
+        Records of its label image, the latest last.
     folder : Path
         The output folder.
     wanted : Wanted
@@ -58,9 +58,9 @@ def compare(task: Task, rows: Sequence[Row], folder: Path, wanted: Wanted) -> tu
     Returns
     -------
     row : mapping or None
-        The record, brought up to date; None if the image must be labelled.
+        The record, updated; None if the image must be labelled.
     reason : str
-        Why it must be; "" for an image that no record knows.
+        Why; "" for an image without a record.
     """
     reason = ""
     for row in reversed(rows):
@@ -69,12 +69,12 @@ def compare(task: Task, rows: Sequence[Row], folder: Path, wanted: Wanted) -> tu
             return _renewed(task, row, folder), ""
         reason = reason or difference
         if _matches(row, FILES[LABELS], folder / task.labels):
-            return None, difference  # the row that the label image is from: what older ones say is past
+            return None, difference  # the row of the existing label image: older rows do not count
     return None, reason
 
 
 def _difference(task: Task, row: Row, folder: Path, wanted: Wanted) -> str:
-    """Return in which way a record is not of what is wanted, "" for none; the cheap comparisons first."""
+    """Return how a record differs from what is wanted, "" if it does not; cheap comparisons come first."""
     if row["error"]:
         return FAILED
     if not row.get("model"):
@@ -101,7 +101,7 @@ def _matches(row: Row, column: str, path: Path) -> bool:
 
 
 def _renewed(task: Task, row: Row, folder: Path) -> Row:
-    """Return a record with the times that files have now, so that the next comparison is cheap again."""
+    """Return a record with the current times of the files, so that the next comparison is cheap."""
     paths = {IMAGE_FILE: task.source} | {FILES[kind]: folder / name for kind, name in task.results.items()}
     fresh = {}
     for column, path in paths.items():

@@ -24,7 +24,7 @@ def bundled_models() -> dict[str, Path]:
 
 
 def model_name(path: str | os.PathLike[str]) -> str:
-    """Return what people call a model file.
+    """Return the name of a model file.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def model_name(path: str | os.PathLike[str]) -> str:
 
 
 def find_model(path_or_name: str | os.PathLike[str]) -> Path:
-    """Return the model file that is meant.
+    """Return the path of a model file.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def find_model(path_or_name: str | os.PathLike[str]) -> Path:
     """
     bundled = bundled_models()
     path = Path(path_or_name)
-    # a Path has lost the "./" that would tell a folder from a name: there, what exists comes first
+    # a Path has lost the "./" that distinguishes a folder from a name: an existing path comes first
     is_name = isinstance(path_or_name, str) or not os.path.lexists(path)
     if is_name and os.fspath(path_or_name) in bundled:
         return bundled[os.fspath(path_or_name)]

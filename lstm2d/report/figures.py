@@ -49,7 +49,7 @@ def plot_curves(rows: Sequence[Mapping[str, float | None]]) -> bytes:
     Parameters
     ----------
     rows : sequence of mapping
-        What `lstm2d.report.runs.read_results` returns: a row an epoch with "epoch", "loss", and those of
+        From `lstm2d.report.runs.read_results`: one row per epoch with "epoch", "loss", and those of
         "pixel_accuracy", "class_accuracy" and "mean_iou" that were measured (fractions).
 
     Returns
@@ -104,7 +104,7 @@ def plot_confusion(
     classes: Sequence[ClassInfo],
     frequencies: Mapping[str, Sequence[float]],
 ) -> bytes:
-    """Draw the confusion table with the classes' frequencies beside it.
+    """Draw the confusion table with the class frequencies beside it.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def _table(axes: Axes, shares: NDArray[np.float64], names: Sequence[Lettering]) 
 
 
 def _bars(axes: Axes, classes: Sequence[ClassInfo], frequencies: Mapping[str, Sequence[float]]) -> None:
-    """Draw the frequencies, a bar a class and set."""
+    """Draw the frequencies, one bar per class and set."""
     k, thick = len(classes), 0.78 / max(len(frequencies), 1)
     colours = [np.array(info.color) / 255.0 for info in classes]
     largest = 0.0
@@ -197,7 +197,7 @@ def _bars(axes: Axes, classes: Sequence[ClassInfo], frequencies: Mapping[str, Se
 
 
 def _class_names(classes: Sequence[ClassInfo]) -> list[Lettering]:
-    """Return what matplotlib can show for the names of classes."""
+    """Return the class names as matplotlib can show them."""
     from matplotlib import ft2font
 
     shapes = hasattr(ft2font, "__libraqm_version__")  # from matplotlib 3.11 on
@@ -207,7 +207,7 @@ def _class_names(classes: Sequence[ClassInfo]) -> list[Lettering]:
         numbers,
         shapes=shapes,
         longest=LONGEST,
-        besides="lp",  # older ones measure the height of a line by these, and warn where they are missing
+        besides="lp",  # older ones measure the height of a line by these, and warn if they are missing
     )
 
 
@@ -222,7 +222,7 @@ def _use_fonts(texts: Sequence[Text], names: Sequence[Lettering]) -> None:
 
 @contextmanager
 def _figure(width: float, height: float) -> Iterator[Figure]:
-    """Make a figure of so many inches without touching a display or global state."""
+    """Make a figure of this size in inches, without a display or global state."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

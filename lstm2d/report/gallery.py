@@ -32,9 +32,9 @@ class Example:
     image : ndarray of shape (H, W, 3)
         0..255.
     labels : ndarray of int, shape (H, W)
-        What the model says.
+        From the model.
     truth : ndarray of int, shape (H, W), or None
-        What the mask says.
+        From the mask.
     title : str
         A few words above the image.
     """
@@ -48,7 +48,7 @@ class Example:
 def draw_gallery(
     examples: Sequence[Example], classes: Sequence[ClassInfo], *, cell: tuple[int, int] = (150, 200)
 ) -> NDArray[np.uint8]:
-    """Draw a sheet: a column an example with picture, truth, labels and overlay, below them the legend.
+    """Draw a sheet: one column per example with picture, truth, labels and overlay, and a legend below.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def draw_gallery(
     Returns
     -------
     ndarray of uint8, shape (rows, columns, 3)
-        The sheet. The row of the truth is left out where no example has one.
+        The sheet. The row of the truth is left out if no example has one.
 
     Raises
     ------
@@ -106,8 +106,8 @@ def encode_png(sheet: NDArray[np.uint8], *, colours: int | None = None) -> bytes
     sheet : ndarray of uint8, shape (H, W, 3)
         The picture.
     colours : int, optional
-        Keep so many colours only, at most 256: a third of the size, and for a sheet of photographs hardly a
-        difference to the eye.
+        Keep at most this many colours, up to 256: a third of the size, with hardly a visible difference for a
+        sheet of photographs.
 
     Returns
     -------
@@ -177,7 +177,7 @@ def _put(
     place: tuple[int, int, int, int],
     pen: Pen,
 ) -> None:
-    """Paste a picture into the middle of its cell, as large as fits."""
+    """Paste a picture into the middle of its cell, as large as possible."""
     from PIL import Image
 
     x, y, width, height = place

@@ -15,10 +15,10 @@ FIGURES = {  # file in RUN/plots: title and what it shows
     "curves": ("Learning curves", "Loss on the training images, accuracy on the validation images."),
     "confusion": (
         "Confusion table",
-        "Row: true class, column: label, in percent of the true class. Right: how often the classes are.",
+        "Row: true class, column: label, in percent of the true class. Right: class frequencies.",
     ),
-    "best": ("Best images", "The validation images with the highest share of right pixels."),
-    "worst": ("Worst images", "The validation images with the lowest share of right pixels."),
+    "best": ("Best images", "The validation images with the highest pixel accuracy."),
+    "worst": ("Worst images", "The validation images with the lowest pixel accuracy."),
 }
 
 
@@ -33,7 +33,7 @@ class Picture:
     png : bytes
         The picture as PNG file.
     text : str
-        What it shows; also for those who cannot see it.
+        What it shows; also the alternative text.
     """
 
     title: str
@@ -77,7 +77,7 @@ class Section:
     pictures : sequence of Picture
         Shown below the tables.
     details : sequence of (str, str)
-        Heading and text of what is folded away, such as a configuration.
+        Heading and text of collapsed parts, such as a configuration.
     """
 
     title: str
@@ -102,7 +102,7 @@ def render(title: str, intro: str, sections: Sequence[Section]) -> str:
     Returns
     -------
     str
-        The page. All texts are escaped; it can be read without script, style sheets or network.
+        The page. All texts are escaped; it needs no script, style sheet or network.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -137,7 +137,7 @@ def write_report(path: str | os.PathLike[str], title: str, intro: str, sections:
 
 
 def report_on_runs(runs: Sequence[str | os.PathLike[str]]) -> list[Section]:
-    """Return the sections of a report on runs: a table that compares them, then each by itself.
+    """Return the sections of a report on runs: a table that compares them, then one section per run.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def report_on_runs(runs: Sequence[str | os.PathLike[str]]) -> list[Section]:
 
 
 def compare(summaries: Sequence[RunSummary]) -> Table:
-    """Return a table with a row a run.
+    """Return a table with one row per run.
 
     Parameters
     ----------
@@ -253,12 +253,12 @@ def class_table(per_class: dict[str, dict[str, float | None]]) -> Table:
 
 
 def percent(fraction: object) -> str:
-    """Return a fraction as percent; "absent" for what is no number.
+    """Return a fraction as percent; "absent" if it is no number.
 
     Parameters
     ----------
     fraction : object
-        From a report; None for a class that does not occur.
+        A metric; None for a class that does not occur.
 
     Returns
     -------
@@ -269,7 +269,7 @@ def percent(fraction: object) -> str:
 
 
 def minutes(seconds: float) -> str:
-    """Return a length of time in words.
+    """Return a duration in words.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a run folder holds."""
+"""Read run folders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Row = dict[str, float | None]
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run as its folder tells it.
+    """The contents of a run folder.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ class RunSummary:
     parameters : int
         Trained values.
     config : str
-        Text of config.toml; empty where there is none.
+        Text of config.toml; empty if there is none.
     results : list of dict
-        results.csv, a row an epoch.
+        results.csv, one row per epoch.
     """
 
     path: Path
@@ -52,7 +52,7 @@ class RunSummary:
 
 
 def read_run(path: str | os.PathLike[str]) -> RunSummary:
-    """Read what a run has left.
+    """Read a run folder.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ def read_results(path: str | os.PathLike[str]) -> list[Row]:
     Parameters
     ----------
     path : str or path
-        The file; one that is not there has no rows.
+        The file; a missing file has no rows.
 
     Returns
     -------
     list of dict
-        Column to number; None where the cell is empty.
+        Column to number; None if the cell is empty.
 
     Raises
     ------

@@ -152,6 +152,27 @@ def test_progress_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> Non
     assert CliRunner().invoke(command(action), ["--quiet"]).stderr == ""
 
 
+def test_a_fault_is_shown_once_per_place() -> None:
+    def action(console: Console) -> None:
+        for number in range(6):
+            try:
+                if number == 5:
+                    raise MemoryError
+                [1, 2][number // 2 * 2]
+                {}[number]
+            except Exception as error:
+                console.fault(error, f"image {number}")
+
+    result = CliRunner().invoke(command(action))
+    assert result.exit_code == 0
+    lines = [line for line in result.stderr.splitlines() if line.startswith("Warning: ")]
+    assert lines == [
+        f"Warning: image {number}: an error in the program, please report it" for number in (0, 2)
+    ]
+    assert result.stderr.count("Traceback") == 2
+    assert result.stderr.count("KeyError: 0\n") == result.stderr.count("IndexError: ") == 1
+
+
 def test_json_holds_what_json_can() -> None:
     content = {
         "path": PurePosixPath("a/b"),

@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from lstm2d.cli.train import Narrator, train
+from lstm2d.cli.program import program
+from lstm2d.cli.train import Narrator
 from lstm2d.config import load_toml
 from lstm2d.io.model_file import load_model
 from lstm2d.training.checkpoint import newest_file, unpack
@@ -49,7 +50,7 @@ def data(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 
 def run(*args: object) -> Result:
-    return CliRunner().invoke(train, [str(arg) for arg in args])
+    return CliRunner().invoke(program, ["train", *map(str, args)])
 
 
 def test_json(data: Path, tmp_path: Path) -> None:
