@@ -6,17 +6,29 @@ import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from lstm2d.cli.options import device_options, use_device
 from lstm2d.cli.output import Console, output_options
 from lstm2d.errors import InterruptedRun, Lstm2dError
+from lstm2d.training.events import (
+    EpochDone,
+    Event,
+    FeaturesDone,
+    FeaturesFilled,
+    Figures,
+    Note,
+    Resumed,
+    StageBegun,
+    Started,
+    StepDone,
+    Warned,
+)
 
 if TYPE_CHECKING:
     from lstm2d.config import RunConfig
-    from lstm2d.training.events import Event
     from lstm2d.training.progress import TrainResult
 
 # option -> key of the configuration it sets, and whether its value is a text
@@ -165,58 +177,64 @@ class Narrator:
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
-        values = event.values
-        if event.kind == "step":
-            left = duration(values["seconds_left"])
-            text = f"{self.line(values)}{self.metric}  {left} left"
-            self.console.progress(text, values["step"], self.steps)
-            return
-        if event.kind == "features" and "done" in values:
-            text = f"features {values['done']}/{values['total']}"
-            self.console.progress(text, values["done"], values["total"])
-            return
-        if event.kind == "features":
-            seconds = duration(values["seconds"])
-            images = f"{values['computed']} image{'s' if values['computed'] > 1 else ''}"
-            self.console.say(f"features of {images} computed in {seconds}")
-        elif event.kind == "warning":
-            self.console.warn(values["text"])
-        elif event.kind == "note":
-            self.console.say("\n".join(str(value) for key, value in values.items() if key != "step"))
-        elif event.kind in ("start", "resume"):
-            self.epochs, self.steps = values["epochs"], values["steps"]
-            self.console.say(beginning(event, self.config))
-        elif event.kind in ("epoch", "end"):
-            select = self.config.train.select
-            if values.get(select) is not None:
-                star = " (best)" if values["best"] else ""
-                self.metric = f"  {select.replace('_', ' ')} {values[select]:.4f}{star}"
-            self.console.say(self.line(values) + self.metric)
-        self.console.event({"event": event.kind, **values})
+        match event:
+            case StepDone():
+                text = f"{self.line(event)}{self.metric}  {duration(event.seconds_left)} left"
+                self.console.progress(text, event.step, self.steps)
+                return
+            case FeaturesDone():
+                text = f"features {event.done}/{event.total}"
+                self.console.progress(text, event.done, event.total)
+                return
+            case FeaturesFilled():
+                images = f"{event.computed} image{'s' if event.computed > 1 else ''}"
+                self.console.say(f"features of {images} computed in {duration(event.seconds)}")
+            case Warned():
+                self.console.warn(event.text)
+            case Note():
+                self.console.say("\n".join(filter(None, (event.text, event.dataset_toml))))
+            case Started():
+                self.epochs, self.steps = event.epochs, event.steps
+                self.console.say(beginning(event, self.config))
+            case StageBegun():
+                self.epochs, self.steps, self.metric = event.epochs, event.steps, ""
+                self.console.say(f"stage {event.stage + 1}, {event.name}: {event.parameters:,} parameters")
+            case EpochDone():
+                self.metric = self.metric_of(event) or self.metric
+                self.console.say(self.line(event) + self.metric)
+        self.console.event({"event": event.kind, **event.values})
 
-    def line(self, values: Any) -> str:
+    def metric_of(self, event: EpochDone) -> str:
+        """Return the metric that selects the best model; "" without a validation."""
+        select = self.config.train.select
+        value = None if event.validation is None else getattr(event.validation, select)
+        if event.validation is None or value is None:
+            return ""
+        star = " (best)" if event.validation.best else ""
+        return f"  {select.replace('_', ' ')} {value:.4f}{star}"
+
+    def line(self, event: Figures) -> str:
         """Return the numbers that are in every line about a run."""
-        loss = "-" if values["loss"] is None else f"{values['loss']:.4f}"
-        rate = values["images_per_second"] or 0.0
-        return f"epoch {values['epoch']}/{self.epochs}  loss {loss}  {rate:.1f} images/s"
+        loss = "-" if event.loss is None else f"{event.loss:.4f}"
+        rate = event.images_per_second or 0.0
+        return f"epoch {event.epoch}/{self.epochs}  loss {loss}  {rate:.1f} images/s"
 
 
-def beginning(event: Event, config: RunConfig) -> str:
+def beginning(event: Started, config: RunConfig) -> str:
     """Return in words what a run is about to do."""
-    values = event.values
     name = config.preset or config.model["kind"]
-    checked = f"validated on {values['validation_images']} {'held out' if values['held_out'] else 'more'}"
-    images = f"{values['images']} images" + (f" ({values['batch']} a step)" if values["batch"] > 1 else "")
-    device = "" if values["device"] == "cpu" else f", on {values['device']}"
+    checked = f"validated on {event.validation_images} {'held out' if event.held_out else 'more'}"
+    images = f"{event.images} images" + (f" ({event.batch} a step)" if event.batch > 1 else "")
+    device = "" if event.device == "cpu" else f", on {event.device}"
     parts = [
-        f"{name}: {values['parameters']:,} parameters, {values['steps']:,} steps, {images}{device}",
-        checked if values["validation_images"] else "not validated",
+        f"{name}: {event.parameters:,} parameters, {event.steps:,} steps, {images}{device}",
+        checked if event.validation_images else "not validated",
     ]
     lines = [", ".join(parts)]
-    if event.kind == "resume":
-        lines.append(f"resumed after step {values['step']:,} and {duration(values['seconds'])}")
-    if values["class_weights"] is not None:
-        pairs = zip(values["classes"], values["class_weights"], strict=True)
+    if isinstance(event, Resumed):
+        lines.append(f"resumed after step {event.step:,} and {duration(event.seconds)}")
+    if event.class_weights is not None:
+        pairs = zip(event.classes, event.class_weights, strict=True)
         lines.append("class weights: " + ", ".join(f"{name} {weight:.3g}" for name, weight in pairs))
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Figures of a dataset: channel mean and deviation, class frequencies, class weights, scenes."""
+"""Statistics of a dataset: channel mean and deviation, class frequencies, class weights, scenes."""
 
 from __future__ import annotations
 
@@ -89,15 +89,16 @@ def statistics(dataset: DatasetFolder, samples: Sequence[Sample], *, contrast: s
     if not samples:
         raise DataError("no images to take statistics of", where=dataset.root)
     n_classes = len(dataset.classes)
-    total, squares, count, ignored = np.zeros(3), np.zeros(3), 0, 0
+    total, squares = np.zeros(1), np.zeros(1)  # become one value per channel
+    count, ignored = 0, 0
     pixels = np.zeros(n_classes, dtype=np.int64)
     where_present = np.zeros(n_classes, dtype=np.int64)
     sizes: Counter[tuple[int, int]] = Counter()
     for sample in samples:
         image, labels = dataset.load(sample)
         image_sum, image_squares = _channel_sums(with_contrast(image, contrast))
-        total += image_sum
-        squares += image_squares
+        total = total + image_sum
+        squares = squares + image_squares
         count += labels.size
         counts = np.bincount(labels.ravel(), minlength=256)[:n_classes]
         pixels += counts
@@ -185,10 +186,11 @@ def _channel_sums(
     image: NDArray[np.uint8] | NDArray[np.float32],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the sums of each channel's values and of their squares."""
-    flat = image.reshape(-1, 3)
+    channels = image.shape[-1]
+    flat = image.reshape(-1, channels)
     if image.dtype == np.uint8:  # a histogram is exact and three times as fast as squares of floats
         values = np.arange(256.0)
-        counts = np.stack([np.bincount(flat[:, c], minlength=256) for c in range(3)])
+        counts = np.stack([np.bincount(flat[:, c], minlength=256) for c in range(channels)])
         return counts @ values, counts @ values**2
     wide = flat.astype(np.float64)
     return wide.sum(axis=0), (wide**2).sum(axis=0)

@@ -14,7 +14,7 @@ from lstm2d.demo.showcase import SceneSheet, label_all, photograph, write_pages
 from lstm2d.predict import load
 from lstm2d.predict.evaluate import Evaluation, evaluate
 from lstm2d.report.plots import write_run_plots
-from lstm2d.training.events import Event
+from lstm2d.training.events import EpochDone, Event, Started, StepDone, Validated, Warned
 
 BUNDLED = "outdoor"
 METRICS = ("pixel_accuracy", "class_accuracy", "mean_iou")
@@ -140,20 +140,20 @@ class Follower:
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        values = event.values
-        if event.kind == "start":
-            self.epochs, self.steps = values["epochs"], values["steps"]
-        elif event.kind == "epoch" and values.get("pixel_accuracy") is not None:
-            self.accuracy = f"  pixel accuracy {_percent(values['pixel_accuracy'])}"
-        elif event.kind == "warning":
-            self.audience.warn(values["text"])
-        elif event.kind == "step":
-            loss = "-" if values["loss"] is None else f"{values['loss']:.3f}"
-            left = max(values["seconds_left"], 0.0)
-            text = (
-                f"     epoch {values['epoch']}/{self.epochs}  loss {loss}{self.accuracy}  {left:.0f} s left"
-            )
-            self.audience.progress(text, values["step"], self.steps)
+        match event:
+            case Started():
+                self.epochs, self.steps = event.epochs, event.steps
+            case EpochDone(validation=Validated(pixel_accuracy=float(accuracy))):
+                self.accuracy = f"  pixel accuracy {_percent(accuracy)}"
+            case Warned():
+                self.audience.warn(event.text)
+            case StepDone():
+                loss = "-" if event.loss is None else f"{event.loss:.3f}"
+                left = max(event.seconds_left, 0.0)
+                text = (
+                    f"     epoch {event.epoch}/{self.epochs}  loss {loss}{self.accuracy}  {left:.0f} s left"
+                )
+                self.audience.progress(text, event.step, self.steps)
 
 
 def _percent(fraction: float | None) -> str:

@@ -1,4 +1,4 @@
-"""What is done to a photograph before a network sees it: size, contrast, channel statistics, padding."""
+"""Image preparation: size, contrast, channel statistics and padding, in this one place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.data.contrast import with_contrast
-from lstm2d.data.transforms import normalise, pad_to_multiple
+from lstm2d.data.transforms import normalise, pad_labels_to_multiple, pad_to_multiple
 from lstm2d.errors import ConfigError
 from lstm2d.pipeline.resize import nearest_labels, resize_photo
 
@@ -60,16 +60,19 @@ def parse_size(value: object) -> Size:
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """What a model expects of photographs; training, validation, evaluation and prediction all use it.
+    """Preparation of images for a network, the same in training, validation, evaluation and prediction.
+
+    An image is prepared in two steps: `prepare_whole` does what depends on all of its pixels, `prepare_part`
+    what may be done to a part of it. Training cuts crops and patches out between the two.
 
     Parameters
     ----------
     mean, std : tuple of float
-        Mean and deviation of each channel over the training images, 0..255.
+        Mean and deviation of each channel over the training images, 0..255; one value per channel.
     stride : int, default 1
         Sides are padded to multiples of it, in pixels.
     contrast : {"none", "local"}, default "none"
-        What is done before the channels are normalised, see `lstm2d.data.contrast.with_contrast`.
+        Contrast normalisation before the channel statistics, see `lstm2d.data.contrast.with_contrast`.
     typical_size : float, optional
         Median over the training images of the square root of the pixel count; None where it is unknown.
     native : bool, default False
@@ -128,24 +131,67 @@ class Preprocessing:
         rows, columns = self.network_size(height, width, size)
         return pixels if (rows, columns) == (height, width) else resize_photo(pixels, rows, columns)
 
-    def network_input(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Return a photograph as the network takes it.
+    def prepare_whole(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Do what depends on the whole image: the contrast.
 
         Parameters
         ----------
         pixels : array of shape (H, W, C)
-            Values in 0..255, at the size at which the network sees it.
+            Values in 0..255, at the size at which the network sees the image.
+
+        Returns
+        -------
+        array of shape (H, W, C)
+            The same array if there is nothing to do, else float32.
+        """
+        return with_contrast(pixels, self.contrast)
+
+    def prepare_part(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Normalise the channels and pad: of the whole image, or of a part cut out of it.
+
+        Parameters
+        ----------
+        pixels : array of shape (H, W, C)
+            Output of `prepare_whole`, or a part of it.
 
         Returns
         -------
         array of shape (1, H', W', C), float32
-            Contrast and channels normalised; H' and W' are multiples of `stride`.
+            Input of the network; H' and W' are multiples of `stride`.
         """
-        return self.normalised(with_contrast(pixels, self.contrast))
-
-    def normalised(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Return what `network_input` does after the contrast: channels normalised, padded, one image."""
         return pad_to_multiple(normalise(pixels, self.mean, self.std), self.stride)[np.newaxis]
+
+    def prepare_labels(self, labels: NDArray[np.uint8], ignore: int) -> NDArray[np.uint8]:
+        """Pad labels as `prepare_part` pads their image.
+
+        Parameters
+        ----------
+        labels : array of shape (H, W), uint8
+            Class numbers.
+        ignore : int
+            Label of the padding.
+
+        Returns
+        -------
+        array of shape (1, H', W'), uint8
+            One label for each pixel of the network's input.
+        """
+        return pad_labels_to_multiple(labels, self.stride, ignore=ignore)[np.newaxis]
+
+    def network_input(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Prepare a whole image.
+
+        Parameters
+        ----------
+        pixels : array of shape (H, W, C)
+            Values in 0..255, at the size at which the network sees the image.
+
+        Returns
+        -------
+        array of shape (1, H', W', C), float32
+            Output of `prepare_whole` and then `prepare_part`.
+        """
+        return self.prepare_part(self.prepare_whole(pixels))
 
 
 def scaled(height: int, width: int, factor: float) -> tuple[int, int]:

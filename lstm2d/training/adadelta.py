@@ -1,4 +1,4 @@
-"""Adadelta: steps as long as the last ones were, for gradients as long as the last ones were."""
+"""Adadelta: step sizes from the running means of gradients and of steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lstm2d.training.optimizer import Flat, Group, Optimizer
 
 
 class Adadelta(Optimizer):
-    r"""Changes all parameters at once, in place, each by a rate of its own [1]_.
+    r"""Updates all parameters at once, in place, each with its own rate [1]_.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ class Adadelta(Optimizer):
     rho : float, default 0.95
         Decay of both running means, in [0, 1).
     eps : float, default 1e-6
-        Added to both; above 0. It decides how the first steps are.
+        Added to both; above 0. It determines the size of the first steps.
     weight_decay, clip_norm, average : float
         As for `Optimizer`.
     groups : mapping of str to Group, optional

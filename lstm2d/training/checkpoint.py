@@ -25,7 +25,7 @@ DAMAGED = ".damaged"
 NAME = re.compile(r"step-(\d{8,})\.safetensors")
 NO_DIGEST = b"0" * 64
 UNREADABLE = (
-    "make it readable (permissions, disk or mount, limit of open files: ulimit -n), then --resume; "
+    "make it readable (permissions, disk or mount, limit of open files: ulimit -n), then use `resume=True`; "
     "no file was changed"
 )
 MARK = b'"sha256":"'  # quotes inside a JSON text are escaped, so only the key itself can match
@@ -33,14 +33,14 @@ MARK = b'"sha256":"'  # quotes inside a JSON text are escaped, so only the key i
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """State of a run from which it can be resumed.
+    """All that a resumed run needs.
 
     Parameters
     ----------
     tensors : dict of str to ndarray
         Weights, state of the optimizer, running mean.
     state : dict
-        Values that JSON can hold.
+        Values that JSON holds.
     """
 
     tensors: dict[str, Array]
@@ -143,9 +143,9 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     except (OSError, OutputError) as error:
         good = newest_file(folder)
         reason = error.what if isinstance(error, OutputError) else error.strerror or str(error)
-        hint = "make room and start again"
+        hint = "make room and start a new run"
         if good:
-            hint = f"make room, then go on with --resume from the last good one, {good}"
+            hint = f"make room, then go on with `resume=True` from the last good one, {good}"
         raise OutputError(f"checkpoint not saved ({reason})", where=path, hint=hint) from error
     return path
 
@@ -158,8 +158,8 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     folder : Path
         As `save_checkpoint` wrote to.
     warn : callable
-        Gets a line about each damaged file. It gets the suffix ".damaged", so as never to take a good one's
-        place. Only a file whose contents were read and are wrong is renamed.
+        Gets a line about each damaged file, which gets the suffix ".damaged". Only a file whose contents were
+        read and are wrong is renamed.
 
     Returns
     -------
@@ -211,12 +211,12 @@ def _read(path: Path) -> bytes | None:
 
 
 def _set_aside(path: Path) -> str:
-    """Rename a damaged checkpoint; return what became of it, in words."""
+    """Rename a damaged checkpoint; return in words what was done."""
     aside = path.with_name(path.name + DAMAGED)
     try:
         path.rename(aside)
     except OSError:  # a folder that cannot be written: the next save reports it
-        return "it is passed over"
+        return "it is skipped"
     return f"it is set aside as {aside.name}"
 
 

@@ -1,4 +1,4 @@
-"""What the images and masks of a run contain, as digests: a resumed run must find the same."""
+"""Digests of the images and masks of a run: a resumed run must find the same."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from lstm2d.io.safe_open import open_regular
 
 BYTES = {"image": 16, "labels": 16, "identity": 8}  # of each digest are kept
 UNSURE = bytes(BYTES["identity"])
-FRESH = 2 * 10**9  # nanoseconds in which a file may change again without a new time: some disks keep 2 s
+FRESH = 2 * 10**9  # nanoseconds in which a file may change without a new time: some disks keep 2 s
 NAMED = 4  # files that a message names
 PREFIX = "data."  # how the names of the arrays in a checkpoint begin
 
 
 class Entry(NamedTuple):
-    """What one image and its mask contain.
+    """Digests of one image and its mask.
 
     Parameters
     ----------
     image : bytes
         Digest of the image file.
     labels : bytes
-        Digest of the labels that the mask gives, whatever file and dataset.toml they come from.
+        Digest of the labels in the mask, whatever file and dataset.toml they come from.
     identity : bytes
-        Of the image file's size, times and number on the disk: as long as they are the same, nobody has
-        written to it. Zeros where that is not sure.
+        Digest of the image file's size, times and number on the disk: as long as they are the same, the file
+        was not written to. Zeros if that is not sure.
     """
 
     image: bytes
@@ -48,7 +48,7 @@ class Contents:
     Parameters
     ----------
     known : Contents, optional
-        Of the run to resume: image files that nobody has written to since are not read again for a digest.
+        Of the run to resume: image files that were not written to since are not read for a digest.
     """
 
     def __init__(self, known: Contents | None = None) -> None:
@@ -56,7 +56,7 @@ class Contents:
         self.entries: dict[str, Entry] = {}
 
     def see(self, sample: Sample, labels: NDArray[np.uint8]) -> None:
-        """Take the digests of an image and its labels, unless that was done already."""
+        """Take the digests of an image and its labels, unless that was done before."""
         if sample.stem in self.entries:
             return
         known = None if self.known is None else self.known.entries.get(sample.stem)
@@ -105,7 +105,7 @@ class Contents:
 
 
 def has_contents(tensors: Mapping[str, NDArray[Any]]) -> bool:
-    """Tell whether a checkpoint says what its images contain."""
+    """Return whether a checkpoint has digests of its images."""
     return any(name.startswith(PREFIX) for name in tensors)
 
 
@@ -121,9 +121,9 @@ def other_lists(kind: str, before: Sequence[str], now: Sequence[str]) -> str:
     Parameters
     ----------
     kind : str
-        What the images are, "training" or "validation".
+        "training" or "validation".
     before, now : sequence of str
-        Stems; `before` is empty where they are not known.
+        Stems; `before` is empty if they are not known.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def other_lists(kind: str, before: Sequence[str], now: Sequence[str]) -> str:
 
 
 def other_contents(before: Contents, now: Contents, samples: Sequence[Sample]) -> tuple[list[str], list[str]]:
-    """Return which files contain something else.
+    """Return which files have changed.
 
     Parameters
     ----------
@@ -163,13 +163,13 @@ def other_contents(before: Contents, now: Contents, samples: Sequence[Sample]) -
 
 
 def some(names: Sequence[str]) -> str:
-    """Return the first of many names, and how many more there are."""
+    """Return the first of many names, and the number of others."""
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _identity(path: Path) -> bytes:
-    """Return a name for the state of a file that costs no reading; `UNSURE` if it was just written."""
+    """Return a digest of the state of a file without reading it; `UNSURE` if it was just written."""
     try:
         status = os.stat(path)
     except OSError:

@@ -31,9 +31,9 @@ _LEFTOVER_SECONDS = 86400.0  # age at which a temporary file belongs to nobody a
 class FeatureCache:
     """Keeps arrays by name in memory-mapped files.
 
-    Each array is a file in NumPy's format with a checksum behind it. It is written under another name and
-    renamed, so that several processes can fill one cache at once: each finds a whole file or none. What is
-    damaged is computed again. Where no more can be written, all goes on without.
+    Each array is a file in NumPy's format with a checksum at its end. It is written under another name and
+    renamed, so that several processes can fill one cache at once: each finds a whole file or none. A
+    damaged file is computed a second time. If nothing more can be written, the cache is only read.
 
     Parameters
     ----------
@@ -44,10 +44,10 @@ class FeatureCache:
     dtype : {"float16", "float32"}
         How arrays are kept. One with values beyond 65504, the largest of float16, is kept as float32.
     limit : int
-        Bytes of all files in `folder`, of every digest. To stay below it the files go that were not used for
-        longest; those that were used since this object was made stay.
+        Bytes of all files in `folder`, of every digest. To stay below it, the files that were unused for
+        the longest time are removed, but none that was used since this object was made.
     warn : callable, optional
-        Told, at most once each, that nothing is kept any more and why, and that a file was damaged.
+        Gets, at most once each, the reason why nothing more is kept, and that a file was damaged.
 
     Notes
     -----
@@ -70,14 +70,14 @@ class FeatureCache:
         self._checked: set[str] = set()  # names of files that were whole when they were first used
         self._size: int | None = None  # of all files, as far as this process knows
         self._began = time.time() - 1  # file systems keep time less finely
-        self._told_damage = False
+        self._reported_damage = False
 
     def __contains__(self, key: str) -> bool:
-        """Tell whether there is a file of that name."""
+        """Return whether there is a file of that name."""
         return self._path(key).is_file()
 
     def get(self, key: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Return the array of that name; what `compute` returns, rounded, where there is none yet.
+        """Return the array of that name; what `compute` returns, rounded, if there is none yet.
 
         Parameters
         ----------
@@ -123,8 +123,8 @@ class FeatureCache:
                     os.utime(path)
                 else:
                     values = None
-        if values is None and not self._told_damage and path.is_file():
-            self._told_damage = True
+        if values is None and not self._reported_damage and path.is_file():
+            self._reported_damage = True
             self._warn(f"a file of cached features is damaged, they are computed again: {path}")
         return values
 
@@ -147,7 +147,7 @@ class FeatureCache:
         self._size = (self._size or 0) + len(data)
 
     def _has_room(self, size: int) -> bool:
-        """Tell whether so many bytes more may be kept; files that were not used for longest make room."""
+        """Return whether this many more bytes may be kept; files unused for the longest time make room."""
         if self._size is None:
             self._size = sum(file_size for _, file_size, _ in self._files())
         free = _free(self.root)

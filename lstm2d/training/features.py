@@ -1,4 +1,4 @@
-"""What the part of a network that is never trained makes of the images of a run."""
+"""Features: the output of the frozen layers of a network for the images of a run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Store(Protocol):
     """Keeps arrays by name."""
 
     def get(self, key: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Return the array of that name; what `compute` returns where there is none yet."""
+        """Return the array of that name; what `compute` returns if there is none yet."""
 
 
 class FrozenFeatures:
-    """Runs images through the frozen part of a network; each one only once, where a store keeps the result.
+    """Runs images through the frozen layers of a network; each one only once, if a store keeps the result.
 
     Parameters
     ----------
@@ -38,30 +38,29 @@ class FrozenFeatures:
     def __init__(self, network: Network, store: Store | None = None, exact: Store | None = None) -> None:
         self.network, self.store, self.exact = network, store, exact
 
-    def __call__(self, x: FloatArray, *, again: bool, exact: bool = False) -> FloatArray:
+    def __call__(self, x: FloatArray, *, keep: bool, exact: bool = False) -> FloatArray:
         """Return the input of `Network.scores`.
 
         Parameters
         ----------
-        x : ndarray of shape (1, H, W, 3)
-            Normalised image, on the host.
-        again : bool
-            Whether it will be asked for again: what comes once is not kept.
+        x : ndarray of shape (1, H, W, C)
+            Prepared image, on the host.
+        keep : bool
+            Whether to keep the result, because it will be needed more than once.
         exact : bool, default False
             Whether the result must be what prediction computes, to the last bit.
 
         Returns
         -------
         ndarray of shape (1, H', W', C)
-            On the device of the network; not to be changed. The image itself where no part of the network is
-            frozen.
+            On the device of the network; not to be changed. The image itself if no layer is frozen.
         """
         device = self.network.device
         if not self.network.frozen_part:
             image: FloatArray = kernels.to_device(x, device)
             return image
         store = self.store_of(exact)
-        if store is None or not again:
+        if store is None or not keep:
             return self._computed(x)
         kept = store.get(image_key(x), lambda: kernels.to_host(self._computed(x)))
         values: FloatArray = kernels.to_device(kept.astype(x.dtype, copy=False), device)
@@ -76,7 +75,7 @@ class FrozenFeatures:
 
 
 def frozen_digest(network: Network) -> str:
-    """Return a digest of what decides the features of an image.
+    """Return a digest of all that determines the features of an image.
 
     Parameters
     ----------
@@ -86,9 +85,9 @@ def frozen_digest(network: Network) -> str:
     Returns
     -------
     str
-        64 hexadecimal digits: of the parameters that are not trained, and of what the frozen part answers to
-        a pattern. So networks share features if their frozen parts are the same, whatever follows them; and
-        if a kernel rounds otherwise, they do not.
+        64 hexadecimal digits: of the parameters that are not trained, and of the features of a test pattern.
+        So networks with the same frozen layers share features, whatever layers follow; but not if a kernel
+        rounds differently.
     """
     digest = hashlib.sha256()
     dtype = network.parameters()[0].data.dtype
@@ -99,14 +98,14 @@ def frozen_digest(network: Network) -> str:
     side = network.stride * -(-24 // network.stride)  # room for several tiles of every kernel
     pattern = 255 * np.sin(np.arange(side * side * 3) ** 1.5) / 2
     image = kernels.to_device(pattern.reshape(1, side, side, 3).astype(dtype), network.device)
-    answer = kernels.to_host(network.frozen(Tensor(image)).data)
-    digest.update(f"{answer.shape}".encode())
-    digest.update(np.ascontiguousarray(answer).data)
+    output = kernels.to_host(network.frozen(Tensor(image)).data)
+    digest.update(f"{output.shape}".encode())
+    digest.update(np.ascontiguousarray(output).data)
     return digest.hexdigest()
 
 
 def image_key(x: FloatArray) -> str:
-    """Return a name that only this image has, in this size, mirrored or not, with these numbers."""
+    """Return a digest of an image: of its values, size and data type."""
     digest = hashlib.sha256(f"{x.dtype.str}{x.shape}".encode())
     digest.update(np.ascontiguousarray(x).data)
     return digest.hexdigest()

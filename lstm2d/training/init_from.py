@@ -12,10 +12,10 @@ from lstm2d.errors import ConfigError
 from lstm2d.io.model_file import Imported, ModelFile, load_model
 from lstm2d.predict import find_model
 from lstm2d.tensor import FloatArray
-from lstm2d.training.events import Event, Report
+from lstm2d.training.events import Note, Report
 from lstm2d.training.samples import TrainingData
 
-MOST = 4  # differences that a message names
+MAX_DIFFERENCES = 4  # listed in a message
 
 
 def start_from(
@@ -33,16 +33,16 @@ def start_from(
     path : Path
         A model file, a run folder that holds one, or the name of a bundled model.
     stored : mapping of str to ndarray
-        What model files hold of the network, the arrays themselves. They get the values: all of them, or,
-        with ``train.init = "matching"``, those whose name and shape the file has.
+        The arrays that model files hold of the network. All of them get the values of the file, or, with
+        ``train.init = "matching"``, those whose name and shape the file has.
     imported : Imported or None
-        Layers that the network has from imported weights for good.
+        Imported layers of the network that are never trained.
     data : TrainingData
         Its channel statistics are replaced: the weights expect those they were trained with.
     config : RunConfig
-        `data.mean` and `data.std`, where they are given, go before the model's.
+        `data.mean` and `data.std` are used instead of the model's, if they are given.
     report : callable
-        Told what was taken and what is new, where that is not everything.
+        Gets a note about what was taken and what is new, unless all was taken.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def start_from(
         If the model has another number of classes, other parameters or other imported weights; with
         "matching", if no parameter fits.
     DataError
-        If the file is no model.
+        If the file is not a model.
     """
     model = load_model(find_model(path))
     fitting = [name for name, values in stored.items() if _shape(model, name) == values.shape]
@@ -58,7 +58,7 @@ def start_from(
         text = _taken(path, model, stored, fitting)
         if imported is not None and model.imported not in (None, imported):
             text += f"\nit was trained on other imported weights, {model.imported.digest}"
-        report(Event("note", {"text": text}))
+        report(Note(text=text))
     else:
         _check_all(path, model, stored, imported, data)
     for name in fitting:
@@ -70,7 +70,7 @@ def start_from(
 
 
 def differences(state: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Return in which names and shapes two sets of parameters differ, one line each."""
+    """Return the names and shapes in which two sets of parameters differ, one line each."""
     found = [f"no {name}" for name in state if name not in expected]
     for name, shape in expected.items():
         if name not in state:
@@ -90,24 +90,24 @@ def _check_all(
     """Make sure that a model has the classes and the parameters of the run."""
     if len(model.classes) != len(data.classes):
         raise ConfigError(
-            f"--init-from has {len(model.classes)} classes, the data has {len(data.classes)}",
+            f"`init_from` has {len(model.classes)} classes, the data has {len(data.classes)}",
             where=path,
             expected=", ".join(item.name for item in data.classes),
-            hint="take a model with the same classes, or what fits of it: --set train.init=matching",
+            hint='use a model with the same classes, or take what fits with train.init = "matching"',
         )
     wrong = differences(model.state, {name: values.shape for name, values in stored.items()})
     if wrong:
         raise ConfigError(
-            "--init-from has another architecture",
+            "`init_from` has another architecture",
             where=path,
-            expected="; ".join(wrong[:MOST]) + ("; ..." if len(wrong) > MOST else ""),
+            expected="; ".join(wrong[:MAX_DIFFERENCES]) + ("; ..." if len(wrong) > MAX_DIFFERENCES else ""),
             hint="set [model] as in the file (`lstm2d inspect` shows it), or take what fits with "
-            "--set train.init=matching",
+            'train.init = "matching"',
         )
     if model.imported != imported:
         theirs = "none" if model.imported is None else model.imported.digest
         raise ConfigError(
-            "--init-from was trained on other imported weights",
+            "`init_from` was trained on other imported weights",
             where=path,
             expected="none" if imported is None else imported.digest,
             hint=f"set model.weights as there; the file says {theirs}",
@@ -119,7 +119,7 @@ def _taken(path: Path, model: ModelFile, stored: Mapping[str, FloatArray], fitti
     if not fitting:
         wrong = differences(model.state, {name: values.shape for name, values in stored.items()})
         raise ConfigError(
-            "--init-from has no parameter that fits", where=path, expected="; ".join(wrong[:MOST])
+            "`init_from` has no parameter that fits", where=path, expected="; ".join(wrong[:MAX_DIFFERENCES])
         )
     new = [name for name in stored if name not in fitting]
     other = [name for name in new if name in model.state]

@@ -1,35 +1,40 @@
-"""The training loop: steps, validation, checkpoints, clean stops."""
+"""The training loop."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lstm2d.config import RunConfig
-from lstm2d.data.batches import epoch_order
+from lstm2d.config import RunConfig, parse_duration
 from lstm2d.data.folder import DatasetFolder
-from lstm2d.errors import DivergedError, InterruptedRun
+from lstm2d.errors import InterruptedRun
 from lstm2d.kernels import gpu
-from lstm2d.training.assemble import Prepared, out_of_memory, prepare
+from lstm2d.training.assemble import out_of_memory, prepare
 from lstm2d.training.cache_features import fill
-from lstm2d.training.check_model import check_model
-from lstm2d.training.checkpoint import newest_file, save_checkpoint
-from lstm2d.training.events import Event, Report, best_effort, silent
+from lstm2d.training.diagnose import diverged
+from lstm2d.training.events import Note, Report, StageBegun, StepDone, Stopped, best_effort, silent
+from lstm2d.training.listeners import METRICS, EpochEnd, Listener, Unfinished
+from lstm2d.training.listeners.best_model import BestModel
+from lstm2d.training.listeners.checkpoints import Checkpoints
+from lstm2d.training.listeners.patience import Patience
+from lstm2d.training.listeners.records import Records
+from lstm2d.training.listeners.time_limit import TimeLimit
+from lstm2d.training.listeners.validation import Validation
+from lstm2d.training.model_file import check_model
 from lstm2d.training.open_dataset import open_dataset, report_notes
-from lstm2d.training.progress import TrainResult, nothing_left
-from lstm2d.training.recorder import Recorder
+from lstm2d.training.progress import TrainResult
+from lstm2d.training.run import Run
 from lstm2d.training.runfolder import RunFolder
-from lstm2d.training.schedule import learning_rate
 from lstm2d.training.signals import StopSignal
-from lstm2d.training.step import NotFiniteError, batch_gradient, images_text
-from lstm2d.training.validate import METRICS, save_model, validate
+from lstm2d.training.step import NotFiniteError, batch_gradient
+
+STAGE_ENDS = ("epochs", "steps", "patience")  # why a stage ends, and the next one begins
 
 
 def train(
@@ -48,7 +53,7 @@ def train(
     Parameters
     ----------
     config : RunConfig
-        All values; of a run to resume, those that `RunFolder.reopen` returns.
+        All settings; of a run to resume, those that `RunFolder.reopen` returns.
     dataset : DatasetFolder or path
         Images and masks.
     out : path
@@ -64,12 +69,12 @@ def train(
         "auto", "cpu", "cuda" or "cuda:N": where to compute. A run may go on on another device than it began
         on; then its bits are not those of a run on one.
     report : callable, optional
-        Told about everything that happens. Its OSErrors, from a closed pipe for example, are ignored.
+        Gets every event. Its OSErrors, from a closed pipe for example, are ignored.
 
     Returns
     -------
     TrainResult
-        Where the best model is, and how good.
+        Where the best model is, and its metrics.
 
     Raises
     ------
@@ -85,7 +90,7 @@ def train(
     InterruptedRun
         After Ctrl-C, SIGTERM or SIGHUP.
     Lstm2dError
-        If memory runs out; the last checkpoint stands.
+        If memory runs out; the last checkpoint stays.
     """
     folder, device, report = RunFolder(Path(out)), gpu.resolve_device(device), best_effort(report)
     if not resume:
@@ -95,44 +100,58 @@ def train(
     ready = partial(prepare, config, data, folder, device=device, report=report)
     with gpu.current(device):
         run = None if resume else ready(init_from=start)
-        with folder.lock():  # not before a new run's data is known to be good: a wrong one leaves no folder
+        with folder.lock():  # only after a new run's data is known to be good: a wrong one leaves no folder
             if run is None:
                 run = ready(resume=True, changes=changes)
             else:
-                folder.check_free()  # again: another run may have begun in it meanwhile
+                folder.check_free()  # a second time: another run may have begun in it meanwhile
             try:
                 result = Trainer(run, report).fit()
                 report_notes(data, report)
                 return result
             except MemoryError as error:
-                told = out_of_memory(error, run)
-            raise told  # only now: in the handler it would keep the arrays of the step alive
+                failure = out_of_memory(error, run)
+            raise failure  # only now: in the handler it would keep the arrays of the step alive
 
 
 class Trainer:
-    """Carries out a prepared run.
+    """Carries out a run: steps, stages, and listeners for all else.
 
     Parameters
     ----------
-    run : Prepared
-        Configuration, network, data and where the run stands.
+    run : Run
+        Ready to begin or to go on.
     report : callable
-        Told about everything that happens.
+        Gets every event.
     """
 
-    def __init__(self, run: Prepared, report: Report) -> None:
-        self.run, self.train, self.data = run, run.config.train, run.data
-        self.progress, self.optimizer = run.progress, run.optimizer
-        self.recorder = Recorder(run.folder.path)
+    def __init__(self, run: Run, report: Report) -> None:
+        self.run = run
         self.stop = StopSignal()
-        self.report = report
-        self.samples = len(run.data.training)
-        every = self.train.epochs * self.steps_of(self.samples)
-        self.total = min(every, self.train.steps) if self.train.steps else every
-        self.seconds_before = run.progress.seconds
-        self.started = self.saved_at = time.monotonic()
-        self.saved: tuple[int, int] | None = None  # step and epoch of the last checkpoint
-        self.order: tuple[int, NDArray[np.intp]] | None = None  # an epoch and its order
+        self.records = Records(run, report)
+        self.tell = self.records.tell
+        self.validation = Validation(run, self.stop)
+        self.model = BestModel(run)
+        self.patience = Patience(run)
+        self.checkpoints = Checkpoints(run, self.tell, self.state_dict)
+        self.clock = TimeLimit(parse_duration(run.config.train.max_time))
+        # in this order they act on the end of an epoch, and `why_stop` is called
+        self.listeners: list[Listener] = [
+            self.validation,
+            self.model,
+            self.patience,
+            self.records,
+            self.checkpoints,
+            self.stop,
+            self.clock,
+        ]
+        if run.resumed:
+            for listener in self.listeners:
+                listener.load_state_dict(run.listeners)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of all listeners, for a checkpoint."""
+        return {key: v for listener in self.listeners for key, v in listener.state_dict().items()}
 
     def fit(self) -> TrainResult:
         """Train until the end, a limit or a signal.
@@ -153,239 +172,158 @@ class Trainer:
         """
         with self.stop:
             self.begin()
-            if self.total * self.train.batch > self.samples:  # else no image comes a second time
-                fill(self.run.features, self.data, self.report, self.tell, self.why_stop)
-            reason = self.why_stop()
-            while not reason:
-                if self.progress.position < self.samples:
-                    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite has its own error
-                        self.step()
-                if self.progress.position == self.samples:
-                    self.end_epoch()
-                reason = self.why_stop()
-                if time.monotonic() - self.saved_at > 60 * (self.train.checkpoint_minutes or math.inf):
-                    self.save()
-            self.save()
-            if reason != "signal" and not self.validate_the_end():
-                reason = "signal"
-            check_model(self.run, self.tell)
+            reason = self.train_stage()
+            while reason in STAGE_ENDS and self.run.progress.stage + 1 < len(self.run.stages):
+                self.next_stage()
+                reason = self.train_stage()
+            check_model(self.run, self.validation.validated, self.tell)
             return self.result(reason)
 
     def begin(self) -> None:
-        """Bring the run folder to where the run stands, and say what it is."""
-        progress, folder, run = self.progress, self.run.folder, self.run
-        folder.sweep()
-        self.recorder.rewind(progress.step, progress.epoch)
-        finished = nothing_left(self.why_stop(), progress, self.train) if run.resumed else ""
+        """Bring the run folder to where the run stands, and report what the run is."""
+        run, progress = self.run, self.run.progress
+        run.folder.sweep()
+        self.records.recorder.rewind(progress.step, progress.epoch)
+        finished = self.nothing_left() if run.resumed else ""
         if run.resumed:
-            self.saved = (progress.step, progress.epoch)
-            check_model(run, self.tell)
+            check_model(run, self.validation.validated, self.tell)
         if not run.recorded and not finished:
             # The checkpoint comes before config.toml: a folder with config.toml can always be resumed. And a
-            # folder that cannot be written shows now, not after the first epoch.
-            self.saved = None
-            self.save()
-            folder.write_id(run.run_id)
-            folder.write_config(run.config)
-        length = {"steps": self.total, "epochs": -(-self.total // self.steps_of(self.samples))}
-        self.tell("resume" if run.resumed else "start", run.description() | length)
+            # folder that cannot be written is reported now, not after the first epoch.
+            self.checkpoints.save(anew=True)
+            run.folder.write_id(run.run_id)
+            run.folder.write_config(run.config)
+        self.tell(run.description(self.clock.before))
         notes = run.data.notes()
         if finished:
             notes.append(finished)
         elif run.changed:
             notes.append(f"changed from step {progress.step} on: {'; '.join(run.changed)}")
         for text in notes:
-            self.tell("note", {"text": text})
+            self.tell(Note(step=progress.step, text=text))
+
+    def nothing_left(self) -> str:
+        """Return in words why a run has nothing left to train; "" if it goes on, or would with more time."""
+        progress, train = self.run.progress, self.run.active.train
+        texts = {
+            "epochs": f"{progress.epoch} epochs are done already, train.epochs is {train.epochs}",
+            "steps": f"{progress.step} steps are done already, train.steps is {train.steps}",
+            "patience": f"{self.patience.stale} validations since the best one, "
+            f"train.patience is {train.patience}",
+        }
+        reason = self.why_stop()
+        if reason not in texts or progress.stage + 1 < len(self.run.stages):
+            return ""
+        return f"nothing is left to train: {texts[reason]}; a higher number goes on"
 
     def why_stop(self) -> str:
-        """Return why the run ends here; "" if it goes on."""
-        progress, train = self.progress, self.train
-        between = progress.position < self.samples  # else the epoch's validation is still to come
-        if between and progress.epoch >= train.epochs:
-            return "epochs"
-        if between and progress.step >= self.total:
-            return "steps"
-        if between and train.patience and progress.stale >= train.patience:
-            return "patience"
-        if self.stop.asked:
-            return "signal"
-        return "time" if self.seconds() >= self.run.seconds_limit else ""
+        """Return why the stage or the run ends here; "" if it goes on."""
+        run, progress = self.run, self.run.progress
+        if not run.epoch_is_full:
+            if progress.epoch - progress.stage_epoch >= run.active.train.epochs:
+                return "epochs"
+            if run.steps_left == 0:
+                return "steps"
+        return next((reason for listener in self.listeners if (reason := listener.why_stop())), "")
 
-    def seconds(self) -> float:
-        """Return how long the run has taken, in all its sessions."""
-        return self.seconds_before + time.monotonic() - self.started
+    def train_stage(self) -> str:
+        """Train to the end of the current stage; return why it ended."""
+        run = self.run
+        if run.active.repeats_examples:
+            fill(run.features, run.active.source, run.data, run.progress.step, self.tell, self.why_stop)
+        while not (reason := self.why_stop()):
+            if not run.epoch_is_full:
+                with np.errstate(over="ignore", invalid="ignore"):  # what is not finite has its own error
+                    self.step()
+            if run.epoch_is_full and self.end_epoch(complete=True):
+                run.progress.next_epoch()
+            for listener in self.listeners:
+                listener.after_step()
+        self.checkpoints.save()
+        # The last weights are validated after the last checkpoint: a run resumed from it must not differ from
+        # one that was never stopped.
+        if reason != "signal" and not self.end_epoch(complete=False):
+            return "signal"
+        return reason
 
     def step(self) -> None:
         """Train on one minibatch."""
         begun = time.monotonic()
-        progress, train = self.progress, self.train
-        numbers = self.minibatch()
-        names = [self.data.name(number) for number in numbers]
-        self.optimizer.zero_grad()
+        run, progress, active = self.run, self.run.progress, self.run.active
+        numbers = active.minibatch(progress.epoch, progress.position)
+        names = [active.source.name(number) for number in numbers]
+        active.optimizer.zero_grad()
         try:
-            loss, terms = batch_gradient(self.run.features, self.data, numbers, progress.epoch)
+            loss, terms = batch_gradient(run.features, active, numbers, progress.epoch)
         except NotFiniteError as error:
-            raise self.diverged("the loss is not finite", names, error.layer, error.names) from None
-        norm = self.optimizer.gradient_norm()
+            what = "the loss is not finite"
+            raise diverged(run, self.tell, what, names, error.layer, error.names) from error
+        norm = active.optimizer.gradient_norm()
         if not math.isfinite(norm):
-            layers = ", ".join(self.optimizer.not_finite()) or "all parameters together"
-            raise self.diverged("the gradient is not finite", names, layers)
-        self.optimizer.step(self.rate(), norm, progress.step)
+            layers = ", ".join(active.optimizer.not_finite()) or "all parameters together"
+            raise diverged(run, self.tell, "the gradient is not finite", names, layers)
+        active.optimizer.step(active.rate(run.stage_steps), norm, run.stage_steps)
         progress.step += 1
         progress.position += len(numbers)
         progress.loss += loss
         progress.terms += terms
         progress.norm += norm
-        progress.clipped += int(0 < train.clip_norm < norm)
+        progress.clipped += int(0 < active.train.clip_norm < norm)
         progress.busy += time.monotonic() - begun
-        self.report(Event("step", self.numbers() | {"seconds_left": self.seconds_left()}))
+        left = min(run.seconds_left(), self.clock.limit - self.clock.seconds)
+        self.tell(StepDone(**run.figures(self.clock.seconds), seconds_left=left))
 
-    def minibatch(self) -> list[int]:
-        """Return the numbers of the next step's images: what is left of the epoch, in its order."""
-        progress = self.progress
-        if self.order is None or self.order[0] != progress.epoch:
-            order = epoch_order(self.samples, seed=self.train.seed, epoch=progress.epoch)
-            self.order = (progress.epoch, order)
-        found: list[int] = self.order[1][progress.position :][: self.train.batch].tolist()
-        return found
+    def end_epoch(self, *, complete: bool) -> bool:
+        """Have the listeners act on the end of an epoch.
 
-    def steps_of(self, images: int) -> int:
-        """Return the steps that so many images of an epoch take."""
-        return -(-images // self.train.batch)
-
-    def rate(self) -> float:
-        """Return the learning rate of the next step."""
-        train = self.train
-        return learning_rate(
-            self.progress.step,
-            self.total,
-            rate=train.learning_rate,
-            schedule=train.schedule,
-            warmup_steps=train.warmup_steps,
-            step_factor=train.step_factor,
-            step_every=train.step_every,
-            step_at=train.step_at,
-        )
-
-    def diverged(
-        self, what: str, names: Sequence[str], layer: str, culprits: Sequence[str] = ()
-    ) -> DivergedError:
-        """Return the error for a number that is not finite, in a step on some images."""
-        good = newest_file(self.run.folder.checkpoints)
-        where = f"{images_text(names, culprits)}, step {self.progress.step + 1}, layer {layer}"
-        self.tell("diverged", {"what": what, "where": where})
-        return DivergedError(
-            f"training diverged, {what}",
-            where=where,
-            expected="finite numbers; the step was not applied",
-            hint="start a new run with a lower train.learning_rate or train.clip_norm; "
-            f"the last good checkpoint is {good}",
-        )
-
-    def end_epoch(self) -> None:
-        """Validate, record and save; nothing where the user wants to stop before that is done."""
-        progress, train = self.progress, self.train
-        numbers = self.numbers() | {"learning_rate": self.rate()}
-        last = progress.epoch + 1 >= train.epochs or progress.step >= self.total
-        if last or (progress.epoch + 1) % train.validate_every == 0:
-            found = self.measure()
-            if found is None:
-                return
-            numbers |= found
-        progress.next_epoch()
-        self.tell("epoch", numbers)
-        self.save()
-
-    def measure(self) -> dict[str, Any] | None:
-        """Validate and keep the model if it is the best; without labelled validation images the last one is.
-
-        Returns
-        -------
-        dict or None
-            The metrics, and whether they are the best. None if the validation did not come to its end.
-        """
-        progress = self.progress
-        if not self.data.selects:
-            save_model(self.run, {})
-            progress.validated = progress.step
-            return {}
-        metrics = validate(self.run, self.stop)
-        if metrics is None:
-            return None
-        progress.validated = progress.step
-        select, before = self.train.select, progress.best
-        best = before is None or (metrics[select] or 0.0) > (before[select] or 0.0)
-        progress.stale = 0 if best else progress.stale + 1
-        if best:
-            progress.best = {name: metrics[name] for name in METRICS} | {"step": progress.step}
-            save_model(self.run, metrics)
-        return {name: metrics[name] for name in METRICS} | {"best": best}
-
-    def validate_the_end(self) -> bool:
-        """Give the last weights of a run that ends within an epoch their chance.
-
-        This comes after the last checkpoint: a run resumed from it must not differ from one never stopped.
+        Parameters
+        ----------
+        complete : bool
+            Whether all of its examples were seen; if not, the run or a stage ends within it.
 
         Returns
         -------
         bool
-            Whether it came to its end. If the user stopped it, it is the first thing a resumed run does.
+            False if the user stopped the validation: a resumed run does it first.
         """
-        if self.progress.validated != self.progress.step:
-            found = self.measure()
-            if found is None:
-                return False
-            self.tell("end", self.numbers() | {"learning_rate": self.rate()} | found)
+        run = self.run
+        rate = run.active.rate(run.stage_steps)
+        end = EpochEnd(complete, run.figures(self.clock.seconds) | {"learning_rate": rate})
+        try:
+            for listener in self.listeners:
+                listener.end_epoch(end)
+        except Unfinished:
+            return False
         return True
 
-    def save(self) -> None:
-        """Write a checkpoint, unless the last one holds just this."""
-        progress = self.progress
-        self.saved_at = time.monotonic()
-        if self.saved == (progress.step, progress.epoch):
-            return
-        if not self.optimizer.is_finite():
-            raise self.diverged("the weights are not finite", ["(any)"], "(all)")
-        progress.seconds = self.seconds()
-        save_checkpoint(self.run.folder.checkpoints, progress.step, self.run.checkpoint())
-        self.saved = (progress.step, progress.epoch)
-
-    def numbers(self) -> dict[str, Any]:
-        """Return where the run stands, for people and for the records."""
-        progress = self.progress
-        steps = self.steps_of(progress.position)
-        return {
-            "epoch": progress.epoch + 1,
-            "step": progress.step,
-            "seconds": self.seconds(),
-            "loss": progress.loss / progress.terms if progress.terms else None,
-            "gradient_norm": progress.norm / steps if steps else None,
-            "clipped": progress.clipped / steps if steps else None,
-            "images_per_second": progress.position / progress.busy if progress.busy else None,
-        }
-
-    def seconds_left(self) -> float:
-        """Return an estimate of the time until the run ends."""
-        progress = self.progress
-        left = (self.total - progress.step) * progress.busy / self.steps_of(progress.position)
-        return min(left, self.run.seconds_limit - self.seconds())
-
-    def tell(self, kind: str, values: dict[str, Any]) -> None:
-        """Record an event and report it."""
-        event = Event(kind, {"step": self.progress.step} | values)
-        self.recorder.write(event)
-        self.report(event)
+    def next_stage(self) -> None:
+        """Go on to the next stage, with a checkpoint of its beginning."""
+        run, progress = self.run, self.run.progress
+        run.next_stage()
+        for listener in self.listeners:
+            listener.begin_stage()
+        self.checkpoints.save()
+        self.tell(
+            StageBegun(
+                step=progress.step,
+                epoch=progress.epoch,
+                stage=progress.stage,
+                name=run.active.stage.name,
+                parameters=run.parameters,
+                batch=run.active.train.batch,
+                steps=run.last_step,
+                epochs=run.last_epoch,
+            )
+        )
 
     def result(self, reason: str) -> TrainResult:
-        """Return what the run has led to, or raise what says that it was interrupted."""
-        progress, folder = self.progress, self.run.folder
-        self.tell("stop", {"reason": reason, "epoch": progress.epoch, "seconds": self.seconds()})
+        """Return the result of the run, or raise the error that it was interrupted."""
+        progress, folder, seconds = self.run.progress, self.run.folder, self.clock.seconds
+        self.tell(Stopped(step=progress.step, reason=reason, epoch=progress.epoch, seconds=seconds))
         if reason == "signal":
             raise InterruptedRun(
-                f"stopped after step {progress.step} of {self.total}, checkpoint saved",
+                f"stopped after step {progress.step} of {self.run.last_step}, checkpoint saved",
                 where=folder.checkpoints,
             )
-        best = {name: (progress.best or {}).get(name) for name in METRICS}
-        return TrainResult(
-            folder.path, progress.epoch, progress.step, self.seconds(), best, folder.model, reason
-        )
+        best = {name: (self.model.best or {}).get(name) for name in METRICS}
+        return TrainResult(folder.path, progress.epoch, progress.step, seconds, best, folder.model, reason)

@@ -1,4 +1,4 @@
-"""Make the optimizer that a configuration asks for."""
+"""The optimizer of a configuration."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from lstm2d.training.sgd import SGD
 
 
 def parameter_groups(train: TrainSection, network: Network) -> dict[str, Group]:
-    """Return how the parts of a network are trained.
+    """Return the groups of parameters of a network.
 
     Parameters
     ----------
     train : TrainSection
         Its `groups` name parts of the network.
     network : Network
-        As it was built.
+        Its trained parameters require a gradient.
 
     Returns
     -------
     dict of str to Group
-        As `Optimizer` takes them; without parts that are frozen anyway.
+        As `Optimizer` takes them; without parts that the network never trains.
 
     Raises
     ------
     ConfigError
-        If a name is no part's, or the network trains nothing in it, or nothing at all is left to train.
+        If a name is not that of a part, if the network trains nothing in it, or if nothing is left to train.
     """
     names = [name for name, _ in network.named_parameters()]
     trained = [name for name, p in network.named_parameters() if p.requires_grad]
@@ -54,7 +54,7 @@ def parameter_groups(train: TrainSection, network: Network) -> dict[str, Group]:
 def make_optimizer(
     train: TrainSection, parameters: Mapping[str, Tensor], groups: Mapping[str, Group]
 ) -> Optimizer:
-    """Return the optimizer that a configuration asks for."""
+    """Return the optimizer of a configuration."""
     weight_decay, clip_norm, average = train.weight_decay, train.clip_norm, train.average
     if train.optimizer == "adadelta":
         return Adadelta(

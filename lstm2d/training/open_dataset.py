@@ -1,4 +1,4 @@
-"""Open the dataset of a run: photographs are read as it is configured, and notes on them reported."""
+"""Open the dataset of a run: images are read as configured, and notes on them are reported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lstm2d.config import RunConfig
 from lstm2d.data.folder import DatasetFolder
-from lstm2d.training.events import Event, Report
+from lstm2d.training.events import Note, Report
 
 GUESSED = "there is no dataset.toml; this one says what was guessed, save it and correct what is wrong:"
 
@@ -20,9 +20,9 @@ def open_dataset(dataset: DatasetFolder | Path | str, config: RunConfig, report:
     dataset : DatasetFolder or path
         Images and masks.
     config : RunConfig
-        How photographs are read.
+        How images are read.
     report : callable
-        Gets a note about what was guessed, and the first of each kind about images as they are read.
+        Gets a note about what was guessed, and the first note of each kind about images as they are read.
 
     Returns
     -------
@@ -32,23 +32,23 @@ def open_dataset(dataset: DatasetFolder | Path | str, config: RunConfig, report:
     Raises
     ------
     DataError
-        If there is no such folder, or it makes no sense.
+        If there is no such folder, or its contents are inconsistent.
     """
     data = dataset if isinstance(dataset, DatasetFolder) else DatasetFolder(dataset)
 
     def note(text: str) -> None:
-        report(Event("note", {"text": text}))
+        report(Note(text=text))
 
     data.notes.listener = note
-    # as the model file will say, so that prediction reads its photographs alike
+    # also stored in the model file: prediction reads its images in the same way
     red, green, blue = config.data.background
     data.reading = replace(data.reading, bits=config.data.bits or None, background=(red, green, blue))
     if data.guessed_toml is not None:
-        report(Event("note", {"text": GUESSED, "dataset_toml": data.guessed_toml}))
+        report(Note(text=GUESSED, dataset_toml=data.guessed_toml))
     return data
 
 
 def report_notes(dataset: DatasetFolder, report: Report) -> None:
-    """Report how many images gave each kind of note."""
+    """Report the number of images with each kind of note."""
     for line in dataset.notes.summary():
-        report(Event("note", {"text": line}))
+        report(Note(text=line))

@@ -1,4 +1,4 @@
-"""What all optimizers share: one vector of all weights, clipping, weight decay, groups and a running mean."""
+"""Base of the optimizers: one vector of all weights, clipping, weight decay, groups and a running mean."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ALIGN = 16  # values; every parameter starts on a cache line of the common vecto
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """How some parameters are treated.
+    """Training of a group of parameters.
 
     Parameters
     ----------
     rate : float, default 1.0
         Factor of the learning rate.
     frozen : bool, default False
-        Whether they stay as they are. They get no gradient then, and count in no norm.
+        Whether they stay as they are. Then they get no gradient and do not count in its norm.
     """
 
     rate: float = 1.0
@@ -31,7 +31,7 @@ class Group:
 
 
 class Optimizer(ABC):
-    r"""Changes all parameters at once, in place.
+    r"""Updates all parameters at once, in place.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ class Optimizer(ABC):
     weight_decay : float, default 0.0
         Added to the gradient as ``weight_decay * parameter``, after the clipping.
     clip_norm : float, default 0.0
-        Largest Euclidean norm of the whole gradient; 0 is no limit.
+        Largest Euclidean norm of the whole gradient; 0 for no limit.
     average : float, default 0.0
-        Decay of the running mean of the weights, in [0, 1); 0 keeps none.
+        Decay of the running mean of the weights, in [0, 1); 0 for none.
     groups : mapping of str to Group, optional
-        Name of a parameter, or of a part of the network that it belongs to, to its treatment, see `belongs`.
-        The longest name that fits decides. `requires_grad` of frozen parameters becomes False.
+        By the name of a parameter, or of a part of the network that it belongs to, see `belongs`. The longest
+        name that fits decides. `requires_grad` of frozen parameters becomes False.
 
     Raises
     ------
@@ -56,7 +56,7 @@ class Optimizer(ABC):
     Notes
     -----
     The mean follows the weights with decay :math:`\min(d, (1 + t) / (10 + t))` after step :math:`t`, so that
-    the first weights are forgotten soon.
+    the first weights soon have little influence.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Optimizer(ABC):
             parameter.data = view
         self._mean = self._weights.copy() if average else None
         self._frozen: list[str] = []
-        self._rates: Flat | None = None  # factors of the learning rate, one a weight; None where all are 1
+        self._rates: Flat | None = None  # factors of the learning rate, one per weight; None if all are 1
         self._set_groups(groups or {})
 
     def _set_groups(self, groups: Mapping[str, Group]) -> None:
@@ -104,7 +104,7 @@ class Optimizer(ABC):
                 self._view(self._rates, name)[...] = rate
 
     def zero_grad(self) -> None:
-        """Forget the gradients of the last step."""
+        """Clear the gradients of the last step."""
         for parameter in self.parameters.values():
             parameter.grad = None
 
@@ -122,7 +122,7 @@ class Optimizer(ABC):
         return float(self._kernels.gradient_norm(self._gradient))
 
     def step(self, learning_rate: float, norm: float, time: int) -> None:
-        """Change the weights with the gradients that `gradient_norm` gathered.
+        """Update the weights with the gradients that `gradient_norm` gathered.
 
         Parameters
         ----------
@@ -138,11 +138,11 @@ class Optimizer(ABC):
 
     @abstractmethod
     def _update(self, learning_rate: float, clip: float, decay: float) -> None:
-        """Change the weights and their mean by the gradient times `clip`; `decay` is that of the mean."""
+        """Update the weights and their mean with the gradient times `clip`; `decay` is that of the mean."""
 
     @abstractmethod
     def _memory(self) -> dict[str, Flat]:
-        """Return the vectors that the next step depends on beside the weights, by name."""
+        """Return the vectors that the next step depends on besides the weights, by name."""
 
     def not_finite(self) -> list[str]:
         """Return the names of the parameters whose gradient is not finite."""
@@ -150,14 +150,14 @@ class Optimizer(ABC):
         return [name for name in self.parameters if not finite(self._view(self._gradient, name))]
 
     def is_finite(self) -> bool:
-        """Tell whether the weights and all that is kept for the next step are finite.
+        """Return whether the weights and all that is kept for the next step are finite.
 
         A finite gradient times a large rate can still overflow, and so can its square.
         """
         return all(self._kernels.is_finite(vector) for vector in self._vectors().values())
 
     def swap_average(self) -> None:
-        """Exchange the weights with their running mean, if there is one; twice is as if never."""
+        """Exchange the weights with their running mean, if there is one; a second call undoes it."""
         if self._mean is not None:
             weights = self._weights.copy()
             self._weights[...] = self._mean
@@ -184,8 +184,8 @@ class Optimizer(ABC):
         Parameters
         ----------
         state : mapping of str to ndarray
-            Names and shapes as `state_dict` has them. A running mean is left out where none is kept, and
-            starts at the weights where `state` has none.
+            Names and shapes as `state_dict` has them. A running mean is ignored if none is kept, and starts
+            at the weights if `state` has none.
 
         Raises
         ------
@@ -219,14 +219,14 @@ class Optimizer(ABC):
 
 
 def belongs(name: str, part: str) -> bool:
-    """Tell whether a parameter is, or belongs to, a part of the network.
+    """Return whether a parameter is, or belongs to, a part of the network.
 
     Parameters
     ----------
     name : str
         Name of a parameter, such as "backbone.conv1_2.weight".
     part : str
-        One step or several of that way, from anywhere on it: "backbone", "conv1_2", "conv1_2.weight". A block
+        Consecutive steps of that path: "backbone", "conv1_2", "conv1_2.weight". A block
         is named without the numbers of its layers: "conv1".
 
     Returns
@@ -238,7 +238,7 @@ def belongs(name: str, part: str) -> bool:
 
 
 def is_frozen(name: str, groups: Mapping[str, Group]) -> bool:
-    """Tell whether a parameter stays as it is."""
+    """Return whether a parameter stays as it is."""
     key = _longest(name, groups)
     return key is not None and groups[key].frozen
 

@@ -1,4 +1,4 @@
-"""Where a run stands, and what it gives in the end."""
+"""Where a run stands, and its result."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from lstm2d.config import TrainSection
-
 
 @dataclass(slots=True)
 class Progress:
-    """The numbers of a run that change with every step.
+    """The counters of a run.
 
     Parameters
     ----------
@@ -21,39 +19,34 @@ class Progress:
     epoch : int
         Epochs completed.
     position : int
-        Images of the current epoch done; all of them while its validation has not ended.
-    seconds : float
-        Time the run has taken in all its sessions.
+        Examples of the current epoch done; all of them until its validation has ended.
     busy : float
         Seconds of training steps in the current epoch.
     loss : float
-        Sum of the loss over the images of the current epoch.
+        Sum of the loss over the examples of the current epoch.
     terms : float
-        How many terms it has: labelled pixels, or windows, as the network counts.
+        Number of its terms: labelled pixels, or windows, as the network counts.
     norm : float
         Sum of the gradient's norm over the steps of the current epoch.
     clipped : int
         Steps of the current epoch with a clipped gradient.
-    stale : int
-        Validations since the best one.
-    validated : int
-        Step of the last validation; -1 before the first.
-    best : dict or None
-        Metrics of the best validation with its "epoch" and "step"; None before the first.
+    stage : int
+        Number of the current stage, from 0.
+    stage_step, stage_epoch : int
+        Steps and epochs before that stage.
     """
 
     step: int = 0
     epoch: int = 0
     position: int = 0
-    seconds: float = 0.0
     busy: float = 0.0
     loss: float = 0.0
     terms: float = 0.0
     norm: float = 0.0
     clipped: int = 0
-    stale: int = 0
-    validated: int = -1
-    best: dict[str, Any] | None = None
+    stage: int = 0
+    stage_step: int = 0
+    stage_epoch: int = 0
 
     def next_epoch(self) -> None:
         """Count an epoch and begin the sums of the next one."""
@@ -61,44 +54,27 @@ class Progress:
         self.position = self.clipped = 0
         self.busy = self.loss = self.terms = self.norm = 0.0
 
+    def next_stage(self) -> None:
+        """Begin a stage, with a new epoch."""
+        if self.position:
+            self.next_epoch()
+        self.stage += 1
+        self.stage_step, self.stage_epoch = self.step, self.epoch
+
     def to_dict(self) -> dict[str, Any]:
         """Return all values, for a checkpoint."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Progress:
-        """Return what `to_dict` was called on."""
+        """Return what `to_dict` was called on; a checkpoint without stages is in the first one."""
+        values = {"stage": 0, "stage_step": 0, "stage_epoch": 0} | dict(values)
         return cls(**{field.name: values[field.name] for field in fields(cls)})
-
-
-def nothing_left(reason: str, progress: Progress, train: TrainSection) -> str:
-    """Return in words why a run has nothing left to train.
-
-    Parameters
-    ----------
-    reason : str
-        Why it ends here, as in `TrainResult`; "" if it goes on.
-    progress : Progress
-        Where it stands.
-    train : TrainSection
-        How long it was to go.
-
-    Returns
-    -------
-    str
-        "" if it goes on, or would with more time.
-    """
-    texts = {
-        "epochs": f"{progress.epoch} epochs are done already, train.epochs is {train.epochs}",
-        "steps": f"{progress.step} steps are done already, train.steps is {train.steps}",
-        "patience": f"{progress.stale} validations since the best one, train.patience is {train.patience}",
-    }
-    return f"nothing is left to train: {texts[reason]}; a higher number goes on" if reason in texts else ""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What a run has led to.
+    """Result of a run.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The two records of a run: log.jsonl (everything that happened) and results.csv (one row an epoch)."""
+"""The two records of a run: log.jsonl (everything that happened) and results.csv (one row per epoch)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from lstm2d.errors import OutputError
 from lstm2d.io.atomic import write_text
 from lstm2d.io.safe_open import read_existing
-from lstm2d.training.events import Event
+from lstm2d.training.events import EpochDone, Event
 
 COLUMNS = (
     "epoch",
@@ -48,9 +48,9 @@ class Recorder:
         Parameters
         ----------
         step : int
-            Steps the checkpoint has done; later events go, and so does a line that was cut by a crash.
+            Steps before the checkpoint; later events are dropped, and so is a line that was cut by a crash.
         epoch : int
-            Epochs it has completed; later rows of results.csv go.
+            Epochs before it; later rows of results.csv are dropped.
 
         Raises
         ------
@@ -63,23 +63,22 @@ class Recorder:
         self._filter(self.results, lambda line: _row_epoch(line) <= epoch)
 
     def write(self, event: Event) -> None:
-        """Record one event; events of kind "step" are too many and are not kept.
+        """Record one event, unless it is of a kind that is not recorded.
 
         Parameters
         ----------
         event : Event
-            Those of kind "epoch", and "end" for an epoch that is not complete, also become a row of
-            results.csv.
+            An `EpochDone` also becomes a row of results.csv.
 
         Raises
         ------
         OutputError
             If a file cannot be written.
         """
-        if event.kind == "step":
+        if not event.is_recorded:
             return
         self._append(self.log, json.dumps({"event": event.kind, **event.values}) + "\n")
-        if event.kind in ("epoch", "end"):
+        if isinstance(event, EpochDone):
             header = "" if self.results.exists() else _csv_line(dict(zip(COLUMNS, COLUMNS, strict=True)))
             self._append(self.results, header + _csv_line(event.values))
 
@@ -90,7 +89,9 @@ class Recorder:
                 file.write(text)
         except OSError as error:
             raise OutputError(
-                f"cannot write ({error.strerror})", where=path, hint="make room, then go on with --resume"
+                f"cannot write ({error.strerror})",
+                where=path,
+                hint="make room, then go on with `resume=True`",
             ) from error
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What must be the same when a run goes on: the run itself, and its settings."""
+"""Checks of a run to resume: that the checkpoint is its own, and that settings and data are the same."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.training.checkpoint import Checkpoint, load_newest, newest_file
 from lstm2d.training.contents import Contents, has_contents, some
-from lstm2d.training.events import Event, Report
+from lstm2d.training.events import Note, Report, Warned
 from lstm2d.training.runfolder import FREE, RunFolder, changes, is_fixed
 from lstm2d.training.samples import TrainingData, changed_data, other_keys
 
 
 def newest_checkpoint(folder: RunFolder, report: Report) -> Checkpoint:
     """Return the newest valid checkpoint of a run; report damaged ones, raise DataError if there is none."""
-    checkpoint = load_newest(folder.checkpoints, lambda text: report(Event("warning", {"text": text})))
+    checkpoint = load_newest(folder.checkpoints, lambda text: report(Warned(text=text)))
     if checkpoint is None:
         raise DataError("no checkpoint to resume from", where=folder.checkpoints, hint="start a new run")
     return checkpoint
@@ -29,9 +29,9 @@ def take_up(
     folder: RunFolder,
     report: Report,
     *,
-    asked: Collection[str] = (),
+    wanted: Collection[str] = (),
 ) -> tuple[str, bool, list[str]]:
-    """Make sure that a checkpoint belongs to the run in a folder, and to the settings it is to go on with.
+    """Make sure that a checkpoint belongs to the run in a folder, and that the settings are its own.
 
     Parameters
     ----------
@@ -43,15 +43,15 @@ def take_up(
         The run folder.
     report : callable
         Gets a note about what cannot be checked.
-    asked : collection of str
-        Dotted keys of the settings whose change the user asked for now.
+    wanted : collection of str
+        Dotted keys of the settings that the user changes on purpose.
 
     Returns
     -------
     run_id : str
         Name of the run; a new one if it has none.
     recorded : bool
-        Whether checkpoint and folder hold all that the next resume will check.
+        Whether checkpoint and folder hold all that the next resume checks.
     changed : list of str
         Settings that change, with both values.
 
@@ -62,10 +62,10 @@ def take_up(
     """
 
     def note(text: str) -> None:
-        report(Event("note", {"text": text}))
+        report(Note(text=text))
 
     run_id, complete = check_run(checkpoint, folder, note)
-    changed = check_settings(checkpoint, config, asked, folder)
+    changed = check_settings(checkpoint, config, wanted, folder)
     return run_id or new_id(), complete and not changed, changed
 
 
@@ -91,7 +91,7 @@ def check_run(
     Returns
     -------
     run_id : str or None
-        Name of the run; None if neither says it.
+        Name of the run; None if neither has it.
     complete : bool
         Whether all could be checked.
 
@@ -107,7 +107,7 @@ def check_run(
             "the newest checkpoint is one of another run",
             where=newest_file(folder.checkpoints) or folder.checkpoints,
             expected=f"one of the run that {folder.identity.name} names",
-            hint="take it out of the folder: --resume then goes on from the one before it",
+            hint="take it out of the folder: `resume=True` then goes on from the one before it",
         )
     missing = {
         "the run": found is None,
@@ -123,18 +123,18 @@ def check_run(
 
 
 def check_settings(
-    checkpoint: Checkpoint, config: RunConfig, asked: Collection[str], folder: RunFolder
+    checkpoint: Checkpoint, config: RunConfig, wanted: Collection[str], folder: RunFolder
 ) -> list[str]:
-    """Make sure that a run goes on with the settings it has had.
+    """Make sure that a run goes on with its own settings.
 
     Parameters
     ----------
     checkpoint : Checkpoint
-        Where the run stood, with its settings.
+        The newest of the run, with its settings.
     config : RunConfig
         The settings it is to go on with.
-    asked : collection of str
-        Dotted keys whose change the user asked for now.
+    wanted : collection of str
+        Dotted keys that the user changes on purpose.
     folder : RunFolder
         The run folder.
 
@@ -146,8 +146,8 @@ def check_settings(
     Raises
     ------
     ConfigError
-        If something differs that was not asked for, and that decides more than when the run ends; or
-        something that no run can change.
+        If something differs that the user does not change on purpose and that affects more than the end of
+        the run; or something that no run can change.
     """
     if "settings" not in checkpoint.state:
         return []
@@ -155,9 +155,9 @@ def check_settings(
     found = changes(before, config)
     texts = {name: f"{name} is {new!r}, was {old!r}" for name, (old, new) in found.items()}
     fixed = [name for name in found if is_fixed(name)]
-    wrong = fixed or [name for name in found if name not in FREE and not _is_asked(name, asked)]
+    wrong = fixed or [name for name in found if name not in FREE and not _is_wanted(name, wanted)]
     if wrong:
-        other = "start a new run" if fixed else f"go on with the new value: --set {wrong[0]}=VALUE"
+        other = "start a new run" if fixed else f"go on with the new value: `overrides={wrong[0]}=VALUE`"
         raise ConfigError(
             f"the settings are not those of the run: {'; '.join(texts[name] for name in wrong)}",
             where=folder.config,
@@ -166,9 +166,9 @@ def check_settings(
     return list(texts.values())
 
 
-def _is_asked(name: str, asked: Collection[str]) -> bool:
-    """Tell whether a key, or one inside its table, is among those that the user named."""
-    return any(key == name or key.startswith(f"{name}.") for key in asked)
+def _is_wanted(name: str, wanted: Collection[str]) -> bool:
+    """Return whether a key, or one inside its table, is among those that the user changes."""
+    return any(key == name or key.startswith(f"{name}.") for key in wanted)
 
 
 def read_data(

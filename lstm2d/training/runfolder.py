@@ -1,4 +1,4 @@
-"""The folder of a run: made, never overwritten, taken up again."""
+"""The folder of a run: made, never overwritten, reopened."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FREE = (
 
 
 class RunFolder:
-    """Names of what a run folder holds.
+    """Paths in a run folder.
 
     Parameters
     ----------
@@ -57,13 +57,13 @@ class RunFolder:
         self.model = path / "model.safetensors"
 
     def temporary(self) -> list[Path]:
-        """Return files that a killed process was writing; none of them ever got its name."""
+        """Return files that a killed process was writing under a temporary name."""
         return [path for folder in (self.path, self.checkpoints) for path in folder.glob(".lstm2d-*.tmp")]
 
     def sweep(self) -> None:
         """Delete what a killed process was writing."""
         for path in self.temporary():
-            with suppress(OSError):  # it costs only room
+            with suppress(OSError):  # it only takes up space
                 path.unlink()
 
     def check_free(self) -> None:
@@ -72,7 +72,7 @@ class RunFolder:
         Raises
         ------
         ConfigError
-            If something is in the folder already, but what a run leaves that was killed before it began.
+            If the folder holds anything but what a run leaves that was killed before it began.
         """
         if not self.path.exists():
             return
@@ -83,7 +83,7 @@ class RunFolder:
             return
         hint = "choose another folder"
         if self.config.is_file():
-            hint = "add --resume to go on with the run in it, or choose another folder"
+            hint = "add `resume=True` to go on with the run in it, or choose another folder"
         raise ConfigError(
             "the run folder is not empty", where=self.path, expected="a new or empty folder", hint=hint
         )
@@ -182,7 +182,7 @@ class RunFolder:
                 "no run to resume",
                 where=self.config,
                 expected="a folder that `lstm2d train` wrote",
-                hint="leave out --resume to start one",
+                hint="leave out `resume` to start one",
             )
         try:
             table = tomllib.loads(read_text(self.config))
@@ -205,13 +205,13 @@ class RunFolder:
             raise ConfigError(
                 f"cannot change {', '.join(wrong)} of a run that has begun",
                 where=self.path,
-                hint="leave it out, or start a new run, perhaps with --init-from",
+                hint="leave it out, or start a new run, perhaps with `init_from`",
             )
         return after
 
 
 def is_fixed(name: str) -> bool:
-    """Tell whether a value stays what it was when the run began."""
+    """Return whether a value stays what it was when the run began."""
     return name.startswith(FIXED) and name not in FREE
 
 

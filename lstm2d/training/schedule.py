@@ -1,4 +1,4 @@
-"""How the learning rate changes over the steps of a run."""
+"""Schedules of the learning rate."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ def learning_rate(
     Parameters
     ----------
     step : int
-        Steps done before, from 0.
+        Steps done before it, from 0.
     total : int
-        Steps of the whole run.
+        Steps of the whole stage.
     rate : float
         Largest rate.
     schedule : str
-        "constant"; "linear" and "cosine" fall to 0 behind the last step; "step" falls by a factor now and
-        then.
+        "constant"; "linear" and "cosine" fall to 0 after the last step; "step" falls by a
+        factor from time to time.
     warmup_steps : int, default 0
-        First steps, in which the rate rises linearly to `rate`; the schedule begins behind them.
+        First steps, in which the rate rises linearly to `rate`; the schedule begins after them.
     step_factor : float, default 10.0
-        By what "step" divides the rate each time.
+        Divisor of the rate at each fall of "step".
     step_every : int, default 0
-        It does so after each so many steps; 0 for never.
+        Number of steps between two falls; 0 for none.
     step_at : sequence of float, default ()
-        It also does so after these fractions of the run.
+        Fractions of the stage after which it falls.
 
     Returns
     -------
     float
-        Never negative; 0 behind the last step of a falling schedule.
+        Never negative; 0 after the last step of a falling schedule.
 
     Examples
     --------

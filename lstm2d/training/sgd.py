@@ -9,7 +9,7 @@ from lstm2d.training.optimizer import Flat, Group, Optimizer
 
 
 class SGD(Optimizer):
-    r"""Changes all parameters at once, in place, along the gradient.
+    r"""Updates all parameters at once, in place, along the gradient.
 
     Parameters
     ----------

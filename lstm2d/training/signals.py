@@ -7,12 +7,14 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from lstm2d.training.listeners import Listener
+
 
 class SignalHandler:
-    """While active, `receive` gets the signals that ask for an end: Ctrl-C, SIGTERM and SIGHUP.
+    """While active, `receive` gets the signals that end a program: Ctrl-C, SIGTERM and SIGHUP.
 
-    Signals that whoever started the process has it ignore, as ``nohup`` does with SIGHUP, stay ignored.
-    Outside the main thread, where Python delivers no signals, nothing happens.
+    Signals that the process ignores, as ``nohup`` does with SIGHUP, stay ignored. Outside the main thread,
+    where Python delivers no signals, nothing happens.
     """
 
     def __init__(self) -> None:
@@ -45,14 +47,18 @@ class SignalHandler:
             self.receive(number, frame, repeated)
 
     def receive(self, number: int, frame: FrameType | None, repeated: bool) -> None:
-        """Take a signal, the first or a later one. To be defined by a subclass."""
+        """Act on a signal, the first or a later one. Defined by subclasses."""
         raise NotImplementedError
 
 
-class StopSignal(SignalHandler):
+class StopSignal(SignalHandler, Listener):
     """While active, the first Ctrl-C, SIGTERM or SIGHUP only sets `asked`; the second ends the program."""
 
     def receive(self, number: int, frame: FrameType | None, repeated: bool) -> None:
         """Raise KeyboardInterrupt for the second signal."""
         if repeated:
             raise KeyboardInterrupt
+
+    def why_stop(self) -> str:
+        """Return "signal" after the first signal."""
+        return "signal" if self.asked else ""

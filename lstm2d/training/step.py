@@ -1,4 +1,4 @@
-"""The gradient of one training step: the mean over the images of a minibatch."""
+"""The gradient of one training step: the mean over the examples of a minibatch."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from dataclasses import replace
 import numpy as np
 
 from lstm2d import kernels
-from lstm2d.models.network import Step
+from lstm2d.models import Step
 from lstm2d.tape import backward
 from lstm2d.tensor import Tensor
 from lstm2d.training.diagnose import first_not_finite
 from lstm2d.training.features import FrozenFeatures
-from lstm2d.training.samples import Example, TrainingData
+from lstm2d.training.sources import Example
+from lstm2d.training.stages import ActiveStage
 
 
 class NotFiniteError(Exception):
-    """A loss is infinite or no number.
+    """A loss is not finite.
 
     Parameters
     ----------
     names : sequence of str
-        The image it is the loss of; several where they run as one batch.
+        The example it is the loss of; several if they run as one batch.
     layer : str
         Where it arose.
     """
@@ -34,26 +35,26 @@ class NotFiniteError(Exception):
 
 
 def batch_gradient(
-    features: FrozenFeatures, data: TrainingData, numbers: Sequence[int], epoch: int
+    features: FrozenFeatures, stage: ActiveStage, numbers: Sequence[int], epoch: int
 ) -> tuple[float, float]:
-    """Add the gradient of the mean loss of some images to the `grad` of the network's parameters.
+    """Add the gradient of the mean loss of some examples to the `grad` of the network's parameters.
 
     Parameters
     ----------
     features : FrozenFeatures
-        The network, and what its frozen part makes of images. They run one by one, in the order of `numbers`,
-        unless the network wants them as one batch.
-    data : TrainingData
-        Where the images come from.
+        The network and its frozen layers. The examples run one by one, in the order of `numbers`, unless the
+        network normalises over the minibatch.
+    stage : ActiveStage
+        Source of the examples and objective.
     numbers : sequence of int
-        Which ones; at least one.
+        Numbers of the examples; at least one.
     epoch : int
-        Epoch, from 0.
+        Epoch of the run, from 0.
 
     Returns
     -------
     loss, terms : float
-        Sum of the losses of the images, and how many terms it has.
+        Sum of the losses of the examples, and the number of its terms.
 
     Raises
     ------
@@ -62,51 +63,28 @@ def batch_gradient(
     NotFiniteError
         If a loss is not finite.
     """
-    network, device = features.network, features.network.device
-    class_weights = None if data.class_weights is None else kernels.to_device(data.class_weights, device)
-    averaged = network.joint and network.reduction == "mean"  # over all images already
+    network, source, objective = features.network, stage.source, stage.objective
+    averaged = network.joint and network.reduction == "mean"  # over all examples already
     share, loss, terms = 1.0 if averaged else 1 / len(numbers), 0.0, 0.0
-    images = (data.example(number, epoch) for number in numbers)
-    examples = (replace(image, x=features(image.x, again=data.repeats)) for image in images)
+    images = (source.example(number, epoch) for number in numbers)
+    examples = (replace(image, x=features(image.x, keep=source.repeats)) for image in images)
     batches = [tuple(numbers)] if network.joint else [(number,) for number in numbers]
     for samples, example in zip(batches, _stacked(examples) if network.joint else examples, strict=True):
-        labels = kernels.to_device(example.labels, device)
-        step = Step(seed=data.train.seed, epoch=epoch, samples=samples, training=True)
-        value = network.compare(
-            network.scores(Tensor(example.x), step), labels, class_weights, ignore_index=data.ignore
-        )
+        labels = kernels.to_device(example.labels, network.device)
+        step = Step(seed=stage.train.seed, epoch=epoch, samples=samples, training=True)
+        value = objective.loss(network, Tensor(example.x), labels, step)
         if not math.isfinite(float(value.data)):
             layer = first_not_finite(value, dict(network.named_parameters()))
             raise NotFiniteError(example.names, layer)
         backward(value, np.full_like(value.data, share))
         loss += float(value.data)
-        terms += network.terms(example.labels, ignore_index=data.ignore)
-        del value  # its memory serves the next image
+        terms += objective.terms(network, example.labels)
+        del value  # its memory serves the next example
     return loss, terms
 
 
-def images_text(names: Sequence[str], culprits: Sequence[str] = ()) -> str:
-    """Return the images of a minibatch in words.
-
-    Parameters
-    ----------
-    names : sequence of str
-        All of them.
-    culprits : sequence of str, optional
-        Those that it is about, where that is known.
-
-    Returns
-    -------
-    str
-        To stand in a message.
-    """
-    if 0 < len(culprits) < len(names):
-        return f"image {', '.join(culprits)} of the minibatch {', '.join(names)}"
-    return f"image{'s' if len(names) > 1 else ''} {', '.join(names)}"
-
-
 def _stacked(examples: Iterable[Example]) -> Iterator[Example]:
-    """Yield all examples, of one size, as one: features on the device and labels on the host as they are."""
+    """Yield all examples, of one size, as one: features on the device, labels on the host."""
     parts = list(examples)
     names = tuple(name for part in parts for name in part.names)
     first = parts[0].x

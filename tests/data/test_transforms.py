@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lstm2d.data.batches import epoch_order
 from lstm2d.data.transforms import (
     flip,
     normalise,
@@ -159,15 +158,6 @@ def test_same_draws_same_result(image: NDArray[np.uint8], labels: NDArray[np.uin
         return random_color(scaled, rng, amount=0.3).tobytes()
 
     assert both(1) == both(1) != both(2)
-
-
-def test_order_of_an_epoch() -> None:
-    first = epoch_order(100, seed=3, epoch=0)
-    np.testing.assert_array_equal(np.sort(first), np.arange(100))
-    np.testing.assert_array_equal(first, epoch_order(100, seed=3, epoch=0))
-    assert first.tolist() != epoch_order(100, seed=3, epoch=1).tolist()
-    assert first.tolist() != epoch_order(100, seed=4, epoch=0).tolist()
-    assert epoch_order(0, seed=0, epoch=0).size == 0
 
 
 def numbered(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:

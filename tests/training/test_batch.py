@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lstm2d.data.batches import epoch_order
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.stats import statistics
 from lstm2d.data.transforms import normalise, pad_to_multiple
@@ -19,6 +18,7 @@ from lstm2d.tensor import Tensor
 from lstm2d.training.checkpoint import newest_file, unpack
 from lstm2d.training.loop import train
 from lstm2d.training.runfolder import RunFolder
+from lstm2d.training.sources import epoch_order
 from tests.training.runs import STRAIGHT, Configure, Stopper, digest, model_digest, rows
 
 PLAIN = ("train.flip=false", "train.average=0", "train.schedule=constant", "train.clip_norm=0")

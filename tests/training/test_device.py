@@ -182,7 +182,7 @@ def test_features_lie_on_the_device_and_are_kept_on_the_host(device: str, rng: n
     section = {"kind": "reseg", "features": "conv1_1", "weights": "", "units": [2], "patches": [1]}
     network = build(section | {"unit": "gru", "upsampling": "bilinear"}, 3, rng)
     x = rng.standard_normal((1, 4, 5, 3), np.float32)
-    expected = FrozenFeatures(network)(x, again=True)
+    expected = FrozenFeatures(network)(x, keep=True)
     digest = frozen_digest(network)
     kept: list[NDArray[Any]] = []
 
@@ -194,7 +194,7 @@ def test_features_lie_on_the_device_and_are_kept_on_the_host(device: str, rng: n
 
     features = FrozenFeatures(network.to(device), Shelf())
     for _ in range(2):
-        found = features(x, again=True)
+        found = features(x, keep=True)
         assert kernels.device_of(found) == device
         np.testing.assert_allclose(kernels.to_host(found), expected, atol=1e-5)
     assert [type(values) for values in kept] == [np.ndarray]

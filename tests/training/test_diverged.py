@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstm2d.data.batches import epoch_order
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import DivergedError
 from lstm2d.models import PREDICTION, LSTM2DNetwork, Step, build
@@ -13,6 +12,7 @@ from lstm2d.tape import backward
 from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.training.checkpoint import files, newest_file, unpack
 from lstm2d.training.loop import train
+from lstm2d.training.sources import epoch_order
 from tests.training.runs import Configure
 
 

@@ -73,7 +73,7 @@ def network() -> Network:
 def test_without_a_frozen_part_the_image_itself_is_the_input(rng: np.random.Generator) -> None:
     x = rng.standard_normal((1, 4, 5, 3)).astype(np.float32)
     plain = build({**SECTION, "features": "image"}, 3, rng)
-    assert FrozenFeatures(plain, Shelf())(x, again=True) is x
+    assert FrozenFeatures(plain, Shelf())(x, keep=True) is x
 
 
 def test_features_are_computed_once_for_what_comes_again(rng: np.random.Generator) -> None:
@@ -81,13 +81,13 @@ def test_features_are_computed_once_for_what_comes_again(rng: np.random.Generato
     shelf, net = Shelf(), network()
     features = FrozenFeatures(net, shelf)
     expected = net.frozen(Tensor(x)).data
-    np.testing.assert_array_equal(features(x, again=False), expected)
+    np.testing.assert_array_equal(features(x, keep=False), expected)
     assert shelf.asked == 0
-    kept = features(x, again=True)
+    kept = features(x, keep=True)
     assert kept.dtype == np.float32
     np.testing.assert_array_equal(kept, expected.astype(np.float16))
-    features(x[:, :, ::-1], again=True)
-    features(x, again=True)
+    features(x[:, :, ::-1], keep=True)
+    features(x, keep=True)
     assert (shelf.asked, len(shelf.kept)) == (3, 2)
 
 

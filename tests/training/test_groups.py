@@ -94,11 +94,11 @@ def test_names_with_dots_are_tables_inside_tables(tmp_path: Path, configure: Con
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("train.groups.lstm.0.rate=-1", "train.groups.lstm.0.rate = -1 (--set): expected a number >= 0"),
-        ("train.groups.lstm.frozen=1", "train.groups.lstm.frozen = 1 (--set): expected true or false"),
-        ("train.groups.lstm.rat=1", "train.groups.lstm.rat = 1 (--set): expected a table of rate and frozen"),
-        ("train.groups.lstm=1", "train.groups.lstm = 1 (--set): expected a table of rate and frozen"),
-        ("train.groups=1", "train.groups = 1 (--set): expected a table"),
+        ("train.groups.lstm.0.rate=-1", "train.groups.lstm.0.rate = -1 (overrides): expected a number >= 0"),
+        ("train.groups.lstm.frozen=1", "train.groups.lstm.frozen = 1 (overrides): expected true or false"),
+        ("train.groups.lstm.rat=1", "train.groups.lstm.rat = 1 (overrides): expected a table of rate"),
+        ("train.groups.lstm=1", "train.groups.lstm = 1 (overrides): expected a table of rate"),
+        ("train.groups=1", "train.groups = 1 (overrides): expected a table"),
     ],
 )
 def test_wrong_values(configure: Configure, override: str, said: str) -> None:

@@ -43,7 +43,7 @@ def test_init_from_other_classes(dataset: Path, tmp_path: Path, configure: Confi
     train(configure("train.steps=1"), dataset, tmp_path / "first")
     with (dataset / "dataset.toml").open("a") as file:
         file.write('[[classes]]\nname = "fourth"\ncolor = [9, 9, 9]\n')
-    with pytest.raises(ConfigError, match="--init-from has 3 classes, the data has 4"):
+    with pytest.raises(ConfigError, match="`init_from` has 3 classes, the data has 4"):
         train(configure(), dataset, tmp_path / "second", init_from=tmp_path / "first" / "model.safetensors")
     assert not (tmp_path / "second").exists()
 
@@ -108,7 +108,7 @@ def test_matching_where_nothing_fits(dataset: Path, tmp_path: Path, configure: C
     sets = ("train.init=matching", "model.window=2", "model.units=[5]", "model.features=[]")
     with (dataset / "dataset.toml").open("a") as file:
         file.write('[[classes]]\nname = "fourth"\ncolor = [9, 9, 9]\n')
-    with pytest.raises(ConfigError, match="--init-from has no parameter that fits"):
+    with pytest.raises(ConfigError, match="`init_from` has no parameter that fits"):
         train(configure(*sets), dataset, tmp_path / "second", init_from=tmp_path / "first")
 
 

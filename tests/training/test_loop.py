@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from lstm2d.config import load_toml
-from lstm2d.data.batches import epoch_order
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.stats import statistics
 from lstm2d.data.transforms import normalise, pad_to_multiple
@@ -20,6 +19,7 @@ from lstm2d.tensor import Tensor
 from lstm2d.training.checkpoint import files, newest_file, unpack
 from lstm2d.training.loop import train
 from lstm2d.training.progress import TrainResult
+from lstm2d.training.sources import epoch_order
 from tests.callers import at_once, blas_threads, restless
 from tests.training.runs import Configure, Stopper, digest, rows
 

@@ -20,7 +20,7 @@ def test_a_used_folder_is_not_touched(dataset: Path, tmp_path: Path, configure: 
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     with pytest.raises(ConfigError, match="not empty") as caught:
         train(configure(), dataset, run)
-    assert "--resume" in str(caught.value)
+    assert "`resume=True`" in str(caught.value)
     assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ConfigError, match="is a file"):

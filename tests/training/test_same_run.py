@@ -245,13 +245,13 @@ SETTING_EDITS = [
     ("model.units=[2, 4]", "start a new run"),
     ("data.val=0.3", "start a new run"),
     ("train.class_weights=inverse", "start a new run"),
-    ("train.momentum=0.5", "--set train.momentum=VALUE"),
-    ("train.flip=false", "--set train.flip=VALUE"),
-    ("train.learning_rate=0.5", "--set train.learning_rate=VALUE"),
-    ("train.schedule=linear", "--set train.schedule=VALUE"),
-    ("train.crop=[4, 4]", "--set train.crop=VALUE"),
-    ("train.select=mean_iou", "--set train.select=VALUE"),
-    ("train.groups.lstm.rate=2", "--set train.groups=VALUE"),
+    ("train.momentum=0.5", "`overrides=train.momentum=VALUE`"),
+    ("train.flip=false", "`overrides=train.flip=VALUE`"),
+    ("train.learning_rate=0.5", "`overrides=train.learning_rate=VALUE`"),
+    ("train.schedule=linear", "`overrides=train.schedule=VALUE`"),
+    ("train.crop=[4, 4]", "`overrides=train.crop=VALUE`"),
+    ("train.select=mean_iou", "`overrides=train.select=VALUE`"),
+    ("train.groups.lstm.rate=2", "`overrides=train.groups=VALUE`"),
 ]
 
 
@@ -270,7 +270,8 @@ def test_settings_edited_in_the_folder_are_named(
 
 
 @pytest.mark.parametrize(
-    "override", [o for o, hint in SETTING_EDITS if "--set" in hint] + ["train.epochs=4", "train.patience=9"]
+    "override",
+    [o for o, hint in SETTING_EDITS if "overrides" in hint] + ["train.epochs=4", "train.patience=9"],
 )
 def test_what_the_command_line_asks_for_is_taken_and_reported(
     dataset: Path, tmp_path: Path, configure: Configure, override: str

@@ -77,7 +77,7 @@ def test_large_images_are_warned_about(
         texts = [e.values["text"] for e in heard.events if e.kind == "warning"]
         assert bool(texts) == warned
         if warned:
-            assert "--set data.size=" in texts[0]
+            assert "data.size=320" in texts[0]
 
 
 def test_pixels_of_a_fixed_scale(large: Path, tmp_path: Path, configure: Configure) -> None:

@@ -1,4 +1,4 @@
-"""The model that a run has saved last, kept in its checkpoints so that it can be written again."""
+"""The model that a run saved last, kept in its checkpoints so that its file can be replaced."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Arrays = Mapping[str, FloatArray]
 
 
 @dataclass(slots=True)
-class BestModel:
-    """What the model file of a run holds.
+class SavedModel:
+    """Contents of the model file of a run.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ class BestModel:
         Of its validation; empty without one.
     arrays : dict of str to ndarray, or None
         Parameters and buffers, on the host. None if only the model file has them, as in runs of version 0.1.0
-        and before.
+        and earlier.
     sha256 : str
-        Digest of the file; "" if it is not known.
+        Digest of the file; "" if unknown.
     """
 
     step: int
@@ -41,45 +41,43 @@ class BestModel:
         """Return all but the arrays, for the state of a checkpoint."""
         return {"step": self.step, "metrics": self.metrics, "sha256": self.sha256}
 
-    def to_tensors(self, step: int) -> dict[str, FloatArray]:
-        """Return the arrays, for a checkpoint after `step` steps; none if they are its own weights."""
-        if self.step == step or self.arrays is None:
+    def to_tensors(self, progress: Progress) -> dict[str, FloatArray]:
+        """Return the arrays, for a checkpoint; none if they are those of its own weights."""
+        own = self.step == progress.step > progress.stage_step  # a new stage may have changed the network
+        if own or self.arrays is None:
             return {}
         return {f"{PREFIX}{name}": values for name, values in self.arrays.items()}
 
 
-def from_checkpoint(
-    checkpoint: Checkpoint, progress: Progress, current: Callable[[], Arrays]
-) -> BestModel | None:
+def from_checkpoint(checkpoint: Checkpoint, current: Callable[[], Arrays]) -> SavedModel | None:
     """Return the model that was saved last when a checkpoint was written.
 
     Parameters
     ----------
     checkpoint : Checkpoint
         Where the run stood.
-    progress : Progress
-        The numbers in it.
     current : callable
         Returns what a model file of the weights in the checkpoint would hold.
 
     Returns
     -------
-    BestModel or None
+    SavedModel or None
         None if none was saved before.
     """
+    progress = checkpoint.state["progress"]
     if "model" in checkpoint.state:
         saved = checkpoint.state["model"]
         if saved is None:
             return None
-        model = BestModel(saved["step"], saved["metrics"], None, saved["sha256"])
-    elif progress.validated < 0:
+        model = SavedModel(saved["step"], saved["metrics"], None, saved["sha256"])
+    elif progress["validated"] < 0:
         return None
-    else:  # of an earlier version: only the figures of the best validation are there
-        best = dict(progress.best or {})
-        model = BestModel(best.pop("step", progress.validated), best, None)
+    else:  # of an earlier version: only the metrics of the best validation are there
+        best = dict(progress["best"] or {})
+        model = SavedModel(best.pop("step", progress["validated"]), best, None)
     tensors = checkpoint.tensors.items()
     arrays = {name.removeprefix(PREFIX): a for name, a in tensors if name.startswith(PREFIX)}
-    if not arrays and model.step == progress.step:
+    if not arrays and model.step == progress["step"]:
         model.arrays = current()
     else:
         model.arrays = arrays or None

@@ -1,0 +1,108 @@
+"""Validation at the end of epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d.metrics.confusion import Confusion
+from lstm2d.pipeline.resize import labels_at
+from lstm2d.tensor import Tensor
+from lstm2d.training.listeners import EpochEnd, Listener, Unfinished
+from lstm2d.training.run import Run
+from lstm2d.training.signals import StopSignal
+
+
+class Validation(Listener):
+    """Measures the network, with the running mean of its weights if one is kept.
+
+    It does so after every `train.validate_every` epochs and at the end of a stage.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    stop : StopSignal
+        Checked before each image.
+    """
+
+    def __init__(self, run: Run, stop: StopSignal) -> None:
+        self.run, self.stop = run, stop
+        self.validated = -1  # step of the last validation
+
+    def end_epoch(self, end: EpochEnd) -> None:
+        """Set the metrics if a validation is due."""
+        progress = self.run.progress
+        if self._is_due(end):
+            end.metrics = self.measure() if self.run.data.selects else {}
+            self.validated = progress.step
+
+    def _is_due(self, end: EpochEnd) -> bool:
+        progress, train = self.run.progress, self.run.active.train
+        if not end.complete:
+            return self.validated != progress.step
+        epochs = progress.epoch + 1 - progress.stage_epoch
+        last = epochs >= train.epochs or self.run.steps_left == 0
+        return last or epochs % train.validate_every == 0
+
+    def measure(self) -> dict[str, Any]:
+        """Return the metrics over all validation images.
+
+        Returns
+        -------
+        dict
+            As `Confusion.figures` returns them.
+
+        Raises
+        ------
+        Unfinished
+            If the user stops the run before the last image.
+        """
+        data, optimizer = self.run.data, self.run.active.optimizer
+        confusion = Confusion(len(data.classes), data.ignore)
+        optimizer.swap_average()
+        try:
+            for sample in data.validation:
+                if self.stop.asked:
+                    raise Unfinished
+                image, labels = data.validation_image(sample)
+                confusion.add(labels, self.predicted(image, labels.shape))
+        finally:
+            optimizer.swap_average()
+        return confusion.figures([item.name for item in data.classes])
+
+    def predicted(self, image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Return the most likely class of every pixel, as prediction with the saved model will.
+
+        Parameters
+        ----------
+        image : array of shape (rows, columns, C)
+            A validation image at the size at which the network sees it.
+        shape : tuple of int
+            Height and width of the photograph itself.
+
+        Returns
+        -------
+        array of shape (height, width), uint8
+            Class numbers.
+        """
+        run = self.run
+        rows, columns = image.shape[:2]
+        z = run.features(run.data.preprocessing.network_input(image), keep=True, exact=True)
+        probabilities = run.active.objective.probabilities(run.network, Tensor(z))
+        return labels_at(probabilities[0, :rows, :columns], *shape)
+
+    def begin_stage(self) -> None:
+        """Validate nothing before the first step: the weights are those of the stage before, or new."""
+        self.validated = self.run.progress.step
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the step of the last validation."""
+        return {"validated": self.validated}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the step of the last validation."""
+        self.validated = state["validated"]

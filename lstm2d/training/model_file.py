@@ -1,0 +1,149 @@
+"""The model file of a run: written, and replaced if it is not the one that the run saved."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+
+from lstm2d.errors import DataError, OutputError
+from lstm2d.io.model_file import ModelFile, load_model, save_model
+from lstm2d.io.safe_open import read_existing
+from lstm2d.training.checkpoint import DAMAGED
+from lstm2d.training.events import Report, Warned
+from lstm2d.training.run import Run
+from lstm2d.training.saved_model import SavedModel
+
+OTHER = ".other"  # added to the name of a model that the run has not saved
+
+
+def write_model(run: Run, model: SavedModel) -> None:
+    """Write the model file of a run, without imported weights that are never trained.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    model : SavedModel
+        What to write, with its arrays; gets the digest of the file.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; the model that was there stays.
+    """
+    data, config = run.data, run.config
+    class_weights = {}
+    if data.class_weights is not None:
+        pairs = zip(data.classes, data.class_weights.tolist(), strict=True)
+        class_weights = {"class_weights": {item.name: weight for item, weight in pairs}}
+    split = "all images" if not data.dataset.splits else f"split {config.data.train_split}"
+    contents = ModelFile(
+        state=dict(model.arrays or {}),
+        preset=config.preset,
+        config=config.model_dump(),
+        classes=data.classes,
+        mean=data.preprocessing.mean,
+        std=data.preprocessing.std,
+        ignore=data.ignore,
+        library_version=version("lstm2d"),
+        seed=config.train.seed,
+        metrics={"validation": model.metrics, "step": model.step} | class_weights,
+        trained_on=f"{data.dataset.name}, {split}: {len(data.training)} images",
+        terms="",
+        imported=run.imported,
+        typical_size=data.preprocessing.typical_size,
+        native=data.preprocessing.native,
+    )
+    model.sha256 = save_model(run.folder.model, contents)
+
+
+def check_model(run: Run, validated: int, tell: Report) -> None:
+    """Replace the model file if it is missing, damaged or another model.
+
+    Parameters
+    ----------
+    run : Run
+        The run, as its checkpoint says or as it goes.
+    validated : int
+        Step of its last validation.
+    tell : callable
+        Gets a warning about what was wrong. A file that was there is not lost: it is renamed.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or its weights are in no checkpoint.
+    OutputError
+        If it cannot be written.
+    """
+    best, path = run.saved, run.folder.model
+    if best is None:
+        return
+    data = read_existing(path)
+    digest = None if data is None else hashlib.sha256(data).hexdigest()
+    if digest == best.sha256:
+        return
+    found = None if data is None else _parsed(run)
+    if found is not None and _is_later(found, run, best, validated):
+        if best.sha256:
+            write_model(run, best)
+        else:  # of an earlier version: the weights before are lost, and these will be trained a second time
+            run.saved = None
+    elif found is not None and not best.sha256 and _is_same(found, best):
+        best.arrays, best.sha256 = found.state, digest or ""
+        best.metrics = found.metrics["validation"]
+    else:
+        problem = "missing"
+        if data is not None:
+            problem = "damaged" if found is None else "not the model that the run saved"
+        _restore(run, best, problem, tell)
+
+
+def _restore(run: Run, best: SavedModel, problem: str, tell: Report) -> None:
+    """Replace the model file, as `check_model` does; rename the one that was there."""
+    path = run.folder.model
+    if best.arrays is None:
+        raise DataError(
+            f"the model file is {problem}, and no checkpoint has its weights, those of step {best.step}",
+            where=path,
+            hint="put the file back, or start a new run",
+        )
+    text = f"{path}: {problem}"
+    if problem != "missing":
+        aside = path.with_name(path.name + (DAMAGED if problem == "damaged" else OTHER))
+        try:
+            path.replace(aside)
+        except OSError as error:
+            raise OutputError(f"cannot set the file aside ({error.strerror})", where=path) from error
+        text += f", set aside as {aside.name}"
+    write_model(run, best)
+    text += f"; written again, with the weights of step {best.step}"
+    tell(Warned(step=run.progress.step, text=text))
+
+
+def _parsed(run: Run) -> ModelFile | None:
+    try:
+        return load_model(run.folder.model)
+    except DataError:
+        return None
+
+
+def _is_same(found: ModelFile, best: SavedModel) -> bool:
+    """Return whether a model has the step and the metrics of one whose digest is unknown."""
+    metrics = found.metrics.get("validation")
+    if found.metrics.get("step") != best.step or not isinstance(metrics, dict):
+        return False
+    return all(metrics.get(name) == value for name, value in best.metrics.items())
+
+
+def _is_later(found: ModelFile, run: Run, best: SavedModel, validated: int) -> bool:
+    """Return whether a model was saved after the checkpoint, by the session that was stopped then.
+
+    A session also validates the last weights of a run that ends within an epoch, after the last checkpoint.
+    """
+    step, now = found.metrics.get("step"), run.progress.step
+    if found.seed != run.config.train.seed or found.config.get("model") != run.config.model:
+        return False
+    if not isinstance(step, int) or step <= best.step:
+        return False
+    return step > now or (step == now != validated)

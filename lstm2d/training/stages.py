@@ -1,0 +1,186 @@
+"""Stages of a run, one after the other: each has its own settings, examples, loss and trained parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm2d import kernels
+from lstm2d.config import RunConfig, TrainSection
+from lstm2d.models import Network
+from lstm2d.objectives import Flat, Objective
+from lstm2d.random import Purpose, generator
+from lstm2d.tensor import Tensor
+from lstm2d.training.make_optimizer import make_optimizer, parameter_groups
+from lstm2d.training.optimizer import belongs
+from lstm2d.training.samples import TrainingData
+from lstm2d.training.schedule import learning_rate
+from lstm2d.training.sources import Source, epoch_order
+from lstm2d.training.sources.whole import WholeImages
+
+
+def keep_network(network: Network, data: TrainingData, rng: np.random.Generator) -> None:
+    """Begin a stage with the network as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A part of a run.
+
+    Parameters
+    ----------
+    name : str
+        Name for messages and records.
+    train : TrainSection
+        Its settings: length, learning rate, batch, optimizer, patience. The schedule begins anew with the
+        stage, and so does the state of the optimizer. `max_time` and `checkpoint_minutes` are those of the
+        run.
+    source : callable
+        Returns its examples, from the images of the run and the network.
+    objective : callable
+        Returns its objective, from the same two.
+    begin : callable, optional
+        Changes the network before the first step, with a generator of its own: a new head, for example. A
+        resumed run repeats it before it loads the weights, so it must depend on its arguments alone.
+    trained : callable, optional
+        Returns the parameters that are trained; by default all that the network trains.
+    saves_model : bool, default True
+        Whether the best weights are written as the model of the run; False if the network is not the one
+        that the configuration describes, such as one whose head scores subclasses.
+    """
+
+    name: str
+    train: TrainSection
+    source: Callable[[TrainingData, Network], Source]
+    objective: Callable[[TrainingData, Network], Objective]
+    begin: Callable[[Network, TrainingData, np.random.Generator], None] = keep_network
+    trained: Callable[[Network], Iterable[Tensor]] = Network.parameters
+    saves_model: bool = True
+
+
+class ActiveStage:
+    """A stage with its examples, objective and optimizer.
+
+    Parameters
+    ----------
+    stage : Stage
+        The stage, whose `begin` was called.
+    data : TrainingData
+        The images of the run.
+    network : Network
+        Only the parameters of the stage get a gradient from now on.
+    fixed : collection of str
+        Names of the parameters that the network never trains.
+
+    Raises
+    ------
+    ConfigError
+        If a group of parameters names no part of the network.
+    DataError
+        If the images cannot be used.
+    """
+
+    def __init__(self, stage: Stage, data: TrainingData, network: Network, fixed: Collection[str]) -> None:
+        self.stage, self.train = stage, stage.train
+        self.source = stage.source(data, network)
+        self.objective = stage.objective(data, network)
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad = name not in fixed
+        groups = parameter_groups(self.train, network)
+        chosen = {id(parameter) for parameter in stage.trained(network)}
+        trained = {}
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad &= id(parameter) in chosen
+            if parameter.requires_grad:
+                trained[name] = parameter
+        groups = {part: g for part, g in groups.items() if any(belongs(name, part) for name in trained)}
+        self.optimizer = make_optimizer(self.train, trained, groups)
+        epochs = self.train.epochs * self.steps_of(len(self.source))
+        self.steps = min(epochs, self.train.steps) if self.train.steps else epochs
+        self._order: tuple[int, NDArray[np.intp]] | None = None  # an epoch and its order
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs, the last one perhaps incomplete."""
+        return -(-self.steps // self.steps_of(len(self.source)))
+
+    @property
+    def repeats_examples(self) -> bool:
+        """Whether some example is used more than once."""
+        return self.steps * self.train.batch > len(self.source)
+
+    def steps_of(self, examples: int) -> int:
+        """Return the number of steps in which an epoch uses this many examples."""
+        return -(-examples // self.train.batch)
+
+    def minibatch(self, epoch: int, position: int) -> list[int]:
+        """Return the numbers of the next examples of an epoch, the last ones fewer than a whole batch."""
+        if self._order is None or self._order[0] != epoch:
+            self._order = (epoch, epoch_order(len(self.source), seed=self.train.seed, epoch=epoch))
+        found: list[int] = self._order[1][position:][: self.train.batch].tolist()
+        return found
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step, counted from the beginning of the stage."""
+        train = self.train
+        return learning_rate(
+            step,
+            self.steps,
+            rate=train.learning_rate,
+            schedule=train.schedule,
+            warmup_steps=train.warmup_steps,
+            step_factor=train.step_factor,
+            step_every=train.step_every,
+            step_at=train.step_at,
+        )
+
+
+def begin_stage(stage: Stage, number: int, network: Network, data: TrainingData, seed: int) -> None:
+    """Let a stage change the network.
+
+    Parameters
+    ----------
+    stage : Stage
+        The stage.
+    number : int
+        Its number in the run, from 0.
+    network : Network
+        The network; new parts are moved to its device.
+    data : TrainingData
+        The images of the run.
+    seed : int
+        Seed of the run.
+    """
+    device = network.device
+    stage.begin(network, data, generator(seed, 0, number, Purpose.INIT, part=1))
+    network.to(device)
+
+
+def whole_images(train: TrainSection) -> Callable[[TrainingData, Network], Source]:
+    """Return what makes the source of whole images, or of one crop of each."""
+    return lambda data, network: WholeImages(train, data, joint=network.joint)
+
+
+def flat(data: TrainingData, network: Network) -> Objective:
+    """Return the objective for the classes of the dataset."""
+    weights = data.class_weights
+    if weights is not None:
+        weights = kernels.to_device(weights, network.device)
+    return Flat(weights, data.ignore)
+
+
+def one_stage(config: RunConfig) -> Sequence[Stage]:
+    """Return the only stage of a run that trains everything on whole images or crops."""
+    return [Stage(name="", train=config.train, source=whole_images(config.train), objective=flat)]
+
+
+# the value of model.kind -> its stages, if it has others
+STAGES: dict[str, Callable[[RunConfig], Sequence[Stage]]] = {}
+
+
+def stages_of(config: RunConfig) -> tuple[Stage, ...]:
+    """Return the stages of a run, in their order."""
+    return tuple(STAGES.get(config.model["kind"], one_stage)(config))
