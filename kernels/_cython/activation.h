@@ -10,7 +10,8 @@
 
 /* kind: 0 for none. In place. */
 #define LSTM2D_ACTIVATION(REAL, SUFFIX)                                                  \
-    LSTM2D_CLONES static void activate_##SUFFIX(REAL *values, ptrdiff_t n, int kind)     \
+    LSTM2D_PER_LEVEL(void, activate_##SUFFIX, (REAL *values, ptrdiff_t n, int kind),     \
+                     (values, n, kind))                                                  \
     {                                                                                    \
         if (kind == LSTM2D_RELU)                                                         \
             _Pragma("omp simd") for (ptrdiff_t k = 0; k < n; k++)                        \

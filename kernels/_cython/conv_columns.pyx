@@ -15,8 +15,11 @@ from libc.string cimport memcpy, memset
 from lstm2d.kernels import arena
 from lstm2d.kernels._cython.activation cimport activate
 from lstm2d.kernels._cython.blas cimport matmul
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.grain import threads_for
+
+use_level()
 
 cdef enum:
     GROUPS = 4

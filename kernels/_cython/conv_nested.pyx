@@ -23,8 +23,11 @@ from lstm2d.kernels import arena
 from lstm2d.kernels._cython import nested_filters
 from lstm2d.kernels._cython.blas cimport UNPACKED, matmul
 from lstm2d.kernels._cython.gemm cimport blas_reads_in_place, product
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.grain import threads_for
+
+use_level()
 
 cdef extern from "nested.h" nogil:
     # one axis of a transform, for many lanes: in, distance of two values in it, out, distance, lanes

@@ -22,6 +22,7 @@ from libc.string cimport memcpy, memset
 from lstm2d.kernels import arena, winograd
 from lstm2d.kernels._cython.blas cimport matmul, matmul_thin
 from lstm2d.kernels._cython.gemm cimport blas_reads_in_place, panel_bytes, product, product_panels
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels._cython.winograd_tiles cimport (
     OWN, PAD, SIDE, Block, Geometry, Plane, WinogradTile, corner, filter_tile, find_block, first_point, geometry,
     image_tile, scratch_length,
@@ -29,6 +30,8 @@ from lstm2d.kernels._cython.winograd_tiles cimport (
 from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.grain import threads_for
 from lstm2d.kernels._cython.panels import panels
+
+use_level()
 
 cdef extern from "winograd.h" nogil:
     void winograd_pixels_f32(const WinogradTile*, const float*, float*, const float*, const float*, Py_ssize_t)

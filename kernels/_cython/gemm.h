@@ -9,13 +9,10 @@
 #ifndef GEMM_H
 #define GEMM_H
 
+#include <stddef.h>
 #include <string.h>
 
-#include "simd.h"
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(LSTM2D_DEBUG)
-#define GEMM_TILES
-#endif
+#include "levels.h"
 
 /* Rows of a panel, at most: a panel stays in the L1 or L2 cache while it is used. */
 #define GEMM_INNER 384
@@ -26,7 +23,7 @@
 /* Bytes of a cache line. */
 #define GEMM_LINE 64
 
-#ifdef GEMM_TILES
+#ifdef LSTM2D_VARIANTS
 
 /* What the caller will need next: it is fetched into the L2 cache while the processor multiplies. */
 typedef struct {
@@ -46,7 +43,7 @@ LSTM2D_INLINE const char *gemm_ahead(Ahead *ahead, ptrdiff_t lines, const void *
 #define REAL float
 #define VECTOR_BYTES 64
 #define TILE_ROWS 12
-#define TARGET __attribute__((target("avx512f,fma")))
+#define TARGET LSTM2D_TARGET_AVX512
 #define NAME(f) f##_f32_512
 #include "gemm_template.h"
 #undef REAL
@@ -63,7 +60,7 @@ LSTM2D_INLINE const char *gemm_ahead(Ahead *ahead, ptrdiff_t lines, const void *
 #define REAL float
 #define VECTOR_BYTES 32
 #define TILE_ROWS 6
-#define TARGET __attribute__((target("avx2,fma")))
+#define TARGET LSTM2D_TARGET_AVX2
 #define NAME(f) f##_f32_256
 #include "gemm_template.h"
 #undef REAL
@@ -83,14 +80,16 @@ LSTM2D_INLINE const char *gemm_ahead(Ahead *ahead, ptrdiff_t lines, const void *
    have their rows lda, ldb and ldc apart. Returns 0, and does nothing, for few columns, or where the processor has no
    such instructions. Long vectors take whole panels, short ones the columns behind them. `soon` is what the caller
    reads or writes next, `bytes` long. */
-#ifdef GEMM_TILES
+#ifdef LSTM2D_VARIANTS
 #define GEMM_CHOOSE(suffix)                                                                                     \
     Ahead ahead = {(const char *)soon, (const char *)soon + bytes};                                             \
     ptrdiff_t done = 0;                                                                                         \
-    if (columns < (ptrdiff_t)((transposed ? 2 : 1) * GEMM_LEAST / sizeof(*c)) ||                                \
-        !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))                                      \
+    if (lstm2d_level == LSTM2D_UNSET)                                                                           \
+        __builtin_trap();                                                                                       \
+    if (lstm2d_level == LSTM2D_PLAIN ||                                                                         \
+        columns < (ptrdiff_t)((transposed ? 2 : 1) * GEMM_LEAST / sizeof(*c)))                                  \
         return 0;                                                                                               \
-    if (__builtin_cpu_supports("avx512f")) {                                                                    \
+    if (lstm2d_level == LSTM2D_AVX512) {                                                                        \
         done = columns - columns % (ptrdiff_t)(GEMM_WHOLE / sizeof(*c));                                        \
         product_##suffix##_512(transposed, rows, done, inner, a, lda, b, ldb, add, bias, c, ldc, &ahead);       \
     }                                                                                                           \
@@ -108,14 +107,11 @@ LSTM2D_INLINE const char *gemm_ahead(Ahead *ahead, ptrdiff_t lines, const void *
         GEMM_CHOOSE(suffix)                                                                                     \
     }
 
-/* Whether the processor has AVX-512; said to be so where nothing here runs anyway. */
+/* Whether rows of two AVX-512 registers are multiplied at once. At the plain level nothing here runs, and either
+   answer is right: the widths are then those of BLAS's products. */
 static inline int gemm_long_vectors(void)
 {
-#ifdef GEMM_TILES
-    return __builtin_cpu_supports("avx512f") != 0;
-#else
-    return 1;
-#endif
+    return lstm2d_level != LSTM2D_AVX2;
 }
 
 GEMM(f32, float)

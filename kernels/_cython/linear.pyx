@@ -14,9 +14,12 @@ from lstm2d.kernels import arena
 from lstm2d.kernels._cython.activation cimport activate, activation_kind
 from lstm2d.kernels._cython.blas cimport matmul
 from lstm2d.kernels._cython.gemm cimport product
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
+
+use_level()
 
 cdef extern from "rows.h" nogil:
     void add_rows_f32(Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, double*)

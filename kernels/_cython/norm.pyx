@@ -10,8 +10,11 @@ from cython cimport floating
 from cython.parallel cimport prange, threadid
 
 from lstm2d.kernels import arena
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
+
+use_level()
 
 cdef extern from "norm.h":
     void sum_rows_f32(const float*, double*, Py_ssize_t, Py_ssize_t) noexcept nogil

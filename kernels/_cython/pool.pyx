@@ -11,8 +11,11 @@ from cython.parallel cimport prange
 from libc.string cimport memset
 
 from lstm2d.kernels import arena
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
+
+use_level()
 
 cdef extern from "stream.h":
     enum:

@@ -11,16 +11,19 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport log
 
 from lstm2d.kernels import arena
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
+
+use_level()
 
 cdef extern from *:
     """
     #include "exponential.h"
     #define LSTM2D_SOFTMAX(REAL, SUFFIX)                                                                      \
         /* y = exp(x - top) of each row of k scores; a NaN is never the larger one, but its own exp is NaN */ \
-        LSTM2D_CLONES static void exp_rows_##SUFFIX(const REAL *x, REAL *y, REAL *top, ptrdiff_t rows,        \
-                                                    ptrdiff_t k)                                              \
+        LSTM2D_PER_LEVEL(void, exp_rows_##SUFFIX, (const REAL *x, REAL *y, REAL *top, ptrdiff_t rows,         \
+                                                   ptrdiff_t k), (x, y, top, rows, k))                        \
         {                                                                                                     \
             for (ptrdiff_t p = 0; p < rows; p++) {                                                            \
                 REAL most = -(REAL)INFINITY;                                                                  \
