@@ -1,7 +1,7 @@
-"""How far the instruction-set levels of the kernels differ: one process per level, the same operations in each.
+"""How far the instruction-set levels of the kernels differ: the same operations in one process per level.
 
-A line is an operation of ``lstm2d doctor``, in float32. A cell is the largest difference from the plain level, of
-the result and of all gradients, in units in the last place of an array's largest value.
+A line is an operation of ``lstm2d doctor``, in float32. A cell is the largest difference from the plain
+level, of the result and of all gradients, in units in the last place of an array's largest value.
 """
 
 from __future__ import annotations

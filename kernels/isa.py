@@ -1,8 +1,8 @@
 """The instruction-set level of the compiled kernels.
 
-Their functions are compiled for each level of `LEVELS`; all of them follow one, which is read once per process.
-It does not concern what chooses its instructions by itself: BLAS (`OPENBLAS_CORETYPE`), NumPy
-(`NPY_DISABLE_CPU_FEATURES`), loops that Numba compiles (`NUMBA_CPU_NAME`), and the C library's exp and tanh.
+Their functions are compiled for each level of `LEVELS`; all of them follow one, which is read once per
+process. BLAS (`OPENBLAS_CORETYPE`), NumPy (`NPY_DISABLE_CPU_FEATURES`), Numba (`NUMBA_CPU_NAME`) and the C
+library's exp and tanh choose their instructions themselves.
 """
 
 from __future__ import annotations

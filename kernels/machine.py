@@ -18,8 +18,8 @@ def cpu() -> dict[str, Any]:
     Returns
     -------
     dict
-        "name", "cores", "instruction_set" (the level in use), "supported" (the highest level), and "requested"
-        (the level that `LSTM2D_ISA` holds, or None); see `lstm2d.kernels.isa`.
+        "name", "cores", "instruction_set" (the level in use), "supported" (the highest level), and
+        "requested" (the level that `LSTM2D_ISA` holds, or None); see `lstm2d.kernels.isa`.
     """
     facts = _cpuinfo()
     return {

@@ -1,4 +1,4 @@
-"""What the CPU can run of what the kernels are compiled for."""
+"""Instruction-set levels of the CPU."""
 
 cdef extern from "levels.h" nogil:
     int lstm2d_supported_level()

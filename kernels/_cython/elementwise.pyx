@@ -78,8 +78,8 @@ ctypedef void (*grad_f32)(const float*, const float*, float*, Py_ssize_t) noexce
 ctypedef void (*grad_f64)(const double*, const double*, double*, Py_ssize_t) noexcept nogil
 
 cdef enum:
-    RUN = 16384  # elements a thread takes at a time
-    POSITIONS = 256  # positions a thread takes at a time
+    RUN = 16384  # elements per task of a thread
+    POSITIONS = 256  # positions per task of a thread
 
 
 def tanh_forward(x):

@@ -14,9 +14,9 @@
 
 #include "levels.h"
 
-/* Rows of a panel, at most: a panel stays in the L1 or L2 cache while it is used. */
+/* Most rows of a panel: a panel stays in the L1 or L2 cache while it is used. */
 #define GEMM_INNER 384
-/* Bytes of a row of the result, at least: with fewer, most of a vector is empty, and BLAS is faster. */
+/* Fewest bytes of a row of the result: with fewer, most of a vector is empty, and BLAS is faster. */
 #define GEMM_LEAST 32
 /* Bytes of a row of a panel of two AVX-512 registers. */
 #define GEMM_WHOLE 128
@@ -25,12 +25,12 @@
 
 #ifdef LSTM2D_VARIANTS
 
-/* What the caller will need next: it is fetched into the L2 cache while the processor multiplies. */
+/* Memory that the caller needs next: it is fetched into the L2 cache during the product. */
 typedef struct {
     const char *at, *end;
 } Ahead;
 
-/* Where the next `lines` cache lines begin; behind the end, what the product itself needs next. */
+/* Where the next `lines` cache lines begin; after the end, `next`, which the product itself needs. */
 LSTM2D_INLINE const char *gemm_ahead(Ahead *ahead, ptrdiff_t lines, const void *next)
 {
     const char *at = ahead->at;
@@ -77,9 +77,9 @@ LSTM2D_INLINE const char *gemm_ahead(Ahead *ahead, ptrdiff_t lines, const void *
 #endif
 
 /* c (rows, columns) = op(a) b + (add ? c : bias ? the column's bias : 0); op(a) has `inner` columns, and a, b and c
-   have their rows lda, ldb and ldc apart. Returns 0, and does nothing, for few columns, or where the processor has no
-   such instructions. Long vectors take whole panels, short ones the columns behind them. `soon` is what the caller
-   reads or writes next, `bytes` long. */
+   have their rows lda, ldb and ldc apart. Returns 0, and does nothing, for few columns and at the plain level. Long
+   vectors take whole panels, short ones the columns after them. `soon`, `bytes` long, is what the caller reads or
+   writes next. */
 #ifdef LSTM2D_VARIANTS
 #define GEMM_CHOOSE(suffix)                                                                                     \
     Ahead ahead = {(const char *)soon, (const char *)soon + bytes};                                             \
@@ -107,8 +107,7 @@ LSTM2D_INLINE const char *gemm_ahead(Ahead *ahead, ptrdiff_t lines, const void *
         GEMM_CHOOSE(suffix)                                                                                     \
     }
 
-/* Whether rows of two AVX-512 registers are multiplied at once. At the plain level nothing here runs, and either
-   answer is right: the widths are then those of BLAS's products. */
+/* Whether panels are two AVX-512 registers wide. At the plain level BLAS multiplies them: any width is correct. */
 static inline int gemm_long_vectors(void)
 {
     return lstm2d_level != LSTM2D_AVX2;

@@ -30,7 +30,7 @@ cdef enum:
     GROUPS = 8
     STRIP = 48  # rows of a large matrix's gradient
     LARGE = 1 << 16  # values of a matrix: a sum for each group would take more than the products
-    FEW = 16  # positions for which turning the matrix round costs more than it saves
+    FEW = 16  # positions for which transposing the matrix costs more than it saves
     PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
 
 

@@ -108,8 +108,8 @@ LSTM2D_INLINE void NAME(nested_line_grad_taps)(const REAL *restrict in, ptrdiff_
 }
 
 /* LINES: m vectors at once. TILES: one after the other for the tiles of a row, each of `channels` lanes and at
-   in + j * in_tile; with fewer channels than lanes the ones beyond are copied too, and those of the next tile
-   come after them: there must be NESTED_LANES values more behind in and out. */
+   in + j * in_tile; with fewer channels than lanes the lanes beyond are copied too, then overwritten by the next
+   tile: in and out must have NESTED_LANES values more at their ends. */
 #define LINES(transform, line)                                                                                         \
     LSTM2D_PER_LEVEL(void, NAME(transform), (const REAL *in, ptrdiff_t s, REAL *out, ptrdiff_t t, ptrdiff_t m),        \
                      (in, s, out, t, m))                                                                               \

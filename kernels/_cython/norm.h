@@ -72,7 +72,7 @@
             for (ptrdiff_t k = 0; k < c; k++)                                                                 \
                 out[k] = POW(base[k], -beta);                                                                 \
     }                                                                                                         \
-    /* padded: c + size - 1 values, zero but for the c behind `before`; out: sums of `size` neighbours */     \
+    /* padded: c + size - 1 values, zero except the c in the middle; out: sums of `size` neighbours */        \
     LSTM2D_INLINE void window_sum_##SUFFIX(const REAL *padded, REAL *out, ptrdiff_t size, ptrdiff_t c)        \
     {                                                                                                         \
         _Pragma("omp simd") for (ptrdiff_t k = 0; k < c; k++) out[k] = padded[k];                             \

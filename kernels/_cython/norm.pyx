@@ -45,7 +45,7 @@ cdef extern from "norm.h":
                                 double, double, double, Py_ssize_t, Py_ssize_t) noexcept nogil
 
 cdef enum:
-    BLOCK = 256  # positions a thread takes at a time, and that have their own sums
+    BLOCK = 256  # positions per task of a thread, which have their own sums
     RUN = 16384  # values of an image that have their own sum
 
 

@@ -1,4 +1,4 @@
-"""Matrices that are multiplied from the right again and again, in the order in which gemm.h reads them."""
+"""Matrices that are multiplied from the right many times, in the order in which gemm.h reads them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST = 32  # bytes: fewer columns than that join the panel before them
+LEAST = 32  # bytes: fewer columns join the panel before them
 
 
 def panels(b: NDArray[np.floating[Any]], size: int) -> NDArray[np.floating[Any]]:

@@ -1,4 +1,4 @@
-"""Pooling, vectorised, a row at a time; meaning: kernels/_reference/pool.py.
+"""Vectorised pooling, one row at a time; meaning: kernels/_reference/pool.py.
 
 Lanes run over channels. The maximum of windows that touch has its own way: lanes run over whole lines first, and
 results larger than the caches are written past them.
@@ -116,7 +116,7 @@ cdef Pool _pool(shape, size, stride, padding):
 
 
 cdef bint _touch(const Pool* p) noexcept nogil:
-    """Tell whether windows touch, and a row of one fits into the buffers."""
+    """Return whether windows touch, and a row of one fits into the buffers."""
     return (
         p.stride[0] == p.size[0] and p.stride[1] == p.size[1] and p.padding[0] == p.padding[1] == 0
         and p.size[1] * p.channels <= POOL_VALUES

@@ -5,8 +5,8 @@ the L2 cache; then each step is one product over its pixels and one pass over it
 the same blocks: gradients of the gates are used for the weights and for x while they are in the cache, and never
 stored. Blocks hold the steps in the order of the image, also those of the backward direction.
 
-Gates of the GRU stand in the order candidate, reset, update inside: together with the candidate's recurrent
-product behind them, the gradients of either product then lie side by side.
+Gates of the GRU stand in the order candidate, reset, update inside: with the candidate's recurrent product
+after them, the gradients of either product then lie side by side.
 """
 
 import numpy as np
@@ -263,7 +263,7 @@ cdef void _task_backward(Sweep s, bint backward, const floating* grad_y, const f
                          floating* grad_x) noexcept nogil:
     cdef Py_ssize_t index, first, n, low, k
     cdef floating* zeros = scratch
-    cdef floating* carry = zeros + s.units  # as it enters a step; behind it, as it leaves it
+    cdef floating* carry = zeros + s.units  # as it enters a step; then as it leaves it
     cdef floating* from_r = carry + 2 * s.rows * s.units
     cdef floating* grads = from_r + s.rows * s.units
     cdef floating* block = grads + s.block * s.rows * s.grads
@@ -309,7 +309,7 @@ cdef void _grads_of_block(
     const floating* y, const floating* weight, floating* block, floating* grad_weight, floating* grad_recurrent,
     double* grad_bias, floating* grad_x,
 ) noexcept nogil:
-    """Add what the gradients of the n steps at `low` give to the weights, and write that of x."""
+    """Add the gradients of the weights from the n steps at `low`, and write the gradient of x."""
     cdef Py_ssize_t pixels = n * s.rows, skip, ld = s.units
     cdef const floating* operand
     cdef floating* to = block

@@ -3,7 +3,7 @@
    A row is one pixel of the step. Order of the values of a row, `units` of each:
    sums z of bias and products of the input: GRU candidate, reset, update; LSTM input, forget, candidate, output;
    else one. Those of the hidden state are in z too, but for the GRU in r: reset, update, candidate.
-   state: h, and c behind it for the LSTM.
+   state: h, then c for the LSTM.
    kept: GRU candidate, reset, update, the candidate's r; LSTM its gates as z, new cell; else nothing.
    grad: GRU candidate, reset, update, the candidate's r, so that the gradients of z and of r lie together each;
    else as z. */

@@ -232,7 +232,7 @@ cdef inline void _loss_block(const floating* scores, const floating* targets, co
         log_sum = log(total)
         value = 0 * log_sum  # NaN where a score is: also if no target looks at it
         for c in range(p * k, p * k + k):
-            if targets[c] != 0:  # a probability of 0 that nobody asks for costs nothing
+            if targets[c] != 0:  # a probability of 0 without a target costs nothing
                 value += targets[c] * (log_sum - (<double> scores[c] - top[p]))
         loss[p] = weight[p] * value
 

@@ -127,7 +127,7 @@ cdef extern from *:
     int finite_run_f64(const double*, Py_ssize_t) noexcept nogil
 
 cdef enum:
-    RUN = 16384  # weights a thread takes at a time
+    RUN = 16384  # weights per task of a thread
     PARTS = 64  # of a long gradient, each with its own sum
 
 
@@ -199,7 +199,7 @@ cdef double _squares(const floating[::1] x, int threads) noexcept:
 
 
 cdef void _cut(Py_ssize_t n, Py_ssize_t* starts, Py_ssize_t parts) noexcept:
-    """Put down where each part ends, from where the first begins: halves of halves."""
+    """Write the end of each part, from the start of the first: halves of halves."""
     if parts == 1:
         starts[1] = starts[0] + n
         return
@@ -208,7 +208,7 @@ cdef void _cut(Py_ssize_t n, Py_ssize_t* starts, Py_ssize_t parts) noexcept:
 
 
 cdef int _finite(const floating[::1] x, int threads) noexcept:
-    """Return the number of runs that hold a value that is not finite."""
+    """Return the number of runs with a value that is not finite."""
     cdef Py_ssize_t n = x.shape[0], k
     cdef int bad = 0
     for k in prange((n + RUN - 1) // RUN, nogil=True, schedule="static", num_threads=threads):
