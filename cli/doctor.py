@@ -140,7 +140,8 @@ def describe(values: dict[str, Any]) -> str:
         [
             ("versions", ", ".join(f"{name} {number}" for name, number in values["versions"].items())),
             ("system", values["system"]),
-            ("CPU", f"{cpu['name']}, {cpu['cores']} cores, {cpu['instruction_set']}"),
+            ("CPU", f"{cpu['name']}, {cpu['cores']} cores"),
+            ("instructions", instructions_text(cpu)),
             ("threads", str(values["threads"])),
             ("BLAS", ", ".join(dict.fromkeys(blas))),
             *((f"{backend} kernels", ", ".join(names)) for backend, names in by_backend.items()),
@@ -152,6 +153,16 @@ def describe(values: dict[str, Any]) -> str:
             *((name, f"{f['path']} ({size_text(f['bytes'])})") for name, f in values["folders"].items()),
         ]
     )
+
+
+def instructions_text(cpu: dict[str, Any]) -> str:
+    """Return the instruction-set level of the kernels, and why it is not the highest one if it is not."""
+    level, supported, requested = (cpu[key] for key in ("instruction_set", "supported", "requested"))
+    if requested is None:
+        return str(level)
+    if requested == level:
+        return f"{level} (LSTM2D_ISA={requested}; supported: {supported})"
+    return f"{level} (LSTM2D_ISA={requested} is not supported)"
 
 
 def gpu_text(gpu: dict[str, Any]) -> str:

@@ -98,9 +98,10 @@ def use_device(device: str, gpu_memory: float | None, threads: int | None) -> st
     Raises
     ------
     ConfigError
-        If the device cannot be used, GPU memory is limited together with the CPU as device, or `threads` or
-        ``OMP_NUM_THREADS`` is not a number of threads.
+        If the device cannot be used, GPU memory is limited together with the CPU as device, `threads` or
+        ``OMP_NUM_THREADS`` is not a number of threads, or ``LSTM2D_ISA`` is no instruction-set level.
     """
+    from lstm2d.kernels import isa
     from lstm2d.kernels.gpu import limit_memory, resolve_device
     from lstm2d.kernels.threads import get_num_threads, set_num_threads
 
@@ -111,7 +112,8 @@ def use_device(device: str, gpu_memory: float | None, threads: int | None) -> st
         limit_memory(chosen, gpu_memory)
     if threads is not None:
         set_num_threads(threads)
-    get_num_threads()  # a wrong OMP_NUM_THREADS is an error before any work
+    get_num_threads()  # a wrong OMP_NUM_THREADS is an error before any work,
+    isa.level()  # and so is a wrong LSTM2D_ISA
     return chosen
 
 

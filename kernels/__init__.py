@@ -1,6 +1,6 @@
 """Numerical kernels: arrays in, arrays out. Backend folders are private."""
 
-from lstm2d.kernels import arena, threads
+from lstm2d.kernels import arena, isa, threads
 from lstm2d.kernels.device import (
     ascontiguousarray,
     copy_into,
@@ -22,6 +22,7 @@ __all__ = [
     "device_of",
     "empty",
     "is_array",
+    "isa",
     "on_gpu",
     "pick",
     "threads",

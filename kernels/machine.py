@@ -1,4 +1,4 @@
-"""CPU, BLAS and kernels of this machine."""
+"""CPU, BLAS libraries and kernels of this machine."""
 
 from __future__ import annotations
 
@@ -7,33 +7,32 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from lstm2d.kernels import isa
 from lstm2d.kernels.dispatch import available
 from lstm2d.kernels.families import FAMILIES
 
-V3 = {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"}  # as in /proc/cpuinfo
-V4 = V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
-LEVELS = {"x86-64-v4": V4, "x86-64-v3": V3}  # that kernels are compiled for besides the plain one, best first
-
 
 def cpu() -> dict[str, Any]:
-    """Return name, usable cores and instruction set of the CPU.
+    """Return name and usable cores of the CPU, and the instruction-set level of the compiled kernels.
 
     Returns
     -------
     dict
-        "name", "cores", and "instruction_set": of those that the kernels are compiled for, the one that is
-        chosen when they run; elsewhere than on x86-64 the machine's own.
+        "name", "cores", "instruction_set" (the level in use), "supported" (the highest level), and
+        "requested" (the level that `LSTM2D_ISA` holds, or None); see `lstm2d.kernels.isa`.
     """
     facts = _cpuinfo()
-    flags, plain = set(facts.get("flags", "").split()), platform.machine().replace("_", "-")
-    level = next((name for name, needed in LEVELS.items() if needed <= flags), plain)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    name = facts.get("model name") or platform.processor() or platform.machine()
-    return {"name": name, "cores": cores, "instruction_set": level}
+    return {
+        "name": facts.get("model name") or platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "instruction_set": isa.level(),
+        "supported": isa.supported_level(),
+        "requested": isa.requested_level(),
+    }
 
 
 def _cpuinfo() -> dict[str, str]:
-    """Return the entries of the first processor in /proc/cpuinfo."""
+    """Return the description of the first processor in Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").partition("\n\n")[0].splitlines()
     except OSError:
@@ -67,6 +66,6 @@ def blas() -> list[dict[str, Any]]:
 
 
 def kernel_sets() -> dict[str, str]:
-    """Return the backend of each kernel family on the CPU: "cython", "numba" or "numpy"."""
+    """Return the CPU backend of each family of kernels: "cython", "numba" or, without both, "numpy"."""
     best = {family: available(family)[0].strip("_") for family in FAMILIES}
     return {family: "numpy" if name == "reference" else name for family, name in best.items()}

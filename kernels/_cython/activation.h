@@ -1,4 +1,4 @@
-/* What a layer applies to its results while they are in the cache; the same functions as the ops tanh and relu. */
+/* Activations that a layer applies to its output while it is in the cache; the functions of the ops tanh and relu. */
 
 #ifndef LSTM2D_ACTIVATION_H
 #define LSTM2D_ACTIVATION_H
@@ -8,9 +8,10 @@
 #define LSTM2D_RELU 1
 #define LSTM2D_TANH 2
 
-/* kind: 0 for none. In place. */
+/* In place. kind 0: none. */
 #define LSTM2D_ACTIVATION(REAL, SUFFIX)                                                  \
-    LSTM2D_CLONES static void activate_##SUFFIX(REAL *values, ptrdiff_t n, int kind)     \
+    LSTM2D_PER_LEVEL(void, activate_##SUFFIX, (REAL *values, ptrdiff_t n, int kind),     \
+                     (values, n, kind))                                                  \
     {                                                                                    \
         if (kind == LSTM2D_RELU)                                                         \
             _Pragma("omp simd") for (ptrdiff_t k = 0; k < n; k++)                        \

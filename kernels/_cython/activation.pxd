@@ -1,4 +1,4 @@
-"""What a layer applies to its results while they are in the cache."""
+"""Activations that a layer applies to its output while it is in the cache."""
 
 from cython cimport floating
 

@@ -8,12 +8,15 @@ from cython.parallel cimport prange
 from lstm2d.kernels import arena, winograd
 from lstm2d.kernels._cython import conv_columns, conv_nested, conv_patches, conv_winograd, linear
 from lstm2d.kernels._cython.activation cimport activate, activation_kind
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.conv_parts import adjoint_parts, forward_parts
 from lstm2d.kernels.grain import threads_for
 
+use_level()
+
 cdef enum:
-    RUN = 16384  # values a thread takes at a time
+    RUN = 16384  # values per task of a thread
     CHANNELS = 16  # of input and output: with fewer, the transforms cost more than the products
     SMALL = 8  # channels of filters of 3 x 3 taps, as above, for a nested convolution
     TILES = 32  # whose products cost as much as the transforms of a nested convolution's filters
@@ -52,7 +55,7 @@ def conv2d_forward(x, weight, bias, stride, padding, dilation, activation=None):
 
 def conv2d_adjoint(grad_y, weight, bias, size, stride, padding, dilation, activation=None):
     """See kernels/_reference/conv.py."""
-    grad_y, bias = _floats(grad_y, weight[:0], bias)[::2]  # whoever reads the weights makes them contiguous
+    grad_y, bias = _floats(grad_y, weight[:0], bias)[::2]  # the functions that read the weights make them contiguous
     n, rows, columns, c_out = grad_y.shape
     kh, kw, c_in, _ = weight.shape
     turned = weight.transpose(0, 1, 3, 2)

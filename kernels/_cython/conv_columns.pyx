@@ -1,4 +1,4 @@
-"""Any convolution: what a block of output positions sees is copied into rows, and multiplied.
+"""Any convolution: the inputs of a block of output positions are copied into rows, and multiplied.
 
 The outputs are cut into rectangles whose positions see the same taps (kernels/conv_parts.py), these into blocks
 of positions, one product each. The blocks depend on the shapes of one image alone, and every block writes
@@ -15,13 +15,16 @@ from libc.string cimport memcpy, memset
 from lstm2d.kernels import arena
 from lstm2d.kernels._cython.activation cimport activate
 from lstm2d.kernels._cython.blas cimport matmul
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.grain import threads_for
+
+use_level()
 
 cdef enum:
     GROUPS = 4
     COPIED = 1 << 16  # values of a block's copy: it stays in the L2 cache,
-    WEIGHTS = 1 << 17  # unless there are more weights than these, which every product reads again
+    WEIGHTS = 1 << 17  # unless there are more weights than these, which every product reads
     COPIED_LARGE = 1 << 22
     PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
 
@@ -40,7 +43,7 @@ cdef struct Target:
 
 
 def products(x, weight, bias, y, row_parts, column_parts, int activation):
-    """Fill y, contiguous: what the parts say of x, times weight (taps of rows, of columns, in, out), plus bias.
+    """Fill y, contiguous: the inputs of each part, times weight (taps of rows, of columns, in, out), plus bias.
 
     The activation is applied to the sum.
     """
@@ -96,7 +99,7 @@ def _block(inner, outputs, positions):
 
 
 def _geometry(rows, columns, size):
-    """Return the offsets, and the numbers: steps, targets of a row, first target and steps of targets, whole."""
+    """Return offsets, steps, targets per row, first target, steps of targets, and whether the part is whole."""
     whole = rows.step == 1 and columns.step == 1 and columns.first == 0 and columns.length == size[1]
     return (
         np.array(rows.offsets, np.intp), np.array(columns.offsets, np.intp), rows.source_step, columns.source_step,

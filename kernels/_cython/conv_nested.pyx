@@ -5,7 +5,7 @@ sees 7 x 7 pixels through a block, and as tiles and blocks are the same number o
 through block (a, b) is what tile (i + a, j + b) sees through the first one. So every tile's pixels are transformed
 once, to 7 x 7 points; at every point the channels are multiplied and summed over the blocks; the sums are
 transformed to results. 49 multiplications take the place of 256. At one point the tiles of a row lie side by side,
-so that what a tile meets in a row of blocks is a window in place, and the windows of a block of tile rows are one
+so that the inputs of a tile from a row of blocks are a window in place, and the windows of a block of tile rows are one
 matrix.
 
 Tiles are taken in blocks, and a block one row of points at a time: its factors and products stay in the cache. The
@@ -23,8 +23,11 @@ from lstm2d.kernels import arena
 from lstm2d.kernels._cython import nested_filters
 from lstm2d.kernels._cython.blas cimport UNPACKED, matmul
 from lstm2d.kernels._cython.gemm cimport blas_reads_in_place, product
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.grain import threads_for
+
+use_level()
 
 cdef extern from "nested.h" nogil:
     # one axis of a transform, for many lanes: in, distance of two values in it, out, distance, lanes
@@ -48,7 +51,7 @@ cdef extern from "nested.h" nogil:
     void nested_grad_results_tiles_f64(const double*, Py_ssize_t, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t,
                                        Py_ssize_t, Py_ssize_t)
 
-    # what the tiles of a row see: points, distance of two rows and two tiles in them, out, tiles, rows, values
+    # inputs of the tiles of a row: points, distance of two rows and two tiles in them, out, tiles, rows, values
     void nested_windows_f32(const float*, Py_ssize_t, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t)
     void nested_windows_f64(const double*, Py_ssize_t, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t)
 
@@ -71,7 +74,7 @@ cdef struct Plan:
     Py_ssize_t down, across  # blocks of taps
     Py_ssize_t tile_rows, tile_columns, bands, strips  # of the output, and the blocks of tiles they are cut into
     Py_ssize_t tall, wide  # tiles of the largest block
-    Py_ssize_t line_x, plane_x  # scratch: a row of tiles' pixels; one point of all tiles that are seen
+    Py_ssize_t line_x, plane_x  # scratch: pixels of a row of tiles; one point of all tiles that are read
     Py_ssize_t line_y, plane_y  # and of the results
     Py_ssize_t y_lines, x_points, y_points, windows, edge, scratch  # where they lie, and the size
 
@@ -250,7 +253,7 @@ cdef void _product(
 
 cdef void _pixel_lines(const floating* image, const Plan* plan, const Block* block,
                        floating* scratch) noexcept nogil:
-    """Transform what the tiles see along the columns; zeros beside the image."""
+    """Transform the inputs of the tiles along the columns; zeros outside the image."""
     cdef Py_ssize_t c = plan.channels, step = plan.line_x, s = plan.width * c, i, k, row
     cdef Py_ssize_t first = block.left * SIDE - plan.left, wide = block.seen * SIDE + POINTS - SIDE
     cdef Py_ssize_t low = min(max(0, -first), wide), high = max(low, min(wide, plan.width - first))
@@ -288,7 +291,7 @@ cdef void _pixel_points(const Plan* plan, const Block* block, Py_ssize_t p, floa
 
 
 cdef const floating* _windows(const Plan* plan, const Block* block, Py_ssize_t q, floating* scratch) noexcept nogil:
-    """Return, at point q of a row, what each tile sees through all blocks of taps."""
+    """Return, at point q of a row, the inputs of each tile from all blocks of taps."""
     cdef Py_ssize_t c = plan.channels, line = block.seen * c, i
     cdef const floating* pixels = scratch + plan.x_points + q * plan.plane_x
     cdef floating* to = scratch + plan.windows
@@ -342,7 +345,7 @@ cdef void _results(const Plan* plan, const Block* block, floating* scratch, floa
 
 cdef void _grad_lines(const floating* grad_y, const Plan* plan, const Block* block,
                       floating* scratch) noexcept nogil:
-    """Transform the gradients of the results along the columns; zeros beside the image."""
+    """Transform the gradients of the results along the columns; zeros outside the image."""
     cdef Py_ssize_t c = plan.outputs, s, i, k, row, t = plan.tall * plan.line_y
     cdef Py_ssize_t lanes = min(block.columns * SIDE, plan.columns - block.left * SIDE) * c
     cdef const floating* source

@@ -22,6 +22,7 @@ from libc.string cimport memcpy, memset
 from lstm2d.kernels import arena, winograd
 from lstm2d.kernels._cython.blas cimport matmul, matmul_thin
 from lstm2d.kernels._cython.gemm cimport blas_reads_in_place, panel_bytes, product, product_panels
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels._cython.winograd_tiles cimport (
     OWN, PAD, SIDE, Block, Geometry, Plane, WinogradTile, corner, filter_tile, find_block, first_point, geometry,
     image_tile, scratch_length,
@@ -29,6 +30,8 @@ from lstm2d.kernels._cython.winograd_tiles cimport (
 from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.grain import threads_for
 from lstm2d.kernels._cython.panels import panels
+
+use_level()
 
 cdef extern from "winograd.h" nogil:
     void winograd_pixels_f32(const WinogradTile*, const float*, float*, const float*, const float*, Py_ssize_t)
@@ -49,7 +52,7 @@ cdef enum:
     GROUPS = 4
     PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
     FEW = 1 << 16  # filters whose points stay in the L3 cache from one block to the next
-    RUN = 4096  # filters that a thread transforms at a time
+    RUN = 4096  # filters per task of a thread
 
 
 def largest(channels, outputs):
@@ -60,7 +63,7 @@ def largest(channels, outputs):
 def products(x, weight, bias, y, padding, dilation, int activation, bint turned):
     """Fill y, contiguous, with the convolution of x and weight (3, 3, in, out), plus bias.
 
-    With `turned` weight is (3, 3, out, in) and its taps are turned round.
+    With `turned` weight is (3, 3, out, in) and its taps are flipped.
     """
     n, inner, outputs = x.shape[0], x.shape[3], y.shape[3]
     size = largest(inner, outputs)
@@ -199,7 +202,7 @@ cdef void _own_block(const floating* x, const floating* filters, const floating*
 
 
 cdef inline floating* _second(const Geometry* g, const Block* b, floating* scratch) noexcept nogil:
-    """Return the points of the target's side of a block: behind those of the source's."""
+    """Return the points of the target's side of a block, which follow those of the source's."""
     return scratch + b.total * g.source.channels + SIDE * SIDE * PAD
 
 
@@ -220,7 +223,7 @@ cdef void _product(const Geometry* g, const Block* b, Py_ssize_t point, floating
 
 cdef void _pixels(const floating* image, const Geometry* g, const Block* b, Py_ssize_t tile, const floating* stack,
                   floating* points, floating* edge) noexcept nogil:
-    """Transform what a tile sees."""
+    """Transform the inputs of a tile."""
     cdef Py_ssize_t places[SIDE * SIDE]
     cdef WinogradTile t = image_tile(g, &g.source, b, tile, places)
     cdef const Plane* plane = &g.source

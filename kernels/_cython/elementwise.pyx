@@ -11,19 +11,22 @@ from cython cimport floating
 from cython.parallel cimport prange
 
 from lstm2d.kernels import arena
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
+
+use_level()
 
 cdef extern from *:
     """
     #include "exponential.h"
     #define LSTM2D_MAP(NAME, REAL, EXPRESSION)                                                                \
-        LSTM2D_CLONES static void NAME(const REAL *x, REAL *y, ptrdiff_t n)                                   \
+        LSTM2D_PER_LEVEL(void, NAME, (const REAL *x, REAL *y, ptrdiff_t n), (x, y, n))                        \
         {                                                                                                     \
             _Pragma("omp simd") for (ptrdiff_t k = 0; k < n; k++) y[k] = EXPRESSION;                          \
         }
     #define LSTM2D_MAP_GRAD(NAME, REAL, EXPRESSION)                                                           \
-        LSTM2D_CLONES static void NAME(const REAL *y, const REAL *g, REAL *out, ptrdiff_t n)                  \
+        LSTM2D_PER_LEVEL(void, NAME, (const REAL *y, const REAL *g, REAL *out, ptrdiff_t n), (y, g, out, n))  \
         {                                                                                                     \
             _Pragma("omp simd") for (ptrdiff_t k = 0; k < n; k++) out[k] = EXPRESSION;                        \
         }
@@ -38,7 +41,8 @@ cdef extern from *:
         LSTM2D_MAP_GRAD(tanh_grad_run_##SUFFIX, REAL, g[k] * (1 - y[k] * y[k]))                               \
         LSTM2D_MAP_GRAD(sigmoid_grad_run_##SUFFIX, REAL, g[k] * (y[k] * (1 - y[k])))                          \
         LSTM2D_MAP_GRAD(relu_grad_run_##SUFFIX, REAL, y[k] <= 0 ? 0 : g[k])                                   \
-        LSTM2D_CLONES static void sum_run_##SUFFIX(const REAL *x, REAL *y, ptrdiff_t n, ptrdiff_t units)      \
+        LSTM2D_PER_LEVEL(void, sum_run_##SUFFIX, (const REAL *x, REAL *y, ptrdiff_t n, ptrdiff_t units),      \
+                         (x, y, n, units))                                                                    \
         {                                                                                                     \
             for (ptrdiff_t k = 0; k < n; k++, x += 4 * units, y += units)                                     \
                 _Pragma("omp simd") for (ptrdiff_t u = 0; u < units; u++)                                     \
@@ -74,8 +78,8 @@ ctypedef void (*grad_f32)(const float*, const float*, float*, Py_ssize_t) noexce
 ctypedef void (*grad_f64)(const double*, const double*, double*, Py_ssize_t) noexcept nogil
 
 cdef enum:
-    RUN = 16384  # elements a thread takes at a time
-    POSITIONS = 256  # positions a thread takes at a time
+    RUN = 16384  # elements per task of a thread
+    POSITIONS = 256  # positions per task of a thread
 
 
 def tanh_forward(x):

@@ -9,31 +9,28 @@
 #ifndef GEMM_H
 #define GEMM_H
 
+#include <stddef.h>
 #include <string.h>
 
-#include "simd.h"
+#include "levels.h"
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(LSTM2D_DEBUG)
-#define GEMM_TILES
-#endif
-
-/* Rows of a panel, at most: a panel stays in the L1 or L2 cache while it is used. */
+/* Most rows of a panel: a panel stays in the L1 or L2 cache while it is used. */
 #define GEMM_INNER 384
-/* Bytes of a row of the result, at least: with fewer, most of a vector is empty, and BLAS is faster. */
+/* Fewest bytes of a row of the result: with fewer, most of a vector is empty, and BLAS is faster. */
 #define GEMM_LEAST 32
 /* Bytes of a row of a panel of two AVX-512 registers. */
 #define GEMM_WHOLE 128
 /* Bytes of a cache line. */
 #define GEMM_LINE 64
 
-#ifdef GEMM_TILES
+#ifdef LSTM2D_VARIANTS
 
-/* What the caller will need next: it is fetched into the L2 cache while the processor multiplies. */
+/* Memory that the caller needs next: it is fetched into the L2 cache during the product. */
 typedef struct {
     const char *at, *end;
 } Ahead;
 
-/* Where the next `lines` cache lines begin; behind the end, what the product itself needs next. */
+/* Where the next `lines` cache lines begin; after the end, `next`, which the product itself needs. */
 LSTM2D_INLINE const char *gemm_ahead(Ahead *ahead, ptrdiff_t lines, const void *next)
 {
     const char *at = ahead->at;
@@ -46,7 +43,7 @@ LSTM2D_INLINE const char *gemm_ahead(Ahead *ahead, ptrdiff_t lines, const void *
 #define REAL float
 #define VECTOR_BYTES 64
 #define TILE_ROWS 12
-#define TARGET __attribute__((target("avx512f,fma")))
+#define TARGET LSTM2D_TARGET_AVX512
 #define NAME(f) f##_f32_512
 #include "gemm_template.h"
 #undef REAL
@@ -63,7 +60,7 @@ LSTM2D_INLINE const char *gemm_ahead(Ahead *ahead, ptrdiff_t lines, const void *
 #define REAL float
 #define VECTOR_BYTES 32
 #define TILE_ROWS 6
-#define TARGET __attribute__((target("avx2,fma")))
+#define TARGET LSTM2D_TARGET_AVX2
 #define NAME(f) f##_f32_256
 #include "gemm_template.h"
 #undef REAL
@@ -80,17 +77,19 @@ LSTM2D_INLINE const char *gemm_ahead(Ahead *ahead, ptrdiff_t lines, const void *
 #endif
 
 /* c (rows, columns) = op(a) b + (add ? c : bias ? the column's bias : 0); op(a) has `inner` columns, and a, b and c
-   have their rows lda, ldb and ldc apart. Returns 0, and does nothing, for few columns, or where the processor has no
-   such instructions. Long vectors take whole panels, short ones the columns behind them. `soon` is what the caller
-   reads or writes next, `bytes` long. */
-#ifdef GEMM_TILES
+   have their rows lda, ldb and ldc apart. Returns 0, and does nothing, for few columns and at the plain level. Long
+   vectors take whole panels, short ones the columns after them. `soon`, `bytes` long, is what the caller reads or
+   writes next. */
+#ifdef LSTM2D_VARIANTS
 #define GEMM_CHOOSE(suffix)                                                                                     \
     Ahead ahead = {(const char *)soon, (const char *)soon + bytes};                                             \
     ptrdiff_t done = 0;                                                                                         \
-    if (columns < (ptrdiff_t)((transposed ? 2 : 1) * GEMM_LEAST / sizeof(*c)) ||                                \
-        !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))                                      \
+    if (lstm2d_level == LSTM2D_UNSET)                                                                           \
+        __builtin_trap();                                                                                       \
+    if (lstm2d_level == LSTM2D_PLAIN ||                                                                         \
+        columns < (ptrdiff_t)((transposed ? 2 : 1) * GEMM_LEAST / sizeof(*c)))                                  \
         return 0;                                                                                               \
-    if (__builtin_cpu_supports("avx512f")) {                                                                    \
+    if (lstm2d_level == LSTM2D_AVX512) {                                                                        \
         done = columns - columns % (ptrdiff_t)(GEMM_WHOLE / sizeof(*c));                                        \
         product_##suffix##_512(transposed, rows, done, inner, a, lda, b, ldb, add, bias, c, ldc, &ahead);       \
     }                                                                                                           \
@@ -108,14 +107,10 @@ LSTM2D_INLINE const char *gemm_ahead(Ahead *ahead, ptrdiff_t lines, const void *
         GEMM_CHOOSE(suffix)                                                                                     \
     }
 
-/* Whether the processor has AVX-512; said to be so where nothing here runs anyway. */
+/* Whether panels are two AVX-512 registers wide. At the plain level BLAS multiplies them: any width is correct. */
 static inline int gemm_long_vectors(void)
 {
-#ifdef GEMM_TILES
-    return __builtin_cpu_supports("avx512f") != 0;
-#else
-    return 1;
-#endif
+    return lstm2d_level != LSTM2D_AVX2;
 }
 
 GEMM(f32, float)

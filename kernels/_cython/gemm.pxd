@@ -1,4 +1,4 @@
-"""Matrix products of row-major arrays of middling size, faster there than BLAS, without Python and without the GIL."""
+"""Products of row-major matrices of medium size, faster there than BLAS, without Python and without the GIL."""
 
 from cython cimport floating
 
@@ -19,8 +19,8 @@ cdef inline void product(
 ) noexcept nogil:
     """c (rows, columns) = op(a) b + (c if `add` else bias); ld is the distance of two rows in memory.
 
-    `bias`, a value for each column, may be NULL: zeros. BLAS multiplies for few columns, and where the processor
-    has no instructions for gemm.h. `soon` is what the caller reads or writes next, as many values: fetched meanwhile.
+    `bias`, a value for each column, may be NULL: zeros. BLAS multiplies for few columns, and at the plain level.
+    `soon` points to the next `values` values that the caller reads or writes: they are fetched meanwhile.
     """
     cdef Py_ssize_t i, j
     cdef int done
@@ -41,7 +41,7 @@ cdef inline void product(
 
 
 cdef inline bint blas_reads_in_place() noexcept nogil:
-    """Tell whether BLAS multiplies small factors without packing them: OpenBLAS does with AVX-512 alone."""
+    """Return whether BLAS multiplies small factors without packing them: OpenBLAS does so only with AVX-512."""
     return gemm_long_vectors()
 
 
@@ -57,7 +57,7 @@ cdef inline void product_thin(
 
 
 cdef inline int panel_bytes() noexcept nogil:
-    """Return the width of the panels that `product_panels` reads: two registers of this processor."""
+    """Return the width of the panels that `product_panels` reads: two registers of the level."""
     return 128 if gemm_long_vectors() else 64
 
 

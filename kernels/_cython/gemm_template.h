@@ -109,7 +109,7 @@ TARGET static void NAME(panel_product)(int transposed, ptrdiff_t rows, ptrdiff_t
     }
 }
 
-/* Copies the columns of a panel, zeros behind them; returns the distance of its rows. */
+/* Copies the columns of a panel and pads them with zeros; returns the distance of its rows. */
 TARGET static ptrdiff_t NAME(fill_panel)(ptrdiff_t n, ptrdiff_t inner, const REAL *b, ptrdiff_t ldb,
                                          REAL *restrict panel)
 {

@@ -16,10 +16,11 @@ LSTM2D_INLINE ptrdiff_t NAME(highest_between)(const REAL *a, const REAL *b, REAL
 /* One row of `width` labels between two rows of `columns` positions with n scores each. `scores` and `best` have room
    for such a row and for its labels. Linear interpolation keeps the order of two scores that have it on both sides,
    so positions between equal labels need no scores. */
-LSTM2D_CLONES static void NAME(label_row)(unsigned char *y, const REAL *top, const REAL *bottom, REAL down,
-                                          const ptrdiff_t *left, const ptrdiff_t *right, const REAL *along,
-                                          ptrdiff_t width, ptrdiff_t columns, ptrdiff_t n, REAL *scores,
-                                          unsigned char *best)
+LSTM2D_PER_LEVEL(void, NAME(label_row), (unsigned char *y, const REAL *top, const REAL *bottom, REAL down,
+                                         const ptrdiff_t *left, const ptrdiff_t *right, const REAL *along,
+                                         ptrdiff_t width, ptrdiff_t columns, ptrdiff_t n, REAL *scores,
+                                         unsigned char *best),
+                 (y, top, bottom, down, left, right, along, width, columns, n, scores, best))
 {
 #pragma omp simd
     for (ptrdiff_t k = 0; k < columns * n; k++)

@@ -14,9 +14,12 @@ from lstm2d.kernels import arena
 from lstm2d.kernels._cython.activation cimport activate, activation_kind
 from lstm2d.kernels._cython.blas cimport matmul
 from lstm2d.kernels._cython.gemm cimport product
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
+
+use_level()
 
 cdef extern from "rows.h" nogil:
     void add_rows_f32(Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, double*)
@@ -27,7 +30,7 @@ cdef enum:
     GROUPS = 8
     STRIP = 48  # rows of a large matrix's gradient
     LARGE = 1 << 16  # values of a matrix: a sum for each group would take more than the products
-    FEW = 16  # positions for which turning the matrix round costs more than it saves
+    FEW = 16  # positions for which transposing the matrix costs more than it saves
     PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
 
 

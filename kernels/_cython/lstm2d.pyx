@@ -25,6 +25,9 @@ from libc.string cimport memset
 
 from lstm2d.kernels._cython.blas cimport matmul
 from lstm2d.kernels._cython.gemm cimport product_thin
+from lstm2d.kernels._cython.levels cimport use_level
+
+use_level()
 
 
 cdef extern from "lstm2d_gates.h" nogil:

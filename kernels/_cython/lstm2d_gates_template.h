@@ -55,9 +55,10 @@ LSTM2D_INLINE void NAME(forward_rows)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld
     }
 }
 
-LSTM2D_CLONES void NAME(gates_forward)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, REAL scale, int leaky,
-                                       const REAL *bias, const REAL *peepholes, REAL *gates, const REAL *cells,
-                                       REAL *hidden, REAL *cell, REAL *tanh_cell)
+LSTM2D_PER_LEVEL(void, NAME(gates_forward), (ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, REAL scale, int leaky,
+                                             const REAL *bias, const REAL *peepholes, REAL *gates, const REAL *cells,
+                                             REAL *hidden, REAL *cell, REAL *tanh_cell),
+                 (units, n, ld, scale, leaky, bias, peepholes, gates, cells, hidden, cell, tanh_cell))
 {
 #define FORWARD(peep, leaky) \
     NAME(forward_rows)(units, n, ld, scale, leaky, bias, peep, peepholes, gates, cells, hidden, cell, tanh_cell)
@@ -135,10 +136,12 @@ LSTM2D_INLINE void NAME(backward_rows)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t l
     }
 }
 
-LSTM2D_CLONES void NAME(gates_backward)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, ptrdiff_t gd, REAL scale,
-                                        int leaky, const REAL *peepholes, const REAL *gates, const REAL *cells,
-                                        const REAL *tanh_cell, const REAL *in_hidden, const REAL *in_cells,
-                                        REAL *out_cells, REAL *grad_z)
+LSTM2D_PER_LEVEL(void, NAME(gates_backward), (ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, ptrdiff_t gd, REAL scale,
+                                              int leaky, const REAL *peepholes, const REAL *gates, const REAL *cells,
+                                              const REAL *tanh_cell, const REAL *in_hidden, const REAL *in_cells,
+                                              REAL *out_cells, REAL *grad_z),
+                 (units, n, ld, gd, scale, leaky, peepholes, gates, cells, tanh_cell, in_hidden, in_cells, out_cells,
+                  grad_z))
 {
 #define BACKWARD(peep, leaky)                                                                                    \
     NAME(backward_rows)(units, n, ld, gd, scale, leaky, peep, peepholes, gates, cells, tanh_cell, in_hidden, in_cells, \
@@ -156,9 +159,10 @@ LSTM2D_CLONES void NAME(gates_backward)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t 
 }
 
 /* Sum over n columns: grad_bias (5 * units) and, grad_peepholes (5 * units; or NULL). */
-LSTM2D_CLONES void NAME(gates_reduce)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, REAL scale, int leaky,
-                                      const REAL *gates, const REAL *cells, const REAL *grad_z, REAL *grad_bias,
-                                      REAL *grad_peepholes)
+LSTM2D_PER_LEVEL(void, NAME(gates_reduce), (ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, REAL scale, int leaky,
+                                            const REAL *gates, const REAL *cells, const REAL *grad_z,
+                                            REAL *grad_bias, REAL *grad_peepholes),
+                 (units, n, ld, scale, leaky, gates, cells, grad_z, grad_bias, grad_peepholes))
 {
     for (ptrdiff_t row = 0; row < 5 * units; row++) {
         const REAL *restrict z = grad_z + row * ld;
@@ -196,7 +200,8 @@ LSTM2D_CLONES void NAME(gates_reduce)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld
 }
 
 /* The horizontal predecessors' rows are the vertical ones', a column earlier: copy `units` rows. */
-LSTM2D_CLONES void NAME(shift_rows)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, REAL *rows)
+LSTM2D_PER_LEVEL(void, NAME(shift_rows), (ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, REAL *rows),
+                 (units, n, ld, rows))
 {
     for (ptrdiff_t u = 0; u < units; u++) {
         REAL *restrict to = rows + u * ld;

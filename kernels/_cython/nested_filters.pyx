@@ -9,6 +9,9 @@ from cython cimport floating
 from cython.parallel cimport prange, threadid
 
 from lstm2d.kernels import arena
+from lstm2d.kernels._cython.levels cimport use_level
+
+use_level()
 
 cdef extern from "nested.h" nogil:
     # one axis, for many lanes: in, distance of two values in it, out, distance, lanes

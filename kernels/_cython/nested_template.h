@@ -108,17 +108,18 @@ LSTM2D_INLINE void NAME(nested_line_grad_taps)(const REAL *restrict in, ptrdiff_
 }
 
 /* LINES: m vectors at once. TILES: one after the other for the tiles of a row, each of `channels` lanes and at
-   in + j * in_tile; with fewer channels than lanes the ones beyond are copied too, and those of the next tile
-   come after them: there must be NESTED_LANES values more behind in and out. */
+   in + j * in_tile; with fewer channels than lanes the lanes beyond are copied too, then overwritten by the next
+   tile: in and out must have NESTED_LANES values more at their ends. */
 #define LINES(transform, line)                                                                                         \
-    LSTM2D_CLONES static inline void NAME(transform)(const REAL *in, ptrdiff_t s, REAL *out, ptrdiff_t t, ptrdiff_t m) \
+    LSTM2D_PER_LEVEL(void, NAME(transform), (const REAL *in, ptrdiff_t s, REAL *out, ptrdiff_t t, ptrdiff_t m),        \
+                     (in, s, out, t, m))                                                                               \
     {                                                                                                                  \
         NAME(line)(in, s, out, t, m);                                                                                  \
     }
 #define TILES(transform, line, OUTER)                                                                                  \
-    LSTM2D_CLONES static inline void NAME(transform)(const REAL *in, ptrdiff_t in_tile, ptrdiff_t s, REAL *out,        \
-                                                     ptrdiff_t out_tile, ptrdiff_t t, ptrdiff_t tiles,                 \
-                                                     ptrdiff_t channels)                                               \
+    LSTM2D_PER_LEVEL(void, NAME(transform), (const REAL *in, ptrdiff_t in_tile, ptrdiff_t s, REAL *out,                \
+                                             ptrdiff_t out_tile, ptrdiff_t t, ptrdiff_t tiles, ptrdiff_t channels),    \
+                     (in, in_tile, s, out, out_tile, t, tiles, channels))                                              \
     {                                                                                                                  \
         for (ptrdiff_t j = 0; j < tiles; j++, in += in_tile, out += out_tile) {                                        \
             if (channels < NESTED_LANES) {                                                                             \
@@ -146,8 +147,9 @@ TILES(nested_grad_results_tiles, nested_line_grad_results, 7)
 #undef TILES
 
 /* For each tile, `rows` pieces of n values side by side, from in + j * in_tile + r * in_row. */
-LSTM2D_CLONES static inline void NAME(nested_windows)(const REAL *in, ptrdiff_t in_row, ptrdiff_t in_tile, REAL *out,
-                                                      ptrdiff_t tiles, ptrdiff_t rows, ptrdiff_t n)
+LSTM2D_PER_LEVEL(void, NAME(nested_windows), (const REAL *in, ptrdiff_t in_row, ptrdiff_t in_tile, REAL *out,
+                                              ptrdiff_t tiles, ptrdiff_t rows, ptrdiff_t n),
+                 (in, in_row, in_tile, out, tiles, rows, n))
 {
     for (ptrdiff_t j = 0; j < tiles; j++, in += in_tile)
         for (ptrdiff_t r = 0; r < rows; r++, out += n)

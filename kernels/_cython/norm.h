@@ -6,13 +6,14 @@
 #include "simd.h"
 
 #define LSTM2D_NORM(REAL, SUFFIX, SQRT, POW)                                                                  \
-    LSTM2D_CLONES static void sum_rows_##SUFFIX(const REAL *x, double *sum, ptrdiff_t rows, ptrdiff_t c)      \
+    LSTM2D_PER_LEVEL(void, sum_rows_##SUFFIX, (const REAL *x, double *sum, ptrdiff_t rows, ptrdiff_t c),      \
+                     (x, sum, rows, c))                                                                       \
     {                                                                                                         \
         for (ptrdiff_t p = 0; p < rows; p++, x += c)                                                          \
             _Pragma("omp simd") for (ptrdiff_t k = 0; k < c; k++) sum[k] += x[k];                             \
     }                                                                                                         \
-    LSTM2D_CLONES static void square_rows_##SUFFIX(const REAL *x, const double *mean, double *sum,            \
-                                                   ptrdiff_t rows, ptrdiff_t c)                               \
+    LSTM2D_PER_LEVEL(void, square_rows_##SUFFIX, (const REAL *x, const double *mean, double *sum,             \
+                                                  ptrdiff_t rows, ptrdiff_t c), (x, mean, sum, rows, c))      \
     {                                                                                                         \
         for (ptrdiff_t p = 0; p < rows; p++, x += c)                                                          \
             _Pragma("omp simd") for (ptrdiff_t k = 0; k < c; k++)                                             \
@@ -21,8 +22,9 @@
                 sum[k] += d * d;                                                                              \
             }                                                                                                 \
     }                                                                                                         \
-    LSTM2D_CLONES static void product_rows_##SUFFIX(const REAL *x, const REAL *y, const REAL *mean,           \
-                                                    double *sum, double *product, ptrdiff_t rows, ptrdiff_t c) \
+    LSTM2D_PER_LEVEL(void, product_rows_##SUFFIX, (const REAL *x, const REAL *y, const REAL *mean,            \
+                                                   double *sum, double *product, ptrdiff_t rows,              \
+                                                   ptrdiff_t c), (x, y, mean, sum, product, rows, c))         \
     {                                                                                                         \
         for (ptrdiff_t p = 0; p < rows; p++, x += c, y += c)                                                  \
             _Pragma("omp simd") for (ptrdiff_t k = 0; k < c; k++)                                             \
@@ -31,22 +33,24 @@
                 product[k] += (double)(x[k] - mean[k]) * y[k];                                                \
             }                                                                                                 \
     }                                                                                                         \
-    LSTM2D_CLONES static void affine_rows_##SUFFIX(const REAL *x, const REAL *mean, const REAL *factor,       \
-                                                   const REAL *shift, REAL *out, ptrdiff_t rows, ptrdiff_t c) \
+    LSTM2D_PER_LEVEL(void, affine_rows_##SUFFIX, (const REAL *x, const REAL *mean, const REAL *factor,        \
+                                                  const REAL *shift, REAL *out, ptrdiff_t rows, ptrdiff_t c), \
+                     (x, mean, factor, shift, out, rows, c))                                                  \
     {                                                                                                         \
         for (ptrdiff_t p = 0; p < rows; p++, x += c, out += c)                                                \
             _Pragma("omp simd") for (ptrdiff_t k = 0; k < c; k++) out[k] =                                    \
                 factor[k] * (x[k] - mean[k]) + shift[k];                                                      \
     }                                                                                                         \
-    LSTM2D_CLONES static void combine_rows_##SUFFIX(const REAL *x, const REAL *y, const REAL *mean,           \
-                                                    const REAL *by_x, const REAL *by_y, const REAL *shift,    \
-                                                    REAL *out, ptrdiff_t rows, ptrdiff_t c)                   \
+    LSTM2D_PER_LEVEL(void, combine_rows_##SUFFIX, (const REAL *x, const REAL *y, const REAL *mean,            \
+                                                   const REAL *by_x, const REAL *by_y, const REAL *shift,     \
+                                                   REAL *out, ptrdiff_t rows, ptrdiff_t c),                   \
+                     (x, y, mean, by_x, by_y, shift, out, rows, c))                                           \
     {                                                                                                         \
         for (ptrdiff_t p = 0; p < rows; p++, x += c, y += c, out += c)                                        \
             _Pragma("omp simd") for (ptrdiff_t k = 0; k < c; k++) out[k] =                                    \
                 by_x[k] * (x[k] - mean[k]) + by_y[k] * y[k] + shift[k];                                       \
     }                                                                                                         \
-    LSTM2D_CLONES static double product_run_##SUFFIX(const REAL *x, const REAL *y, ptrdiff_t n)               \
+    LSTM2D_PER_LEVEL(double, product_run_##SUFFIX, (const REAL *x, const REAL *y, ptrdiff_t n), (x, y, n))    \
     {                                                                                                         \
         double sum = 0;                                                                                       \
         _Pragma("omp simd reduction(+ : sum)") for (ptrdiff_t k = 0; k < n; k++) sum += (double)x[k] * y[k];  \
@@ -68,7 +72,7 @@
             for (ptrdiff_t k = 0; k < c; k++)                                                                 \
                 out[k] = POW(base[k], -beta);                                                                 \
     }                                                                                                         \
-    /* padded: c + size - 1 values, zero but for the c behind `before`; out: sums of `size` neighbours */     \
+    /* padded: c + size - 1 values, zero except the c in the middle; out: sums of `size` neighbours */        \
     LSTM2D_INLINE void window_sum_##SUFFIX(const REAL *padded, REAL *out, ptrdiff_t size, ptrdiff_t c)        \
     {                                                                                                         \
         _Pragma("omp simd") for (ptrdiff_t k = 0; k < c; k++) out[k] = padded[k];                             \
@@ -83,9 +87,10 @@
         window_sum_##SUFFIX(padded, base, size, c);                                                           \
         _Pragma("omp simd") for (ptrdiff_t k = 0; k < c; k++) base[k] = offset + factor * base[k];            \
     }                                                                                                         \
-    LSTM2D_CLONES static void response_rows_##SUFFIX(const REAL *x, REAL *y, REAL *padded, REAL *base,        \
-                                                     ptrdiff_t size, REAL factor, REAL beta, REAL offset,     \
-                                                     ptrdiff_t rows, ptrdiff_t c)                             \
+    LSTM2D_PER_LEVEL(void, response_rows_##SUFFIX, (const REAL *x, REAL *y, REAL *padded, REAL *base,         \
+                                                    ptrdiff_t size, REAL factor, REAL beta, REAL offset,      \
+                                                    ptrdiff_t rows, ptrdiff_t c),                             \
+                     (x, y, padded, base, size, factor, beta, offset, rows, c))                               \
     {                                                                                                         \
         for (ptrdiff_t p = 0; p < rows; p++, x += c, y += c) {                                                \
             base_##SUFFIX(x, padded, base, size, factor, offset, c);                                          \
@@ -93,10 +98,11 @@
             _Pragma("omp simd") for (ptrdiff_t k = 0; k < c; k++) y[k] = x[k] * base[k];                      \
         }                                                                                                     \
     }                                                                                                         \
-    LSTM2D_CLONES static void response_grad_rows_##SUFFIX(const REAL *x, const REAL *g, REAL *out,            \
-                                                          REAL *padded, REAL *inner, REAL *base, REAL *power, \
-                                                          ptrdiff_t size, REAL factor, REAL beta,             \
-                                                          REAL offset, ptrdiff_t rows, ptrdiff_t c)           \
+    LSTM2D_PER_LEVEL(void, response_grad_rows_##SUFFIX, (const REAL *x, const REAL *g, REAL *out,             \
+                                                         REAL *padded, REAL *inner, REAL *base, REAL *power,  \
+                                                         ptrdiff_t size, REAL factor, REAL beta, REAL offset, \
+                                                         ptrdiff_t rows, ptrdiff_t c),                        \
+                     (x, g, out, padded, inner, base, power, size, factor, beta, offset, rows, c))            \
     {                                                                                                         \
         REAL *middle = inner + (size - 1) / 2;                                                                \
         for (ptrdiff_t p = 0; p < rows; p++, x += c, g += c, out += c) {                                      \

@@ -10,8 +10,11 @@ from cython cimport floating
 from cython.parallel cimport prange, threadid
 
 from lstm2d.kernels import arena
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
+
+use_level()
 
 cdef extern from "norm.h":
     void sum_rows_f32(const float*, double*, Py_ssize_t, Py_ssize_t) noexcept nogil
@@ -42,7 +45,7 @@ cdef extern from "norm.h":
                                 double, double, double, Py_ssize_t, Py_ssize_t) noexcept nogil
 
 cdef enum:
-    BLOCK = 256  # positions a thread takes at a time, and that have their own sums
+    BLOCK = 256  # positions per task of a thread, which have their own sums
     RUN = 16384  # values of an image that have their own sum
 
 

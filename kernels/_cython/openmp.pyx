@@ -1,7 +1,7 @@
 """A fork while OpenMP has threads: the child has the thread that forks, and no other.
 
 OpenMP keeps the threads of a parallel region for the next one of the same caller, and the runtime of GCC would wait
-for them in the child, for ever. So a thread that forks lets its own go before, and gets new ones when it needs them.
+for them in the child, for ever. So a thread that forks releases its own first, and gets new ones when needed.
 Those of other callers do not matter: these callers do not exist in the child either.
 """
 

@@ -1,4 +1,4 @@
-"""Matrices that are often multiplied from the right, in the order in which gemm.h reads them."""
+"""Matrices that are multiplied from the right many times, in the order in which gemm.h reads them."""
 
 from __future__ import annotations
 

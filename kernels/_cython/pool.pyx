@@ -1,4 +1,4 @@
-"""Pooling, vectorised, a row at a time; meaning: kernels/_reference/pool.py.
+"""Vectorised pooling, one row at a time; meaning: kernels/_reference/pool.py.
 
 Lanes run over channels. The maximum of windows that touch has its own way: lanes run over whole lines first, and
 results larger than the caches are written past them.
@@ -11,8 +11,11 @@ from cython.parallel cimport prange
 from libc.string cimport memset
 
 from lstm2d.kernels import arena
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
+
+use_level()
 
 cdef extern from "stream.h":
     enum:
@@ -113,7 +116,7 @@ cdef Pool _pool(shape, size, stride, padding):
 
 
 cdef bint _touch(const Pool* p) noexcept nogil:
-    """Tell whether windows touch, and a row of one fits into the buffers."""
+    """Return whether windows touch, and a row of one fits into the buffers."""
     return (
         p.stride[0] == p.size[0] and p.stride[1] == p.size[1] and p.padding[0] == p.padding[1] == 0
         and p.size[1] * p.channels <= POOL_VALUES

@@ -86,8 +86,9 @@ LSTM2D_INLINE void NAME(block_row)(const Pool *p, const REAL *x, REAL *y, unsign
 }
 
 /* One row of the result. `small` and `large` as in pool_max. */
-LSTM2D_CLONES void NAME(pool_block_max)(const Pool *p, const REAL *x, ptrdiff_t row, REAL *y, unsigned char *small,
-                                        int *large, int stream)
+LSTM2D_PER_LEVEL(void, NAME(pool_block_max), (const Pool *p, const REAL *x, ptrdiff_t row, REAL *y,
+                                              unsigned char *small, int *large, int stream),
+                 (p, x, row, y, small, large, stream))
 {
     x += row * p->size[0] * p->width * p->channels;
     if (small || large)
@@ -139,8 +140,9 @@ LSTM2D_INLINE void NAME(select)(const Pool *p, const REAL *grad_y, const unsigne
         stream_end();
 }
 
-LSTM2D_CLONES void NAME(pool_block_grad)(const Pool *p, const REAL *grad_y, const unsigned char *small,
-                                         const int *large, REAL *grad_x, int stream)
+LSTM2D_PER_LEVEL(void, NAME(pool_block_grad), (const Pool *p, const REAL *grad_y, const unsigned char *small,
+                                               const int *large, REAL *grad_x, int stream),
+                 (p, grad_y, small, large, grad_x, stream))
 {
     if (large || p->size[0] * p->size[1] >= POOL_SPARSE)
         NAME(scatter)(p, grad_y, small, large, grad_x);

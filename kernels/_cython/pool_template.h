@@ -41,8 +41,8 @@ LSTM2D_INLINE void NAME(max_cells)(const Pool *p, ptrdiff_t n, const REAL *x, pt
     }
 }
 
-LSTM2D_CLONES void NAME(pool_max)(const Pool *p, const REAL *x, ptrdiff_t row, REAL *y, unsigned char *small,
-                                  int *large)
+LSTM2D_PER_LEVEL(void, NAME(pool_max), (const Pool *p, const REAL *x, ptrdiff_t row, REAL *y, unsigned char *small,
+                                        int *large), (p, x, row, y, small, large))
 {
     const ptrdiff_t top = row * p->stride[0] - p->padding[0];
     ptrdiff_t rows[2], columns[2];
@@ -87,7 +87,7 @@ LSTM2D_INLINE void NAME(mean_cells)(const Pool *p, ptrdiff_t n, const REAL *x, p
         y[c] = sum[c] / size;
 }
 
-LSTM2D_CLONES void NAME(pool_mean)(const Pool *p, const REAL *x, ptrdiff_t row, REAL *y)
+LSTM2D_PER_LEVEL(void, NAME(pool_mean), (const Pool *p, const REAL *x, ptrdiff_t row, REAL *y), (p, x, row, y))
 {
     const ptrdiff_t top = row * p->stride[0] - p->padding[0];
     ptrdiff_t rows[2], columns[2];
@@ -138,8 +138,9 @@ LSTM2D_INLINE void NAME(grad_cells)(const Pool *p, ptrdiff_t n, ptrdiff_t channe
         grad_x[c] = max ? sum[c] : sum[c] / share;
 }
 
-LSTM2D_CLONES void NAME(pool_grad)(const Pool *p, ptrdiff_t row, const REAL *grad_y, const unsigned char *small,
-                                   const int *large, REAL *grad_x)
+LSTM2D_PER_LEVEL(void, NAME(pool_grad), (const Pool *p, ptrdiff_t row, const REAL *grad_y,
+                                         const unsigned char *small, const int *large, REAL *grad_x),
+                 (p, row, grad_y, small, large, grad_x))
 {
     ptrdiff_t rows[2], columns[2];
     const ptrdiff_t down = row + p->padding[0];

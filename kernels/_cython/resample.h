@@ -36,15 +36,17 @@ LSTM2D_INLINE void NAME(combine)(REAL *restrict y, const REAL *restrict x, ptrdi
 }
 
 /* One output row from several input rows. */
-LSTM2D_CLONES static void NAME(across_rows)(REAL *y, const REAL *x, ptrdiff_t stride, const ptrdiff_t *index,
-                                            const double *weight, ptrdiff_t taps, ptrdiff_t n)
+LSTM2D_PER_LEVEL(void, NAME(across_rows), (REAL *y, const REAL *x, ptrdiff_t stride, const ptrdiff_t *index,
+                                           const double *weight, ptrdiff_t taps, ptrdiff_t n),
+                 (y, x, stride, index, weight, taps, n))
 {
     NAME(combine)(y, x, stride, index, weight, taps, n);
 }
 
 /* One row, resampled along itself: `columns` output positions of n channels. */
-LSTM2D_CLONES static void NAME(along_row)(REAL *y, const REAL *x, const ptrdiff_t *start, const ptrdiff_t *index,
-                                          const double *weight, ptrdiff_t columns, ptrdiff_t n)
+LSTM2D_PER_LEVEL(void, NAME(along_row), (REAL *y, const REAL *x, const ptrdiff_t *start, const ptrdiff_t *index,
+                                         const double *weight, ptrdiff_t columns, ptrdiff_t n),
+                 (y, x, start, index, weight, columns, n))
 {
     for (ptrdiff_t j = 0; j < columns; j++)
         NAME(combine)(y + j * n, x, n, index + start[j], weight + start[j], start[j + 1] - start[j], n);

@@ -5,8 +5,8 @@ the L2 cache; then each step is one product over its pixels and one pass over it
 the same blocks: gradients of the gates are used for the weights and for x while they are in the cache, and never
 stored. Blocks hold the steps in the order of the image, also those of the backward direction.
 
-Gates of the GRU stand in the order candidate, reset, update inside: together with the candidate's recurrent
-product behind them, the gradients of either product then lie side by side.
+Gates of the GRU stand in the order candidate, reset, update inside: with the candidate's recurrent product
+after them, the gradients of either product then lie side by side.
 """
 
 import numpy as np
@@ -17,10 +17,13 @@ from libc.string cimport memcpy, memset
 
 from lstm2d.kernels import arena
 from lstm2d.kernels._cython.gemm cimport panel_bytes, product, product_panels
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
 from lstm2d.kernels._cython.panels import panels
+
+use_level()
 
 cdef extern from "rnn_gates.h" nogil:
     int RNN_GRU, RNN_LSTM, RNN_TANH, RNN_RELU
@@ -264,7 +267,7 @@ cdef void _task_backward(Sweep s, bint backward, const floating* grad_y, const f
                          floating* grad_x, bint add) noexcept nogil:
     cdef Py_ssize_t index, first, n, low, k
     cdef floating* zeros = scratch
-    cdef floating* carry = zeros + s.units  # as it enters a step; behind it, as it leaves it
+    cdef floating* carry = zeros + s.units  # as it enters a step; then as it leaves it
     cdef floating* from_r = carry + 2 * s.rows * s.units
     cdef floating* grads = from_r + s.rows * s.units
     cdef floating* block = grads + s.block * s.rows * s.grads
@@ -310,7 +313,7 @@ cdef void _grads_of_block(
     const floating* y, const floating* weight, floating* block, floating* grad_weight, floating* grad_recurrent,
     double* grad_bias, floating* grad_x, bint add,
 ) noexcept nogil:
-    """Add what the gradients of the n steps at `low` give to the weights, and write or `add` that of x."""
+    """Add the gradients of the weights from the n steps at `low`, and write or `add` the gradient of x."""
     cdef Py_ssize_t pixels = n * s.rows, skip, ld = s.units
     cdef const floating* operand
     cdef floating* to = block

@@ -3,7 +3,7 @@
    A row is one pixel of the step. Order of the values of a row, `units` of each:
    sums z of bias and products of the input: GRU candidate, reset, update; LSTM input, forget, candidate, output;
    else one. Those of the hidden state are in z too, but for the GRU in r: reset, update, candidate.
-   state: h, and c behind it for the LSTM.
+   state: h, then c for the LSTM.
    kept: GRU candidate, reset, update, the candidate's r; LSTM its gates as z, new cell; else nothing.
    grad: GRU candidate, reset, update, the candidate's r, so that the gradients of z and of r lie together each;
    else as z. */
@@ -68,8 +68,10 @@ LSTM2D_INLINE void NAME(plain_cells)(ptrdiff_t n, const int relu, const REAL *re
     }
 }
 
-LSTM2D_CLONES void NAME(rnn_step_forward)(int unit, ptrdiff_t units, ptrdiff_t rows, const REAL *z, const REAL *r,
-                                          const REAL *before, REAL *after, REAL *y, ptrdiff_t y_ld, REAL *kept)
+LSTM2D_PER_LEVEL(void, NAME(rnn_step_forward), (int unit, ptrdiff_t units, ptrdiff_t rows, const REAL *z,
+                                                const REAL *r, const REAL *before, REAL *after, REAL *y,
+                                                ptrdiff_t y_ld, REAL *kept),
+                 (unit, units, rows, z, r, before, after, y, y_ld, kept))
 {
     for (ptrdiff_t row = 0; row < rows; row++, y += y_ld) {
 #define GRU_KEPT(i, n)                                                                                         \
@@ -168,10 +170,11 @@ LSTM2D_INLINE void NAME(plain_cells_backward)(ptrdiff_t n, const int relu, const
 
 /* `before` is h (GRU) or c (LSTM) of the step before, `before_ld` the distance of its rows; y and grad_y lie
    `y_ld` apart. */
-LSTM2D_CLONES void NAME(rnn_step_backward)(int unit, ptrdiff_t units, ptrdiff_t rows, const REAL *kept,
-                                           const REAL *before, ptrdiff_t before_ld, const REAL *y,
-                                           const REAL *grad_y, ptrdiff_t y_ld, const REAL *from_r,
-                                           const REAL *carry, REAL *carry_out, REAL *grad)
+LSTM2D_PER_LEVEL(void, NAME(rnn_step_backward), (int unit, ptrdiff_t units, ptrdiff_t rows, const REAL *kept,
+                                                 const REAL *before, ptrdiff_t before_ld, const REAL *y,
+                                                 const REAL *grad_y, ptrdiff_t y_ld, const REAL *from_r,
+                                                 const REAL *carry, REAL *carry_out, REAL *grad),
+                 (unit, units, rows, kept, before, before_ld, y, grad_y, y_ld, from_r, carry, carry_out, grad))
 {
     for (ptrdiff_t row = 0; row < rows; row++) {
 #define GRU(i, n)                                                                                              \

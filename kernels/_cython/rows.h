@@ -18,8 +18,9 @@
         for (ptrdiff_t k = from; k < width; k++)                                                               \
             total[k] += sum[k];                                                                                \
     }                                                                                                          \
-    LSTM2D_CLONES static void add_rows_##suffix(ptrdiff_t rows, ptrdiff_t columns, const REAL *values,         \
-                                                ptrdiff_t ld, double *restrict total)                          \
+    LSTM2D_PER_LEVEL(void, add_rows_##suffix, (ptrdiff_t rows, ptrdiff_t columns, const REAL *values,          \
+                                               ptrdiff_t ld, double *restrict total),                          \
+                     (rows, columns, values, ld, total))                                                       \
     {                                                                                                          \
         ptrdiff_t k = 0;                                                                                       \
         for (; columns - k >= 64; k += 64)                                                                     \

@@ -1,4 +1,4 @@
-/* Activations that vectorise, and run-time choice of the instruction set.
+/* Activations that vectorise.
 
    tanh in float32 is x P(x^2) / Q(x^2) with degrees 4 and 4 on |x| <= 8.6, where tanh is 1 to within one
    float32 step beyond; the coefficients are a minimax fit of the relative error (1.4e-8 before rounding).
@@ -12,13 +12,7 @@
 #include <math.h>
 #include <stddef.h>
 
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(LSTM2D_DEBUG)
-#define LSTM2D_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define LSTM2D_CLONES
-#endif
-
-#define LSTM2D_INLINE static inline __attribute__((always_inline))
+#include "levels.h"
 
 LSTM2D_INLINE float tanh_f32(float x)
 {

@@ -11,16 +11,19 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport log
 
 from lstm2d.kernels import arena
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
+
+use_level()
 
 cdef extern from *:
     """
     #include "exponential.h"
     #define LSTM2D_SOFTMAX(REAL, SUFFIX)                                                                      \
         /* y = exp(x - top) of each row of k scores; a NaN is never the larger one, but its own exp is NaN */ \
-        LSTM2D_CLONES static void exp_rows_##SUFFIX(const REAL *x, REAL *y, REAL *top, ptrdiff_t rows,        \
-                                                    ptrdiff_t k)                                              \
+        LSTM2D_PER_LEVEL(void, exp_rows_##SUFFIX, (const REAL *x, REAL *y, REAL *top, ptrdiff_t rows,         \
+                                                   ptrdiff_t k), (x, y, top, rows, k))                        \
         {                                                                                                     \
             for (ptrdiff_t p = 0; p < rows; p++) {                                                            \
                 REAL most = -(REAL)INFINITY;                                                                  \
@@ -229,7 +232,7 @@ cdef inline void _loss_block(const floating* scores, const floating* targets, co
         log_sum = log(total)
         value = 0 * log_sum  # NaN where a score is: also if no target looks at it
         for c in range(p * k, p * k + k):
-            if targets[c] != 0:  # a probability of 0 that nobody asks for costs nothing
+            if targets[c] != 0:  # a probability of 0 without a target costs nothing
                 value += targets[c] * (log_sum - (<double> scores[c] - top[p]))
         loss[p] = weight[p] * value
 

@@ -1,5 +1,5 @@
-/* Writes past the caches, for results so large that they would leave them before anybody reads them: memory is then
-   not read before it is written. */
+/* Writes that bypass the caches, for results that are too large to stay there until they are read: memory is not
+   read before it is written. */
 
 #ifndef STREAM_H
 #define STREAM_H
@@ -12,10 +12,10 @@
 #include <emmintrin.h>
 #endif
 
-/* Bytes of a result that is written so. */
+/* Bytes from which a result is written so. */
 #define STREAM_LEAST (1 << 23)
 
-/* Copies to memory that nobody reads soon; streams of one thread end with stream_end. */
+/* Copies to memory that is not read soon; streams of one thread end with stream_end. */
 static inline void stream_copy(void *to, const void *from, size_t bytes)
 {
 #ifdef __SSE2__

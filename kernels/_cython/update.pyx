@@ -10,8 +10,11 @@ import numpy as np
 from cython cimport floating
 from cython.parallel cimport prange
 
+from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.grain import threads_for
+
+use_level()
 
 cdef extern from *:
     """
@@ -42,9 +45,10 @@ cdef extern from *:
             if (mean)                                                                                             \
                 LSTM2D_PASS(mean[k] += share * (w[k] - mean[k]))                                                  \
         }                                                                                                         \
-        LSTM2D_CLONES static void sgd_run_##SUFFIX(REAL *w, const REAL *g, REAL *velocity, REAL *mean,            \
-                                                   const REAL *rates, REAL learning_rate, REAL clip,              \
-                                                   REAL weight_decay, REAL momentum, REAL share, ptrdiff_t n)     \
+        LSTM2D_PER_LEVEL(void, sgd_run_##SUFFIX, (REAL *w, const REAL *g, REAL *velocity, REAL *mean,             \
+                                                  const REAL *rates, REAL learning_rate, REAL clip,               \
+                                                  REAL weight_decay, REAL momentum, REAL share, ptrdiff_t n),     \
+                         (w, g, velocity, mean, rates, learning_rate, clip, weight_decay, momentum, share, n))    \
         {                                                                                                         \
             REAL change[UPDATE_BLOCK];                                                                            \
             for (ptrdiff_t m; n > 0; n -= m, w += m, g += m, velocity += m) {                                     \
@@ -58,10 +62,12 @@ cdef extern from *:
                 rates = rates ? rates + m : rates;                                                                \
             }                                                                                                     \
         }                                                                                                         \
-        LSTM2D_CLONES static void adadelta_run_##SUFFIX(REAL *w, const REAL *g, REAL *square, REAL *change,       \
-                                                        REAL *mean, const REAL *rates, REAL learning_rate,        \
-                                                        REAL clip, REAL weight_decay, REAL rho, REAL new_share,   \
-                                                        REAL eps, REAL share, ptrdiff_t n)                        \
+        LSTM2D_PER_LEVEL(void, adadelta_run_##SUFFIX, (REAL *w, const REAL *g, REAL *square, REAL *change,        \
+                                                       REAL *mean, const REAL *rates, REAL learning_rate,         \
+                                                       REAL clip, REAL weight_decay, REAL rho, REAL new_share,    \
+                                                       REAL eps, REAL share, ptrdiff_t n),                        \
+                         (w, g, square, change, mean, rates, learning_rate, clip, weight_decay, rho, new_share,   \
+                          eps, share, n))                                                                         \
         {                                                                                                         \
             REAL step[UPDATE_BLOCK];                                                                              \
             for (ptrdiff_t m; n > 0; n -= m, w += m, g += m, square += m, change += m) {                          \
@@ -78,7 +84,7 @@ cdef extern from *:
             }                                                                                                     \
         }                                                                                                         \
         /* a sum of squares in the order in which NumPy adds the values of a long array */                        \
-        LSTM2D_INLINE double squares_leaf_##SUFFIX(const REAL *x, ptrdiff_t n)                                    \
+        LSTM2D_PER_LEVEL(double, squares_leaf_##SUFFIX, (const REAL *x, ptrdiff_t n), (x, n))                     \
         {                                                                                                         \
             double r[8] = {0, 0, 0, 0, 0, 0, 0, 0}, sum = 0;                                                      \
             ptrdiff_t k = 0;                                                                                      \
@@ -90,18 +96,14 @@ cdef extern from *:
                 sum += (double)x[k] * x[k];                                                                       \
             return sum;                                                                                           \
         }                                                                                                         \
-        LSTM2D_CLONES static double squares_leaves_##SUFFIX(const REAL *x, ptrdiff_t n)                           \
-        {                                                                                                         \
-            return squares_leaf_##SUFFIX(x, n);                                                                   \
-        }                                                                                                         \
         static double squares_##SUFFIX(const REAL *x, ptrdiff_t n)                                                \
         {                                                                                                         \
             if (n <= 128)                                                                                         \
-                return squares_leaves_##SUFFIX(x, n);                                                             \
+                return squares_leaf_##SUFFIX(x, n);                                                               \
             const ptrdiff_t half = n / 2 - n / 2 % 8;                                                             \
             return squares_##SUFFIX(x, half) + squares_##SUFFIX(x + half, n - half);                              \
         }                                                                                                         \
-        LSTM2D_CLONES static int finite_run_##SUFFIX(const REAL *x, ptrdiff_t n)                                  \
+        LSTM2D_PER_LEVEL(int, finite_run_##SUFFIX, (const REAL *x, ptrdiff_t n), (x, n))                          \
         {                                                                                                         \
             REAL rest = 0; /* 0 x is NaN where x is not finite */                                                 \
             _Pragma("omp simd reduction(+ : rest)") for (ptrdiff_t k = 0; k < n; k++) rest += 0 * x[k];           \
@@ -125,7 +127,7 @@ cdef extern from *:
     int finite_run_f64(const double*, Py_ssize_t) noexcept nogil
 
 cdef enum:
-    RUN = 16384  # weights a thread takes at a time
+    RUN = 16384  # weights per task of a thread
     PARTS = 64  # of a long gradient, each with its own sum
 
 
@@ -197,7 +199,7 @@ cdef double _squares(const floating[::1] x, int threads) noexcept:
 
 
 cdef void _cut(Py_ssize_t n, Py_ssize_t* starts, Py_ssize_t parts) noexcept:
-    """Put down where each part ends, from where the first begins: halves of halves."""
+    """Write the end of each part, from the start of the first: halves of halves."""
     if parts == 1:
         starts[1] = starts[0] + n
         return
@@ -206,7 +208,7 @@ cdef void _cut(Py_ssize_t n, Py_ssize_t* starts, Py_ssize_t parts) noexcept:
 
 
 cdef int _finite(const floating[::1] x, int threads) noexcept:
-    """Return the number of runs that hold a value that is not finite."""
+    """Return the number of runs with a value that is not finite."""
     cdef Py_ssize_t n = x.shape[0], k
     cdef int bad = 0
     for k in prange((n + RUN - 1) // RUN, nogil=True, schedule="static", num_threads=threads):

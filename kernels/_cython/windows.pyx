@@ -47,7 +47,7 @@ def window_targets(labels, Py_ssize_t window, Py_ssize_t n_classes, long long ig
     targets = np.zeros((n, h // window, w // window, n_classes), np.float32)
     weight = np.zeros(targets.shape[:3], np.float32)
     scale = np.ones(n_classes) if class_weights is None else class_weights
-    outside = np.zeros(targets.shape[:2], np.uint8)  # one flag a row of windows: threads share none
+    outside = np.zeros(targets.shape[:2], np.uint8)  # one flag per row of windows: threads share none
     if labels.dtype == np.uint8:
         _targets[uchar](labels, window, ignore_index, np.ascontiguousarray(scale, np.float32), targets, weight,
                         outside, threads_for(labels.size))
@@ -66,7 +66,7 @@ def _bytes(array):
 cdef void _move(const unsigned char[::1] source, unsigned char[::1] target, Py_ssize_t rows, Py_ssize_t columns,
                 Py_ssize_t window, Py_ssize_t piece, bint gather, int threads) noexcept:
     # piece: bytes of one row of a window. In the pixels, the pieces of one image row lie side by side; in the
-    # windows, the pieces of one window do. Both hold the same pieces, `window * columns` of them a row of windows
+    # windows, the pieces of one window do. Both hold the same pieces, `window * columns` of them per row of windows
     cdef Py_ssize_t p
     for p in prange(rows * window, nogil=True, schedule="static", num_threads=threads):
         _move_row(&source[0], &target[0], p, columns, window, piece, gather)

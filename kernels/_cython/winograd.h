@@ -15,7 +15,7 @@ typedef struct {
     const ptrdiff_t *points;
 } WinogradTile;
 
-/* Vector k of an operand: its vectors are `step` apart, beside what a list of places (every `next`th) adds. */
+/* Vector k of an operand: its vectors are `step` apart, plus an entry (every `next`th) of a list of places. */
 #define WINOGRAD_AT(side, k) (side).base[(side).places[(k) * (side).next] + (k) * (side).step + p]
 
 /* Sums of INS products, for 3 to 8: with row r of w. */

@@ -119,8 +119,9 @@ WINOGRAD_ANY(any_grad_taps, WINOGRAD_NONE, line_3_3, line_3_4, line_3_5, line_3_
         NAME(line)(column_matrix, t->columns, from, to);                                                       \
     }
 #define WINOGRAD_FUNCTION(transform, any, FROM, INS, FROM_SIDE, TO, OUTS, TO_SIDE)                 \
-    LSTM2D_CLONES static void NAME(transform)(const WinogradTile *t, const REAL *FROM, REAL *TO,               \
-                                              const REAL *row_matrix, const REAL *column_matrix, ptrdiff_t n)  \
+    LSTM2D_PER_LEVEL(void, NAME(transform), (const WinogradTile *t, const REAL *FROM, REAL *TO,                \
+                                             const REAL *row_matrix, const REAL *column_matrix, ptrdiff_t n),  \
+                     (t, FROM, TO, row_matrix, column_matrix, n))                                              \
     {                                                                                                          \
         WINOGRAD_FOR_LANES { WINOGRAD_TRANSFORM(any, INS, FROM_SIDE, OUTS, TO_SIDE) }                          \
     }
@@ -147,9 +148,10 @@ LSTM2D_INLINE void NAME(finish)(REAL *values, const REAL *add, int activation)
 }
 
 /* add: n values or NULL */
-LSTM2D_CLONES static void NAME(winograd_results)(const WinogradTile *t, const REAL *points, REAL *plane,
-                                                 const REAL *row_matrix, const REAL *column_matrix, const REAL *add,
-                                                 int activation, ptrdiff_t n)
+LSTM2D_PER_LEVEL(void, NAME(winograd_results), (const WinogradTile *t, const REAL *points, REAL *plane,
+                                                const REAL *row_matrix, const REAL *column_matrix, const REAL *add,
+                                                int activation, ptrdiff_t n),
+                 (t, points, plane, row_matrix, column_matrix, add, activation, n))
 {
     WINOGRAD_FOR_LANES {
         WINOGRAD_TRANSFORM(any_results, t->columns + 2, WINOGRAD_POINTS_COLUMN, t->rows, WINOGRAD_PLANE_ROW)

@@ -13,7 +13,7 @@ cdef enum:
     SIDE = 8  # points of a tile on an axis, at most
     OWN = 4  # results of the tile whose transforms need no matrix
     SMALL_BLOCK = 32  # tiles
-    MANY = 1 << 15  # filters whose points the L3 cache must give again for each block: it has twice the tiles
+    MANY = 1 << 15  # filters whose points are read from the L3 cache for each block: it has twice the tiles
     LARGE_BLOCK = 1 << 24  # values of a block's points
     PAD = 48  # values between two points of a tile: they must not fall into the same cache sets
 
@@ -66,13 +66,13 @@ cdef inline Axis _axis(tiles):
 
 
 cdef inline Py_ssize_t _part(Py_ssize_t n, Py_ssize_t most) noexcept nogil:
-    """Return the length of about equal parts of n that have `most` at most."""
+    """Return the length of about equal parts of n, at most `most`."""
     cdef Py_ssize_t parts = (n + most - 1) // most
     return (n + parts - 1) // parts
 
 
 cdef inline Py_ssize_t scratch_length(const Geometry* g) noexcept nogil:
-    """Return the values that the points of a block take, of both sides."""
+    """Return the number of values of the points of a block, of both sides."""
     cdef Py_ssize_t tiles = g.rows.block * g.rows.points * g.columns.block * g.columns.points
     return tiles * (g.source.channels + g.target.channels) + 2 * SIDE * SIDE * PAD
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lstm2d import kernels, selftest
-from lstm2d.kernels import gpu, machine
+from lstm2d.kernels import gpu, isa, machine
 
 
 @pytest.fixture
@@ -108,23 +108,28 @@ def test_kernels_that_were_not_compiled(lstm2d: Callable, monkeypatch: pytest.Mo
     assert problems == ["it is not compiled: install the package again"]
 
 
+@pytest.mark.usefixtures("short")
 @pytest.mark.parametrize(
-    ("flags", "level"),
+    ("value", "level", "text"),
     [
-        ("fma avx avx2", "x86-64"),
-        ("avx avx2 bmi1 bmi2 f16c fma abm movbe xsave", "x86-64-v3"),
-        ("avx512f avx512bw avx512cd avx512dq avx512vl", "x86-64"),
-        (
-            "avx avx2 bmi1 bmi2 f16c fma abm movbe xsave avx512f avx512bw avx512cd avx512dq avx512vl",
-            "x86-64-v4",
-        ),
+        (None, "avx2", "avx2"),
+        ("plain", "plain", "plain (LSTM2D_ISA=plain; supported: avx2)"),
+        ("avx512", "avx2", "avx2 (LSTM2D_ISA=avx512 is not supported)"),
     ],
 )
-def test_the_instruction_set(monkeypatch: pytest.MonkeyPatch, flags: str, level: str) -> None:
-    monkeypatch.setattr(machine, "_cpuinfo", lambda: {"flags": flags, "model name": "A CPU"})
-    monkeypatch.setattr(machine.platform, "machine", lambda: "x86_64")
-    assert machine.cpu()["instruction_set"] == level
-    assert machine.cpu()["name"] == "A CPU"
+def test_the_instruction_set(
+    lstm2d: Callable, monkeypatch: pytest.MonkeyPatch, value: str | None, level: str, text: str
+) -> None:
+    monkeypatch.setattr(isa, "supported_level", lambda: "avx2")
+    monkeypatch.delenv("LSTM2D_ISA", raising=False)
+    if value is not None:
+        monkeypatch.setenv("LSTM2D_ISA", value)
+    monkeypatch.setattr(isa, "level", isa.level.__wrapped__)  # it reads the variable once per process
+    ran = lstm2d("doctor", "--json")
+    assert ran.code == 0
+    cpu = {"instruction_set": level, "supported": "avx2", "requested": value}
+    assert ran.json["cpu"].items() >= cpu.items()
+    assert ["instructions", *text.split()] in [line.split() for line in ran.err.splitlines()]
 
 
 @pytest.mark.usefixtures("short")
