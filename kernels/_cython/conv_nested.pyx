@@ -25,7 +25,7 @@ from lstm2d.kernels._cython.blas cimport UNPACKED, matmul
 from lstm2d.kernels._cython.gemm cimport blas_reads_in_place, product
 from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.blas import single_blas
-from lstm2d.kernels.grain import threads_for
+from lstm2d.kernels._cython.grain import threads_for
 
 use_level()
 

@@ -16,7 +16,7 @@ from lstm2d.kernels._cython.activation cimport activate
 from lstm2d.kernels._cython.gemm cimport panel_bytes, product, product_panels
 from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.blas import single_blas
-from lstm2d.kernels.grain import threads_for
+from lstm2d.kernels._cython.grain import threads_for
 from lstm2d.kernels._cython.panels import panels
 
 use_level()

@@ -28,7 +28,7 @@ from lstm2d.kernels._cython.winograd_tiles cimport (
     image_tile, scratch_length,
 )
 from lstm2d.kernels.blas import single_blas
-from lstm2d.kernels.grain import threads_for
+from lstm2d.kernels._cython.grain import threads_for
 from lstm2d.kernels._cython.panels import panels
 
 use_level()

@@ -17,7 +17,7 @@ import numpy as np
 
 from lstm2d.kernels import arena
 from lstm2d.kernels.blas import single_blas
-from lstm2d.kernels.grain import threads_for
+from lstm2d.kernels._cython.grain import threads_for
 
 from cython cimport floating
 from cython.parallel cimport prange, threadid

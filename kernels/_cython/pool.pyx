@@ -12,8 +12,8 @@ from libc.string cimport memset
 
 from lstm2d.kernels import arena
 from lstm2d.kernels._cython.levels cimport use_level
-from lstm2d.kernels.checks import contiguous_floats
-from lstm2d.kernels.grain import threads_for
+from lstm2d.kernels._cython.checks import contiguous_floats
+from lstm2d.kernels._cython.grain import threads_for
 
 use_level()
 

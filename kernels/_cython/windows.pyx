@@ -6,8 +6,8 @@ from cython.parallel cimport prange
 from libc.string cimport memcpy
 
 from lstm2d.kernels import arena
-from lstm2d.kernels.checks import contiguous_floats
-from lstm2d.kernels.grain import threads_for
+from lstm2d.kernels._cython.checks import contiguous_floats
+from lstm2d.kernels._cython.grain import threads_for
 
 ctypedef long long wide
 ctypedef unsigned char uchar
