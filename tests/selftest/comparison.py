@@ -1,0 +1,80 @@
+"""What the readers of the table of cases share: arrays as views, and how results are compared."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lstm2d import kernels
+from lstm2d.selftest import CASES, Case, evaluate, typed
+
+
+def using(user: str) -> list[Any]:
+    """Return the parameters of a test: the cases of a user; one that takes long is marked slow."""
+    chosen = [case for case in CASES if user in case.users]
+    return [
+        pytest.param(c, id=c.name, marks=[pytest.mark.slow] if sum(map(np.prod, c.products)) > 3e8 else [])
+        for c in chosen
+    ]
+
+
+@lru_cache(maxsize=1)
+def expected(case: Case) -> dict[str, Any]:
+    """Return the results of the reference, in float64."""
+    with kernels.use("_reference"):
+        return evaluate(case, typed(np.float64))
+
+
+def view(values: np.ndarray, move: Callable[[np.ndarray], Any] = np.asarray) -> Any:
+    """Return values as a view: in Fortran's order, reversed along axes, of every second value of the last."""
+    if not values.ndim:
+        return move(values)
+    shape = (*values.shape[:-1], 2 * values.shape[-1])
+    around = np.full(shape[::-1], 77, values.dtype).T
+    index = (*(slice(None, None, 1 - 2 * (k % 2)) for k in range(values.ndim - 1)), slice(None, None, -2))
+    around[index] = values
+    return move(around)[index]
+
+
+class Arguments:
+    """Bring arrays into a data type and the form of views, and notice whether one is changed."""
+
+    def __init__(self, dtype: type, move: Callable[[np.ndarray], Any] = np.asarray, *, views: bool = True):
+        self.typed, self.move, self.views = typed(dtype), move, views
+        self.brought: list[tuple[Any, np.ndarray]] = []
+
+    def __call__(self, values: np.ndarray, changed: bool) -> Any:
+        values = self.typed(values, changed)
+        if changed:
+            return self.move(values)
+        brought = view(values, self.move) if self.views else self.move(values)
+        if isinstance(brought, np.ndarray) and not kernels.on_gpu(brought):
+            brought.setflags(write=False)
+        self.brought.append((brought, values))
+        return brought
+
+    def assert_unchanged(self) -> None:
+        for brought, values in self.brought:
+            np.testing.assert_array_equal(kernels.to_host(brought), values, err_msg="an input was changed")
+
+
+def assert_close(found: dict[str, Any], case: Case, dtype: type, where: str) -> None:
+    """Compare with the reference: types, shapes, and values up to the error of the case."""
+    wanted = expected(case)
+    assert list(found) == list(wanted), where
+    for name, b in wanted.items():
+        a, error = found[name], case.error[dtype is np.float64]
+        assert type(a) is type(b), (where, name)
+        if isinstance(b, np.ndarray):
+            assert a.dtype == (dtype if b.dtype == np.float64 else b.dtype), (where, name)
+            assert a.shape == b.shape, (where, name)
+            if b.dtype.kind != "f":
+                error = 0.0
+        largest = np.abs(b, where=np.isfinite(b), out=np.zeros_like(b, np.float64)).max(initial=0)
+        np.testing.assert_allclose(a, b, rtol=error, atol=error * largest, err_msg=f"{where}, {name}")
+
+
+def bits(found: dict[str, Any]) -> dict[str, bytes]:
+    return {name: np.asarray(value).tobytes() for name, value in found.items()}
