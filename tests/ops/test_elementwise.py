@@ -15,7 +15,6 @@ from lstm2d.gradcheck import gradcheck
 from lstm2d.ops import add, direction_sum, relu, sigmoid, tanh
 
 BACKENDS = kernels.available("elementwise")
-SHAPES = [(), (1,), (5,), (0, 3), (2, 3, 4), (1, 129, 130)]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -29,13 +28,6 @@ def test_tanh_by_hand(backend: str, dtype: type) -> None:
     assert np.signbit(y.data[1])
     assert x.grad is not None
     np.testing.assert_allclose(x.grad, [2, 2, 1.28, 1.28, 0, 0], rtol=2e-6, atol=1e-12)
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_tanh_gradient(backend: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-    with kernels.use(backend):
-        gradcheck(tanh, rng.standard_normal(shape), rng=rng)
 
 
 def test_tanh_error_bound(rng: np.random.Generator) -> None:
@@ -56,27 +48,6 @@ def test_tanh_never_leaves_its_range_and_keeps_nan(backend: str, dtype: type) ->
         y = tanh(Tensor(np.array([np.nan, 1.0] * 9, dtype))).data
     assert np.isnan(y[::2]).all()
     assert not np.isnan(y[1::2]).any()
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 2e-6), (np.float64, 1e-14)])
-def test_backends_agree(backend: str, dtype: type, rtol: float, rng: np.random.Generator) -> None:
-    x = rng.standard_normal((2, 60, 70, 8)).astype(dtype)[:, ::-1, ::2]
-    grad = rng.standard_normal((8, 35, 60, 2)).astype(dtype).T
-    x.setflags(write=False)
-    grad.setflags(write=False)
-    for op, g in ((tanh, grad), (sigmoid, grad), (relu, grad), (direction_sum, grad[..., ::4])):
-        results = []
-        for name in ("_reference", backend):
-            leaf = Tensor(x, requires_grad=True)
-            with kernels.use(name):
-                y = op(leaf)
-                backward(y, g)
-            results.append((y.data, leaf.grad))
-        for expected, got in zip(*results, strict=True):
-            assert got is not None
-            assert got.dtype == dtype
-            np.testing.assert_allclose(got, expected, rtol=rtol, atol=rtol)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -102,16 +73,6 @@ def test_relu_by_hand(backend: str, dtype: type) -> None:
     np.testing.assert_array_equal(y.data, [2, 0, 0, 0, np.inf, 0])
     assert not np.signbit(y.data).any()
     np.testing.assert_array_equal(x.grad, [3, 0, 0, 0, 3, 0])
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_sigmoid_and_relu_gradient(backend: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-    x = rng.standard_normal(shape)
-    x = np.asarray(x + np.copysign(0.01, x))  # away from the kink of relu
-    with kernels.use(backend):
-        gradcheck(sigmoid, x, rng=rng)
-        gradcheck(relu, x, rng=rng)
 
 
 def test_sigmoid_error_bound() -> None:
@@ -166,13 +127,6 @@ def test_add_of_a_tensor_to_itself() -> None:
     assert x.grad.tolist() == [2.0, 6.0]
 
 
-def test_add_computes_only_what_is_needed() -> None:
-    x, y = Tensor(np.ones((2, 3)), requires_grad=True), Tensor(np.ones(3))
-    z = add(x, y)
-    assert z.node is not None
-    assert z.node.backward(np.ones((2, 3)))[1] is None
-
-
 def test_add_wrong() -> None:
     with pytest.raises(ShapeError, match=r"\(2, 3\) and \(2,\)"):
         add(Tensor(np.zeros((2, 3))), Tensor(np.zeros(2)))
@@ -189,13 +143,6 @@ def test_direction_sum_by_hand(backend: str) -> None:
     assert y.data.tolist() == [[1111.0, 2222.0]]
     assert x.grad is not None
     assert x.grad.tolist() == [[3.0, 5.0] * 4]
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("shape", [(4,), (0,), (2, 0, 8), (2, 3, 5, 12), (1, 300, 4)])
-def test_direction_sum_gradient(backend: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-    with kernels.use(backend):
-        gradcheck(direction_sum, rng.standard_normal(shape), rng=rng)
 
 
 def test_direction_sum_wrong_shape() -> None:

@@ -26,9 +26,15 @@ def _run(seed: int, rate: float, samples: list[int]) -> dict[str, object]:
 
 CASES: list[Case] = [
     *(
-        _function(op, (shape,), flop=flop, users=users, draw=off_zero if op == "relu" else normal)
+        _function(
+            op, (shape,), flop=flop, users=users, draw=off_zero if op == "relu" else normal, label=label
+        )
         for op, flop in FUNCTIONS.items()
-        for users, shapes in ((SMALL, SHAPES), (LARGE, [LARGE_SHAPE]), (frozenset({BENCH}), [MAP]))
+        for users, shapes, label in (
+            (SMALL, SHAPES, ""),
+            (LARGE, [LARGE_SHAPE], ""),
+            (frozenset({BENCH}), [MAP], f"{op} on 64 channels"),
+        )
         for shape in shapes
     ),
     _function(
@@ -41,14 +47,14 @@ CASES: list[Case] = [
     ),
     *(_sum((shape,)) for shape in SUMS),
     _sum((LARGE_SHAPE,), users=LARGE),
-    _sum(((1, 240, 320, 80),), users=frozenset({BENCH})),
+    _sum(((1, 240, 320, 80),), users=frozenset({BENCH}), label="direction_sum 80-20"),
     *(Case("add", shapes, flop=1) for shapes in ADDED),
     Case("add", (LARGE_SHAPE, LARGE_SHAPE), flop=1, users=LARGE, per_image=False),
-    Case("add", (MAP, MAP), flop=1, users=frozenset({BENCH})),
+    Case("add", (MAP, MAP), flop=1, users=frozenset({BENCH}), label="add on 64 channels"),
     *(
         _dropout((shape,), _run(0, 0.3, list(range(shape[0]))))
         for shape in [(1,), (3, 5), (2, 3, 5, 7), (0, 2, 2, 2), (2, 0, 3, 3)]
     ),
     _dropout((LARGE_SHAPE,), _run(1, 0.4, [3, 4, 7]), users=LARGE),
-    _dropout((MAP,), _run(1, 0.5, [3]), users=frozenset({BENCH})),
+    _dropout((MAP,), _run(1, 0.5, [3]), users=frozenset({BENCH}), label="dropout on 64 channels"),
 ]

@@ -52,9 +52,9 @@ CASES: list[Case] = [
     _softmax(LARGE_SCORES, users=LARGE),
     _soft(LARGE_SCORES, True, "sum", users=LARGE),
     _hard(LARGE_SCORES, True, "mean", "uint8", 255, users=LARGE),
-    _softmax(MAP, users=frozenset({BENCH})),
-    _soft(MAP, True, "sum", users=frozenset({BENCH})),
-    _hard(MAP, False, "mean", "uint8", 255, users=frozenset({BENCH})),
+    _softmax(MAP, users=frozenset({BENCH}), label="softmax of 30 classes"),
+    _soft(MAP, True, "sum", users=frozenset({BENCH}), label="soft_cross_entropy of 30 classes"),
+    _hard(MAP, False, "mean", "uint8", 255, users=frozenset({BENCH}), label="cross_entropy of 30 classes"),
     *(
         Case(
             "clip_normalise",

@@ -59,7 +59,10 @@ CASES: list[Case] = [
     *(_batch(LARGE_SHAPE, training, users=LARGE) for training in (True, False)),
     _l2(LARGE_SHAPE, users=LARGE),
     _response(LARGE_SHAPE, 5, 0.75, users=LARGE),
-    *(_batch(MAP, training, users=frozenset({BENCH})) for training in (True, False)),
-    _l2(MAP, users=frozenset({BENCH})),
-    _response(MAP, 5, 0.75, users=frozenset({BENCH})),
+    *(
+        _batch(MAP, training, users=frozenset({BENCH}), label=f"batch_norm, {training=}, on 256 channels")
+        for training in (True, False)
+    ),
+    _l2(MAP, users=frozenset({BENCH}), label="l2_normalise on 256 channels"),
+    _response(MAP, 5, 0.75, users=frozenset({BENCH}), label="local_response_norm 5 on 256 channels"),
 ]

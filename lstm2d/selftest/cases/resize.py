@@ -28,6 +28,7 @@ OPS: list[tuple[str, dict[str, Any]]] = [
     ("bilinear_resize", {"align_corners": True}),
     ("cubic_resize", {}),
 ]
+NAMES = [f"{name} on 30 channels" for name in ("bilinear_resize", "bilinear_resize, corners", "cubic_resize")]
 LABELS: list[tuple[Pair, Pair]] = [((1, 1), (3, 2)), ((5, 4), (5, 4)), ((4, 6), (9, 21)), ((7, 5), (3, 2))]
 
 
@@ -68,5 +69,8 @@ CASES: list[Case] = [
     _labels((30, 40), (401, 399), 6, LARGE),
     _resize(*OPS[0], (2, 4, 5, 3), (8, 7), users=SMALL | {DOCTOR}, label="bilinear resampling"),
     _resize(*OPS[2], (2, 4, 5, 3), (12, 15), users=SMALL | {DOCTOR}, label="cubic resampling"),
-    *(_resize(*op, (1, 45, 60, 30), (360, 480), users=frozenset({BENCH})) for op in OPS),
+    *(
+        _resize(*op, (1, 45, 60, 30), (360, 480), users=frozenset({BENCH}), label=name)
+        for op, name in zip(OPS, NAMES, strict=True)
+    ),
 ]
