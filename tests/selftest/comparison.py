@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lstm2d import kernels
+from lstm2d import Tensor, kernels
 from lstm2d.selftest import CASES, Case, evaluate, typed
+
+SMALL = [case for case in CASES if "gradient" in case.users and all(map(all, case.shapes))]
+SEVERAL = [case for case in SMALL if len(case.shapes) > 1]
 
 
 def using(user: str) -> list[Any]:
@@ -78,3 +81,24 @@ def assert_close(found: dict[str, Any], case: Case, dtype: type, where: str) -> 
 
 def bits(found: dict[str, Any]) -> dict[str, bytes]:
     return {name: np.asarray(value).tobytes() for name, value in found.items()}
+
+
+def check_one_input_alone(case: Case, move: Callable[[np.ndarray], Any]) -> None:
+    """Compare the gradient of each input that alone needs one; what is kept serves twice."""
+    values = case.values()
+    grads = []
+    for needed in range(-1, len(values.inputs)):  # -1: all of them
+        leaves = [Tensor(move(a), requires_grad=needed in (-1, k)) for k, a in enumerate(values.inputs)]
+        arrays = {name: move(a.copy()) for name, a in values.arrays.items()}
+        y = case.run(*leaves, **arrays, **case.options)
+        grad_y = move(np.cos(np.arange(y.data.size, dtype=np.float32)).reshape(y.shape))
+        found, repeated = (
+            [g if g is None else kernels.to_host(g) for g in y.node.backward(grad_y)] for _ in "ab"
+        )
+        np.testing.assert_equal(repeated, found)
+        assert (found[0] is None) == (needed > 0)
+        if case.family not in ("lstm2d", "norm", "rnn"):  # theirs come together
+            assert [g is None for g in found[1:]] == [needed not in (-1, k) for k in range(1, len(leaves))]
+        grads.append(found)
+        if needed >= 0:
+            np.testing.assert_array_equal(found[needed], grads[0][needed])

@@ -16,7 +16,15 @@ from lstm2d.gradcheck import gradcheck
 from lstm2d.kernels import arena
 from lstm2d.kernels.threads import get_num_threads, set_num_threads
 from lstm2d.selftest import CASES, Case, evaluate, typed
-from tests.selftest.comparison import Arguments, assert_close, bits, using
+from tests.selftest.comparison import (
+    SEVERAL,
+    SMALL,
+    Arguments,
+    assert_close,
+    bits,
+    check_one_input_alone,
+    using,
+)
 
 TYPES = [np.float32, np.float64]
 FAMILIES = sorted(
@@ -24,8 +32,6 @@ FAMILIES = sorted(
     for path in files("lstm2d.kernels._reference").iterdir()
     if path.name.endswith(".py") and path.name != "__init__.py"
 )
-SMALL = [case for case in CASES if "gradient" in case.users and all(map(all, case.shapes))]
-SEVERAL = [case for case in SMALL if len(case.shapes) > 1]
 
 
 def check_gradient(case: Case, rng: np.random.Generator, spoiled: Any = None) -> None:
@@ -96,20 +102,7 @@ def test_bits_of_any_threads_and_any_batch(case: Case) -> None:
 
 @pytest.mark.parametrize("case", SEVERAL, ids=lambda case: case.name)
 def test_gradient_of_one_input_alone(case: Case) -> None:
-    values = case.values()
-    grads = []
-    for needed in range(-1, len(values.inputs)):
-        leaves = [Tensor(a, requires_grad=needed in (-1, k)) for k, a in enumerate(values.inputs)]
-        arrays = {name: a.copy() for name, a in values.arrays.items()}
-        y = case.run(*leaves, **arrays, **case.options)
-        grads.append(y.node.backward(np.ones_like(y.data)))
-        assert (grads[-1][0] is None) == (needed > 0)
-        if case.family not in ("lstm2d", "norm", "rnn"):  # theirs come together
-            assert [g is None for g in grads[-1][1:]] == [
-                needed not in (-1, k) for k in range(1, len(leaves))
-            ]
-        if needed >= 0:
-            assert grads[-1][needed].tobytes() == grads[0][needed].tobytes()
+    check_one_input_alone(case, np.asarray)
 
 
 def test_every_op_is_in_the_table() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
-from lstm2d.selftest.case import BACKENDS, BENCH, DOCTOR, LARGE, SMALL, Case, normal
-from lstm2d.selftest.cases.draws import off_centre
+from lstm2d.selftest.case import BACKENDS, BENCH, DOCTOR, LARGE, RESULT, SMALL, Case
+from lstm2d.selftest.cases.draws import off_centre, one_nan
 
 Pair = tuple[int, int]
 # (N, H, W, C_in), (kh, kw, C_out), stride, padding, dilation
@@ -91,53 +92,22 @@ def conv(
     transposed: bool = False,
     bias: bool = True,
     activation: str | None = None,
-    users: frozenset[str] = SMALL,
-    error: tuple[float, float] = (5e-5, 1e-12),
-    draw: Any = normal,
-    label: str = "",
+    **fields: Any,
 ) -> Case:
-    """Return a convolution, or a transposed one.
-
-    Parameters
-    ----------
-    geometry : tuple
-        Shapes of x and weight, stride, padding, dilation.
-    transposed : bool
-        Whether it is transposed; the dilation is 1.
-    bias : bool
-        Whether there is one.
-    activation : str, optional
-        "relu" or "tanh".
-    users, error, draw, label : object
-        As in `Case`.
-
-    Returns
-    -------
-    Case
-        One row of the table.
-    """
+    """Return a convolution, or a transposed one; `fields` as in `Case`."""
     x, (kh, kw, outputs), stride, padding, dilation = geometry
     options: dict[str, Any] = {"stride": stride, "padding": padding}
     options |= {} if transposed else {"dilation": dilation}
     options |= {"activation": activation} if activation else {}
-    rows, columns = result_size(geometry, transposed=transposed)
-    product = (
-        (x[0] * x[1] * x[2], x[3], kh * kw * outputs)
-        if transposed
-        else (x[0] * rows * columns, kh * kw * x[3], outputs)
-    )
-    return Case(
-        "conv_transpose2d" if transposed else "conv2d",
-        (x, (kh, kw, x[3], outputs)) + bias * ((outputs,),),
-        options,
-        family="conv",
-        users=users,
-        error=error,
-        draw=draw,
-        products=(product,),
-        flop=bias + (activation is not None),
-        label=label,
-    )
+    positions = x[0] * x[1] * x[2] if transposed else x[0] * prod(result_size(geometry, transposed=False))
+    product = (positions, *((x[3], kh * kw * outputs) if transposed else (kh * kw * x[3], outputs)))
+    fields = {
+        "error": (5e-5, 1e-12),
+        "products": (product,),
+        "flop": bias + (activation is not None),
+    } | fields
+    shapes = (x, (kh, kw, x[3], outputs)) + bias * ((outputs,),)
+    return Case("conv_transpose2d" if transposed else "conv2d", shapes, options, family="conv", **fields)
 
 
 def result_size(geometry: Geometry, *, transposed: bool) -> Pair:
@@ -185,6 +155,10 @@ CASES: list[Case] = [
         transposed=True,
         users=SMALL | {DOCTOR},
         label="transposed convolution",
+    ),
+    *(  # few channels: no tile of Winograd's method spreads it
+        conv(((2, 7, 7, 2), (2, 2, 3), (1, 1), (0, 0), (1, 1)), transposed=t, draw=one_nan, users=RESULT)
+        for t in (False, True)
     ),
     *(_precise(*row) for row in PRECISE),
     *(conv(geometry, users=frozenset({BENCH}), label=f"conv {name}") for name, geometry in MAPS.items()),

@@ -8,7 +8,7 @@ from typing import Any
 from lstm2d import kernels
 from lstm2d.ops.windows import window_targets
 from lstm2d.selftest.case import BENCH, DOCTOR, LARGE, RESULT, SMALL, Case, Shape
-from lstm2d.selftest.cases.draws import fractions, labels, normals
+from lstm2d.selftest.cases.draws import fractions, labels, normals, one_nan
 
 BLOCKS: list[tuple[Shape, int]] = [  # in blocks of 512 positions, panels of 32 columns, strips of 48 rows
     ((2, 40, 36, 6), 5),
@@ -34,37 +34,18 @@ WINDOWS: list[tuple[Shape, int]] = [
 ]
 
 
-def _linear(
-    x: Shape, outputs: int, bias: bool = True, users: frozenset[str] = SMALL, label: str = ""
-) -> Case:
+def _linear(x: Shape, outputs: int, bias: bool = True, **fields: Any) -> Case:
     shapes = (x, (x[-1], outputs)) + bias * ((outputs,),)
-    products = ((prod(x[:-1]), x[-1], outputs),)
-    return Case(
-        "linear",
-        shapes,
-        family="linear",
-        users=users,
-        error=(1e-5, 1e-13),
-        products=products,
-        flop=bias,
-        label=label,
-    )
+    fields = {"error": (1e-5, 1e-13), "products": ((prod(x[:-1]), x[-1], outputs),), "flop": bias} | fields
+    return Case("linear", shapes, family="linear", **fields)
 
 
 def _activated(x: Any, weight: Any, bias: Any = None, *, activation: str) -> Any:
     return kernels.pick("linear", like=x).linear_forward(x, weight, bias, activation)
 
 
-def _gather(x: Shape, window: int, users: frozenset[str] = SMALL, label: str = "") -> Case:
-    return Case(
-        "window_gather",
-        (x,),
-        {"window": window},
-        family="windows",
-        users=users,
-        error=(0, 0),
-        label=label,
-    )
+def _gather(x: Shape, window: int, **fields: Any) -> Case:
+    return Case("window_gather", (x,), {"window": window}, family="windows", error=(0, 0), **fields)
 
 
 def _targets(
@@ -88,6 +69,7 @@ def _targets(
 CASES: list[Case] = [
     *(_linear(x, outputs, bias) for x in INPUTS for outputs in (0, 1, 4) for bias in (True, False)),
     _linear((2, 5, 6, 9), 7, users=SMALL | {DOCTOR}, label="matrix product"),
+    _linear((2, 5, 6, 9), 7, draw=one_nan, users=RESULT),
     *(_linear(x, outputs, users=LARGE) for x, outputs in BLOCKS),
     _linear((1, 240, 320, 64), 30, users=frozenset({BENCH}), label="linear 64-30"),
     *(
@@ -103,9 +85,9 @@ CASES: list[Case] = [
         for bias in ({}, {"bias": normals(3)})
     ),
     *(_gather(x, window) for x, window in WINDOWS),
-    _gather((2, 6, 9, 3), 3, SMALL | {DOCTOR}, "windows"),
-    _gather((3, 33, 42, 12), 3, LARGE),
-    _gather((1, 240, 320, 3), 5, frozenset({BENCH}), "window_gather 5"),
+    _gather((2, 6, 9, 3), 3, users=SMALL | {DOCTOR}, label="windows"),
+    _gather((3, 33, 42, 12), 3, users=LARGE),
+    _gather((1, 240, 320, 3), 5, users=frozenset({BENCH}), label="window_gather 5"),
     *(
         _targets((2, 6, 9), 3, classes, dtype, ignore, weighted, RESULT)
         for classes in (1, 3, 40)

@@ -49,6 +49,19 @@ def with_nan(rng: Generator, shape: Shape) -> Array:
     return x
 
 
+def one_nan(rng: Generator, shape: Shape) -> Array:
+    """Return values the middle one of which is NaN."""
+    x = normal(rng, shape)
+    x.reshape(-1)[x.size // 2] = np.nan
+    return x
+
+
+def special(rng: Generator, shape: Shape) -> Array:
+    """Return the values where functions end or overflow."""
+    values = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e30, -1e30, -100.0]
+    return np.resize(np.array(values, np.float32), shape)
+
+
 def normals(*shape: int) -> Callable[[Generator], Array]:
     """Return what draws standard normal values of a shape."""
     return lambda rng: normal(rng, shape)

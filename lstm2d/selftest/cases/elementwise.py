@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from lstm2d import ops
-from lstm2d.selftest.case import BENCH, DOCTOR, LARGE, SMALL, Case, Shape, normal
-from lstm2d.selftest.cases.draws import off_zero
+from lstm2d.selftest.case import BENCH, DOCTOR, LARGE, RESULT, SMALL, Case, Shape, normal
+from lstm2d.selftest.cases.draws import off_zero, one_nan, special
 
 FUNCTIONS = {"tanh": 1.0, "sigmoid": 3.0, "relu": 1.0}  # operations per value
 SHAPES: list[Shape] = [(), (1,), (5,), (0, 3), (7, 5), (2, 3, 4), (300, 5), (1, 129, 130)]
@@ -45,7 +45,9 @@ CASES: list[Case] = [
         users=SMALL | {DOCTOR},
         label="tanh, relu, sigmoid",
     ),
+    *(_function(op, ((17,),), draw=special, users=RESULT) for op in FUNCTIONS),
     *(_sum((shape,)) for shape in SUMS),
+    _sum(((2, 3, 8),), draw=one_nan, users=RESULT),
     _sum((LARGE_SHAPE,), users=LARGE),
     _sum(((1, 240, 320, 80),), users=frozenset({BENCH}), label="direction_sum 80-20"),
     *(Case("add", shapes, flop=1) for shapes in ADDED),

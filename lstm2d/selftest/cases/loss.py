@@ -6,7 +6,7 @@ from typing import Any
 
 from lstm2d import kernels
 from lstm2d.selftest.case import BENCH, DOCTOR, LARGE, RESULT, SMALL, Case, Shape
-from lstm2d.selftest.cases.draws import fractions, labels, normals, wide
+from lstm2d.selftest.cases.draws import fractions, labels, normals, one_nan, wide
 
 SHAPES: list[Shape] = [
     *[(1,), (5,), (3, 1), (2, 7, 5), (1, 300, 3), (2, 3, 5, 4), (1, 7, 1, 33), (3, 61, 33)],
@@ -49,6 +49,7 @@ CASES: list[Case] = [
     *(_hard(shape, True, "mean", "uint8", 255, users=RESULT, draw=wide) for shape in SHAPES),
     *(_soft(shape, True, "sum", users=RESULT, draw=wide) for shape in SHAPES),
     *(_softmax(shape, users=RESULT, draw=wide, error=(2e-5, 1e-12)) for shape in SHAPES),
+    _softmax((2, 7, 5), users=RESULT, draw=one_nan),
     _softmax(LARGE_SCORES, users=LARGE),
     _soft(LARGE_SCORES, True, "sum", users=LARGE),
     _hard(LARGE_SCORES, True, "mean", "uint8", 255, users=LARGE),

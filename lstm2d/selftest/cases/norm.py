@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lstm2d import ops
-from lstm2d.selftest.case import BENCH, DOCTOR, LARGE, SMALL, Case, Shape, normal
-from lstm2d.selftest.cases.draws import fractions, normals, off_centre, positive
+from lstm2d.selftest.case import BENCH, DOCTOR, LARGE, RESULT, SMALL, Case, Shape, normal
+from lstm2d.selftest.cases.draws import fractions, normals, off_centre, one_nan, positive
 from lstm2d.tensor import Tensor
 
 SHAPES: list[Shape] = [
@@ -56,6 +56,9 @@ CASES: list[Case] = [
     *(_response(x, *row) for x in [(5,), (3, 1), *SHAPES] for row in RESPONSES),
     _batch((2, 5, 6, 8), True, 0, draw=normal, users=SMALL | {DOCTOR}, label="batch normalisation"),
     _response((2, 5, 6, 8), 5, 0.75, users=SMALL | {DOCTOR}, label="response normalisation"),
+    *(_batch((2, 3, 5, 4), training, users=RESULT, draw=one_nan) for training in (True, False)),
+    _l2((2, 3, 5, 4), users=RESULT, draw=one_nan),
+    _response((2, 3, 5, 4), 3, 0.75, users=RESULT, draw=one_nan),
     *(_batch(LARGE_SHAPE, training, users=LARGE) for training in (True, False)),
     _l2(LARGE_SHAPE, users=LARGE),
     _response(LARGE_SHAPE, 5, 0.75, users=LARGE),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from lstm2d.selftest.case import BACKENDS, BENCH, BITS, DOCTOR, GRADIENT, LARGE, RESULT, SMALL, Case, Shape
+from lstm2d.selftest.cases.draws import one_nan
 
 SIZES: list[Shape] = [
     *[(1, 1, 1, 1), (1, 1, 1, 2), (1, 1, 7, 3), (2, 6, 1, 2), (1, 5, 4, 3), (2, 3, 6, 1), (2, 4, 7, 3)],
@@ -21,11 +23,11 @@ LONG = {"eps": 1e-7, "rtol": 1e-5}  # many steps: the second derivative is large
 ERROR = (2e-5, 1e-12)
 
 
-def _sweep(
+def sweep(
     op: str, gates: int, options: dict[str, Any], x: Shape, units: int, axis: int, **fields: Any
 ) -> Case:
-    n, height, width, channels = x
-    positions = n * height * width
+    """Return a sweep along an axis; `fields` as in `Case`."""
+    channels, positions = x[3], prod(x[:3])
     gates *= units
     return Case(
         op,
@@ -39,9 +41,9 @@ def _sweep(
     )
 
 
-def _layer(x: Shape, units: int, options: dict[str, Any], peepholes: bool = True, **fields: Any) -> Case:
-    n, height, width, channels = x
-    positions, gates = n * height * width, 5 * units
+def layer(x: Shape, units: int, options: dict[str, Any], peepholes: bool = True, **fields: Any) -> Case:
+    """Return a 2D-LSTM layer; `fields` as in `Case`."""
+    channels, positions, gates = x[3], prod(x[:3]), 5 * units
     shapes = (x, (4, channels, gates), (4, 2 * units, gates), (4, gates), (4, 5, units))
     return Case(
         "lstm2d_layer",
@@ -64,36 +66,38 @@ BENCHED = [
     (3, 120, 60, 1),
 ]
 CASES: list[Case] = [
-    *(_sweep(*unit, x, 3, axis) for unit in UNITS for axis in (1, 2) for x in SIZES),
-    *(_sweep(*unit, (1, 4, 5, 2), n, 1) for unit in UNITS for n in (1, 17, 34)),
+    *(sweep(*unit, x, 3, axis) for unit in UNITS for axis in (1, 2) for x in SIZES),
+    *(sweep(*unit, (1, 4, 5, 2), n, 1) for unit in UNITS for n in (1, 17, 34)),
     *(  # more than a block of steps, and of the inner loops
-        _sweep(*unit, (2, 20, 30, 2), 17, axis, users=frozenset({GRADIENT}), slope=LONG)
+        sweep(*unit, (2, 20, 30, 2), 17, axis, users=frozenset({GRADIENT}), slope=LONG)
         for unit in UNITS
         for axis in (1, 2)
     ),
     *(
-        _sweep(*unit, (2, 18, 25, 3), n, axis, users=frozenset({BACKENDS}))
+        sweep(*unit, (2, 18, 25, 3), n, axis, users=frozenset({BACKENDS}))
         for unit in UNITS
         for axis in (1, 2)
         for n in (5, 16, 21)
     ),
-    *(_sweep(*unit, (3, 45, 50, 7), 20, axis, users=LARGE) for unit in UNITS for axis in (1, 2)),
-    _sweep(*UNITS[0], (2, 5, 6, 4), 5, 1, users=SMALL | {DOCTOR}, label="GRU sweep"),
-    _sweep(*UNITS[1], (2, 5, 6, 4), 5, 2, users=SMALL | {DOCTOR}, label="LSTM sweep"),
-    *(_layer(x, 2, options, p) for x in SIZES for options in LAYERS for p in (True, False)),
-    *(_layer((1, 6, 4, 2), n, {}) for n in (1, 13, 30)),
-    *(_layer((2, 5, 20, 2), 3, {}, p, users=frozenset({GRADIENT})) for p in (True, False)),
-    _layer((1, 5, 4, 2), 3, {"cell_scale": 0.7, "error_clip": 0.3}, users=RESULT),
+    *(sweep(*unit, (3, 45, 50, 7), 20, axis, users=LARGE) for unit in UNITS for axis in (1, 2)),
+    sweep(*UNITS[0], (2, 5, 6, 4), 5, 1, users=SMALL | {DOCTOR}, label="GRU sweep"),
+    sweep(*UNITS[1], (2, 5, 6, 4), 5, 2, users=SMALL | {DOCTOR}, label="LSTM sweep"),
+    *(sweep(*unit, (1, 9, 20, 2), 18, 2, draw=one_nan, users=RESULT) for unit in UNITS),
+    layer((1, 9, 6, 2), 3, {}, draw=one_nan, users=RESULT),
+    *(layer(x, 2, options, p) for x in SIZES for options in LAYERS for p in (True, False)),
+    *(layer((1, 6, 4, 2), n, {}) for n in (1, 13, 30)),
+    *(layer((2, 5, 20, 2), 3, {}, p, users=frozenset({GRADIENT})) for p in (True, False)),
+    layer((1, 5, 4, 2), 3, {"cell_scale": 0.7, "error_clip": 0.3}, users=RESULT),
     *(
-        _layer((2, 9, 20, 3), 5, options, p, users=frozenset({BACKENDS}))
+        layer((2, 9, 20, 3), 5, options, p, users=frozenset({BACKENDS}))
         for options in LAYERS[1:3]
         for p in (True, False)
     ),
-    _layer((3, 33, 40, 7), 20, {}, users=frozenset({BITS})),  # cells grow: not precise in float32
-    _layer((2, 5, 6, 3), 5, {}, users=SMALL | {DOCTOR}, label="2D-LSTM"),
-    _layer((1, 48, 64, 40), 50, {}, users=frozenset({BENCH}), label="2D-LSTM 40-50"),
+    layer((3, 33, 40, 7), 20, {}, users=frozenset({BITS})),  # cells grow: not precise in float32
+    layer((2, 5, 6, 3), 5, {}, users=SMALL | {DOCTOR}, label="2D-LSTM"),
+    layer((1, 48, 64, 40), 50, {}, users=frozenset({BENCH}), label="2D-LSTM 40-50"),
     *(
-        _sweep(
+        sweep(
             *UNITS[k],
             (1, *((90, 120) if k == 0 else (120, 160)), channels),
             units,

@@ -6,7 +6,7 @@ from typing import Any
 
 from lstm2d import kernels
 from lstm2d.selftest.case import BENCH, DOCTOR, LARGE, RESULT, SMALL, Case, Shape
-from lstm2d.selftest.cases.draws import fractions
+from lstm2d.selftest.cases.draws import fractions, one_nan
 
 Pair = tuple[int, int]
 SIZES: list[tuple[Shape, Pair]] = [
@@ -65,6 +65,7 @@ CASES: list[Case] = [
     *(_resize(*op, *row) for op in OPS for row in SIZES),
     *(_resize(*op, (2, 11, 15, 9), size, users=LARGE) for op in OPS for size in [(40, 70), (5, 4), (21, 9)]),
     *(_resize(*op, (3, 33, 42, 12), (50, 40), users=LARGE) for op in OPS),
+    *(_resize(*op, (1, 6, 6, 2), (12, 12), draw=one_nan, users=RESULT) for op in OPS),
     *(_labels(size, new, 5, RESULT) for size, new in LABELS),
     _labels((30, 40), (401, 399), 6, LARGE),
     _resize(*OPS[0], (2, 4, 5, 3), (8, 7), users=SMALL | {DOCTOR}, label="bilinear resampling"),

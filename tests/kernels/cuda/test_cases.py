@@ -6,21 +6,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from lstm2d import kernels
-from lstm2d.selftest import Case, evaluate
-from tests.selftest.comparison import Arguments, assert_close, bits, using
-
-
-def check(cupy: ModuleType, case: Case, dtype: type, *, views: bool) -> None:
-    arguments = Arguments(dtype, cupy.asarray, views=views and case.family != "update")
-    found = evaluate(case, arguments)
-    arguments.assert_unchanged()
-    # a loss is a number of the host
-    assert all(kernels.on_gpu(a) for a in found.values() if kernels.is_array(a) and a.ndim)
-    found = {name: kernels.to_host(a) if kernels.is_array(a) else a for name, a in found.items()}
-    assert_close(found, case, dtype, f"{dtype.__name__}, {views=}")
-    repeated = evaluate(case, arguments)
-    assert bits({name: kernels.to_host(a) for name, a in repeated.items()}) == bits(found)
+from lstm2d.selftest import Case
+from tests.kernels.cuda.compare import check
+from tests.selftest.comparison import SEVERAL, check_one_input_alone, using
 
 
 @pytest.mark.parametrize("case", using("cuda"))
@@ -42,3 +30,8 @@ def test_large_arrays(cupy_module: ModuleType, case: Case) -> None:
     if hasattr(cupy_module, "_pool"):
         pytest.skip("no GPU, or no CuPy")
     check(cupy_module, case, np.float32, views=False)
+
+
+@pytest.mark.parametrize("case", SEVERAL, ids=lambda case: case.name)
+def test_gradient_of_one_input_alone(cp: ModuleType, case: Case) -> None:
+    check_one_input_alone(case, cp.asarray)
