@@ -109,16 +109,6 @@ def test_error_clip_limits_what_enters(rng: np.random.Generator) -> None:
         assert not np.array_equal(clipped, free)
 
 
-def test_nan_is_not_hidden(rng: np.random.Generator) -> None:
-    x = rng.standard_normal((1, 18, 20, 2)).astype(np.float32)
-    x[0, 9, 10, 0] = np.nan
-    y = lstm2d_layer(*map(Tensor, (x, *parameters(rng, 2, 3, dtype=np.float32)))).data
-    down_right = np.isnan(y[0, ..., 0])
-    assert down_right[9:, 10:].all()
-    assert not down_right[:9].any()
-    assert not down_right[:, :10].any()
-
-
 def test_wrong_shape(rng: np.random.Generator) -> None:
     x = Tensor(rng.standard_normal((1, 4, 5, 2)))
     weight, recurrent, bias, peepholes = map(Tensor, parameters(rng, 2, 3))

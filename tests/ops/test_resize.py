@@ -110,15 +110,6 @@ def test_same_size_is_the_same_image(op: Resize, rng: np.random.Generator) -> No
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_nan_reaches_what_looks_at_it(op: Resize) -> None:
-    x = np.zeros((1, 6, 6, 1))
-    x[0, 2, 2] = np.nan
-    y = op(Tensor(x), 12, 12).data
-    assert np.isnan(y[0, 4:6, 4:6]).all()
-    assert not np.isnan(y[0, 10:]).any()
-
-
-@pytest.mark.parametrize("op", OPS)
 def test_wrong(op: Resize) -> None:
     with pytest.raises(ShapeError, match=r"\(4, 4, 1\)"):
         op(Tensor(np.zeros((4, 4, 1))), 2, 2)

@@ -6,7 +6,7 @@ from typing import Any
 
 from lstm2d import kernels
 from lstm2d.kernels.lattice import Lattice
-from lstm2d.selftest.case import DOCTOR, RESULT, Case
+from lstm2d.selftest.case import DOCTOR, LARGE, RESULT, Case
 from lstm2d.selftest.cases.draws import fractions, normals
 
 STEPS = {"sgd_step": (0.9,), "adadelta_step": (0.95, 1e-6)}  # with what follows the weight decay
@@ -15,7 +15,9 @@ MEMORY = {"sgd_step": ("velocity",), "adadelta_step": ("square", "change")}
 STEP_OPTIONS = [(False, False, 0.1), (True, False, 0.0), (False, True, 0.1), (True, True, 0.1)]
 
 
-def _step(name: str, n: int, mean: bool, rates: bool, weight_decay: float) -> Case:
+def _step(
+    name: str, n: int, mean: bool, rates: bool, weight_decay: float, users: frozenset[str] = RESULT
+) -> Case:
     memory = MEMORY[name]
     arrays = {"weights": normals(n), "gradient": normals(n)} | dict.fromkeys(memory, fractions(n))
     arrays |= {"mean": normals(n)} if mean else {}
@@ -32,7 +34,7 @@ def _step(name: str, n: int, mean: bool, rates: bool, weight_decay: float) -> Ca
         changes=("weights", *memory, *["mean"] * mean),
         call=call,
         family="update",
-        users=RESULT,
+        users=users,
         error=(1e-5, 1e-12),
         label=f"{name} {n} mean={mean} rates={rates} weight_decay={weight_decay}",
     )
@@ -69,7 +71,13 @@ def _filter(n: int, d: int, classes: int, users: frozenset[str] = RESULT, label:
 
 VECTORS = ("weights", "gradient", "square", "change", "mean", "rates")
 CASES: list[Case] = [
-    *(_step(name, n, *row) for name in STEPS for n in (0, 1, 300, 4099) for row in STEP_OPTIONS),
+    *(_step(name, n, *row) for name in STEPS for n in (0, 1, 7, 129, 4099) for row in STEP_OPTIONS),
+    *(
+        _step(name, n, *row, users=LARGE)
+        for name in STEPS
+        for n in (40_000, (1 << 20) + 12_345)
+        for row in STEP_OPTIONS[1:]
+    ),
     Case(
         "steps",
         arrays=dict.fromkeys(VECTORS, fractions(50)),

@@ -72,15 +72,6 @@ def test_many_features_of_one_point(cp: ModuleType, dtype: str) -> None:
     assert_same_lattice(cp, np.full((700, 2), 0.25, dtype))
 
 
-def test_a_view_of_features(cp: ModuleType, rng: np.random.Generator) -> None:
-    features = cp.asarray(rng.standard_normal((5, 80)))
-    crf = kernels.pick("crf", like=features)
-    for found, expected in zip(
-        crf.build_lattice(features.T[::2]), host_lattice(features.get().T[::2]), strict=True
-    ):
-        np.testing.assert_array_equal(found.get(), expected)
-
-
 def filtered(cp: ModuleType, *arrays: np.ndarray) -> Any:
     features, *others = map(cp.asarray, arrays)
     crf = kernels.pick("crf", like=features)
