@@ -2,6 +2,6 @@
 
 from lstm2d.selftest.case import Case, evaluate, typed
 from lstm2d.selftest.cases import CASES
-from lstm2d.selftest.doctor import Check, run, timed
+from lstm2d.selftest.doctor import Check, timed
 
-__all__ = ["CASES", "Case", "Check", "evaluate", "run", "timed", "typed"]
+__all__ = ["CASES", "Case", "Check", "evaluate", "timed", "typed"]

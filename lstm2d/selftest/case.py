@@ -28,6 +28,8 @@ GRADIENT, BACKENDS, BITS, CUDA, DOCTOR, BENCH = "gradient", "backends", "bits", 
 SMALL = frozenset({GRADIENT, BACKENDS, CUDA})
 RESULT = SMALL - {GRADIENT}  # no gradient, or one that finite differences do not show
 LARGE = frozenset({BACKENDS, BITS})
+SELFTEST = SMALL | {DOCTOR}
+MEASURED = frozenset({BENCH})
 
 
 def normal(rng: Generator, shape: Shape) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from lstm2d.selftest.case import BACKENDS, BENCH, DOCTOR, LARGE, RESULT, SMALL, Case
+from lstm2d.selftest.case import BACKENDS, LARGE, MEASURED, RESULT, SELFTEST, Case
 from lstm2d.selftest.cases.draws import off_centre, one_nan
 
 Pair = tuple[int, int]
@@ -88,10 +88,10 @@ MAPS: dict[str, Geometry] = {
 
 def conv(
     geometry: Geometry,
-    *,
     transposed: bool = False,
     bias: bool = True,
     activation: str | None = None,
+    error: tuple[float, float] = (5e-5, 1e-12),
     **fields: Any,
 ) -> Case:
     """Return a convolution, or a transposed one; `fields` as in `Case`."""
@@ -100,14 +100,16 @@ def conv(
     options |= {} if transposed else {"dilation": dilation}
     options |= {"activation": activation} if activation else {}
     positions = x[0] * x[1] * x[2] if transposed else x[0] * prod(result_size(geometry, transposed=False))
-    product = (positions, *((x[3], kh * kw * outputs) if transposed else (kh * kw * x[3], outputs)))
-    fields = {
-        "error": (5e-5, 1e-12),
-        "products": (product,),
-        "flop": bias + (activation is not None),
-    } | fields
-    shapes = (x, (kh, kw, x[3], outputs)) + bias * ((outputs,),)
-    return Case("conv_transpose2d" if transposed else "conv2d", shapes, options, family="conv", **fields)
+    return Case(
+        "conv_transpose2d" if transposed else "conv2d",
+        (x, (kh, kw, x[3], outputs)) + bias * ((outputs,),),
+        options,
+        family="conv",
+        error=error,
+        products=((positions, *((x[3], kh * kw * outputs) if transposed else (kh * kw * x[3], outputs))),),
+        flop=bias + (activation is not None),
+        **fields,
+    )
 
 
 def result_size(geometry: Geometry, *, transposed: bool) -> Pair:
@@ -144,16 +146,14 @@ CASES: list[Case] = [
     conv(
         ((2, 9, 10, 16), (3, 3, 16), (1, 1), (1, 1), (1, 1)),
         activation="tanh",
-        users=SMALL | {DOCTOR},
+        users=SELFTEST,
         label="convolution 3x3",
     ),
-    conv(
-        ((1, 12, 11, 3), (5, 5, 4), (2, 2), (0, 0), (1, 1)), users=SMALL | {DOCTOR}, label="convolution 5x5"
-    ),
+    conv(((1, 12, 11, 3), (5, 5, 4), (2, 2), (0, 0), (1, 1)), users=SELFTEST, label="convolution 5x5"),
     conv(
         ((2, 4, 5, 6), (2, 2, 4), (2, 2), (0, 0), (1, 1)),
         transposed=True,
-        users=SMALL | {DOCTOR},
+        users=SELFTEST,
         label="transposed convolution",
     ),
     *(  # few channels: no tile of Winograd's method spreads it
@@ -161,11 +161,11 @@ CASES: list[Case] = [
         for t in (False, True)
     ),
     *(_precise(*row) for row in PRECISE),
-    *(conv(geometry, users=frozenset({BENCH}), label=f"conv {name}") for name, geometry in MAPS.items()),
+    *(conv(geometry, users=MEASURED, label=f"conv {name}") for name, geometry in MAPS.items()),
     conv(
         ((1, 45, 60, 200), (2, 2, 50), (2, 2), (0, 0), (1, 1)),
         transposed=True,
-        users=frozenset({BENCH}),
+        users=MEASURED,
         label="transposed conv 2x2 200-50",
     ),
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from lstm2d import kernels
 from lstm2d.ops.windows import window_targets
-from lstm2d.selftest.case import BENCH, DOCTOR, LARGE, RESULT, SMALL, Case, Shape
+from lstm2d.selftest.case import LARGE, MEASURED, RESULT, SELFTEST, Case, Shape
 from lstm2d.selftest.cases.draws import fractions, labels, normals, one_nan
 
 BLOCKS: list[tuple[Shape, int]] = [  # in blocks of 512 positions, panels of 32 columns, strips of 48 rows
@@ -36,8 +36,10 @@ WINDOWS: list[tuple[Shape, int]] = [
 
 def _linear(x: Shape, outputs: int, bias: bool = True, **fields: Any) -> Case:
     shapes = (x, (x[-1], outputs)) + bias * ((outputs,),)
-    fields = {"error": (1e-5, 1e-13), "products": ((prod(x[:-1]), x[-1], outputs),), "flop": bias} | fields
-    return Case("linear", shapes, family="linear", **fields)
+    products = ((prod(x[:-1]), x[-1], outputs),)
+    return Case(
+        "linear", shapes, family="linear", error=(1e-5, 1e-13), products=products, flop=bias, **fields
+    )
 
 
 def _activated(x: Any, weight: Any, bias: Any = None, *, activation: str) -> Any:
@@ -68,10 +70,10 @@ def _targets(
 
 CASES: list[Case] = [
     *(_linear(x, outputs, bias) for x in INPUTS for outputs in (0, 1, 4) for bias in (True, False)),
-    _linear((2, 5, 6, 9), 7, users=SMALL | {DOCTOR}, label="matrix product"),
+    _linear((2, 5, 6, 9), 7, users=SELFTEST, label="matrix product"),
     _linear((2, 5, 6, 9), 7, draw=one_nan, users=RESULT),
     *(_linear(x, outputs, users=LARGE) for x, outputs in BLOCKS),
-    _linear((1, 240, 320, 64), 30, users=frozenset({BENCH}), label="linear 64-30"),
+    _linear((1, 240, 320, 64), 30, users=MEASURED, label="linear 64-30"),
     *(
         Case(
             "linear_forward",
@@ -85,9 +87,9 @@ CASES: list[Case] = [
         for bias in ({}, {"bias": normals(3)})
     ),
     *(_gather(x, window) for x, window in WINDOWS),
-    _gather((2, 6, 9, 3), 3, users=SMALL | {DOCTOR}, label="windows"),
+    _gather((2, 6, 9, 3), 3, users=SELFTEST, label="windows"),
     _gather((3, 33, 42, 12), 3, users=LARGE),
-    _gather((1, 240, 320, 3), 5, users=frozenset({BENCH}), label="window_gather 5"),
+    _gather((1, 240, 320, 3), 5, users=MEASURED, label="window_gather 5"),
     *(
         _targets((2, 6, 9), 3, classes, dtype, ignore, weighted, RESULT)
         for classes in (1, 3, 40)

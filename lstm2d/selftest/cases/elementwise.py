@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from lstm2d import ops
-from lstm2d.selftest.case import BENCH, DOCTOR, LARGE, RESULT, SMALL, Case, Shape, normal
+from lstm2d.selftest.case import LARGE, MEASURED, RESULT, SELFTEST, SMALL, Case, Shape, normal
 from lstm2d.selftest.cases.draws import off_zero, one_nan, special
 
 FUNCTIONS = {"tanh": 1.0, "sigmoid": 3.0, "relu": 1.0}  # operations per value
@@ -33,7 +33,7 @@ CASES: list[Case] = [
         for users, shapes, label in (
             (SMALL, SHAPES, ""),
             (LARGE, [LARGE_SHAPE], ""),
-            (frozenset({BENCH}), [MAP], f"{op} on 64 channels"),
+            (MEASURED, [MAP], f"{op} on 64 channels"),
         )
         for shape in shapes
     ),
@@ -42,21 +42,21 @@ CASES: list[Case] = [
         ((2, 5, 6, 8),),
         call=lambda x: ops.sigmoid(ops.relu(ops.tanh(x))),
         draw=off_zero,
-        users=SMALL | {DOCTOR},
+        users=SELFTEST,
         label="tanh, relu, sigmoid",
     ),
     *(_function(op, ((17,),), draw=special, users=RESULT) for op in FUNCTIONS),
     *(_sum((shape,)) for shape in SUMS),
     _sum(((2, 3, 8),), draw=one_nan, users=RESULT),
     _sum((LARGE_SHAPE,), users=LARGE),
-    _sum(((1, 240, 320, 80),), users=frozenset({BENCH}), label="direction_sum 80-20"),
+    _sum(((1, 240, 320, 80),), users=MEASURED, label="direction_sum 80-20"),
     *(Case("add", shapes, flop=1) for shapes in ADDED),
     Case("add", (LARGE_SHAPE, LARGE_SHAPE), flop=1, users=LARGE, per_image=False),
-    Case("add", (MAP, MAP), flop=1, users=frozenset({BENCH}), label="add on 64 channels"),
+    Case("add", (MAP, MAP), flop=1, users=MEASURED, label="add on 64 channels"),
     *(
         _dropout((shape,), _run(0, 0.3, list(range(shape[0]))))
         for shape in [(1,), (3, 5), (2, 3, 5, 7), (0, 2, 2, 2), (2, 0, 3, 3)]
     ),
     _dropout((LARGE_SHAPE,), _run(1, 0.4, [3, 4, 7]), users=LARGE),
-    _dropout((MAP,), _run(1, 0.5, [3]), users=frozenset({BENCH}), label="dropout on 64 channels"),
+    _dropout((MAP,), _run(1, 0.5, [3]), users=MEASURED, label="dropout on 64 channels"),
 ]

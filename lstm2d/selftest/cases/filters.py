@@ -6,7 +6,7 @@ from typing import Any
 
 from lstm2d import kernels
 from lstm2d.kernels.lattice import Lattice
-from lstm2d.selftest.case import DOCTOR, LARGE, RESULT, Case
+from lstm2d.selftest.case import DOCTOR, LARGE, RESULT, Case, normal
 from lstm2d.selftest.cases.draws import fractions, normals
 
 STEPS = {"sgd_step": (0.9,), "adadelta_step": (0.95, 1e-6)}  # with what follows the weight decay
@@ -40,11 +40,13 @@ def _step(
     )
 
 
-def _steps(weights: Any, gradient: Any, square: Any, change: Any, mean: Any, rates: Any) -> Any:
+def _steps(
+    weights: Any, gradient: Any, velocity: Any, square: Any, change: Any, mean: Any, rates: Any
+) -> Any:
     """Return the norm of the gradient, and whether the weights are finite, after a step of each optimizer."""
     k = kernels.pick("update", like=weights)
     norm = k.gradient_norm(gradient)
-    k.sgd_step(weights, gradient, change, mean, rates, 0.1, 0.5, 0.01, 0.9, 0.9)
+    k.sgd_step(weights, gradient, velocity, mean, rates, 0.1, 0.5, 0.01, 0.9, 0.9)
     k.adadelta_step(weights, gradient, square, change, None, rates, 1.0, 0.5, 0.01, 0.95, 1e-6, 0.9)
     return norm, k.is_finite(weights)
 
@@ -56,20 +58,20 @@ def _filtered(features: Any, values: Any, before: Any, after: Any) -> Any:
     return (*lattice, k.lattice_filter(lattice, values, before, after), exact)
 
 
-def _filter(n: int, d: int, classes: int, users: frozenset[str] = RESULT, label: str = "") -> Case:
-    arrays = {"features": normals(n, d), "values": fractions(n, classes)}
+def filtering(n: int, d: int, classes: int, spread: float = 1.0, **fields: Any) -> Case:
+    """Return both filters of n values of each class at features in d dimensions; `fields` as in `Case`."""
+    arrays = {"features": lambda rng: spread * normal(rng, (n, d)), "values": fractions(n, classes)}
     return Case(
         "crf",
         arrays=arrays | {"before": fractions(n), "after": fractions(n)},
         call=_filtered,
         family="crf",
-        users=users,
         error=(1e-5, 1e-12),
-        label=label or f"crf {n} {d} {classes}",
+        **{"users": RESULT, "label": f"crf {n} {d} {classes} {spread}"} | fields,
     )
 
 
-VECTORS = ("weights", "gradient", "square", "change", "mean", "rates")
+VECTORS = ("weights", "gradient", "velocity", "square", "change", "mean", "rates")
 CASES: list[Case] = [
     *(_step(name, n, *row) for name in STEPS for n in (0, 1, 7, 129, 4099) for row in STEP_OPTIONS),
     *(
@@ -81,7 +83,7 @@ CASES: list[Case] = [
     Case(
         "steps",
         arrays=dict.fromkeys(VECTORS, fractions(50)),
-        changes=("weights", "square", "change", "mean"),
+        changes=("weights", "velocity", "square", "change", "mean"),
         call=_steps,
         family="update",
         users=RESULT | {DOCTOR},
@@ -89,9 +91,9 @@ CASES: list[Case] = [
         label="optimizer steps",
     ),
     *(
-        _filter(n, d, classes)
+        filtering(n, d, classes)
         for classes in (0, 1, 3, 21, 130)
         for n, d in [(0, 2), (1, 5), (150, 2), (60, 5)]
     ),
-    _filter(60, 5, 3, RESULT | {DOCTOR}, "CRF lattice"),
+    filtering(60, 5, 3, users=RESULT | {DOCTOR}, label="CRF lattice"),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lstm2d import kernels
-from lstm2d.selftest.case import BENCH, DOCTOR, LARGE, RESULT, SMALL, Case, Shape
+from lstm2d.selftest.case import LARGE, MEASURED, RESULT, SELFTEST, Case, Shape
 from lstm2d.selftest.cases.draws import fractions, labels, normals, one_nan, wide
 
 SHAPES: list[Shape] = [
@@ -44,8 +44,8 @@ CASES: list[Case] = [
     *(_softmax(shape) for shape in SHAPES),
     *(_soft(shape, *row) for shape in SHAPES for row in CHOICES),
     *(_hard(shape, *row) for shape in [*SHAPES, (2, 9, 15, 3)] for row in CHOICES),
-    _softmax((2, 5, 6, 8), users=SMALL | {DOCTOR}, label="softmax"),
-    _hard((2, 5, 6, 8), True, "mean", users=SMALL | {DOCTOR}, label="cross-entropy"),
+    _softmax((2, 5, 6, 8), users=SELFTEST, label="softmax"),
+    _hard((2, 5, 6, 8), True, "mean", users=SELFTEST, label="cross-entropy"),
     *(_hard(shape, True, "mean", "uint8", 255, users=RESULT, draw=wide) for shape in SHAPES),
     *(_soft(shape, True, "sum", users=RESULT, draw=wide) for shape in SHAPES),
     *(_softmax(shape, users=RESULT, draw=wide, error=(2e-5, 1e-12)) for shape in SHAPES),
@@ -53,9 +53,9 @@ CASES: list[Case] = [
     _softmax(LARGE_SCORES, users=LARGE),
     _soft(LARGE_SCORES, True, "sum", users=LARGE),
     _hard(LARGE_SCORES, True, "mean", "uint8", 255, users=LARGE),
-    _softmax(MAP, users=frozenset({BENCH}), label="softmax of 30 classes"),
-    _soft(MAP, True, "sum", users=frozenset({BENCH}), label="soft_cross_entropy of 30 classes"),
-    _hard(MAP, False, "mean", "uint8", 255, users=frozenset({BENCH}), label="cross_entropy of 30 classes"),
+    _softmax(MAP, users=MEASURED, label="softmax of 30 classes"),
+    _soft(MAP, True, "sum", users=MEASURED, label="soft_cross_entropy of 30 classes"),
+    _hard(MAP, False, "mean", "uint8", 255, users=MEASURED, label="cross_entropy of 30 classes"),
     *(
         Case(
             "clip_normalise",

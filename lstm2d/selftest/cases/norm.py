@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lstm2d import ops
-from lstm2d.selftest.case import BENCH, DOCTOR, LARGE, RESULT, SMALL, Case, Shape, normal
+from lstm2d.selftest.case import LARGE, MEASURED, RESULT, SELFTEST, Case, Shape, normal
 from lstm2d.selftest.cases.draws import fractions, normals, off_centre, one_nan, positive
 from lstm2d.tensor import Tensor
 
@@ -54,8 +54,8 @@ CASES: list[Case] = [
     *(_batch(x, training, n) for x in SHAPES for training in (True, False) for n in (0, 1, 2)),
     *(_l2(x, draw=positive) for x in [(1,), (3,), *SHAPES, (1, 20000), (2, 33000)]),
     *(_response(x, *row) for x in [(5,), (3, 1), *SHAPES] for row in RESPONSES),
-    _batch((2, 5, 6, 8), True, 0, draw=normal, users=SMALL | {DOCTOR}, label="batch normalisation"),
-    _response((2, 5, 6, 8), 5, 0.75, users=SMALL | {DOCTOR}, label="response normalisation"),
+    _batch((2, 5, 6, 8), True, 0, draw=normal, users=SELFTEST, label="batch normalisation"),
+    _response((2, 5, 6, 8), 5, 0.75, users=SELFTEST, label="response normalisation"),
     *(_batch((2, 3, 5, 4), training, users=RESULT, draw=one_nan) for training in (True, False)),
     _l2((2, 3, 5, 4), users=RESULT, draw=one_nan),
     _response((2, 3, 5, 4), 3, 0.75, users=RESULT, draw=one_nan),
@@ -63,9 +63,9 @@ CASES: list[Case] = [
     _l2(LARGE_SHAPE, users=LARGE),
     _response(LARGE_SHAPE, 5, 0.75, users=LARGE),
     *(
-        _batch(MAP, training, users=frozenset({BENCH}), label=f"batch_norm, {training=}, on 256 channels")
+        _batch(MAP, training, users=MEASURED, label=f"batch_norm, {training=}, on 256 channels")
         for training in (True, False)
     ),
-    _l2(MAP, users=frozenset({BENCH}), label="l2_normalise on 256 channels"),
-    _response(MAP, 5, 0.75, users=frozenset({BENCH}), label="local_response_norm 5 on 256 channels"),
+    _l2(MAP, users=MEASURED, label="l2_normalise on 256 channels"),
+    _response(MAP, 5, 0.75, users=MEASURED, label="local_response_norm 5 on 256 channels"),
 ]

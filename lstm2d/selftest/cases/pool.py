@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lstm2d.selftest.case import BENCH, DOCTOR, LARGE, RESULT, SMALL, Case, Shape
+from lstm2d.selftest.case import LARGE, MEASURED, RESULT, SELFTEST, Case, Shape
 from lstm2d.selftest.cases.draws import distinct, ties, with_nan
 
 GEOMETRIES: list[tuple[Shape, Any, dict[str, Any]]] = [  # x, size, options
@@ -40,15 +40,9 @@ CASES: list[Case] = [
     *(_pool(op, *row, draw=ties, users=RESULT) for op in OPS for row in GEOMETRIES),
     *(_pool("max_pool2d", *row, draw=with_nan, users=RESULT) for row in GEOMETRIES),
     *(_pool(op, *row, users=LARGE) for op in OPS for row in BLOCKS),
-    _pool("max_pool2d", (2, 6, 8, 5), 2, {}, draw=distinct, label="maxima", users=SMALL | {DOCTOR}),
-    _pool("avg_pool2d", (2, 7, 8, 5), 3, {"stride": 2, "padding": 1}, label="means", users=SMALL | {DOCTOR}),
-    _pool(
-        "max_pool2d", (1, 360, 480, 64), 2, {}, label="max pool 2 on 64 channels", users=frozenset({BENCH})
-    ),
-    _pool(
-        "max_pool2d", (1, 128, 128, 25), 8, {}, label="max pool 8 on 25 channels", users=frozenset({BENCH})
-    ),
-    _pool(
-        "avg_pool2d", (1, 360, 480, 64), 2, {}, label="avg pool 2 on 64 channels", users=frozenset({BENCH})
-    ),
+    _pool("max_pool2d", (2, 6, 8, 5), 2, {}, draw=distinct, label="maxima", users=SELFTEST),
+    _pool("avg_pool2d", (2, 7, 8, 5), 3, {"stride": 2, "padding": 1}, label="means", users=SELFTEST),
+    _pool("max_pool2d", (1, 360, 480, 64), 2, {}, label="max pool 2 on 64 channels", users=MEASURED),
+    _pool("max_pool2d", (1, 128, 128, 25), 8, {}, label="max pool 8 on 25 channels", users=MEASURED),
+    _pool("avg_pool2d", (1, 360, 480, 64), 2, {}, label="avg pool 2 on 64 channels", users=MEASURED),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from lstm2d.selftest.case import BACKENDS, BENCH, BITS, DOCTOR, GRADIENT, LARGE, RESULT, SMALL, Case, Shape
+from lstm2d.selftest.case import BACKENDS, BITS, GRADIENT, LARGE, MEASURED, RESULT, SELFTEST, Case, Shape
 from lstm2d.selftest.cases.draws import one_nan
 
 SIZES: list[Shape] = [
@@ -80,8 +80,8 @@ CASES: list[Case] = [
         for n in (5, 16, 21)
     ),
     *(sweep(*unit, (3, 45, 50, 7), 20, axis, users=LARGE) for unit in UNITS for axis in (1, 2)),
-    sweep(*UNITS[0], (2, 5, 6, 4), 5, 1, users=SMALL | {DOCTOR}, label="GRU sweep"),
-    sweep(*UNITS[1], (2, 5, 6, 4), 5, 2, users=SMALL | {DOCTOR}, label="LSTM sweep"),
+    sweep(*UNITS[0], (2, 5, 6, 4), 5, 1, users=SELFTEST, label="GRU sweep"),
+    sweep(*UNITS[1], (2, 5, 6, 4), 5, 2, users=SELFTEST, label="LSTM sweep"),
     *(sweep(*unit, (1, 9, 20, 2), 18, 2, draw=one_nan, users=RESULT) for unit in UNITS),
     layer((1, 9, 6, 2), 3, {}, draw=one_nan, users=RESULT),
     *(layer(x, 2, options, p) for x in SIZES for options in LAYERS for p in (True, False)),
@@ -94,15 +94,15 @@ CASES: list[Case] = [
         for p in (True, False)
     ),
     layer((3, 33, 40, 7), 20, {}, users=frozenset({BITS})),  # cells grow: not precise in float32
-    layer((2, 5, 6, 3), 5, {}, users=SMALL | {DOCTOR}, label="2D-LSTM"),
-    layer((1, 48, 64, 40), 50, {}, users=frozenset({BENCH}), label="2D-LSTM 40-50"),
+    layer((2, 5, 6, 3), 5, {}, users=SELFTEST, label="2D-LSTM"),
+    layer((1, 48, 64, 40), 50, {}, users=MEASURED, label="2D-LSTM 40-50"),
     *(
         sweep(
             *UNITS[k],
             (1, *((90, 120) if k == 0 else (120, 160)), channels),
             units,
             axis,
-            users=frozenset({BENCH}),
+            users=MEASURED,
             label=f"{UNITS[k][0][:-6]} {channels}-{units} {'columns' if axis == 1 else 'rows'}",
         )
         for k, channels, units, axis in BENCHED

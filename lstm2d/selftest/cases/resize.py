@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lstm2d import kernels
-from lstm2d.selftest.case import BENCH, DOCTOR, LARGE, RESULT, SMALL, Case, Shape
+from lstm2d.selftest.case import LARGE, MEASURED, RESULT, SELFTEST, Case, Shape
 from lstm2d.selftest.cases.draws import fractions, one_nan
 
 Pair = tuple[int, int]
@@ -68,10 +68,10 @@ CASES: list[Case] = [
     *(_resize(*op, (1, 6, 6, 2), (12, 12), draw=one_nan, users=RESULT) for op in OPS),
     *(_labels(size, new, 5, RESULT) for size, new in LABELS),
     _labels((30, 40), (401, 399), 6, LARGE),
-    _resize(*OPS[0], (2, 4, 5, 3), (8, 7), users=SMALL | {DOCTOR}, label="bilinear resampling"),
-    _resize(*OPS[2], (2, 4, 5, 3), (12, 15), users=SMALL | {DOCTOR}, label="cubic resampling"),
+    _resize(*OPS[0], (2, 4, 5, 3), (8, 7), users=SELFTEST, label="bilinear resampling"),
+    _resize(*OPS[2], (2, 4, 5, 3), (12, 15), users=SELFTEST, label="cubic resampling"),
     *(
-        _resize(*op, (1, 45, 60, 30), (360, 480), users=frozenset({BENCH}), label=name)
+        _resize(*op, (1, 45, 60, 30), (360, 480), users=MEASURED, label=name)
         for op, name in zip(OPS, NAMES, strict=True)
     ),
 ]

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from lstm2d import ops
-from lstm2d.selftest.case import BENCH, LARGE, Case, Shape
+from lstm2d.selftest.case import LARGE, MEASURED, Case, Shape
 from lstm2d.selftest.cases.elementwise import LARGE_SHAPE, MAP
 from lstm2d.tensor import Tensor
 
@@ -37,13 +37,13 @@ CASES: list[Case] = [
         for front in [(), (2, 3, 1), (0, 2, 2)]
     ),
     _concatenate((LARGE_SHAPE, LARGE_SHAPE), users=LARGE),
-    _concatenate((MAP, MAP), users=frozenset({BENCH}), label="concatenate 64+64"),
+    _concatenate((MAP, MAP), users=MEASURED, label="concatenate 64+64"),
     *(_crop((n, 5, 7, 3), box) for n in (0, 2) for box in BOXES),
     _crop(LARGE_SHAPE, (1, 2, 30, 33), users=LARGE),
-    _crop(MAP, (1, 2, 236, 314), users=frozenset({BENCH}), label="crop on 64 channels"),
+    _crop(MAP, (1, 2, 236, 314), users=MEASURED, label="crop on 64 channels"),
     *(_pad((n, 6, 4, 3), row, mode) for n in (0, 2) for row in PADDINGS for mode in ("zero", "reflect")),
     _pad(LARGE_SHAPE, 40, "reflect", users=LARGE),
-    _pad(MAP, 8, "reflect", users=frozenset({BENCH}), label="pad2d on 64 channels"),
+    _pad(MAP, 8, "reflect", users=MEASURED, label="pad2d on 64 channels"),
     *(
         Case("reshape", ((4, 6),), {"shape": shape}, per_image=False, error=(0, 0))
         for shape in [(24,), (2, 12), (1, 2, 3, 4), (-1, 6)]
