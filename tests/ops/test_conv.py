@@ -15,6 +15,7 @@ from lstm2d.ops import conv2d, conv_transpose2d
 from lstm2d.selftest import CASES, Case, evaluate, typed
 from lstm2d.selftest.cases.conv import Pair, conv
 from lstm2d.tensor import FloatArray
+from tests.selftest.comparison import parameters
 
 BACKENDS = kernels.available("conv")
 TYPES = (np.float32, np.float64)
@@ -110,7 +111,7 @@ def test_any_shape_agrees(
         np.testing.assert_allclose(values, second[name], atol=1e-11)
 
 
-@pytest.mark.parametrize("case", [c for c in FUSED if c.users & {"cuda", "bits"}], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", parameters(c for c in FUSED if c.users & {"cuda", "bits"}))
 def test_activation_is_the_op_of_that_name(case: Case) -> None:
     def apart(*tensors: Tensor, activation: str, **options: Pair) -> Tensor:
         return getattr(ops, activation)(case.run(*tensors, **options))

@@ -1,6 +1,6 @@
 """What the readers of the table of cases share: arrays as views, and how results are compared."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -14,13 +14,17 @@ SMALL = [case for case in CASES if "gradient" in case.users and all(map(all, cas
 SEVERAL = [case for case in SMALL if len(case.shapes) > 1]
 
 
-def using(user: str) -> list[Any]:
-    """Return the parameters of a test: the cases of a user; one that takes long is marked slow."""
-    chosen = [case for case in CASES if user in case.users]
+def parameters(cases: Iterable[Case]) -> list[Any]:
+    """Return the parameters of a test of cases; one that takes long is marked slow."""
     return [
         pytest.param(c, id=c.name, marks=[pytest.mark.slow] if sum(map(np.prod, c.products)) > 3e8 else [])
-        for c in chosen
+        for c in cases
     ]
+
+
+def using(user: str) -> list[Any]:
+    """Return the parameters of a test of the cases of a user."""
+    return parameters(case for case in CASES if user in case.users)
 
 
 @lru_cache(maxsize=1)
