@@ -110,8 +110,8 @@ class Case:
         return run
 
     def backends(self) -> list[str]:
-        """Return the CPU backends that compute the case; without a family, the reference alone."""
-        return kernels.available(self.family) if self.family else ["_reference"]
+        """Return the CPU backends that compute the case; without a family, one of them."""
+        return kernels.available(self.family) if self.family else kernels.available("elementwise")[-1:]
 
     def values(self) -> Values:
         """Draw what the case reads; the same values every time.
