@@ -1,15 +1,16 @@
-"""Every other op beside PyTorch, and beside its matrix products alone.
+"""Every op compared with PyTorch, and with its matrix products alone; cases come from the table of ops.
 
 ``torch``: PyTorch's own op on the same values, the faster of its two orders of memory, channels first and
 channels last; before anything is measured, outputs and gradients of both sides are compared. ``floor``: the
 matrix products that the op's definition needs, each as one big product in BLAS on memory that exists
-already, one thread; a convolution by Winograd's method needs fewer multiplications than that.
+already, one thread; a convolution by Winograd's method needs fewer multiplications than that. GFLOP/s and
+GB/s: operations and bytes of the definition, every array read or written once per pass, over our time.
 
 forward: no gradients. train: forward, backward and the gradients of all parameters and of the input, unless
 the case is a network's first layer.
 
-ours MB, torch MB: peak memory beyond inputs and parameters, as ``memory.py`` says; PyTorch's in the order of
-memory that needs less.
+ours MB, torch MB: peak memory besides inputs and parameters, as ``memory.py`` measures it; PyTorch's in the
+order of memory that needs less.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import prod
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,189 +32,22 @@ from scipy.linalg.blas import sgemm
 from timing import Task, interleaved, machine, set_threads
 
 import lstm2d
-from lstm2d import ops
 from lstm2d.models.backbones.vgg16 import VGG16
+from lstm2d.selftest import CASES, Case
+from lstm2d.selftest.case import BENCH, CUDA, Product, Values, Work, normal
 from lstm2d.tensor import FloatArray, Tensor
 
-DIRECTIONS = ("forward", "train")
 VGG = (64, 64, 128, 128, 256, 256, 256)  # channels of the convolutions, 3 x 3 each
 VGG_POOLS = (2, 4)  # of 2 x 2, before these convolutions
+VGG_NAME = "VGG-16 conv1_1 to conv3_3"
+FIRST = ("conv 3x3 3-64", "lstm 12-40 columns", VGG_NAME)  # layers whose input needs no gradient
+FORWARD = (VGG_NAME,)  # whose training is not measured
+MEMORY = ("conv 3x3 64-64", VGG_NAME)  # whose last direction's peak is measured without --memory
 ORDERS = ("channels_first", "channels_last")  # of PyTorch's memory
 TOLERANCE = 1e-4  # of the largest value of an array, float32: Winograd's convolutions are allowed that much
+PEER = Path(__file__).parent / "peers/torch_ops.py"
 Arrays = list[FloatArray]
 Program = Callable[[], Arrays]
-Product = tuple[int, int, int]  # (m, k) times (k, n)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One op on both sides.
-
-    ``ours`` takes Tensors, ``torch`` the module and tensors in PyTorch's order of axes; both take the input
-    first and then the parameters, and return the output. ``axes`` moves each parameter into PyTorch's order.
-    ``products`` names the forward's, from the shapes of input and output; ``first`` is a layer whose input
-    needs no gradient.
-    """
-
-    name: str
-    shape: tuple[int, int, int]  # rows, columns, channels
-    parameters: tuple[tuple[int, ...], ...]
-    axes: tuple[tuple[int, ...], ...]
-    ours: Callable[..., Tensor]
-    torch: Callable[..., Any]
-    products: Callable[[tuple[int, ...], tuple[int, ...]], list[Product]] = lambda x, y: []
-    first: bool = False
-    directions: tuple[str, ...] = DIRECTIONS
-    memory: tuple[str, ...] = ()  # directions whose peak is measured without --memory
-
-
-def conv(
-    name: str, shape: tuple[int, int, int], kernel: int, outputs: int, *, first: bool = False, **options: int
-) -> Case:
-    """Return a convolution with bias."""
-
-    def products(x: tuple[int, ...], y: tuple[int, ...]) -> list[Product]:
-        return [(y[1] * y[2], kernel * kernel * x[3], outputs)]
-
-    return Case(
-        f"conv {name}",
-        shape,
-        ((kernel, kernel, shape[2], outputs), (outputs,)),
-        ((3, 2, 0, 1), (0,)),
-        lambda x, w, b: ops.conv2d(x, w, b, **options),
-        lambda torch, x, w, b: torch.nn.functional.conv2d(x, w, b, **options),
-        products,
-        first,
-    )
-
-
-def transposed(name: str, shape: tuple[int, int, int], kernel: int, outputs: int, stride: int) -> Case:
-    """Return a transposed convolution with bias."""
-
-    def products(x: tuple[int, ...], y: tuple[int, ...]) -> list[Product]:
-        return [(x[1] * x[2], x[3], kernel * kernel * outputs)]
-
-    return Case(
-        f"transposed conv {name}",
-        shape,
-        ((kernel, kernel, shape[2], outputs), (outputs,)),
-        ((2, 3, 0, 1), (0,)),
-        lambda x, w, b: ops.conv_transpose2d(x, w, b, stride=stride),
-        lambda torch, x, w, b: torch.nn.functional.conv_transpose2d(x, w, b, stride=stride),
-        products,
-    )
-
-
-def pool(name: str, shape: tuple[int, int, int], size: int) -> Case:
-    """Return a maximum pooling."""
-    return Case(
-        f"max pool {name}",
-        shape,
-        (),
-        (),
-        lambda x: ops.max_pool2d(x, size),
-        lambda torch, x: torch.nn.functional.max_pool2d(x, size),
-    )
-
-
-def sweep(
-    unit: str, name: str, shape: tuple[int, int, int], units: int, axis: int, *, first: bool = False
-) -> Case:
-    """Return the two directions of a GRU or an LSTM along one axis."""
-    gates = {"gru": 3, "lstm": 4}[unit] * units
-
-    def products(x: tuple[int, ...], y: tuple[int, ...]) -> list[Product]:
-        return 2 * [(x[1] * x[2], x[3], gates), (x[1] * x[2], units, gates)]
-
-    def peer(torch: Any, x: Any, weight: Any, recurrent: Any, bias: Any) -> Any:
-        if unit == "gru":  # PyTorch's update gate is one minus ours
-            sign = torch.ones(gates)
-            sign[units : 2 * units] = -1
-            weight, recurrent, bias = weight * sign[:, None], recurrent * sign[:, None], bias * sign
-        none = torch.zeros(gates)
-        parameters = [t for d in range(2) for t in (weight[d], recurrent[d], bias[d], none)]
-        state = torch.zeros(2, x.shape[3 if axis == 1 else 2], units)
-        options = (parameters, True, 1, 0.0, False, True, axis == 2)
-        steps = x[0].permute(1, 2, 0)  # (H, W, C): steps first (columns), sequences first (rows)
-        y = (
-            torch.gru(steps, state, *options)
-            if unit == "gru"
-            else torch.lstm(steps, (state, state), *options)
-        )
-        return y[0].permute(2, 0, 1)[None]
-
-    op = {"gru": ops.gru_sweep, "lstm": ops.lstm_sweep}[unit]
-    return Case(
-        f"{unit} {name} {'columns' if axis == 1 else 'rows'}",
-        shape,
-        ((2, shape[2], gates), (2, units, gates), (2, gates)),
-        ((0, 2, 1), (0, 2, 1), (0, 1)),
-        lambda *tensors: op(*tensors, axis=axis),
-        peer,
-        products,
-        first,
-    )
-
-
-def vgg(name: str, shape: tuple[int, int, int]) -> Case:
-    """Return the first layers of VGG-16, up to conv3_3 after its ReLU."""
-    ends = list(pairwise((shape[2], *VGG)))
-    network = VGG16("conv3_3", rng=np.random.default_rng(0))
-
-    def ours(x: Tensor, *parameters: Tensor) -> Tensor:
-        for own, given in zip(network.parameters(), parameters, strict=True):
-            own.data = given.data
-        return network(x)
-
-    def peer(torch: Any, x: Any, *parameters: Any) -> Any:
-        for k in range(len(VGG)):
-            if k in VGG_POOLS:
-                x = torch.nn.functional.max_pool2d(x, 2)
-            y = torch.nn.functional.conv2d(x, parameters[2 * k], parameters[2 * k + 1], padding=1)
-            x = torch.relu_(y)
-        return x
-
-    def products(x: tuple[int, ...], y: tuple[int, ...]) -> list[Product]:
-        pools = [sum(k >= pool for pool in VGG_POOLS) for k in range(len(VGG))]
-        return [
-            ((x[1] >> p) * (x[2] >> p), 9 * c_in, c_out) for p, (c_in, c_out) in zip(pools, ends, strict=True)
-        ]
-
-    parameters = tuple(s for c_in, c_out in ends for s in ((3, 3, c_in, c_out), (c_out,)))
-    axes = len(VGG) * ((3, 2, 0, 1), (0,))
-    return Case(
-        name,
-        shape,
-        parameters,
-        axes,
-        ours,
-        peer,
-        products,
-        first=True,
-        directions=("forward",),
-        memory=("forward",),
-    )
-
-
-CASES = [
-    replace(conv("3x3 64-64", (180, 240, 64), 3, 64, padding=1), memory=("train",)),
-    conv("3x3 128-128", (90, 120, 128), 3, 128, padding=1),
-    conv("3x3 256-256", (90, 120, 256), 3, 256, padding=1),
-    conv("3x3 3-64", (360, 480, 3), 3, 64, first=True, padding=1),
-    conv("8x8 11-25", (240, 320, 11), 8, 25),
-    conv("8x8 25-50", (116, 156, 25), 8, 50),
-    conv("3x3 dilation 12 512-1024", (50, 63, 512), 3, 1024, padding=12, dilation=12),
-    transposed("2x2 200-50", (45, 60, 200), 2, 50, 2),
-    pool("2 on 64 channels", (360, 480, 64), 2),
-    pool("8 on 25 channels", (128, 128, 25), 8),
-    sweep("gru", "256-100", (90, 120, 256), 100, 1),
-    sweep("gru", "200-100", (90, 120, 200), 100, 2),
-    sweep("lstm", "12-40", (120, 160, 12), 40, 1, first=True),
-    sweep("lstm", "120-60", (120, 160, 120), 60, 1),
-    sweep("lstm", "120-60", (120, 160, 120), 60, 2),
-    vgg("VGG-16 conv1_1 to conv3_3", (360, 480, 3)),
-]
-QUICK = (24, 28)  # rows, columns at most; multiples of the stride of VGG-16
 
 
 @dataclass(frozen=True)
@@ -220,79 +57,134 @@ class Programs:
     ours: Program
     peers: dict[str, Program]  # by order of memory
     products: list[Product]
+    work: Work | None = None
+
+
+def vgg(rows: int, columns: int) -> Case:
+    """Return the first layers of VGG-16, up to conv3_3 after its ReLU."""
+    ends = list(pairwise((3, *VGG)))
+    network = VGG16("conv3_3", rng=np.random.default_rng(0))
+
+    def call(x: Tensor, *parameters: Tensor) -> Tensor:
+        for own, given in zip(network.parameters(), parameters, strict=True):
+            own.data = given.data
+        return network(x)
+
+    pools = [sum(k >= pool for pool in VGG_POOLS) for k in range(len(VGG))]
+    return Case(
+        VGG_NAME,
+        ((1, rows, columns, 3), *(s for c_in, c_out in ends for s in ((3, 3, c_in, c_out), (c_out,)))),
+        call=call,
+        products=tuple(
+            ((rows >> p) * (columns >> p), 9 * c_in, c_out)
+            for p, (c_in, c_out) in zip(pools, ends, strict=True)
+        ),
+        label=VGG_NAME,
+    )
+
+
+def cases(*, quick: bool) -> dict[str, Case]:
+    """Return what is measured, by name; `quick`: small cases of the same ops under these names."""
+    found = {case.name: case for case in CASES if BENCH in case.users}
+    if quick:
+        found = {name: small(case) for name, case in found.items()}
+    return found | {VGG_NAME: vgg(*((24, 28) if quick else (360, 480)))}
 
 
 def small(case: Case) -> Case:
-    """Return the case on a tiny image."""
-    rows, columns, channels = case.shape
-    return replace(case, shape=(min(rows, QUICK[0]), min(columns, QUICK[1]), channels))
+    """Return the largest of the tests' small cases of the same op with as many tensors and arrays."""
+
+    def form(other: Case) -> tuple[object, ...]:
+        return other.op, other.call, len(other.shapes), list(other.arrays), other.changes
+
+    found = [c for c in CASES if CUDA in c.users and form(c) == form(case) and all(map(all, c.shapes))]
+    return max(found, key=lambda other: sum(map(prod, other.shapes)))
 
 
-def prepare(case: Case, torch: Any) -> dict[str, Programs]:
+def prepare(name: str, case: Case, peer: ModuleType | None) -> dict[str, Programs]:
     """Return the programs of the case's directions on the same random values."""
-    rng = np.random.default_rng(list(case.name.encode()))
-    leaves = [Tensor(rng.standard_normal((1, *case.shape), np.float32), requires_grad=not case.first)]
-    for shape in case.parameters:
-        scale = 1 / np.sqrt(np.prod(shape[:-1])) if len(shape) > 1 else 1.0
-        values = rng.standard_normal(shape, np.float32) * np.float32(scale)
-        leaves.append(Tensor(values, requires_grad=True))
-    with lstm2d.no_grad():
-        y = case.ours(*leaves)
-    grad_y = rng.standard_normal(y.shape, np.float32)
-    products = case.products(leaves[0].shape, y.shape)
+    values, first = case.values(), name in FIRST
+    leaves = [Tensor(a, requires_grad=k > 0 or not first) for k, a in enumerate(values.inputs)]
+
+    def result() -> Tensor:
+        y: Tensor = case.run(*leaves, **{k: a.copy() for k, a in values.arrays.items()}, **case.options)
+        return y
 
     def forward() -> Arrays:
         with lstm2d.no_grad():
-            return [case.ours(*leaves).data]
+            return [result().data]
 
     def train() -> Arrays:
         for leaf in leaves:
             leaf.grad = None
-        out = case.ours(*leaves)
+        out = result()
         lstm2d.backward(out, grad_y)
         return [out.data, *(leaf.grad for leaf in leaves if leaf.grad is not None)]
 
-    backward = [p for m, k, n in products for p in [(k, m, n), *([] if case.first else [(m, n, k)])]]
-    orders = ORDERS if torch is not None else ()
-    peers = {order: peer_programs(case, leaves, grad_y, torch, order) for order in orders}
-    both = {
-        "forward": Programs(forward, {order: pair[0] for order, pair in peers.items()}, products),
-        "train": Programs(train, {order: pair[1] for order, pair in peers.items()}, products + backward),
-    }
-    return {direction: both[direction] for direction in case.directions}
+    grad_y = normal(values.rng, forward()[0].shape)
+    peers = (
+        {order: peer_programs(case, values, grad_y, peer, order, first) for order in ORDERS} if peer else {}
+    )
+    found = {}
+    for k, (direction, run) in enumerate({"forward": forward, "train": train}.items()):
+        work = case.work(grad_y.shape, train=k > 0, first=first)
+        theirs = {order: pair[k] for order, pair in peers.items() if pair is not None}
+        found[direction] = Programs(run, theirs, work.products, work)
+    return {"forward": found["forward"]} if name in FORWARD else found
 
 
 def peer_programs(
-    case: Case, leaves: Sequence[Tensor], grad_y: FloatArray, torch: Any, order: str
-) -> tuple[Program, Program]:
-    """Return PyTorch's forward and training step in one order of memory; their arrays in ours."""
-    axes = [(0, 3, 1, 2), *case.axes]
+    case: Case, values: Values, grad_y: FloatArray, peer: ModuleType, order: str, first: bool
+) -> tuple[Program, Program] | None:
+    """Return PyTorch's forward and training step in one order of memory, if it has the op."""
+    torch = sys.modules["torch"]
+    given = {name: torch.from_numpy(a) for name, a in values.arrays.items()}
+    twin = vgg_twin(peer, case) if case.name == VGG_NAME else peer.twin(case, given)
+    if twin is None:
+        return None
     layout = torch.channels_last if order == "channels_last" else torch.contiguous_format
 
-    def twin(values: FloatArray, order_of_axes: tuple[int, ...]) -> Any:
-        t = torch.from_numpy(values.transpose(order_of_axes).copy())
-        return t.contiguous(memory_format=layout) if t.ndim == 4 else t
+    def moved(array: FloatArray, axes: tuple[int, ...]) -> Any:
+        t = torch.from_numpy(np.asarray(array).transpose(axes).copy())
+        return t.contiguous(memory_format=layout) if t.ndim == 4 and axes != (0, 1, 2, 3) else t
 
-    tensors = [twin(x.data, a).requires_grad_(x.requires_grad) for x, a in zip(leaves, axes, strict=True)]
-    grad = twin(grad_y, (0, 3, 1, 2))
+    pairs = list(zip(values.inputs, twin.axes, strict=True))
+    tensors = [moved(a, axes).requires_grad_(k > 0 or not first) for k, (a, axes) in enumerate(pairs)]
+    grad = moved(grad_y, twin.result)
 
-    def array(t: Any, order_of_axes: Sequence[int]) -> FloatArray:
-        values: FloatArray = t.numpy().transpose(np.argsort(order_of_axes))
-        return values
+    def array(t: Any, axes: Sequence[int]) -> FloatArray:
+        ours: FloatArray = t.numpy().transpose(np.argsort(axes))
+        return ours
 
     def forward() -> Arrays:
         with torch.no_grad():
-            return [array(case.torch(torch, *tensors), axes[0])]
+            return [array(twin.run(*tensors), twin.result)]
 
     def train() -> Arrays:
         for t in tensors:
             t.grad = None
-        out = case.torch(torch, *tensors)
+        out = twin.run(*tensors)
         out.backward(grad)
-        grads = [array(t.grad, a) for t, a in zip(tensors, axes, strict=True) if t.grad is not None]
-        return [array(out.detach(), axes[0]), *grads]
+        grads = [
+            array(t.grad, axes) for t, axes in zip(tensors, twin.axes, strict=True) if t.grad is not None
+        ]
+        return [array(out.detach(), twin.result), *grads]
 
     return forward, train
+
+
+def vgg_twin(peer: ModuleType, case: Case) -> Any:
+    """Return the layers in PyTorch."""
+    functional = sys.modules["torch.nn.functional"]
+
+    def run(x: Any, *parameters: Any) -> Any:
+        for k in range(len(VGG)):
+            if k in VGG_POOLS:
+                x = functional.max_pool2d(x, 2)
+            x = functional.conv2d(x, parameters[2 * k], parameters[2 * k + 1], padding=1).relu_()
+        return x
+
+    return peer.Twin(run, ((0, 3, 1, 2), *len(VGG) * ((3, 2, 0, 1), (0,))), (0, 3, 1, 2))
 
 
 def check(name: str, programs: Programs) -> None:
@@ -331,41 +223,53 @@ def measure(
         for order, peer in programs.peers.items():
             tasks[order, n] = Task(peer, n)
     times = interleaved(tasks, repeats=repeats, clock=clock)
-    name = f"{case.name} @{case.shape[0]}x{case.shape[1]}"
-    return [row(name, direction, n, times, list(programs.peers)) for n in threads]
+    name = f"{case.label} @{'x'.join(map(str, case.shapes[0][1:3]))}"
+    rows = [row(name, direction, n, times, list(programs.peers)) for n in threads]
+    if programs.work:
+        for line, n in zip(rows, threads, strict=True):
+            per_ms = 1e-6 / times["ours", n].ms
+            line |= {
+                "gflops": round(programs.work.flop * per_ms, 2),
+                "gbps": round(programs.work.bytes * per_ms, 2),
+            }
+    return rows
 
 
-def peaks(case: Case, direction: str, threads: int, torch: Any) -> dict[str, float]:
+def peaks(name: str, quick: bool, direction: str, threads: int, torch: bool) -> dict[str, float]:
     """Return the peak memory of both sides in MB; PyTorch's in the order of memory that needs less."""
 
-    def side(name: str) -> float:
-        return in_fresh_process(peak, case.name, case.shape, direction, name, threads)
+    def side(which: str) -> float:
+        return in_fresh_process(peak, name, quick, direction, which, threads)
 
     found = {"ours_peak_mb": side("ours")}
-    if torch is not None:
+    if torch:
         found["torch_peak_mb"] = min(side(order) for order in ORDERS)
     return {key: round(mb, 1) for key, mb in found.items()}
 
 
-def peak(name: str, shape: tuple[int, int, int], direction: str, side: str, threads: int) -> float:
+def peak(name: str, quick: bool, direction: str, side: str, threads: int) -> float:
     """Return the peak memory of one side's program in this process, in MB."""
     set_threads(threads)
-    torch = None if side == "ours" else load_torch()
-    case = replace(next(case for case in CASES if case.name == name), shape=shape)
+    peer = None if side == "ours" else load_peer()
 
-    def program(case: Case) -> Program:
-        chosen = prepare(case, torch)[direction]
-        return chosen.ours if torch is None else chosen.peers[side]
+    def program(quick: bool) -> Program:
+        chosen = prepare(name, cases(quick=quick)[name], peer)[direction]
+        return chosen.ours if peer is None else chosen.peers[side]
 
-    program(small(case))()  # loads what is loaded late
-    return peak_mb(program(case))
+    program(True)()  # loads what is loaded late
+    return peak_mb(program(quick))
 
 
-def load_torch() -> Any:
-    """Return PyTorch, or None where it is not installed."""
+def load_peer() -> ModuleType | None:
+    """Return the peer's module, or None where PyTorch is not installed."""
     if importlib.util.find_spec("torch") is None:
         return None
-    return importlib.import_module("torch")
+    spec = importlib.util.spec_from_file_location("torch_ops", PEER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def main() -> None:
@@ -374,16 +278,23 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="peak memory of every case, not of some only")
     options = parse(parser)
     repeats = 1 if options.quick else options.repeats
-    torch = load_torch()
+    peer = load_peer()
     described = machine(options.threads)
     rows: list[dict[str, Any]] = []
-    for chosen in (case for case in CASES if options.only in case.name):
-        case = small(chosen) if options.quick else chosen
-        for direction, programs in prepare(case, torch).items():
-            check(f"{case.name}, {direction}", programs)
-            found = measure(case, direction, programs, options.threads, repeats, options.clock)
-            if measurable() and (options.memory or direction in case.memory):
-                found = [line | peaks(case, direction, line["threads"], torch) for line in found]
+    for name, case in cases(quick=options.quick).items():
+        if options.only not in name:
+            continue
+        directions = prepare(name, case, peer)
+        for direction, programs in directions.items():
+            check(f"{name}, {direction}", programs)
+            shown = replace(case, label=name)
+            found = measure(shown, direction, programs, options.threads, repeats, options.clock)
+            usual = name in MEMORY and direction == list(directions)[-1]
+            if measurable() and (options.memory or usual):
+                both = bool(programs.peers)
+                found = [
+                    line | peaks(name, options.quick, direction, line["threads"], both) for line in found
+                ]
             rows += found
     result = {"machine": described, "clock": options.clock, "rows": rows}
     note = f"batch 1, float32; medians of {repeats}, {options.clock} time; +-: quartiles"

@@ -19,6 +19,8 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title: where it is i
     "torch/ours": ("ratio", "{:.2f}".format),
     "floor ms": ("floor_ms", "{:.2f}".format),
     "ours/floor": ("ours_per_floor", "{:.2f}".format),
+    "GFLOP/s": ("gflops", "{:.1f}".format),
+    "GB/s": ("gbps", "{:.1f}".format),
     "1 thr/this": ("speedup", "{:.2f}".format),
     "ours MB": ("ours_peak_mb", "{:.0f}".format),
     "torch MB": ("torch_peak_mb", "{:.0f}".format),

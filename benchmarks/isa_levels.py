@@ -7,24 +7,25 @@ level, of the result and of all gradients, in units in the last place of an arra
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from typing import Any
 
 import numpy as np
 from memory import in_fresh_process
 from numpy.typing import NDArray
-from timing import heading, machine, table
+from timing import machine, publish
 
-from lstm2d import selftest
 from lstm2d.kernels import isa
+from lstm2d.selftest import CASES, evaluate, typed
+from lstm2d.selftest.case import DOCTOR
 
 Arrays = list[NDArray[Any]]
 
 
 def compute() -> dict[str, Arrays]:
     """Return result and gradients of every operation, at the level of this process."""
-    return {name: selftest._computed(name, case, "cpu") for name, case in selftest.CASES.items()}
+    cases = [case for case in CASES if DOCTOR in case.users]
+    return {case.name: list(evaluate(case, typed(np.float32)).values()) for case in cases}
 
 
 def at(level: str) -> dict[str, Arrays]:
@@ -54,11 +55,13 @@ def main() -> None:
         {"case": name, **{level: round(ulps(found[level][name], arrays), 1) for level in levels}}
         for name, arrays in expected.items()
     ]
-    if options.json:
-        print(json.dumps({"machine": machine([1]), "rows": rows}))
-        return
-    print(heading(machine([1])) + "\n")
-    print(table(["operation", *levels], [list(map(str, row.values())) for row in rows]))
+    publish(
+        options.json,
+        {"machine": machine([1]), "rows": rows},
+        "units in the last place of an array's largest value, against the plain level",
+        ["operation", *levels],
+        [[str(cell) for cell in row.values()] for row in rows],
+    )
 
 
 if __name__ == "__main__":

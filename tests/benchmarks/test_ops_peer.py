@@ -1,107 +1,73 @@
-"""Losses, normalisations and optimizers against PyTorch in float64, where PyTorch is installed."""
+"""The cases of the table against PyTorch in float64, and optimizers; skipped where it is not installed."""
 
-from collections.abc import Callable
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lstm2d import Tensor, backward, ops
+from lstm2d import Tensor, ops
+from lstm2d.selftest import CASES, Case, evaluate, typed
+from lstm2d.selftest.case import normal
 from lstm2d.training.adadelta import Adadelta
 from lstm2d.training.sgd import SGD
 
 torch: Any = pytest.importorskip("torch", exc_type=ImportError)
-SHAPE = (2, 7, 9, 12)
+# it has no other, or they are compared elsewhere
+NOT_COMPARED = {"cubic_resize", "dropout", "lstm2d_layer"}
+COMPARED = [
+    case
+    for case in CASES
+    if "gradient" in case.users
+    and case.op not in NOT_COMPARED
+    and len(case.shapes[0]) > 1
+    and all(map(all, case.shapes))
+    and case.options.get("height") != 0
+]
 
 
-def compare(
-    ours: Callable[..., Tensor], theirs: Callable[..., Any], rng: np.random.Generator, *arrays: np.ndarray
-) -> None:
-    """Compare results and gradients; images are channel last here and channel first in PyTorch."""
-    leaves = [Tensor(a, requires_grad=True) for a in arrays]
-    twins = [torch.tensor(first(a), requires_grad=True) for a in arrays]
-    y, t = ours(*leaves), theirs(*twins)
-    grad = rng.standard_normal(y.shape)
-    backward(y, grad)
-    t.backward(torch.tensor(first(grad)))
-    np.testing.assert_allclose(first(y.data), t.detach().numpy(), rtol=1e-10, atol=1e-10)
-    for leaf, twin in zip(leaves, twins, strict=True):
-        assert leaf.grad is not None
-        np.testing.assert_allclose(first(leaf.grad), twin.grad.numpy(), rtol=1e-10, atol=1e-10)
+@pytest.fixture(scope="session")
+def peer(checkout: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("torch_ops", checkout / "benchmarks/peers/torch_ops.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["torch_ops"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def first(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if array.ndim == 4 else np.array(array)
+@pytest.mark.parametrize("case", COMPARED, ids=lambda case: case.name)
+def test_same_as_in_torch(peer: ModuleType, case: Case) -> None:
+    bring = typed(np.float64)
+    inputs, arrays, rng = case.values()
+    brought = {name: torch.from_numpy(bring(a, False)) for name, a in arrays.items()}
+    twin = peer.twin(case, brought)
+    if twin is None:
+        pytest.skip("PyTorch has none")
+    tensors = [
+        torch.from_numpy(a.astype(np.float64).transpose(axes).copy()).requires_grad_()
+        for a, axes in zip(inputs, twin.axes, strict=True)
+    ]
+    result = twin.run(*tensors)
+    ours = evaluate(case, bring)
+    grad = normal(rng, ours["result"].shape).astype(np.float64) if ours["result"].ndim else np.ones(())
+    order = twin.result if grad.ndim == len(twin.result) else range(grad.ndim)
+    result.backward(torch.from_numpy(grad.transpose(order).copy()))
+    theirs = {"result": result.detach().numpy().transpose(np.argsort(order))}
+    for k, (t, axes) in enumerate(zip(tensors, twin.axes, strict=True)):
+        theirs[f"gradient {k}"] = t.grad.numpy().transpose(np.argsort(axes))
+    theirs |= {name: brought[name].numpy() for name in case.changes}
+    assert list(theirs) == list(ours)
+    for name, a in ours.items():
+        np.testing.assert_allclose(a, theirs[name], rtol=1e-10, atol=1e-10, err_msg=name)
 
 
-@pytest.mark.parametrize("reduction", ["sum", "mean"])
-@pytest.mark.parametrize("weighted", [True, False])
-def test_cross_entropy(reduction: str, weighted: bool, rng: np.random.Generator) -> None:
-    labels = rng.integers(0, 13, SHAPE[:3])
-    labels[labels == 12] = 255
-    weights = rng.random(12) if weighted else None
-    compare(
-        lambda x: ops.cross_entropy(x, labels, class_weights=weights, reduction=reduction),  # type: ignore[arg-type]
-        lambda x: torch.nn.functional.cross_entropy(
-            x,
-            torch.tensor(labels),
-            weight=None if weights is None else torch.tensor(weights),
-            ignore_index=255,
-            reduction=reduction,
-        ),
-        rng,
-        5 * rng.standard_normal(SHAPE),
-    )
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_batch_norm(training: bool, rng: np.random.Generator) -> None:
-    mean, var = rng.standard_normal(12), rng.random(12)
-    twins = torch.tensor(mean), torch.tensor(var)
-    compare(
-        lambda x, *p: ops.batch_norm(x, mean, var, *p, training=training),
-        lambda x, *p: torch.nn.functional.batch_norm(x, *twins, *p, training=training),
-        rng,
-        3 + rng.standard_normal(SHAPE),
-        rng.random(12),
-        rng.standard_normal(12),
-    )
-    np.testing.assert_allclose(mean, twins[0].numpy(), rtol=1e-12)
-    np.testing.assert_allclose(var, twins[1].numpy(), rtol=1e-12)
-
-
-@pytest.mark.parametrize(("size", "beta"), [(1, 1.0), (4, 0.5), (5, 0.75), (7, 0.6), (30, 0.75)])
-def test_local_response_norm(size: int, beta: float, rng: np.random.Generator) -> None:
-    compare(
-        lambda x: ops.local_response_norm(x, size, alpha=0.5, beta=beta, k=2.0),
-        lambda x: torch.nn.functional.local_response_norm(x, size, alpha=0.5, beta=beta, k=2.0),
-        rng,
-        rng.standard_normal(SHAPE),
-    )
-
-
-def test_l2_normalise(rng: np.random.Generator) -> None:
-    compare(
-        lambda x: ops.l2_normalise(x, 100),
-        lambda x: 100 * torch.nn.functional.normalize(x.flatten(1)).view_as(x),
-        rng,
-        rng.standard_normal(SHAPE),
-    )
-
-
-def test_elementwise_and_shapes(rng: np.random.Generator) -> None:
-    x = rng.standard_normal(SHAPE)
-    compare(ops.relu, torch.relu, rng, x)
-    compare(ops.sigmoid, torch.sigmoid, rng, x)
-    compare(lambda *t: ops.concatenate(t), lambda *t: torch.cat(t, 1), rng, x, x[..., :5])
-    pad = torch.nn.functional.pad
-    compare(lambda t: ops.pad2d(t, (1, 2, 3, 4)), lambda t: pad(t, (3, 4, 1, 2)), rng, x)
-    compare(
-        lambda t: ops.pad2d(t, (6, 5, 4, 3), mode="reflect"),
-        lambda t: pad(t, (4, 3, 6, 5), mode="reflect"),
-        rng,
-        x,
-    )
+def test_every_other_op_is_compared(peer: ModuleType) -> None:
+    compared = {case.op for case in COMPARED if peer.twin(case, {}) is not None}
+    assert compared | NOT_COMPARED == set(ops.__all__)
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.01])

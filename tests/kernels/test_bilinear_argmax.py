@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from lstm2d import kernels
 from lstm2d.kernels.taps import bilinear_taps
-from lstm2d.kernels.threads import get_num_threads, set_num_threads
 
 BACKENDS = kernels.available("resize")
 CLEAR = 1e-4  # scores that differ by less may have another order after rounding
@@ -71,26 +70,6 @@ def test_agrees_with_the_full_size_scores(
 def test_the_same_size_is_argmax(backend: str, rng: np.random.Generator) -> None:
     x = rng.integers(0, 4, (40, 30, 5)).astype(np.float32)  # many ties
     np.testing.assert_array_equal(labels(x, 40, 30, backend), x.argmax(axis=2))
-
-
-def test_threads_change_nothing(rng: np.random.Generator) -> None:
-    x = rng.random((30, 40, 6)).astype(np.float32)
-    before = get_num_threads()
-    found = []
-    try:
-        for threads in (1, 2, 3):
-            set_num_threads(threads)
-            found.append(labels(x, 401, 399).tobytes())
-    finally:
-        set_num_threads(before)
-    assert found[0] == found[1] == found[2]
-
-
-def test_views_and_read_only_inputs(rng: np.random.Generator) -> None:
-    x = rng.random((9, 12, 8)).astype(np.float32)
-    view = x[::2, ::-1, ::2]
-    view.flags.writeable = False
-    np.testing.assert_array_equal(labels(view, 20, 30), labels(np.ascontiguousarray(view), 20, 30))
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 2), (3, 0, 2), (3, 3, 0), (2, 2, 257)])

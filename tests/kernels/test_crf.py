@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 from lstm2d import kernels
 from lstm2d.kernels.threads import get_num_threads, set_num_threads
+from lstm2d.selftest import evaluate
+from lstm2d.selftest.cases.filters import filtering
 from tests.kernels.crf_cases import WRONG_FEATURES
+from tests.selftest.comparison import Arguments, assert_close
 
 BACKENDS = kernels.available("crf")
 
@@ -74,32 +77,15 @@ def test_exact_sum_by_hand(backend: str, dtype: type) -> None:
     d=st.integers(1, 7),
     classes=st.integers(1, 19),
     spread=st.sampled_from([0.01, 1.0, 30.0]),
-    seed=st.integers(0, 2**32),
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_backends_agree(dtype: type, n: int, d: int, classes: int, spread: float, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    features = (spread * rng.standard_normal((d, 2 * n))).astype(dtype).T[::2]  # a view, read only
-    features.setflags(write=False)
-    values = rng.standard_normal((n, 2 * classes)).astype(dtype)[:, ::2]
-    before, after = rng.random((2, n)).astype(dtype)
-    slow, fast = SLOW.build_lattice(features), FAST.build_lattice(features)
-    for name, wanted, got in zip(slow._fields, slow, fast, strict=True):
-        assert got.dtype == wanted.dtype, name
-        np.testing.assert_array_equal(got, wanted, err_msg=name)
-    tolerance = {"rtol": 0, "atol": 1e-13 if dtype is np.float64 else 1e-5}
-    for wanted, got in (
-        (
-            SLOW.lattice_filter(slow, values, before, after),
-            FAST.lattice_filter(slow, values, before, after),
-        ),
-        (
-            SLOW.gaussian_sum(features, values, before, after),
-            FAST.gaussian_sum(features, values, before, after),
-        ),
-    ):
-        assert got.dtype == wanted.dtype == dtype
-        np.testing.assert_allclose(got, wanted, **tolerance)
+def test_backends_agree(dtype: type, n: int, d: int, classes: int, spread: float) -> None:
+    case = filtering(n, d, classes, spread)
+    arguments = Arguments(dtype)
+    with kernels.use(BACKENDS[0]):
+        found = evaluate(case, arguments)
+    arguments.assert_unchanged()
+    assert_close(found, case, dtype, BACKENDS[0])
 
 
 @pytest.mark.parametrize("shift", [0.0, 1e5])

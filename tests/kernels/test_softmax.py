@@ -19,20 +19,3 @@ def test_clip_normalise_by_hand(backend: str, dtype: type) -> None:
     third = np.array(1 / 3, dtype)
     np.testing.assert_allclose(y[0, [0, 1, 3]], [[0.25, 0, 0.75], [third] * 3, [0.2, 0.3, 0.5]], rtol=1e-6)
     assert np.isnan(y[0, 2]).all()
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_clip_normalise_of_a_view(backend: str, rng: np.random.Generator) -> None:
-    x = (rng.standard_normal((2, 6, 8, 5)) + 1).astype(np.float32)[:, ::-1, ::2]
-    with kernels.use(backend):
-        y = kernels.pick("softmax", like=x).clip_normalise(x)
-    positive = np.maximum(x, 0)
-    assert positive.any(-1).all()
-    np.testing.assert_allclose(y, positive / positive.sum(-1, keepdims=True), rtol=1e-6)
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("shape", [(0, 3), (2, 0, 3)])
-def test_clip_normalise_of_nothing(backend: str, shape: tuple[int, ...]) -> None:
-    with kernels.use(backend):
-        assert kernels.pick("softmax", like=None).clip_normalise(np.zeros(shape)).shape == shape

@@ -1,8 +1,6 @@
 """Every operation gives the same bits from any thread of the program, and what a number of threads is."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from math import prod
 
 import numpy as np
 import pytest
@@ -10,108 +8,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lstm2d
-from lstm2d import Tensor, backward, ops
+from lstm2d import Tensor, ops
 from lstm2d.errors import ConfigError, ThreadsError
 from lstm2d.kernels import threads
 from lstm2d.kernels.arena import SMALL
 from lstm2d.kernels.threads import MAX_THREADS, get_num_threads, set_num_threads
+from lstm2d.selftest import CASES as table
+from lstm2d.selftest import Case, evaluate, typed
 from tests.callers import at_once, blas_threads, kernel_threads, restless
 
-SIDES = (32, 45)
-CHANNELS = 18
-Case = tuple[Callable[..., Tensor], tuple[tuple[int, ...], ...]]  # the operation, shapes of what follows x
+# arrays are memory of the arena, and the case does not take long
+CASES = [
+    case
+    for case in table
+    if "bits" in case.users
+    and case.op in ops.__all__
+    and SMALL < 4 * max(map(prod, case.shapes)) < 1 << 19
+    and sum(map(prod, case.products)) < 1e8
+]
 
 
-def labels(x: Tensor) -> np.ndarray:
-    return np.arange(x.data[..., 0].size).reshape(x.shape[:-1]) % CHANNELS
-
-
-def soft(x: Tensor) -> Tensor:
-    return ops.soft_cross_entropy(x, np.full(x.shape, 1 / CHANNELS, np.float32))
-
-
-def cropped(x: Tensor, side: int) -> Tensor:
-    return ops.crop(x, top=1, left=2, height=side, width=side)
-
-
-def normalised(training: bool, x: Tensor) -> Tensor:
-    mean, var = np.full(CHANNELS, 0.1, np.float32), np.full(CHANNELS, 1.5, np.float32)
-    y = ops.batch_norm(x, mean, var, training=training)
-    return ops.add(y, Tensor(mean + var))
-
-
-def sweep(gates: int) -> tuple[tuple[int, ...], ...]:
-    return ((2, CHANNELS, gates * 20), (2, 20, gates * 20), (2, gates * 20))
-
-
-CASES: dict[str, Case] = {
-    "add": (lambda x: ops.add(x, x), ()),
-    "avg_pool2d": (lambda x: ops.avg_pool2d(x, 3, stride=1, padding=1), ()),
-    "batch_norm": (partial(normalised, False), ()),
-    "batch_norm in training": (partial(normalised, True), ()),
-    "bilinear_resize": (lambda x: ops.bilinear_resize(x, 50, 40), ()),
-    "concatenate": (lambda x: ops.concatenate([x, ops.tanh(x)]), ()),
-    "conv2d 1x1": (ops.conv2d, ((1, 1, CHANNELS, 30), (30,))),
-    "conv2d 3x3": (partial(ops.conv2d, padding=1, activation="relu"), ((3, 3, CHANNELS, 24), (24,))),
-    "conv2d 3x3, few": (partial(ops.conv2d, padding=2, dilation=2), ((3, 3, CHANNELS, 3), (3,))),
-    "conv2d 5x5": (partial(ops.conv2d, stride=2), ((5, 5, CHANNELS, 20), (20,))),
-    "conv2d 9x9": (partial(ops.conv2d, padding=4), ((9, 9, CHANNELS, 20), (20,))),
-    "conv2d of patches": (partial(ops.conv2d, stride=2), ((2, 2, CHANNELS, 20), (20,))),
-    "conv_transpose2d": (partial(ops.conv_transpose2d, stride=2), ((2, 2, CHANNELS, 20), (20,))),
-    "crop": (lambda x: cropped(x, 30), ()),
-    "cross_entropy": (lambda x: ops.cross_entropy(x, labels(x), ignore_index=3), ()),
-    "cubic_resize": (lambda x: ops.cubic_resize(x, 50, 40), ()),
-    "direction_sum": (lambda x: ops.direction_sum(ops.concatenate([x, x])), ()),
-    "dropout": (lambda x: ops.dropout(x, 0.4, seed=1, epoch=2, samples=[3]), ()),
-    "gru_sweep": (partial(ops.gru_sweep, axis=1), sweep(3)),
-    "l2_normalise": (ops.l2_normalise, ()),
-    "linear": (ops.linear, ((CHANNELS, 30), (30,))),
-    "linear, few": (ops.linear, ((CHANNELS, 3), (3,))),
-    "linear, large": (lambda x, weight: ops.linear(cropped(x, 8), weight), ((CHANNELS, 4000),)),
-    "local_response_norm": (lambda x: ops.local_response_norm(x, 5), ()),
-    "lstm2d_layer": (ops.lstm2d_layer, ((4, CHANNELS, 50), (4, 20, 50), (4, 50), (4, 5, 10))),
-    "lstm_sweep": (partial(ops.lstm_sweep, axis=2), sweep(4)),
-    "max_pool2d": (lambda x: ops.max_pool2d(x, 3, stride=1), ()),
-    "pad2d": (lambda x: ops.pad2d(x, 10, mode="reflect"), ()),
-    "relu": (ops.relu, ()),
-    "reshape": (lambda x: ops.reshape(ops.tanh(x), (1, -1)), ()),
-    "rnn_sweep": (partial(ops.rnn_sweep, axis=1, activation="tanh"), sweep(1)),
-    "sigmoid": (ops.sigmoid, ()),
-    "soft_cross_entropy": (soft, ()),
-    "softmax": (ops.softmax, ()),
-    "tanh": (ops.tanh, ()),
-    "window_gather": (lambda x: ops.window_gather(cropped(x, 30), 3), ()),
-}
-TASKS = [(name, side) for side in SIDES for name in CASES]
-
-
-def run(name: str, side: int) -> bytes:
+def run(case: Case) -> bytes:
     """Return the result and all gradients."""
-    op, shapes = CASES[name]
-    rng = np.random.default_rng(side)
-    arrays: Any = [rng.standard_normal((1, side, side, CHANNELS), np.float32)]
-    arrays += [rng.standard_normal(shape, np.float32) * np.float32(0.2) for shape in shapes]
-    inputs = [Tensor(array, requires_grad=True) for array in arrays]
-    y = op(*inputs)
-    backward(y, np.cos(np.arange(y.data.size, dtype=np.float32)).reshape(y.shape))
-    return b"".join(array.tobytes() for array in (y.data, *(x.grad for x in inputs)))
+    return b"".join(array.tobytes() for array in evaluate(case, typed(np.float32)).values())
 
 
 def different(n: int, rounds: int) -> list[str]:
     """Return the operations that gave other bits in one of n threads than here."""
-    expected = {task: run(*task) for task in TASKS}
+    expected = [run(case) for case in CASES]
 
     def work(k: int) -> list[str]:
-        order = np.random.default_rng(k).permutation(len(TASKS) * rounds) % len(TASKS)
-        return [TASKS[j][0] for j in order if run(*TASKS[j]) != expected[TASKS[j]]]
+        order = np.random.default_rng(k).permutation(len(CASES) * rounds) % len(CASES)
+        return [CASES[j].name for j in order if run(CASES[j]) != expected[j]]
 
     return sorted({name for found in at_once(n, work) for name in found})
 
 
 def test_every_operation_is_here() -> None:
-    called = {name.replace(",", " ").split()[0] for name in CASES}
-    assert called == set(ops.__all__)
-    assert 4 * SIDES[0] ** 2 * CHANNELS > SMALL  # memory of the arena
+    assert {case.op for case in CASES} == set(ops.__all__)
 
 
 @pytest.mark.parametrize("per_call", [1, 2])

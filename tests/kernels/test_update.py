@@ -4,69 +4,22 @@ import numpy as np
 import pytest
 
 from lstm2d import kernels
-from lstm2d.kernels.threads import get_num_threads, set_num_threads
+from lstm2d.selftest import CASES, Case, evaluate, typed
+from tests.selftest.comparison import bits
 
 FAST = [backend for backend in kernels.available("update") if backend != "_reference"]
-SIZES = [0, 1, 7, 129, 1025, 40_000, (1 << 20) + 12_345]
 SCALARS = {"sgd_step": (0.7, 0.1, 0.9), "adadelta_step": (0.7, 0.1, 0.95, 1e-6)}
 MEMORY = {"sgd_step": 1, "adadelta_step": 2}
-OPTIONS = [(False, False, 0.1), (True, False, 0.0), (False, True, 0.1), (True, True, 0.1)]
 
 
-def step(
-    backend: str,
-    name: str,
-    n: int,
-    dtype: type,
-    *,
-    mean: bool,
-    rates: bool,
-    weight_decay: float,
-) -> list[np.ndarray]:
-    """Return all vectors after some steps from fixed values."""
-    rng = np.random.default_rng(n)
-    vectors = [rng.standard_normal(n).astype(dtype)]
-    vectors += [np.square(rng.standard_normal(n)).astype(dtype) for _ in range(MEMORY[name])]
-    average = vectors[0] + 1 if mean else None
-    factors = rng.integers(0, 3, n).astype(dtype) if rates else None
-    clip, _, *rest = SCALARS[name]
-    with kernels.use(backend):
-        function = getattr(kernels.pick("update", like=vectors[0]), name)
-        for time in range(3):
-            gradient = rng.standard_normal(n).astype(dtype)
-            gradient.setflags(write=False)
-            weights, *memory = vectors
-            args = (average, factors, 0.3 / (time + 1), clip, weight_decay, *rest, 0.25)
-            assert function(weights, gradient, *memory, *args) is None
-    return vectors if average is None else [*vectors, average]
-
-
-@pytest.mark.parametrize(("mean", "rates", "weight_decay"), OPTIONS)
-@pytest.mark.parametrize("n", SIZES)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", SCALARS)
-@pytest.mark.parametrize("backend", FAST)
-def test_same_bits(
-    backend: str, name: str, dtype: type, n: int, mean: bool, rates: bool, weight_decay: float
-) -> None:
-    options = {"mean": mean, "rates": rates, "weight_decay": weight_decay}
-    expected = step("_reference", name, n, dtype, **options)
-    for got, wanted in zip(step(backend, name, n, dtype, **options), expected, strict=True):
-        assert got.tobytes() == wanted.tobytes()
-
-
-@pytest.mark.parametrize("name", SCALARS)
-@pytest.mark.parametrize("backend", FAST)
-def test_threads_change_no_bit(backend: str, name: str) -> None:
-    before, results = get_num_threads(), set()
-    try:
-        for threads in (1, 2, 3):
-            set_num_threads(threads)
-            options = {"mean": True, "rates": True, "weight_decay": 0.1}
-            results.add(b"".join(v.tobytes() for v in step(backend, name, 200_001, np.float32, **options)))
-    finally:
-        set_num_threads(before)
-    assert len(results) == 1
+@pytest.mark.parametrize("case", [c for c in CASES if c.family == "update"], ids=lambda case: case.name)
+def test_same_bits_as_the_reference(case: Case) -> None:
+    for dtype in (np.float32, np.float64):
+        with kernels.use("_reference"):
+            expected = evaluate(case, typed(dtype))
+        for backend in FAST:
+            with kernels.use(backend):
+                assert bits(evaluate(case, typed(dtype))) == bits(expected)
 
 
 @pytest.mark.parametrize("backend", kernels.available("update"))

@@ -1,5 +1,7 @@
-"""conv2d and conv_transpose2d against hand values, finite differences, PyTorch and every backend."""
+"""conv2d and conv_transpose2d: values by hand, any shape, activations, NaN, wrong arguments."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -7,15 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstm2d import Tensor, backward, kernels
+from lstm2d import Tensor, backward, kernels, ops
 from lstm2d.errors import ShapeError
-from lstm2d.gradcheck import gradcheck
-from lstm2d.kernels.threads import get_num_threads, set_num_threads
 from lstm2d.ops import conv2d, conv_transpose2d
+from lstm2d.selftest import CASES, Case, evaluate, typed
+from lstm2d.selftest.cases.conv import Pair, conv
 from lstm2d.tensor import FloatArray
-from tests.ops.conv_cases import BOTH, CASES, LARGE, Case, Pair, draw, fits, run
+from tests.selftest.comparison import parameters
 
 BACKENDS = kernels.available("conv")
+TYPES = (np.float32, np.float64)
+FUSED = [case for case in CASES if len(case.shapes) == 3 and case.op in ("conv2d", "conv_transpose2d")]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -68,52 +72,6 @@ def test_transposed_by_hand(backend: str) -> None:
     assert weight.grad.reshape(-1).tolist() == [51, 0, 1005]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize(("case", "transposed"), BOTH)
-def test_gradient(backend: str, case: Case, transposed: bool, rng: np.random.Generator) -> None:
-    arrays = draw(case, rng)
-    with kernels.use(backend):
-        gradcheck(lambda *leaves: run(case, *leaves, transposed=transposed), *arrays, rng=rng)
-        gradcheck(lambda x, w: run(case, x, w, None, transposed=transposed), *arrays[:2], rng=rng)
-
-
-def results(
-    case: Case, arrays: list[FloatArray], grad_y: FloatArray | None, *, transposed: bool
-) -> list[FloatArray]:
-    """Return y and all gradients."""
-    leaves = [Tensor(a, requires_grad=True) for a in arrays]
-    y = run(case, *leaves, transposed=transposed)
-    if grad_y is None:
-        grad_y = np.random.default_rng(3).standard_normal(y.shape).astype(y.data.dtype)
-    backward(y, grad_y)
-    return [y.data, *(leaf.grad for leaf in leaves if leaf.grad is not None)]
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize(("case", "transposed"), list(product(CASES + LARGE, [False, True])))
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 5e-5), (np.float64, 1e-12)])
-def test_backends_agree(
-    backend: str, case: Case, transposed: bool, dtype: type, tolerance: float, rng: np.random.Generator
-) -> None:
-    if not fits(case, transposed=transposed):
-        pytest.skip("nothing is left of the output")
-    arrays = [np.asfortranarray(a) for a in draw(case, rng, dtype)]
-    arrays[0] = np.repeat(arrays[0], 2, 2)[:, :, ::-2]
-    for a in arrays:
-        a.setflags(write=False)
-    with kernels.use("_reference"):
-        shape = run(case, *map(Tensor, arrays), transposed=transposed).shape
-        grad_y = np.asfortranarray(rng.standard_normal(shape).astype(dtype))
-        grad_y.setflags(write=False)
-        expected = results(case, arrays, grad_y, transposed=transposed)
-    with kernels.use(backend):
-        got = results(case, arrays, grad_y, transposed=transposed)
-    for a, b in zip(got, expected, strict=True):
-        assert a.dtype == dtype
-        assert a.shape == b.shape
-        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(b).max(initial=0))
-
-
 sizes = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
 
@@ -127,7 +85,6 @@ sizes = st.tuples(st.integers(1, 4), st.integers(1, 4))
     padding=st.tuples(st.integers(0, 5), st.integers(0, 5)),
     dilation=sizes,
     transposed=st.booleans(),
-    seed=st.integers(0, 2**32 - 1),
 )
 def test_any_shape_agrees(
     shape: tuple[int, int, int, int],
@@ -136,76 +93,35 @@ def test_any_shape_agrees(
     padding: Pair,
     dilation: Pair,
     transposed: bool,
-    seed: int,
 ) -> None:
-    case = (shape, kernel, stride, padding, dilation)
-    arrays = draw(case, np.random.default_rng(seed))
-    found: list[list[FloatArray] | str] = []
+    geometry = (shape, kernel, stride, padding, (1, 1) if transposed else dilation)
+    case = conv(geometry, transposed=transposed)
+    found: list[dict[str, FloatArray] | str] = []
     for backend in ("_reference", BACKENDS[0]):
         with kernels.use(backend):
             try:
-                found.append(results(case, arrays, None, transposed=transposed))
+                found.append(evaluate(case, typed(np.float64)))
             except ShapeError as e:
                 found.append(str(e))
-    if isinstance(found[0], str):
-        assert found[0] == found[1]
+    first, second = found
+    if isinstance(first, str):
+        assert first == second
         return
-    for a, b in zip(*found, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-11)
+    for name, values in first.items():
+        np.testing.assert_allclose(values, second[name], atol=1e-11)
 
 
-@pytest.mark.parametrize(("case", "transposed"), list(product(LARGE, [False, True])))
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_threads_and_batch_change_no_bit(
-    case: Case, transposed: bool, dtype: type, rng: np.random.Generator
-) -> None:
-    arrays = draw(case, rng, dtype)
-    before = get_num_threads()
-    try:
-        set_num_threads(1)
-        expected = results(case, arrays, None, transposed=transposed)
-        for threads in (2, 3):
-            set_num_threads(threads)
-            for a, b in zip(results(case, arrays, None, transposed=transposed), expected, strict=True):
-                assert a.tobytes() == b.tobytes()
-        y = expected[0]
-        grad_y = np.random.default_rng(3).standard_normal(y.shape).astype(dtype)
-        first = results(case, [arrays[0][:1], *arrays[1:]], grad_y[:1], transposed=transposed)
-        for k in (0, 1):  # y and the gradient of x
-            assert first[k].tobytes() == expected[k][:1].tobytes()
-    finally:
-        set_num_threads(before)
+@pytest.mark.parametrize("case", parameters(c for c in FUSED if c.users & {"cuda", "bits"}))
+def test_activation_is_the_op_of_that_name(case: Case) -> None:
+    def apart(*tensors: Tensor, activation: str, **options: Pair) -> Tensor:
+        return getattr(ops, activation)(case.run(*tensors, **options))
 
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-4), (np.float64, 1e-11)])
-@pytest.mark.parametrize(
-    ("kernel", "channels", "dilation"),
-    [(3, 16, 1), (3, 300, 1), (3, 16, 6), (3, 300, 6), (4, 50, 1), (5, 30, 1), (8, 25, 1), (8, 200, 1)],
-)
-def test_winograd_is_precise(
-    dtype: type, tolerance: float, kernel: int, channels: int, dilation: int, rng: np.random.Generator
-) -> None:
-    pair = (dilation, dilation)
-    case: Case = ((1, 40, 43, channels), (kernel, kernel, channels), (1, 1), pair, pair)
-    arrays = draw(case, rng, dtype)
-    arrays[0] += 3  # as after a ReLU: no mean of 0 that hides rounding
-    got = results(case, arrays, None, transposed=False)
-    with kernels.use("_reference"):
-        grad_y = np.random.default_rng(3).standard_normal(got[0].shape).astype(dtype).astype(np.float64)
-        expected = results(case, [a.astype(np.float64) for a in arrays], grad_y, transposed=False)
-    for a, b in zip(got, expected, strict=True):
-        assert np.abs(a - b).max() <= tolerance * np.abs(b).max()
-
-
-@pytest.mark.parametrize("transposed", [False, True])
-@pytest.mark.parametrize("needed", [0, 1, 2])
-def test_only_what_is_needed_is_computed(needed: int, transposed: bool, rng: np.random.Generator) -> None:
-    case = CASES[0]
-    leaves = [Tensor(a, requires_grad=k == needed) for k, a in enumerate(draw(case, rng))]
-    y = run(case, *leaves, transposed=transposed)
-    assert y.node is not None
-    grads = y.node.backward(np.ones(y.shape))
-    assert [g is not None for g in grads] == [k == needed for k in range(3)]
+    for activation, shapes, dtype in product(("relu", "tanh"), (case.shapes, case.shapes[:2]), TYPES):
+        inside = replace(case, shapes=shapes, options={**case.options, "activation": activation})
+        together, separate = (evaluate(c, typed(dtype)) for c in (inside, replace(inside, call=apart)))
+        assert {name: a.tobytes() for name, a in together.items()} == {
+            name: a.tobytes() for name, a in separate.items()
+        }
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -277,24 +193,8 @@ def test_wrong_dtype(dtypes: tuple[type, type]) -> None:
         conv_transpose2d(x, weight)
 
 
-@pytest.mark.parametrize(("case", "transposed"), BOTH)
-def test_equals_torch(case: Case, transposed: bool, rng: np.random.Generator) -> None:
-    torch = pytest.importorskip("torch", exc_type=ImportError)
-    if 0 in (*case[0], *case[1]):
-        pytest.skip("PyTorch refuses sizes of 0")
-    arrays = draw(case, rng)
-    x, weight, bias = (torch.tensor(a, requires_grad=True) for a in arrays)
-    _, _, stride, padding, dilation = case
-    if transposed:
-        y = torch.nn.functional.conv_transpose2d(
-            x.permute(0, 3, 1, 2), weight.permute(2, 3, 0, 1), bias, stride=stride, padding=padding
-        )
-    else:
-        y = torch.nn.functional.conv2d(
-            x.permute(0, 3, 1, 2), weight.permute(3, 2, 0, 1), bias, stride, padding, dilation
-        )
-    y = y.permute(0, 2, 3, 1)
-    got = results(case, arrays, None, transposed=transposed)
-    y.backward(torch.from_numpy(np.random.default_rng(3).standard_normal(tuple(y.shape))))
-    for a, b in zip(got, (y.detach(), x.grad, weight.grad, bias.grad), strict=True):
-        np.testing.assert_allclose(a, b.numpy(), rtol=1e-10, atol=1e-10)
+@pytest.mark.parametrize("op", [conv2d, conv_transpose2d])
+def test_wrong_activation(op: Callable[..., Tensor]) -> None:
+    x, weight = Tensor(np.zeros((1, 4, 4, 3))), Tensor(np.zeros((3, 3, 3, 5)))
+    with pytest.raises(ValueError, match=r"activation 'sigmoid', expected None, 'relu' or 'tanh'"):
+        op(x, weight, activation="sigmoid")

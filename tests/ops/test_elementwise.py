@@ -1,7 +1,6 @@
 """tanh, sigmoid, relu, add and direction_sum: hand values, exact values, finite differences, all backends."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from lstm2d.gradcheck import gradcheck
 from lstm2d.ops import add, direction_sum, relu, sigmoid, tanh
 
 BACKENDS = kernels.available("elementwise")
-SHAPES = [(), (1,), (5,), (0, 3), (2, 3, 4), (1, 129, 130)]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -29,13 +27,6 @@ def test_tanh_by_hand(backend: str, dtype: type) -> None:
     assert np.signbit(y.data[1])
     assert x.grad is not None
     np.testing.assert_allclose(x.grad, [2, 2, 1.28, 1.28, 0, 0], rtol=2e-6, atol=1e-12)
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_tanh_gradient(backend: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-    with kernels.use(backend):
-        gradcheck(tanh, rng.standard_normal(shape), rng=rng)
 
 
 def test_tanh_error_bound(rng: np.random.Generator) -> None:
@@ -56,27 +47,6 @@ def test_tanh_never_leaves_its_range_and_keeps_nan(backend: str, dtype: type) ->
         y = tanh(Tensor(np.array([np.nan, 1.0] * 9, dtype))).data
     assert np.isnan(y[::2]).all()
     assert not np.isnan(y[1::2]).any()
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 2e-6), (np.float64, 1e-14)])
-def test_backends_agree(backend: str, dtype: type, rtol: float, rng: np.random.Generator) -> None:
-    x = rng.standard_normal((2, 60, 70, 8)).astype(dtype)[:, ::-1, ::2]
-    grad = rng.standard_normal((8, 35, 60, 2)).astype(dtype).T
-    x.setflags(write=False)
-    grad.setflags(write=False)
-    for op, g in ((tanh, grad), (sigmoid, grad), (relu, grad), (direction_sum, grad[..., ::4])):
-        results = []
-        for name in ("_reference", backend):
-            leaf = Tensor(x, requires_grad=True)
-            with kernels.use(name):
-                y = op(leaf)
-                backward(y, g)
-            results.append((y.data, leaf.grad))
-        for expected, got in zip(*results, strict=True):
-            assert got is not None
-            assert got.dtype == dtype
-            np.testing.assert_allclose(got, expected, rtol=rtol, atol=rtol)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -104,35 +74,10 @@ def test_relu_by_hand(backend: str, dtype: type) -> None:
     np.testing.assert_array_equal(x.grad, [3, 0, 0, 0, 3, 0])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_sigmoid_and_relu_gradient(backend: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-    x = rng.standard_normal(shape)
-    x = np.asarray(x + np.copysign(0.01, x))  # away from the kink of relu
-    with kernels.use(backend):
-        gradcheck(sigmoid, x, rng=rng)
-        gradcheck(relu, x, rng=rng)
-
-
 def test_sigmoid_error_bound() -> None:
     x = np.linspace(-87, 87, 5001).astype(np.float32)
     exact = 1 / (1 + np.exp(-x.astype(np.float64)))
     assert (np.abs(sigmoid(Tensor(x)).data - exact) / exact).max() < 4e-7
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("op", [sigmoid, relu])
-def test_sigmoid_and_relu_keep_nan(backend: str, dtype: type, op: Callable[[Tensor], Tensor]) -> None:
-    x = Tensor(np.array([np.nan, 1.0, -1.0] * 9, dtype), requires_grad=True)
-    with kernels.use(backend):
-        y = op(x)
-        backward(y, np.ones(27, dtype))
-    for got in (y.data, x.grad):
-        assert got is not None
-        assert np.isnan(got[::3]).tolist() == [op is sigmoid or got is y.data] * 9
-        assert not np.isnan(got[1::3]).any()
-        assert not np.isnan(got[2::3]).any()
 
 
 def test_add_by_hand() -> None:
@@ -166,13 +111,6 @@ def test_add_of_a_tensor_to_itself() -> None:
     assert x.grad.tolist() == [2.0, 6.0]
 
 
-def test_add_computes_only_what_is_needed() -> None:
-    x, y = Tensor(np.ones((2, 3)), requires_grad=True), Tensor(np.ones(3))
-    z = add(x, y)
-    assert z.node is not None
-    assert z.node.backward(np.ones((2, 3)))[1] is None
-
-
 def test_add_wrong() -> None:
     with pytest.raises(ShapeError, match=r"\(2, 3\) and \(2,\)"):
         add(Tensor(np.zeros((2, 3))), Tensor(np.zeros(2)))
@@ -189,13 +127,6 @@ def test_direction_sum_by_hand(backend: str) -> None:
     assert y.data.tolist() == [[1111.0, 2222.0]]
     assert x.grad is not None
     assert x.grad.tolist() == [[3.0, 5.0] * 4]
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("shape", [(4,), (0,), (2, 0, 8), (2, 3, 5, 12), (1, 300, 4)])
-def test_direction_sum_gradient(backend: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-    with kernels.use(backend):
-        gradcheck(direction_sum, rng.standard_normal(shape), rng=rng)
 
 
 def test_direction_sum_wrong_shape() -> None:

@@ -9,25 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lstm2d import Tensor, backward, kernels, no_grad
+from lstm2d import Tensor, backward, kernels
 from lstm2d.errors import ShapeError
-from lstm2d.gradcheck import gradcheck
-from lstm2d.kernels import arena
 from lstm2d.ops import lstm2d_layer
-from lstm2d.tape import record
-from tests.callers import kernel_threads
 
 BACKENDS = kernels.available("lstm2d")
-SIZES = [
-    (1, 1, 1, 2),
-    (1, 1, 7, 3),
-    (2, 6, 1, 2),
-    (1, 5, 4, 3),
-    (2, 3, 6, 1),
-    (0, 3, 3, 2),
-    (1, 0, 4, 2),
-    (1, 3, 3, 0),
-]
 
 
 def parameters(
@@ -88,97 +74,6 @@ def test_gates_and_peepholes_by_hand(backend: str) -> None:
         assert y[0, 0, 1, 0] == pytest.approx(gate_out * tanh(cell), rel=1e-14)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("peepholes", [True, False])
-@pytest.mark.parametrize("options", [{}, {"cell_scale": 0.5}, {"leaky": True}])
-def test_gradient(
-    backend: str,
-    size: tuple[int, int, int, int],
-    peepholes: bool,
-    options: dict[str, Any],
-    rng: np.random.Generator,
-) -> None:
-    arrays = [rng.standard_normal(size), *parameters(rng, size[3], 2, peepholes=peepholes)]
-    with kernels.use(backend):
-        gradcheck(lambda *t: lstm2d_layer(*t, **options), *arrays, rng=rng)
-
-
-@pytest.mark.parametrize("direction", range(4))
-@pytest.mark.parametrize("peepholes", [True, False])
-def test_gradient_of_each_direction(direction: int, peepholes: bool, rng: np.random.Generator) -> None:
-    units, part = 3, np.s_[..., 3 * direction : 3 * direction + 3]
-
-    def one_direction(*tensors: Tensor) -> Tensor:
-        y = lstm2d_layer(*tensors)
-
-        def spread(grad: NDArray[Any]) -> tuple[NDArray[Any]]:
-            whole = np.zeros_like(y.data)
-            whole[part] = grad
-            return (whole,)
-
-        return record("one_direction", {"y": y}, y.data[part].copy(), spread)
-
-    arrays = [rng.standard_normal((2, 5, 20, 2)), *parameters(rng, 2, units, peepholes=peepholes)]
-    gradcheck(one_direction, *arrays, rng=rng)
-
-
-@pytest.mark.parametrize("which", range(5))
-def test_gradcheck_sees_an_error_of_a_hundredth_percent(
-    which: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = kernels.pick("lstm2d", like=np.zeros(1))
-    right = module.lstm2d_backward
-
-    def wrong(*args: Any) -> tuple[Any, ...]:
-        grads = list(right(*args))
-        grads[which] = grads[which] * (1 + 1e-4)
-        return tuple(grads)
-
-    monkeypatch.setattr(module, "lstm2d_backward", wrong)
-    with pytest.raises(AssertionError):
-        gradcheck(lstm2d_layer, rng.standard_normal((1, 4, 5, 2)), *parameters(rng, 2, 3), rng=rng)
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-5), (np.float64, 1e-12)])
-@pytest.mark.parametrize("options", [{"cell_scale": 0.5}, {"leaky": True}])  # cells stay small on 9 x 20
-def test_backends_agree(
-    backend: str,
-    dtype: type,
-    tolerance: float,
-    options: dict[str, Any],
-    rng: np.random.Generator,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # memory that nobody has written must not reach a result: lanes beyond a diagonal read it
-    monkeypatch.setattr(arena, "empty", lambda shape, dtype: np.full(shape, np.nan, dtype))
-    for peepholes in (True, False):
-        arrays = [
-            rng.standard_normal((4, 18, 20, 6)).astype(dtype)[::2, ::2, ::-1, ::2],  # views, not contiguous
-            *(p[:, ..., ::-1] for p in parameters(rng, 3, 5, peepholes=peepholes, dtype=dtype)),
-        ]
-        for a in arrays:
-            a.setflags(write=False)  # a kernel must not write its input
-        grad_y = rng.standard_normal((2, 9, 20, 20)).astype(dtype).transpose(0, 1, 3, 2)
-        results = []
-        for name in ("_reference", backend):
-            leaves = [Tensor(a, requires_grad=True) for a in arrays]
-            with kernels.use(name):
-                y = lstm2d_layer(*leaves, **options)
-                backward(y, grad_y)
-                with no_grad():
-                    alone = lstm2d_layer(*leaves, **options)
-            np.testing.assert_array_equal(alone.data, y.data)  # keeping nothing changes no bit
-            results.append([y.data, *(leaf.grad for leaf in leaves)])
-        for expected, got in zip(*results, strict=True):
-            assert got is not None
-            assert expected is not None
-            assert got.dtype == dtype
-            scale = max(1.0, float(np.abs(expected).max()))
-            np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * scale)
-
-
 @settings(max_examples=25)
 @given(
     height=st.integers(1, 40),
@@ -201,30 +96,6 @@ def test_mirrored_image_exchanges_directions(
         np.testing.assert_array_equal(back.reshape(y.shape), y)
 
 
-def test_same_bits_for_any_threads_and_any_batch(rng: np.random.Generator) -> None:
-    images = rng.standard_normal((3, 33, 40, 7)).astype(np.float32)
-    grad_y = rng.standard_normal((3, 33, 40, 80)).astype(np.float32)
-    weights = parameters(rng, 7, 20, dtype=np.float32)
-
-    def run(x: NDArray[Any], grad: NDArray[Any]) -> list[NDArray[Any]]:
-        leaves = [Tensor(a, requires_grad=True) for a in (x, *weights)]
-        y = lstm2d_layer(*leaves)
-        backward(y, grad)
-        return [y.data, *(leaf.grad for leaf in leaves if leaf.grad is not None)]
-
-    results = []
-    for threads in (1, 2, 3):
-        with kernel_threads(threads):
-            results.append(run(images, grad_y))
-    for other in results[1:]:
-        for expected, got in zip(results[0], other, strict=True):
-            np.testing.assert_array_equal(got, expected)
-    for k in range(3):
-        y, grad_x, *_ = run(images[k : k + 1], grad_y[k : k + 1])
-        np.testing.assert_array_equal(y[0], results[0][0][k])
-        np.testing.assert_array_equal(grad_x[0], results[0][1][k])
-
-
 def test_error_clip_limits_what_enters(rng: np.random.Generator) -> None:
     arrays = [rng.standard_normal((1, 4, 3, 2)), *parameters(rng, 2, 2)]
     grad_y = 3 * rng.standard_normal((1, 4, 3, 8))
@@ -236,24 +107,6 @@ def test_error_clip_limits_what_enters(rng: np.random.Generator) -> None:
     for clipped, expected, free in zip(*grads, strict=True):
         np.testing.assert_array_equal(clipped, expected)
         assert not np.array_equal(clipped, free)
-
-
-def test_no_gradient_for_an_input_that_needs_none(rng: np.random.Generator) -> None:
-    x, *weights = (rng.standard_normal((1, 3, 4, 2)), *parameters(rng, 2, 2))
-    leaves = [Tensor(x), *(Tensor(a, requires_grad=True) for a in weights)]
-    y = lstm2d_layer(*leaves)
-    assert y.node is not None
-    assert y.node.backward(np.ones_like(y.data))[0] is None
-
-
-def test_nan_is_not_hidden(rng: np.random.Generator) -> None:
-    x = rng.standard_normal((1, 18, 20, 2)).astype(np.float32)
-    x[0, 9, 10, 0] = np.nan
-    y = lstm2d_layer(*map(Tensor, (x, *parameters(rng, 2, 3, dtype=np.float32)))).data
-    down_right = np.isnan(y[0, ..., 0])
-    assert down_right[9:, 10:].all()
-    assert not down_right[:9].any()
-    assert not down_right[:, :10].any()
 
 
 def test_wrong_shape(rng: np.random.Generator) -> None:

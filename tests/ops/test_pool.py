@@ -1,7 +1,6 @@
 """max_pool2d and avg_pool2d against hand values, finite differences, windows cut one by one, all backends."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,29 +9,11 @@ from hypothesis import strategies as st
 
 from lstm2d import Tensor, backward, kernels, no_grad
 from lstm2d.errors import ShapeError
-from lstm2d.gradcheck import gradcheck
-from lstm2d.kernels import arena
-from lstm2d.kernels.threads import get_num_threads, set_num_threads
 from lstm2d.ops import avg_pool2d, max_pool2d
-from lstm2d.tensor import FloatArray
 
 Pool = Callable[..., Tensor]
 BACKENDS = kernels.available("pool")
 POOLS = [max_pool2d, avg_pool2d]
-CASES: list[tuple[tuple[int, ...], Any, dict[str, Any]]] = [
-    ((1, 1, 1, 1), 1, {}),
-    ((2, 6, 9, 3), 3, {}),
-    ((1, 7, 8, 2), 2, {}),  # a row is left over
-    ((1, 7, 8, 2), 3, {"stride": 1, "padding": 1}),  # pool4 and pool5 of fcn-largefov
-    ((1, 9, 5, 18), 3, {"stride": 2}),  # windows overlap
-    ((1, 9, 11, 2), (2, 3), {"stride": (3, 5)}),  # gaps between windows
-    ((2, 5, 6, 2), (3, 4), {"stride": (2, 1), "padding": (1, 2)}),
-    ((1, 17, 17, 1), 17, {}),  # a window of more than 256 pixels
-    ((1, 18, 18, 17), 17, {"stride": 1}),
-    ((1, 1, 1, 2), 3, {"padding": 1}),  # a window that is mostly padding
-    ((0, 4, 4, 3), 2, {}),
-    ((1, 4, 4, 0), 2, {}),
-]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -68,35 +49,6 @@ def test_average_by_hand(backend: str) -> None:
     assert y.data.ravel().tolist() == [3, 9]
     assert x.grad is not None
     assert x.grad.ravel().tolist() == [1, 1 + 10, 10, 10]
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("pool", POOLS)
-@pytest.mark.parametrize(("shape", "size", "options"), CASES)
-def test_gradient(
-    backend: str,
-    pool: Pool,
-    shape: tuple[int, ...],
-    size: Any,
-    options: dict[str, Any],
-    rng: np.random.Generator,
-) -> None:
-    # values of a channel are far apart: no winner changes within the difference
-    x = rng.permuted(np.arange(np.prod(shape), dtype=float)).reshape(shape) / 100
-    with kernels.use(backend):
-        gradcheck(lambda t: pool(t, size, **options), x, rng=rng, atol=1e-7)
-
-
-@pytest.mark.parametrize("pool", POOLS)
-def test_gradcheck_sees_an_error_of_a_hundredth_percent(
-    pool: Pool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = kernels.pick("pool", like=np.zeros(1))
-    name = f"{pool.__name__}_backward"
-    right = getattr(module, name)
-    monkeypatch.setattr(module, name, lambda *args: right(*args) * (1 + 1e-4))
-    with pytest.raises(AssertionError):
-        gradcheck(lambda t: pool(t, 2), rng.standard_normal((1, 4, 6, 3)), rng=rng)
 
 
 @settings(max_examples=100)
@@ -162,73 +114,6 @@ def test_results_larger_than_the_caches(rng: np.random.Generator) -> None:
         1, 1000, 520, 21
     )
     np.testing.assert_array_equal(x.grad, expected)
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("pool", POOLS)
-@pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 1e-6), (np.float64, 1e-14)])
-@pytest.mark.parametrize(("shape", "size", "options"), CASES)
-def test_backends_agree(
-    backend: str,
-    pool: Pool,
-    shape: tuple[int, ...],
-    size: Any,
-    options: dict[str, Any],
-    dtype: type,
-    rtol: float,
-    rng: np.random.Generator,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # memory that nobody has written must not reach a result
-    monkeypatch.setattr(arena, "empty", lambda shape, dtype: np.full(shape, 77, dtype))
-    n, height, width, channels = shape
-    x = rng.integers(-3, 4, (n, height, 2 * width, channels)).astype(dtype)[:, :, ::-2]  # with equal values
-    x.setflags(write=False)
-    results = []
-    for name in ("_reference", backend):
-        leaf = Tensor(x, requires_grad=True)
-        with kernels.use(name):
-            y = pool(leaf, size, **options)
-            grad = rng.standard_normal(y.shape[::-1]).astype(dtype).T if not results else results[0][2]
-            grad.setflags(write=False)
-            backward(y, grad)
-            with no_grad():
-                alone = pool(leaf, size, **options)
-        np.testing.assert_array_equal(alone.data, y.data)
-        results.append((y.data, leaf.grad, grad))
-    for expected, got in zip(*results, strict=True):
-        assert got is not None
-        assert expected is not None
-        assert got.dtype == dtype
-        np.testing.assert_allclose(got, expected, rtol=rtol, atol=10 * rtol)
-
-
-@pytest.mark.parametrize("pool", POOLS)
-def test_same_bits_for_any_threads_and_any_batch(pool: Pool, rng: np.random.Generator) -> None:
-    images = rng.standard_normal((3, 64, 61, 20)).astype(np.float32)
-    before = get_num_threads()
-
-    def run(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        leaf = Tensor(x, requires_grad=True)
-        y = pool(leaf, 3, stride=2, padding=1)
-        backward(
-            y,
-            np.sin(np.arange(y.data.size // len(x) * 3, dtype=np.float32)).reshape(3, *y.shape[1:])[: len(x)],
-        )
-        assert leaf.grad is not None
-        return y.data, leaf.grad
-
-    try:
-        set_num_threads(1)
-        expected = run(images)
-        for threads in (2, 3):
-            set_num_threads(threads)
-            for got, wanted in zip(run(images), expected, strict=True):
-                np.testing.assert_array_equal(got, wanted)
-    finally:
-        set_num_threads(before)
-    for got, wanted in zip(run(images[:1]), expected, strict=True):
-        np.testing.assert_array_equal(got, wanted[:1])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -13,11 +13,8 @@ from numpy.typing import NDArray
 
 from lstm2d import Tensor, backward, kernels
 from lstm2d.errors import ShapeError
-from lstm2d.gradcheck import gradcheck
-from lstm2d.kernels import arena
 from lstm2d.kernels.threads import get_num_threads, set_num_threads
 from lstm2d.ops import gru_sweep, lstm_sweep, rnn_sweep
-from lstm2d.tape import record
 
 Array = NDArray[Any]
 Sweep = Callable[..., Tensor]
@@ -28,17 +25,6 @@ SWEEPS: dict[str, tuple[Sweep, int]] = {  # and the number of products a unit ha
     "tanh": (rnn_sweep, 1),
     "relu": (partial(rnn_sweep, activation="relu"), 1),
 }
-SIZES = [
-    (1, 1, 1, 2),
-    (1, 1, 7, 3),
-    (2, 6, 1, 2),
-    (1, 5, 4, 3),
-    (2, 3, 6, 1),
-    (0, 3, 3, 2),
-    (1, 0, 4, 2),
-    (1, 3, 0, 2),
-    (1, 3, 3, 0),
-]
 
 
 @pytest.fixture(autouse=True)
@@ -159,100 +145,6 @@ class TestByHand:
             assert y[0, 1, 0, 0] == pytest.approx(h, rel=1e-14)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("axis", [1, 2])
-@pytest.mark.parametrize("name", SWEEPS)
-def test_gradient(
-    backend: str, name: str, axis: int, size: tuple[int, int, int, int], rng: np.random.Generator
-) -> None:
-    arrays = [rng.standard_normal(size), *parameters(rng, name, size[3], 3)]
-    with kernels.use(backend):
-        gradcheck(partial(SWEEPS[name][0], axis=axis), *arrays, rng=rng)
-
-
-@pytest.mark.parametrize("direction", [0, 1])
-@pytest.mark.parametrize("axis", [1, 2])
-@pytest.mark.parametrize("name", SWEEPS)
-def test_gradient_of_each_direction(name: str, axis: int, direction: int, rng: np.random.Generator) -> None:
-    units = 17  # more than a block of the inner loops
-    part = np.s_[..., units * direction : units * (direction + 1)]
-
-    def one_direction(*tensors: Tensor) -> Tensor:
-        y = SWEEPS[name][0](*tensors, axis=axis)
-
-        def spread(grad: Array) -> tuple[Array]:
-            whole = np.zeros_like(y.data)
-            whole[part] = grad
-            return (whole,)
-
-        return record("one_direction", {"y": y}, y.data[part].copy(), spread)
-
-    x = rng.standard_normal((2, 20, 30, 2))  # more than a block of steps
-    gradcheck(one_direction, x, *parameters(rng, name, 2, units), rng=rng, eps=1e-7, rtol=1e-5)
-
-
-@pytest.mark.parametrize("which", range(4))
-@pytest.mark.parametrize("name", SWEEPS)
-def test_gradcheck_sees_an_error_of_a_hundredth_percent(
-    name: str, which: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = kernels.pick("rnn", like=np.zeros(1))
-    right = module.rnn_backward
-
-    def wrong(*args: Any) -> tuple[Any, ...]:
-        grads = list(right(*args))
-        grads[which] = grads[which] * (1 + 1e-4)
-        return tuple(grads)
-
-    monkeypatch.setattr(module, "rnn_backward", wrong)
-    arrays = [rng.standard_normal((1, 4, 5, 2)), *parameters(rng, name, 2, 3)]
-    with pytest.raises(AssertionError):
-        gradcheck(partial(SWEEPS[name][0], axis=1), *arrays, rng=rng)
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-5), (np.float64, 1e-12)])
-@pytest.mark.parametrize("axis", [1, 2])
-@pytest.mark.parametrize("name", SWEEPS)
-def test_backends_agree(
-    backend: str,
-    name: str,
-    axis: int,
-    dtype: type,
-    tolerance: float,
-    rng: np.random.Generator,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # memory that nobody has written must not reach a result
-    monkeypatch.setattr(arena, "empty", lambda shape, dtype: np.full(shape, np.nan, dtype))
-    sweep = SWEEPS[name][0]
-    for units in (5, 16, 21):
-        arrays = [
-            rng.standard_normal((4, 36, 25, 6)).astype(dtype)[::2, ::2, ::-1, ::2],  # views, not contiguous
-            *(p[..., ::-1] for p in parameters(rng, name, 3, units, dtype)),
-        ]
-        for a in arrays:
-            a.setflags(write=False)  # a kernel must not write its input
-        grad_y = rng.standard_normal((2, 18, 2 * units, 25)).astype(dtype).transpose(0, 1, 3, 2)
-        grad_y.setflags(write=False)
-        results = []
-        for other in ("_reference", backend):
-            leaves = [Tensor(a, requires_grad=True) for a in arrays]
-            with kernels.use(other):
-                y = sweep(*leaves, axis=axis)
-                backward(y, grad_y)
-                alone = sweep(*map(Tensor, arrays), axis=axis)
-            np.testing.assert_array_equal(alone.data, y.data)  # keeping nothing changes no bit
-            results.append([y.data, *(leaf.grad for leaf in leaves)])
-        for expected, got in zip(*results, strict=True):
-            assert got is not None
-            assert expected is not None
-            assert got.dtype == dtype
-            scale = max(1.0, float(np.abs(expected).max()))
-            np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * scale)
-
-
 @settings(max_examples=40)
 @given(
     name=st.sampled_from(sorted(SWEEPS)),
@@ -275,72 +167,6 @@ def test_mirrored_and_transposed_images(
     np.testing.assert_array_equal(back.reshape(y.shape), y)
     turned = sweep(*map(Tensor, (x.swapaxes(1, 2), *weights)), axis=2).data
     np.testing.assert_array_equal(turned.swapaxes(1, 2), y)
-
-
-@pytest.mark.parametrize("axis", [1, 2])
-@pytest.mark.parametrize("name", SWEEPS)
-def test_same_bits_for_any_threads_and_any_batch(name: str, axis: int, rng: np.random.Generator) -> None:
-    images = rng.standard_normal((3, 45, 50, 7)).astype(np.float32)
-    grad_y = rng.standard_normal((3, 45, 50, 40)).astype(np.float32)
-    weights = parameters(rng, name, 7, 20, np.float32)
-
-    def run(x: Array, grad: Array) -> list[Array]:
-        leaves = [Tensor(a, requires_grad=True) for a in (x, *weights)]
-        y = SWEEPS[name][0](*leaves, axis=axis)
-        backward(y, grad)
-        return [y.data, *(leaf.grad for leaf in leaves if leaf.grad is not None)]
-
-    results = []
-    for threads in (1, 2, 3):
-        set_num_threads(threads)
-        results.append(run(images, grad_y))
-    for other in results[1:]:
-        for expected, got in zip(results[0], other, strict=True):
-            np.testing.assert_array_equal(got, expected)
-    for k in range(3):
-        y, grad_x, *_ = run(images[k : k + 1], grad_y[k : k + 1])
-        np.testing.assert_array_equal(y[0], results[0][0][k])
-        np.testing.assert_array_equal(grad_x[0], results[0][1][k])
-
-
-@pytest.mark.parametrize("name", SWEEPS)
-def test_what_is_kept_serves_twice(name: str, rng: np.random.Generator) -> None:
-    leaves = [
-        Tensor(a, requires_grad=True)
-        for a in (rng.standard_normal((1, 4, 5, 2)), *parameters(rng, name, 2, 3))
-    ]
-    y = SWEEPS[name][0](*leaves, axis=1)
-    assert y.node is not None
-    first, second = (y.node.backward(np.ones_like(y.data)) for _ in range(2))
-    for a, b in zip(first, second, strict=True):
-        assert a is not None
-        np.testing.assert_array_equal(a, b)
-
-
-def test_no_gradient_for_an_input_that_needs_none(rng: np.random.Generator) -> None:
-    x, *weights = (rng.standard_normal((1, 3, 4, 2)), *parameters(rng, "gru", 2, 2))
-    y = gru_sweep(Tensor(x), *(Tensor(a, requires_grad=True) for a in weights), axis=1)
-    assert y.node is not None
-    assert y.node.backward(np.ones_like(y.data))[0] is None
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", SWEEPS)
-def test_nan_is_not_hidden(backend: str, name: str, dtype: type, rng: np.random.Generator) -> None:
-    x = rng.standard_normal((1, 9, 20, 2)).astype(dtype)
-    x[0, 4, 10, 0] = np.nan
-    leaves = [Tensor(a, requires_grad=True) for a in (x, *parameters(rng, name, 2, 18, dtype))]
-    with kernels.use(backend):
-        y = SWEEPS[name][0](*leaves, axis=2)
-        backward(y, np.ones_like(y.data))
-    nan = np.isnan(y.data)
-    assert nan[0, 4, 10:, :18].all()
-    assert nan[0, 4, :11, 18:].all()
-    assert nan.sum() == 18 * (10 + 11)
-    for leaf in leaves[1:3] if name == "relu" else leaves:  # the slope of relu is a number everywhere
-        assert leaf.grad is not None
-        assert np.isnan(leaf.grad).any()
 
 
 def test_wrong(rng: np.random.Generator) -> None:

@@ -1,13 +1,31 @@
-"""A function on a device against the reference on the host, in double precision."""
+"""A case, or a function, on a device against the reference on the host, in double precision."""
 
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from lstm2d import kernels
+from lstm2d import kernels, no_grad
+from lstm2d.selftest import Case, evaluate
+from tests.selftest.comparison import Arguments, assert_close, bits
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}  # of the largest value
+
+
+def check(cp: ModuleType, case: Case, dtype: type, *, views: bool = False) -> None:
+    """Compare a case with the reference; it gives the same bits twice, and where nothing is kept."""
+    arguments = Arguments(dtype, cp.asarray, views=views and case.family != "update")
+    found = evaluate(case, arguments)
+    arguments.assert_unchanged()
+    # a loss is a number of the host
+    assert all(kernels.on_gpu(a) for a in found.values() if kernels.is_array(a) and a.ndim)
+    found = {name: kernels.to_host(a) if kernels.is_array(a) else a for name, a in found.items()}
+    assert_close(found, case, dtype, f"{dtype.__name__}, {views=}")
+    with no_grad():
+        alone = evaluate(case, arguments)
+    for repeated in (evaluate(case, arguments), alone):
+        on_host = {name: kernels.to_host(a) for name, a in repeated.items()}
+        assert bits(on_host) == {name: bits(found)[name] for name in repeated}
 
 
 def on_device(cp: ModuleType, family: str, name: str, *args: Any) -> Any:

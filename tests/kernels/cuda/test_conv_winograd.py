@@ -8,18 +8,18 @@ import pytest
 
 from lstm2d.kernels import winograd
 from lstm2d.kernels._reference import conv as reference
+from lstm2d.selftest.cases.conv import Geometry, Pair, conv
+from tests.kernels.cuda.compare import check
 
-Pair = tuple[int, int]
 ONE = (1, 1)
-# images, rows, columns, channels in and out; padding; dilation
-CASES: list[tuple[tuple[int, int, int, int, int], Pair, Pair]] = [
-    ((1, 3, 3, 1, 1), (0, 0), ONE),
-    ((1, 1, 1, 2, 3), (1, 1), ONE),
-    ((2, 9, 10, 3, 5), (1, 1), ONE),
-    ((1, 8, 6, 33, 2), (2, 0), ONE),  # two groups of channels; the second has one
-    ((1, 7, 9, 2, 34), (1, 2), (2, 3)),
-    ((1, 11, 6, 3, 2), (5, 4), (5, 4)),  # not every remainder has as many results
-    ((2, 5, 4, 2, 3), (7, 6), (7, 3)),  # more padding than image, and remainders without a result
+GEOMETRIES: list[Geometry] = [
+    ((1, 3, 3, 1), (3, 3, 1), ONE, (0, 0), ONE),
+    ((1, 1, 1, 2), (3, 3, 3), ONE, (1, 1), ONE),
+    ((2, 9, 10, 3), (3, 3, 5), ONE, (1, 1), ONE),
+    ((1, 8, 6, 33), (3, 3, 2), ONE, (2, 0), ONE),  # two groups of channels; the second has one
+    ((1, 7, 9, 2), (3, 3, 34), ONE, (1, 2), (2, 3)),
+    ((1, 11, 6, 3), (3, 3, 2), ONE, (5, 4), (5, 4)),  # not every remainder has as many results
+    ((2, 5, 4, 2), (3, 3, 3), ONE, (7, 6), (7, 3)),  # more padding than image, remainders without a result
 ]
 
 
@@ -28,57 +28,33 @@ def module(cp: ModuleType) -> ModuleType:
     return import_module("lstm2d.kernels._cuda.conv_winograd")
 
 
-def draw(
-    case: tuple[int, int, int, int, int], padding: Pair, dilation: Pair, rng: np.random.Generator, dtype: str
-) -> list[np.ndarray]:
-    """Return x, weight, bias and a gradient of the results."""
-    n, h, w, c_in, c_out = case
-    size = [v + 2 * p - 2 * d for v, p, d in zip((h, w), padding, dilation, strict=True)]
-    shapes = [(n, h, w, c_in), (3, 3, c_in, c_out), (c_out,), (n, *size, c_out)]
-    return [rng.standard_normal(s).astype(dtype) for s in shapes]
-
-
-def close(found: np.ndarray, expected: np.ndarray) -> None:
-    tolerance = 1e-4 if found.dtype == np.float32 else 1e-12
-    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("case", "padding", "dilation"), CASES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("tiles", [None, 1, 5])  # of a block
 def test_agrees(
     cp: ModuleType,
     module: ModuleType,
-    rng: np.random.Generator,
     monkeypatch: pytest.MonkeyPatch,
-    case: tuple[int, int, int, int, int],
-    padding: Pair,
-    dilation: Pair,
-    dtype: str,
+    geometry: Geometry,
+    dtype: type,
     tiles: int | None,
 ) -> None:
-    arrays = draw(case, padding, dilation, rng, dtype)
+    (*_, c_in), (*_, c_out), *_ = geometry
+    monkeypatch.setattr(module, "saves", lambda *shapes: True)
     if tiles:
-        monkeypatch.setattr(module, "SCRATCH", tiles * 36 * sum(case[3:]) * np.dtype(dtype).itemsize)
-    x, weight, bias, grad_y = (cp.asarray(a) for a in arrays)
-    wide = [a.astype(np.float64) for a in arrays]
-    y = cp.empty(grad_y.shape, dtype)
-    module.products(x, weight, bias, y, padding, dilation, "relu", turned=False)
-    close(y.get(), reference.conv2d_forward(*wide[:3], ONE, padding, dilation, "relu"))
-    grad_x = cp.empty(x.shape, dtype)
-    outside = (2 * dilation[0] - padding[0], 2 * dilation[1] - padding[1])
-    module.products(grad_y, weight, None, grad_x, outside, dilation, None, turned=True)
-    size = (x.shape[1], x.shape[2])
-    close(grad_x.get(), reference.conv2d_adjoint(wide[3], wide[1], None, size, ONE, padding, dilation))
-    grad = module.grad_weight(x, grad_y, padding, dilation)
-    close(grad.get(), reference.conv2d_grad_weight(wide[0], wide[3], (3, 3), ONE, padding, dilation))
+        monkeypatch.setattr(module, "SCRATCH", tiles * 36 * (c_in + c_out) * np.dtype(dtype).itemsize)
+    check(cp, conv(geometry, activation="relu"), dtype)
+
+
+def close(found: np.ndarray, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
 def test_segments_of_a_long_sum(
     cp: ModuleType, module: ModuleType, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SEGMENT", 8)
-    x, _, _, grad_y = draw((2, 17, 18, 2, 3), (1, 1), ONE, rng, "float64")  # 50 tiles
+    x, grad_y = rng.standard_normal((2, 17, 18, 2)), rng.standard_normal((2, 17, 18, 3))  # 50 tiles
     assert module._segments(50, 2, 3) == (6, 16)
     grad = module.grad_weight(cp.asarray(x), cp.asarray(grad_y), (1, 1), ONE)
     close(grad.get(), reference.conv2d_grad_weight(x, grad_y, (3, 3), ONE, (1, 1), ONE))
@@ -137,8 +113,9 @@ def test_saves_counts_memory_and_multiplications(cp: ModuleType, module: ModuleT
 def test_the_right_ones_go_this_way(
     cp: ModuleType, module: ModuleType, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
-    conv = import_module("lstm2d.kernels._cuda.conv")
-    x, weight, _, grad_y = draw((2, 16, 16, 8, 8), (1, 1), ONE, rng, "float64")
+    k = import_module("lstm2d.kernels._cuda.conv")
+    x, grad_y = rng.standard_normal((2, 2, 16, 16, 8))
+    weight = rng.standard_normal((3, 3, 8, 8))
     assert module.saves(x.shape, grad_y.shape, ONE)
     device = [cp.asarray(a) for a in (x, weight, grad_y)]
     calls = []
@@ -149,13 +126,13 @@ def test_the_right_ones_go_this_way(
             name,
             lambda *args, _f=function, **options: (calls.append(_f.__name__), _f(*args, **options))[1],
         )
-    y = conv.conv2d_forward(*device[:2], None, ONE, ONE, ONE)
+    y = k.conv2d_forward(*device[:2], None, ONE, ONE, ONE)
     close(y.get(), reference.conv2d_forward(x, weight, None, ONE, ONE, ONE))
-    grad_x = conv.conv2d_adjoint(device[2], device[1], None, (16, 16), ONE, ONE, ONE)
+    grad_x = k.conv2d_adjoint(device[2], device[1], None, (16, 16), ONE, ONE, ONE)
     close(grad_x.get(), reference.conv2d_adjoint(grad_y, weight, None, (16, 16), ONE, ONE, ONE))
-    grad = conv.conv2d_grad_weight(device[0], device[2], (3, 3), ONE, ONE, ONE)
+    grad = k.conv2d_grad_weight(device[0], device[2], (3, 3), ONE, ONE, ONE)
     close(grad.get(), reference.conv2d_grad_weight(x, grad_y, (3, 3), ONE, ONE, ONE))
     assert calls == ["products", "products", "grad_weight"]
-    conv.conv2d_forward(*device[:2], None, (2, 2), ONE, ONE)
-    conv.conv2d_forward(device[0], device[1][:, :2], None, ONE, ONE, ONE)
+    k.conv2d_forward(*device[:2], None, (2, 2), ONE, ONE)
+    k.conv2d_forward(device[0], device[1][:, :2], None, ONE, ONE, ONE)
     assert len(calls) == 3

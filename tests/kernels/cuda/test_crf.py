@@ -14,7 +14,7 @@ import pytest
 from lstm2d import kernels
 from lstm2d.kernels.lattice import Lattice
 from tests.kernels.crf_cases import WRONG_FEATURES
-from tests.kernels.cuda.compare import assert_agrees, on_device, reference
+from tests.kernels.cuda.compare import on_device, reference
 
 DTYPES = ["float32", "float64"]
 
@@ -72,38 +72,6 @@ def test_many_features_of_one_point(cp: ModuleType, dtype: str) -> None:
     assert_same_lattice(cp, np.full((700, 2), 0.25, dtype))
 
 
-def test_a_view_of_features(cp: ModuleType, rng: np.random.Generator) -> None:
-    features = cp.asarray(rng.standard_normal((5, 80)))
-    crf = kernels.pick("crf", like=features)
-    for found, expected in zip(
-        crf.build_lattice(features.T[::2]), host_lattice(features.get().T[::2]), strict=True
-    ):
-        np.testing.assert_array_equal(found.get(), expected)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("classes", [0, 1, 3, 21, 130])
-@pytest.mark.parametrize(("n", "d"), [(0, 2), (1, 5), (150, 2), (60, 5)])
-def test_filters(cp: ModuleType, rng: np.random.Generator, n: int, d: int, classes: int, dtype: str) -> None:
-    features = rng.standard_normal((n, d)).astype(dtype)
-    values = rng.standard_normal((n, classes)).astype(dtype)
-    before, after = rng.random((2, n)).astype(dtype)
-    assert_agrees(cp, "crf", "gaussian_sum", features, values, before, after)
-    lattice = host_lattice(features)
-    crf = kernels.pick("crf", like=cp.zeros(1))
-    found = crf.lattice_filter(
-        Lattice(*map(cp.asarray, lattice)), *map(cp.asarray, (values, before, after))
-    ).get()
-    wide = Lattice(lattice.points, lattice.weights.astype(np.float64), *lattice[2:])
-    with kernels.use("_reference"):
-        expected = kernels.pick("crf", like=features).lattice_filter(
-            wide, *(a.astype(np.float64) for a in (values, before, after))
-        )
-    assert found.dtype == dtype
-    assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
-
-
 def filtered(cp: ModuleType, *arrays: np.ndarray) -> Any:
     features, *others = map(cp.asarray, arrays)
     crf = kernels.pick("crf", like=features)
@@ -122,19 +90,6 @@ def test_a_point_with_more_features_than_a_block_has_threads(
         crf = kernels.pick("crf", like=features)
         expected = crf.lattice_filter(crf.build_lattice(features), values, before, after)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
-
-
-def test_views_are_filtered(cp: ModuleType, rng: np.random.Generator) -> None:
-    features = rng.standard_normal((40, 2)).astype(np.float32)
-    values, factors = rng.standard_normal((3, 40)).astype(np.float32), rng.random((40, 2), np.float32)
-    crf = kernels.pick("crf", like=cp.zeros(1))
-    views = [cp.asarray(a) for a in (values, factors)]
-    arguments = (views[0].T, views[1][:, 0], views[1][:, 1])
-    copies = tuple(cp.ascontiguousarray(a) for a in arguments)
-    lattice = crf.build_lattice(cp.asarray(features))
-    for name, first in (("lattice_filter", lattice), ("gaussian_sum", cp.asarray(features))):
-        found = getattr(crf, name)(first, *arguments).get()
-        np.testing.assert_array_equal(found, getattr(crf, name)(first, *copies).get())
 
 
 def test_the_order_of_threads_changes_no_bit(

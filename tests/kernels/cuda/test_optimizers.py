@@ -56,8 +56,10 @@ def test_the_same_on_every_device(cp: ModuleType, kind: type[Optimizer], options
 def test_a_state_goes_on_on_another_device(cp: ModuleType, kind: type[Optimizer]) -> None:
     host, fresh = run(kind, None, OPTIONS[1]), run(kind, cp, OPTIONS[1], steps=0)
     fresh.load_state_dict(host.state_dict())
+    back = run(kind, None, OPTIONS[1], steps=0)
+    back.load_state_dict(fresh.state_dict())
     for name, values in host.state_dict().items():
-        assert fresh.state_dict()[name].tobytes() == values.tobytes()
+        assert fresh.state_dict()[name].tobytes() == back.state_dict()[name].tobytes() == values.tobytes()
 
 
 @pytest.mark.parametrize("kind", [SGD, Adadelta])

@@ -7,41 +7,6 @@ import pytest
 
 from lstm2d import kernels
 
-NAMES = {"sgd_step": (0.9,), "adadelta_step": (0.95, 1e-6)}  # with what follows the weight decay
-
-
-@pytest.mark.parametrize(
-    ("mean", "rates", "weight_decay"),
-    [(False, False, 0.1), (True, False, 0.0), (False, True, 0.1), (True, True, 0.1)],
-)
-@pytest.mark.parametrize("n", [0, 1, 300, 4099])
-@pytest.mark.parametrize(("dtype", "rtol"), [("float32", 1e-5), ("float64", 1e-12)])
-@pytest.mark.parametrize("name", NAMES)
-def test_step(
-    cp: ModuleType,
-    rng: np.random.Generator,
-    name: str,
-    dtype: str,
-    rtol: float,
-    n: int,
-    mean: bool,
-    rates: bool,
-    weight_decay: float,
-) -> None:
-    weights, gradient = rng.standard_normal((2, n)).astype(dtype)
-    memory = [rng.random(n).astype(dtype) for _ in range(len(NAMES[name]))]
-    average = (weights + 1).astype(dtype) if mean else None
-    factors = rng.integers(0, 3, n).astype(dtype) if rates else None
-    host = [weights, gradient, *memory, average, factors]
-    device = [a if a is None else cp.asarray(a) for a in host]
-    scalars = (0.3, 0.7, weight_decay, *NAMES[name], 0.25)
-    with kernels.use("_reference"):
-        getattr(kernels.pick("update", like=weights), name)(*host, *scalars)
-    getattr(kernels.pick("update", like=device[0]), name)(*device, *scalars)
-    for got, expected in zip(device, host, strict=True):
-        if expected is not None:
-            np.testing.assert_allclose(got.get(), expected, rtol=rtol, atol=rtol)
-
 
 @pytest.mark.parametrize("n", [0, 1, 255, 257, 5000])
 @pytest.mark.parametrize(("dtype", "rel"), [("float32", 1e-12), ("float64", 1e-13)])
