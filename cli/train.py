@@ -133,7 +133,7 @@ def train(
     except InterruptedRun as error:
         raise InterruptedRun(
             error.what, where=error.where, hint=f"continue with: {shlex.join(again)}"
-        ) from None
+        ) from error
     finish(console, result, data, shlex.join(again))
 
 

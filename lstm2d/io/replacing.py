@@ -39,7 +39,7 @@ def refuse_to_replace(
         return
     if any(_same_file(target, other) for other in inputs):
         raise ConfigError(
-            "the result would replace a file that is read", where=path, hint="give another name: -o"
+            "the result would replace a file that is read", where=path, hint="give another name: `out`"
         )
     if overwrite or (target.is_file() and (target.stat().st_size == 0 or is_ours(target))):
         return
@@ -48,7 +48,7 @@ def refuse_to_replace(
     raise ConfigError(
         "the file exists, and this command did not write it",
         where=path,
-        hint="give another name: -o; --overwrite replaces it",
+        hint="give another name: `out`; `overwrite=True` replaces it",
     )
 
 

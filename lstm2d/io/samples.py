@@ -95,7 +95,7 @@ def check_pixels(width: int, height: int, max_pixels: int, path: object) -> None
             f"image too large ({width}x{height} = {width * height} pixels)",
             where=path,
             expected=f"at most {max_pixels} pixels",
-            hint="raise the limit (--max-pixels) if the file is what it should be",
+            hint="raise the limit (`max_pixels`) if the file is what it should be",
         )
 
 

@@ -87,7 +87,7 @@ def read_weights(path: str | os.PathLike[str], convention: str | None = None) ->
     if is_stored(path):
         if convention is not None:
             raise ConfigError(
-                "this file is converted already", where=path, hint="import it without --convention"
+                "this file is converted already", where=path, hint="import it without `convention`"
             )
         stored = read_stored(path)
         return ImportedWeights(stored.network, load_stored(path).layers, stored.convention, "lstm2d", 0)

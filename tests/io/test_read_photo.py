@@ -341,7 +341,7 @@ def test_size_is_checked_before_decoding(tmp_path: Path, png: Png) -> None:
     (tmp_path / "bomb.png").write_bytes(png(pixel, bits=8, kind=2, size=(20000, 20000)))
     with pytest.raises(DataError, match=r"too large \(20000x20000") as e:
         read_photo(tmp_path / "bomb.png")
-    assert "--max-pixels" in str(e.value)
+    assert "`max_pixels`" in str(e.value)
     # Beyond Pillow's own limit of 179 million, which would be an error of another kind: the header passes,
     # and the missing data are found.
     with pytest.raises(DataError, match="cannot decode"):
