@@ -64,7 +64,7 @@ def test_names_that_are_no_utf8(make: Maker) -> None:
 
 
 def test_missing_folders(tmp_path: Path, make: Maker) -> None:
-    for path, message in [(tmp_path / "no", "folder not found"), (tmp_path / "file", "no folder")]:
+    for path, message in [(tmp_path / "no", "folder not found"), (tmp_path / "file", "not a folder")]:
         (tmp_path / "file").touch()
         with pytest.raises(DataError, match=message) as e:
             DatasetFolder(path)
@@ -87,11 +87,11 @@ def test_folder_without_images(make: Maker) -> None:
         ([], "an empty split"),
         (["", "  "], "an empty split"),
         (["a", "zebra"], "line 2: there is no image 'zebra'"),
-        (["a.png"], "line 1: 'a.png' is no stem"),
-        (["../a"], "line 1: '../a' is no stem"),
-        (["/etc/passwd"], "line 1: '/etc/passwd' is no stem"),
-        (["a\0"], r"line 1: 'a\\x00' is no stem"),
-        (["a", "b", "a"], "'a' stands twice, in lines 1 and 3"),
+        (["a.png"], "line 1: 'a.png' is not a stem"),
+        (["../a"], "line 1: '../a' is not a stem"),
+        (["/etc/passwd"], "line 1: '/etc/passwd' is not a stem"),
+        (["a\0"], r"line 1: 'a\\x00' is not a stem"),
+        (["a", "b", "a"], "'a' appears twice, in lines 1 and 3"),
     ],
 )
 def test_wrong_splits(make: Maker, lines: list[str], message: str) -> None:
@@ -133,11 +133,11 @@ def test_masks_of_another_name_are_shown(make: Maker) -> None:
 def test_two_files_of_one_stem(make: Maker) -> None:
     root = make({"a": MASK})
     (root / "images" / "a.JPG").touch()
-    with pytest.raises(DataError, match=r"two images of one stem: .*a\.(png|JPG) and a\.(png|JPG)"):
+    with pytest.raises(DataError, match=r"two images with the same stem: .*a\.(png|JPG) and a\.(png|JPG)"):
         _ = DatasetFolder(root).samples
     (root / "images" / "a.JPG").unlink()
     (root / "masks" / "a.tif").touch()
-    with pytest.raises(DataError, match="two masks of one stem"):
+    with pytest.raises(DataError, match="two masks with the same stem"):
         _ = DatasetFolder(root).samples
 
 
@@ -256,7 +256,7 @@ def test_validation_split_of_its_own(make: Maker) -> None:
 
 def test_validation_split_that_shares_images(make: Maker) -> None:
     root = make(dict.fromkeys("abcd", MASK), splits={"train": ["a", "b"], "val": ["b", "c"]})
-    with pytest.raises(DataError, match=r"1 images are in train and in val \(b, for one\)"):
+    with pytest.raises(DataError, match=r"1 images are in both train and val \(for example b\)"):
         DatasetFolder(root).training_splits()
 
 

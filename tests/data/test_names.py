@@ -72,7 +72,7 @@ def test_two_names_that_look_the_same(make: Maker, folder: str) -> None:
 
 def test_a_stem_in_two_forms_stands_twice(make: Maker) -> None:
     root = make({NFC: MASK}, splits={"train": [NFC, NFD]})
-    with pytest.raises(DataError, match="stands twice, in lines 1 and 2"):
+    with pytest.raises(DataError, match="appears twice, in lines 1 and 2"):
         DatasetFolder(root).split("train")
 
 
