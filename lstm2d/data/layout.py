@@ -319,7 +319,7 @@ def _by_stem(folder: Path, root: Path, suffixes: Sequence[str], kind: str) -> di
         path = folder / entry.name
         if entry.is_symlink() and not inside(root, path):
             hint = "copy the file into the folder"
-            what = "this link is broken or leads outside the dataset's folder"
+            what = "this link leads outside the dataset's folder, or is broken"
             raise DataError(what, where=path, hint=hint)
         if stem in found:
             raise _twice(kind, found[stem].name, entry.name, folder)

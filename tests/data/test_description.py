@@ -79,8 +79,8 @@ def test_mask_values_of_any_choice(make: Maker) -> None:
         ("images = 3\n[[classes]]\nname='a'", "images: the name of a folder"),
         ("images = '..'\n[[classes]]\nname='a'", "images: '..' lies outside"),
         ("masks = '/etc'\n[[classes]]\nname='a'", "masks: '/etc' lies outside"),
-        ("name = \n", r"no valid TOML \(.*line 1"),
-        ("a = " + "[" * 100_000, "no valid TOML"),
+        ("name = \n", r"not valid TOML \(.*line 1"),
+        ("a = " + "[" * 100_000, "not valid TOML"),
     ],
 )
 def test_wrong_toml(tmp_path: Path, text: str, message: str) -> None:

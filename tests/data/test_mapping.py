@@ -71,7 +71,7 @@ def test_wrong_maps(text: str, message: str) -> None:
 
 
 def test_map_and_values_exclude_each_other() -> None:
-    with pytest.raises(DataError, match="no class has a value of its own"):
+    with pytest.raises(DataError, match="cannot be combined with a value"):
         said('[map]\n1 = "a"\n[[classes]]\nname = "a"\nvalue = 1\n')
 
 
