@@ -1,4 +1,4 @@
-"""Random numbers that depend on what they are for, and on nothing that happened before."""
+"""Counter-based random numbers, determined by seed, epoch, sample and purpose."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from lstm2d.errors import ConfigError
 
-MAX_SEED = 2**63 - 1  # what fits a TOML integer
+MAX_SEED = 2**63 - 1  # largest TOML integer
 
 
 class Purpose(IntEnum):
-    """What a random number is for; the values are part of every run's result and never change."""
+    """Purpose of a random stream; the values affect the results of every run and must not change."""
 
     INIT = 0
     ORDER = 1
@@ -25,27 +25,27 @@ class Purpose(IntEnum):
 
 
 def generator(seed: int, epoch: int, sample: int, purpose: Purpose, part: int = 0) -> np.random.Generator:
-    """Return the generator of one sample's draws in one epoch.
+    """Return the random generator of one sample in one epoch.
 
     Parameters
     ----------
     seed : int
-        The run's seed, 0 or more and below 2**63.
+        Seed of the run, 0 to 2**63 - 1.
     epoch : int
         Epoch, 0 or more.
     sample : int
         Number of the sample (image, scene, parameter), 0 or more.
     purpose : Purpose
-        What the draws are for.
+        Purpose of the random numbers.
     part : int, default 0
-        Number of an independent part of them, such as a layer, 0 or more.
+        Number of an independent part, such as a layer, 0 or more.
 
     Returns
     -------
     numpy.random.Generator
-        Philox with the seed and the purpose as key, and the part, the sample and the epoch in the upper words
-        of the counter: no two streams meet before 2**66 draws. Workers, order of work and restarts change
-        nothing.
+        Philox with seed and purpose as key, and part, sample and epoch in the upper words of the counter, so
+        that streams do not overlap within 2**66 draws. The number of workers, the order of work and restarts
+        do not affect the result.
 
     Raises
     ------

@@ -234,10 +234,13 @@ def test_all_errors_at_once_each_with_key_place_range_and_nearest_key(tmp_path: 
         ("train.batch=0", "train.batch = 0 (--set): expected an integer >= 1 and <= 1024"),
         (
             "train.crop=[3]",
-            "train.crop = [3] (--set): expected no value, for whole images, or 2: rows, columns",
+            "train.crop = [3] (--set): expected no values (whole images) or 2: rows, columns",
         ),
         ("train.crop=[3, 0]", "train.crop[1] = 0 (--set): expected a list of values, each an integer >= 1"),
-        ("data.mean=[1, 2]", "data.mean = [1, 2] (--set): expected no value, which has them measured, or 3"),
+        (
+            "data.mean=[1, 2]",
+            "data.mean = [1, 2] (--set): expected no values (measured on the training images) or 3",
+        ),
         ("data.std=[1, 0, 1]", "data.std[1] = 0 (--set): expected a list of values, each a number >= 0.0001"),
         ("data.contrast=global", 'data.contrast = \'global\' (--set): expected "none" or "local"'),
         ("model.kind=cnn", "model.kind = 'cnn' (--set): expected \"lstm2d\""),

@@ -1,4 +1,4 @@
-"""Settings of the fully connected CRF: named sets, and overrides."""
+"""Settings of the fully connected CRF: named sets and overrides."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lstm2d.errors import ConfigError
 
 DEFAULT_SET = "krahenbuehl"
 
-# name -> keys of [crf]; those that are missing have their default
+# name -> keys of [crf]; missing keys have their default
 CRF_SETS: dict[str, dict[str, Any]] = {
-    # the kernels of dense_inference, the example in the code of Kraehenbuehl and Koltun (NIPS 2011); it runs
-    # 5 iterations; 2 are those of H-ReNet (Yan et al. 2016, Table 4)
+    # kernels of dense_inference, the example program of Kraehenbuehl and Koltun (NIPS 2011), which runs
+    # 5 iterations; 2 iterations as in H-ReNet (Yan et al. 2016, Table 4)
     "krahenbuehl": {
         "iterations": 2,
         "bilateral_weight": 10.0,
@@ -54,8 +54,8 @@ CRF_SETS: dict[str, dict[str, Any]] = {
         "spatial_weight": 3.0,
         "theta_gamma": 1.0,
     },
-    # ours, for the bundled model of this name: searched on the 29 Stanford training images that its training
-    # held out (benchmarks/results/crf.md)
+    # ours, for the bundled model of this name: tuned on the 29 Stanford training images held out from its
+    # training (benchmarks/results/crf.md)
     "outdoor": {
         "iterations": 5,
         "bilateral_weight": 4.0,
@@ -73,26 +73,26 @@ def crf_settings(
     *,
     source: str = "",
 ) -> CRFSection:
-    """Return checked settings.
+    """Return the checked CRF settings of a named set or table.
 
     Parameters
     ----------
     base : str or mapping
-        Name of a set, or the keys of ``[crf]`` themselves; a key that is missing has its default.
+        Name of a set, or keys of ``[crf]``; missing keys have their default.
     overrides : iterable of str or (str, str)
-        "crf.KEY=VALUE", alone or with where it comes from; applied in order.
+        "crf.KEY=VALUE", optionally with its origin for messages; applied in order.
     source : str
-        Where a mapping comes from, for messages.
+        Origin of a mapping, for messages.
 
     Returns
     -------
     CRFSection
-        Complete and checked.
+        Complete and checked settings.
 
     Raises
     ------
     ConfigError
-        If there is no such set, a key does not exist, or a value is out of range: all wrong keys at once.
+        If the set or a key is unknown, or a value is out of range; the message lists all wrong keys.
     """
     table: dict[str, Any] = {"crf": _named(base) if isinstance(base, str) else dict(base)}
     places = {"crf": source} if source else {}
@@ -106,7 +106,7 @@ def crf_settings(
     except ValidationError as error:
         found += section_problems(error, CRFSection, "crf.", valid, places)
     raise_for(found)
-    assert section is not None  # or there was a problem
+    assert section is not None  # otherwise there was a problem
     return section
 
 

@@ -30,7 +30,7 @@ from lstm2d.models import MODELS, ModelKind
 Table = dict[str, Any]
 
 HEADER = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+\s*(?:#.*)?$")
-PRESET = "preset "  # how the place of a preset's key begins
+PRESET = "preset "  # prefix of the place of a preset's key
 ASSIGNMENT = re.compile(r"""\s*([A-Za-z0-9_."' -]+?)\s*=""")
 
 
@@ -46,17 +46,17 @@ def load_preset(name: str) -> RunConfig:
     Parameters
     ----------
     name : str
-        Such as "lstm2d-5x5".
+        Name of the preset, such as "lstm2d-5x5".
 
     Returns
     -------
     RunConfig
-        Complete and checked.
+        Complete and checked configuration.
 
     Raises
     ------
     ConfigError
-        If there is no such preset; the message names the nearest one.
+        If there is no such preset; the message suggests the nearest name.
     """
     table, places = _read_preset(name)
     return check(table, places)
@@ -68,41 +68,41 @@ def load_toml(path: str | Path) -> RunConfig:
     Parameters
     ----------
     path : str or Path
-        Its key `preset`, if it has one, says where values come from that the file does not hold.
+        The file. Missing values come from the preset named by its key `preset`, if it has one.
 
     Returns
     -------
     RunConfig
-        Complete and checked.
+        Complete and checked configuration.
 
     Raises
     ------
     ConfigError
-        If the file cannot be read or is wrong: all wrong keys at once.
+        If the file cannot be read or is not valid; the message lists all wrong keys.
     """
     table, places = _read_file(Path(path))
     return check(table, places)
 
 
 def resolve(preset_or_toml: str, overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:
-    """Return the configuration of a preset or TOML file, with some values replaced.
+    """Return the configuration of a preset or TOML file with overrides.
 
     Parameters
     ----------
     preset_or_toml : str
         Name of a preset, or a path that ends in ".toml".
     overrides : iterable of (str, str)
-        "a.b=c" and where it comes from, for messages; applied in order.
+        "a.b=c" and its origin, for messages; applied in order.
 
     Returns
     -------
     RunConfig
-        Complete and checked.
+        Complete and checked configuration.
 
     Raises
     ------
     ConfigError
-        If anything is wrong, in the file or the overrides: all of it at once.
+        If the file or an override is not valid; the message lists all problems.
     """
     if is_file(preset_or_toml):
         table, places = _read_file(Path(preset_or_toml))
@@ -112,7 +112,7 @@ def resolve(preset_or_toml: str, overrides: Iterable[tuple[str, str]] = ()) -> R
 
 
 def is_file(preset_or_toml: str) -> bool:
-    """Tell whether a text names a TOML file, not a preset."""
+    """Return whether a string is the path of a TOML file, not the name of a preset."""
     return preset_or_toml.endswith(".toml") or "/" in preset_or_toml
 
 
@@ -122,19 +122,19 @@ def apply_overrides(config: RunConfig, overrides: Iterable[str | tuple[str, str]
     Parameters
     ----------
     config : RunConfig
-        Stays as it is.
+        Configuration; not changed.
     overrides : iterable of str or (str, str)
-        "a.b=c" with c as TOML writes it (a text needs no quotes), alone or with where it comes from.
+        "a.b=c" with c in TOML syntax (strings need no quotes), optionally with its origin for messages.
 
     Returns
     -------
     RunConfig
-        Checked again.
+        The new configuration, checked.
 
     Raises
     ------
     ConfigError
-        If a key does not exist or a value is out of range: all of them at once.
+        If a key is unknown or a value is out of range; the message lists all problems.
     """
     table, places = config.model_dump(), dict[str, str]()
     pairs = [(item, "overrides") if isinstance(item, str) else item for item in overrides]
@@ -142,25 +142,25 @@ def apply_overrides(config: RunConfig, overrides: Iterable[str | tuple[str, str]
 
 
 def from_dict(table: Mapping[str, Any], source: str) -> RunConfig:
-    """Return the configuration in a table, for example one out of a model file.
+    """Return the configuration in a table, for example of a model file.
 
     Parameters
     ----------
     table : mapping
-        As `RunConfig.model_dump` gives it.
+        Table in the form of `RunConfig.model_dump`.
     source : str
-        Where it comes from, for messages.
+        Origin of the table, for messages.
 
     Returns
     -------
     RunConfig
-        Checked.
+        Checked configuration.
     """
     return check(dict(table), dict.fromkeys(table, source))
 
 
 def dump_toml(config: RunConfig) -> str:
-    """Return a configuration as TOML text with every value in it; `load_toml` gives it back."""
+    """Return a configuration as TOML with every value; the inverse of `load_toml`."""
     import tomli_w
 
     return tomli_w.dumps(config.model_dump())
@@ -174,19 +174,19 @@ def check(table: Table, places: Mapping[str, str], problems: Iterable[str] = ())
     table : dict
         Sections and their values.
     places : mapping
-        Dotted key -> where it was written.
+        Dotted key -> place where it was set.
     problems : iterable of str
-        What is known to be wrong already; reported together with the rest.
+        Problems found before; reported together with the new ones.
 
     Returns
     -------
     RunConfig
-        Complete: every value is there.
+        Complete configuration.
 
     Raises
     ------
     ConfigError
-        With all problems.
+        If there are any problems; the message lists all of them.
     """
     found = list(problems)
     model = table.get("model", {})
@@ -230,7 +230,7 @@ def _section(
     places: Mapping[str, str],
     found: list[str],
 ) -> Section | None:
-    """Check one section; what is wrong goes to `found`."""
+    """Check one section; problems are appended to `found`."""
     try:
         return section.model_validate(table.get(name, {}))
     except ValidationError as error:
@@ -241,7 +241,7 @@ def _section(
 def _used(train: Any, places: Mapping[str, str], found: list[str]) -> Any:
     """Return ``[train]`` without the keys that its optimizer and schedule do not use.
 
-    What the user has set to no effect goes to `found`; what a preset or an earlier run says is left out.
+    Unused keys set by the user are reported in `found`; those of a preset or an earlier run are dropped.
     """
     if not isinstance(train, dict):
         return train
@@ -263,7 +263,7 @@ def _read_preset(name: str) -> tuple[Table, dict[str, str]]:
     names = preset_names()
     if name not in names:
         close = get_close_matches(name, names, n=1)
-        hint = f"did you mean {close[0]}?" if close else "a file is recognised by its .toml"
+        hint = f"did you mean {close[0]}?" if close else "the path of a file must end in .toml"
         raise ConfigError("no such preset", where=name, expected=", ".join(names), hint=hint)
     text = (resources.files("lstm2d") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
     table = tomllib.loads(text)
@@ -273,7 +273,7 @@ def _read_preset(name: str) -> tuple[Table, dict[str, str]]:
 def _read_file(path: Path) -> tuple[Table, dict[str, str]]:
     try:
         text = read_text(path)
-        text.encode()  # read_text keeps bytes that are not UTF-8, for names of files
+        text.encode()  # read_text keeps bytes that are not UTF-8, for file names
         table = tomllib.loads(text)
     except DataError as error:
         raise ConfigError(
@@ -297,7 +297,7 @@ def _read_file(path: Path) -> tuple[Table, dict[str, str]]:
 
 
 def override(table: Table, places: dict[str, str], overrides: Iterable[tuple[str, str]]) -> list[str]:
-    """Write overrides ("a.b=c" and where each comes from) into `table`; return what is wrong with them."""
+    """Write overrides ("a.b=c" and the origin of each) into `table`; return the problems found."""
     problems = []
     for item, source in overrides:
         key, equals, text = item.partition("=")
@@ -318,7 +318,7 @@ def override(table: Table, places: dict[str, str], overrides: Iterable[tuple[str
 
 
 def _value(text: str) -> Any:
-    """Return the TOML value of a text; what is no TOML is the text itself."""
+    """Parse a TOML value; return text that is not valid TOML unchanged."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -326,7 +326,7 @@ def _value(text: str) -> Any:
 
 
 def _line_numbers(text: str, name: str) -> dict[str, str]:
-    """Return where each key of a TOML text stands; the parser of the standard library does not tell."""
+    """Return the line of each key in TOML text, which the standard library's parser does not provide."""
     places: dict[str, str] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), start=1):

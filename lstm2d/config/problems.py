@@ -1,4 +1,4 @@
-"""Report what is wrong with a configuration: all keys at once, with place, range and nearest valid key."""
+"""Report all problems of a configuration at once, with place, range and nearest valid key."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from lstm2d.models.options import expected
 
 
 def allowed(field: FieldInfo) -> str:
-    """Return the values a field may have, in words."""
+    """Return a description of the valid values of a field."""
     return field.description or expected(field.annotation, field.metadata)
 
 
 def section_problems(
     error: ValidationError, section: type[BaseModel], prefix: str, valid: list[str], places: Mapping[str, str]
 ) -> list[str]:
-    """Return one line for each key of `section` that is wrong.
+    """Return one line for each invalid key of `section`.
 
     Parameters
     ----------
     error : pydantic.ValidationError
-        What the check of the section raised.
+        Error raised by the validation of the section.
     section : type of pydantic.BaseModel
         The section's schema.
     prefix : str
@@ -70,7 +70,7 @@ def section_problems(
 
 
 def tables_in(section: type[BaseModel], name: str) -> dict[str, FieldInfo]:
-    """Return the fields of the tables inside a key; none where the key has no tables in it."""
+    """Return the fields of the tables inside a key; empty if the key contains no tables."""
     field = section.model_fields.get(name)
     if field is None or get_origin(field.annotation) is not dict:
         return {}
@@ -83,7 +83,7 @@ def shown(key: str, value: Any) -> str:
 
 
 def place(key: str, places: Mapping[str, str]) -> str:
-    """Return " (file, line)" of a key, else of what is below it, else of its section; "" if it has none."""
+    """Return " (file, line)" of a key, of a key inside it, or of its section; "" if unknown."""
     below = (name for name in places if name.startswith(f"{key}."))
     parts = key.split(".")
     for name in (key, *below, *(".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1))):
@@ -93,7 +93,7 @@ def place(key: str, places: Mapping[str, str]) -> str:
 
 
 def unknown_key(key: str, valid: list[str], places: Mapping[str, str]) -> str:
-    """Return the line about a key that does not exist, with the nearest one that does."""
+    """Return the message for an unknown key, with the nearest valid key."""
     whole = valid + sorted({name.partition(".")[0] for name in valid if "." in name})
     by_last = {name.rpartition(".")[2]: name for name in valid}
     last = get_close_matches(key.rpartition(".")[2], by_last, n=1)

@@ -1,4 +1,4 @@
-"""Every key a configuration may have, with its type and range."""
+"""Schema of the configuration: every key with its type and range."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def parse_duration(text: str) -> float:
     Returns
     -------
     float
-        Seconds; infinity for the empty text, which means no limit.
+        Seconds; infinity (no limit) for the empty string.
 
     Raises
     ------
     ValueError
-        If the text is no duration, or none that is longer than zero.
+        If the text is not a duration greater than zero.
     """
     if not text:
         return float("inf")
@@ -65,7 +65,7 @@ def parse_duration(text: str) -> float:
 
 
 class Section(BaseModel):
-    """Base of all sections: no unknown keys, no silent conversion, no change after the check."""
+    """Base of all sections: immutable, without unknown keys or silent conversions."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False
@@ -73,7 +73,7 @@ class Section(BaseModel):
 
 
 class ModelSection(Section):
-    """Base of ``[model]`` of every kind of network; `model_section` adds the keys."""
+    """Base of the section ``[model]``; `model_section` adds the keys of a kind of network."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(validate_default=True)
 
@@ -81,19 +81,19 @@ class ModelSection(Section):
 
 
 def model_section(kind: str, config: type[ModelConfig]) -> type[ModelSection]:
-    """Return the section ``[model]`` of a kind of network, made from its options.
+    """Build the section ``[model]`` of a kind of network from its options.
 
     Parameters
     ----------
     kind : str
         The value of ``model.kind``.
     config : type of ModelConfig
-        Its fields are the keys of the section, with lists for tuples, as TOML has them.
+        Options of the network; its fields become the keys of the section, with tuples as lists.
 
     Returns
     -------
     type of ModelSection
-        The schema.
+        Schema of the section.
     """
     types = field_types(config)
     options: dict[str, Any] = {"kind": (Literal[kind], ...)}
@@ -105,7 +105,7 @@ def model_section(kind: str, config: type[ModelConfig]) -> type[ModelSection]:
 
 
 def _in_toml(annotation: Any) -> Any:
-    """Return an annotation of an option with lists for tuples, and with the checks as pydantic runs them."""
+    """Convert the annotation of an option: tuples to lists, checks to pydantic validators."""
     if get_origin(annotation) is Annotated:
         metadata: list[Any] = []
         for rule in annotation.__metadata__:
@@ -117,7 +117,7 @@ def _in_toml(annotation: Any) -> Any:
 
 
 def _validation(check: Check) -> list[Any]:
-    """Return a check as pydantic runs it."""
+    """Return a check as pydantic metadata."""
 
     def validate(value: Any, info: ValidationInfo) -> Any:
         if problem := check.problem(value, info.data):
@@ -128,7 +128,7 @@ def _validation(check: Check) -> list[Any]:
 
 
 class GroupSection(Section):
-    """``[train.groups.PART]``: how the parameters of a part of the network are trained."""
+    """``[train.groups.PART]``: training options of a part of the network."""
 
     rate: NonNegative = 1.0
     frozen: bool = False
@@ -140,9 +140,9 @@ def group_tables(groups: Mapping[str, Any], part: str = "") -> dict[str, Any]:
     Parameters
     ----------
     groups : mapping
-        Tables, some of them nested: in TOML and in overrides a dot inside a part's name opens a table.
+        Tables, possibly nested: in TOML and in overrides a dot in the name of a part starts a new table.
     part : str, optional
-        The part that this table is inside.
+        Name of the part that contains this table.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def group_tables(groups: Mapping[str, Any], part: str = "") -> dict[str, Any]:
 
 
 class TrainSection(Section):
-    """``[train]``: how the weights are found."""
+    """``[train]``: training options."""
 
     optimizer: Literal["sgd", "adadelta"] = "sgd"
     learning_rate: Positive = 6e-6
@@ -199,7 +199,7 @@ class TrainSection(Section):
     @classmethod
     def _whole_images_or_a_size(cls, crop: list[int]) -> list[int]:
         if len(crop) not in (0, 2):
-            raise ValueError("no value, for whole images, or 2: rows, columns")
+            raise ValueError("no values (whole images) or 2: rows, columns")
         return crop
 
     @field_validator("groups", mode="before")
@@ -210,7 +210,7 @@ class TrainSection(Section):
     @field_validator("step_at")
     @classmethod
     def _says_when(cls, fractions: list[float], info: ValidationInfo) -> list[float]:
-        every = info.data.get("step_every")  # None where it is wrong itself
+        every = info.data.get("step_every")  # None if it is invalid
         if info.data.get("schedule") == "step" and every is not None and bool(fractions) == bool(every):
             raise ValueError(
                 'fractions of the run, or a number of steps in step_every, for schedule = "step"'
@@ -225,7 +225,7 @@ class TrainSection(Section):
 
 
 class DataSection(Section):
-    """``[data]``: which images are used for what."""
+    """``[data]``: splits, preprocessing and caching of the images."""
 
     train_split: str = "train"
     val_split: str = "val"
@@ -242,14 +242,14 @@ class DataSection(Section):
 
     @field_validator("mean", "std")
     @classmethod
-    def _none_or_one_a_channel(cls, values: list[float]) -> list[float]:
+    def _none_or_one_per_channel(cls, values: list[float]) -> list[float]:
         if len(values) not in (0, 3):
-            raise ValueError("no value, which has them measured, or 3: red, green, blue")
+            raise ValueError("no values (measured on the training images) or 3: red, green, blue")
         return values
 
 
 class CRFSection(Section):
-    """``[crf]``: a fully connected CRF after the network, at prediction."""
+    """``[crf]``: a fully connected CRF applied to the predictions."""
 
     iterations: Annotated[int, Field(ge=1, le=1000)] = 2
     bilateral_weight: NonNegative = 10.0
@@ -262,12 +262,12 @@ class CRFSection(Section):
 
 
 class RunConfig(Section):
-    """Everything that decides what a training run computes.
+    """All settings of a training run.
 
     Parameters
     ----------
     preset : str
-        Name of the preset the values started from.
+        Name of the preset that the configuration is based on.
     model : dict
         Section ``[model]``, complete and checked against the model kind.
     train : TrainSection
@@ -275,7 +275,7 @@ class RunConfig(Section):
     data : DataSection
         Section ``[data]``.
     crf : CRFSection or None
-        Section ``[crf]``, which a configuration may lack.
+        Section ``[crf]``; None if the configuration has none.
     """
 
     preset: str = ""
@@ -289,7 +289,7 @@ class RunConfig(Section):
         return {name: value for name, value in serialise(self).items() if value is not None}
 
 
-# key of [train] -> the key and value without which it is not used
+# key of [train] -> key and value that it requires to be used
 USED_ONLY_WITH: dict[str, tuple[str, str]] = {
     "momentum": ("optimizer", "sgd"),
     "rho": ("optimizer", "adadelta"),

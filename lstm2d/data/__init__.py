@@ -1,1 +1,1 @@
-"""Dataset folders, their statistics, and what happens to an image before a network sees it."""
+"""Dataset folders, their statistics, and the transforms of images and labels."""

@@ -1,4 +1,4 @@
-"""Masks whose colours stand for classes, and the file in which CVAT says which."""
+"""Colour-coded masks, and CVAT's labelmap.txt."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _EXPECTED = "NAME:RED,GREEN,BLUE:PARTS:ACTIONS, for example road:128,64,128::"
 
 
 class ColorTable:
-    """Which label a colour stands for.
+    """Labels of mask colours.
 
     Parameters
     ----------
     labels : iterable of (Color, int)
-        Colours, each red, green and blue in 0..255, and their labels, 0 to 255. A colour that is given with
-        two labels stands for none.
+        Colours (red, green, blue in 0..255) and their labels, 0 to 255. A colour with two different labels
+        is dropped.
     """
 
     def __init__(self, labels: Iterable[tuple[Color, int]]) -> None:
@@ -49,7 +49,7 @@ class ColorTable:
         Returns
         -------
         array of shape (H, W), int16
-            Labels; -1 where a colour stands for none.
+            Labels; -1 for an unknown colour.
         """
         codes = colors[..., 0].astype(np.int32) << 16
         codes |= colors[..., 1].astype(np.int32) << 8
@@ -66,22 +66,22 @@ class ColorTable:
 
 
 def read_labelmap(path: Path) -> list[tuple[str, Color | None]]:
-    """Read the classes that CVAT wrote beside colour masks.
+    """Read the classes from CVAT's labelmap.txt.
 
     Parameters
     ----------
     path : Path
-        The file labelmap.txt.
+        Path of labelmap.txt.
 
     Returns
     -------
     list of (str, Color or None)
-        Names and colours, in the order of the file.
+        Names and colours, in file order.
 
     Raises
     ------
     DataError
-        If it cannot be read, a line makes no sense, or a name stands twice.
+        If the file cannot be read, a line is malformed, or a name appears twice.
     """
     found: dict[str, Color | None] = {}
     for number, line in enumerate(read_text(path).split("\n"), start=1):
@@ -91,9 +91,9 @@ def read_labelmap(path: Path) -> list[tuple[str, Color | None]]:
         name, *rest = text.split(":")
         color = _color(rest[0]) if rest else None
         if not name or not rest or (rest[0].strip() and color is None):
-            raise DataError(f"line {number} is no class", where=path, expected=_EXPECTED)
+            raise DataError(f"line {number} is not a class", where=path, expected=_EXPECTED)
         if name in found:
-            raise DataError(f"line {number}: {name!r} stands twice", where=path)
+            raise DataError(f"line {number}: {name!r} appears twice", where=path)
         found[name] = color
     if not 1 <= len(found) <= MAX_CLASSES:
         raise DataError(f"{len(found)} classes", where=path, expected=f"1 to {MAX_CLASSES}, {_EXPECTED}")
@@ -111,7 +111,7 @@ def classes_of(labelmap: list[tuple[str, Color | None]]) -> tuple[ClassInfo, ...
     Returns
     -------
     tuple of ClassInfo
-        The same, with a colour of ours where none is given.
+        The classes; those without a colour get a default one.
     """
     return tuple(ClassInfo(name, color or default_color(k)) for k, (name, color) in enumerate(labelmap))
 

@@ -1,4 +1,4 @@
-"""Local contrast normalisation: brightness and contrast of the surroundings taken out of every pixel."""
+"""Local contrast normalisation."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import ShapeError
 
-LEAST = 1e-4  # smallest divisor, in the image's own units: an even image becomes 0, not noise
+MIN_DIVISOR = 1e-4  # in the image's own units: a uniform image becomes 0, not noise
 MIDDLE, SPREAD = 128.0, 64.0  # of images in 0..255
 
 CONTRASTS = ("none", "local")
 
 
 def with_contrast(image: NDArray[Any], contrast: str) -> NDArray[Any]:
-    """Return an image with the contrast that ``data.contrast`` asks for.
+    """Apply the contrast normalisation set in ``data.contrast``.
 
     Parameters
     ----------
     image : array of shape (H, W, C)
         Image, 0..255.
     contrast : {"none", "local"}
-        "local" for `local_contrast_normalise`, brought back to the scale of an image, 128 +- 64: mean and
-        deviation of the channels, and weights trained on images, then stay what they are.
+        "local" applies `local_contrast_normalise` and rescales the result to 128 +- 64, so that channel
+        statistics and weights trained on plain images still fit.
 
     Returns
     -------
     array of shape (H, W, C)
-        The same array for "none", else float32. A few values leave 0..255.
+        The input array for "none", else float32. A few values may lie outside 0..255.
 
     Raises
     ------
     ValueError
-        If there is no such contrast.
+        If `contrast` is unknown.
     """
     if contrast not in CONTRASTS:
         raise ValueError(f"contrast {contrast!r}, expected one of {', '.join(CONTRASTS)}")
@@ -50,7 +50,7 @@ def with_contrast(image: NDArray[Any], contrast: str) -> NDArray[Any]:
 def local_contrast_normalise(
     image: NDArray[Any], *, size: int = 9, sigma: float = 2.0
 ) -> NDArray[np.float32]:
-    r"""Subtract a Gaussian mean of the surroundings, and divide by their deviation where that is large [1]_.
+    r"""Subtract the local Gaussian mean and divide by the local deviation if it is large [1]_.
 
     Parameters
     ----------
@@ -59,27 +59,27 @@ def local_contrast_normalise(
     size : int, default 9
         Side of the Gaussian window in pixels, odd.
     sigma : float, default 2.0
-        Its width in pixels.
+        Standard deviation of the Gaussian in pixels.
 
     Returns
     -------
     array of shape (H, W, C), float32
-        Around 0, whatever the scale of the image.
+        Values around 0, independent of the scale of the image.
 
     Raises
     ------
     ShapeError
-        If the image has not three axes.
+        If the image does not have three axes.
     ValueError
-        If `size` is not odd or below 1, or `sigma` is not above 0.
+        If `size` is even or below 1, or `sigma` is not above 0.
 
     Notes
     -----
     .. math:: v = x - G * x, \quad s = \sqrt{G * v^2}, \quad y = \frac{v}{\max(s, \bar s)}
 
-    with the mean of s over the image below. Each channel by itself, as ReSeg's input has it; the paper adds
-    the channels up. The window reflects at the edges of the image; filled with 0, as the reference has it,
-    they would get a bright frame.
+    where :math:`\bar s` is the mean of s over the image. Channels are normalised separately, as in ReSeg; the
+    paper sums over channels. The image is padded by reflection; the zero padding of the reference code gives
+    a bright frame.
 
     References
     ----------
@@ -89,13 +89,13 @@ def local_contrast_normalise(
     if image.ndim != 3:
         raise ShapeError("local_contrast_normalise", where=image.shape, expected="(H, W, C)")
     if size < 1 or size % 2 == 0 or not sigma > 0:
-        raise ValueError(f"window of {size} pixels and width {sigma}, expected an odd number, and above 0")
+        raise ValueError(f"size {size} and sigma {sigma}, expected an odd size and sigma above 0")
     if image.size == 0:
         return np.zeros(image.shape, np.float32)
     values = image.astype(np.float64)
     values -= _blur(values, size, sigma)
     deviation = np.sqrt(_blur(np.square(values), size, sigma))
-    values /= np.maximum(deviation, np.maximum(deviation.mean(axis=(0, 1)), LEAST))
+    values /= np.maximum(deviation, np.maximum(deviation.mean(axis=(0, 1)), MIN_DIVISOR))
     return values.astype(np.float32)
 
 

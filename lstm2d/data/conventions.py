@@ -14,7 +14,7 @@ def convention_names() -> list[str]:
 
 
 def convention(name: str) -> str:
-    """Return a dataset.toml.
+    """Return the dataset.toml of a convention.
 
     Parameters
     ----------
@@ -24,12 +24,12 @@ def convention(name: str) -> str:
     Returns
     -------
     str
-        Its text; the first line says in a comment what it is for.
+        Its text; the first line is a comment that describes it.
 
     Raises
     ------
     ConfigError
-        If there is none of that name.
+        If the name is unknown.
     """
     names = convention_names()
     if name not in names:

@@ -1,4 +1,4 @@
-"""dataset.toml: what a dataset folder says about itself."""
+"""dataset.toml: the description of a dataset folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lstm2d.io.safe_open import inside, read_text
 
 @dataclass(frozen=True)
 class Description:
-    """What the masks of a folder mean.
+    """Classes and mask encoding of a dataset folder.
 
     Parameters
     ----------
@@ -30,19 +30,19 @@ class Description:
     classes : tuple of ClassInfo
         The K classes.
     values : tuple of int
-        Mask value of each class; where there is a `mapping`, that says it instead.
+        Mask value of each class; unused if there is a `mapping`.
     ignore : int
-        Mask value of the pixels that nothing counts.
+        Mask value of ignored pixels.
     images, masks : str
         Names of the two folders.
     mapping : ValueMap, optional
-        Classes of the mask values, where they are not one value a class.
+        Class of each mask value, if the classes do not have exactly one value each.
     uncolored : frozenset of int
-        Classes whose colour nobody has chosen: masks of colours cannot mean them.
+        Classes with a default colour; colour masks cannot contain them.
     ignore_color : tuple of int, optional
-        Colour of the pixels that nothing counts, in masks of colours.
+        Colour of ignored pixels in colour masks.
     native : bool, default False
-        Whether pixels have a fixed scale (satellite, microscope): then images are not brought to the size of
+        Whether pixels have a fixed scale (satellite, microscope); images are then not resized to the size of
         the training images.
     """
 
@@ -58,7 +58,7 @@ class Description:
     native: bool = False
 
     def label_of_color(self) -> list[tuple[Color, int]]:
-        """Return the colours that stand for classes in masks of colours, each with its label."""
+        """Return the colours used in colour masks, each with its label."""
         found = [(c.color, k) for k, c in enumerate(self.classes) if k not in self.uncolored]
         return found if self.ignore_color is None else [*found, (self.ignore_color, IGNORE)]
 
@@ -68,7 +68,7 @@ class Description:
         Returns
         -------
         array of shape (256,), int16
-            Class number, 255 for the ignored value, -1 for a value that means nothing.
+            Class number, 255 for the ignored value, -1 for an undefined value.
         """
         table = np.full(256, -1, dtype=np.int16) if self.mapping is None else self.mapping.table()
         table[self.ignore] = IGNORE
@@ -82,24 +82,24 @@ class Description:
         Parameters
         ----------
         remarks : dict of int to str, optional
-            Comments behind the names of some classes.
+            Comments after the names of some classes.
 
         Returns
         -------
         str
-            Text that `parse` reads back to an equal description.
+            Text that `parse` turns back into an equal description.
         """
         lines = [
             f"name = {_quoted(self.name)}",
-            f"ignore = {self.ignore}  # mask value that no loss and no metric counts",
+            f"ignore = {self.ignore}  # mask value ignored by losses and metrics",
         ]
         if self.ignore_color is not None:
-            lines.append(f"ignore_color = {list(self.ignore_color)}  # the same in masks of colours")
+            lines.append(f"ignore_color = {list(self.ignore_color)}  # the same in colour masks")
         for key, folder in (("images", self.images), ("masks", self.masks)):
             if folder != key:
                 lines.append(f"{key} = {_quoted(folder)}  # folder")
         if self.native:
-            lines.append('scale = "native"  # a pixel has a fixed size: photographs keep theirs')
+            lines.append('scale = "native"  # pixels have a fixed scale: images are not resized')
         if self.mapping is not None:
             lines += ["", *self.mapping.lines([_quoted(info.name) for info in self.classes])]
         for index, (info, value) in enumerate(zip(self.classes, self.values, strict=True)):
@@ -122,12 +122,12 @@ def read_description(path: str | os.PathLike[str]) -> Description:
     Returns
     -------
     Description
-        What it says.
+        The parsed description.
 
     Raises
     ------
     DataError
-        If it cannot be read or says something that makes no sense; all findings at once.
+        If the file cannot be read or is not valid; the message lists all problems.
     """
     import tomllib
 
@@ -135,24 +135,24 @@ def read_description(path: str | os.PathLike[str]) -> Description:
     try:
         values = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as e:
-        raise DataError(f"this is no valid TOML ({e})", where=path, hint="correct the line named") from e
+        raise DataError(f"not valid TOML ({e})", where=path, hint="correct this line") from e
     return parse(values, path)
 
 
 def describe_labelmap(path: Path, folders: tuple[str, str]) -> Description:
-    """Describe a folder that CVAT has exported.
+    """Return the description of a folder exported by CVAT.
 
     Parameters
     ----------
     path : Path
-        Its labelmap.txt.
+        Path of its labelmap.txt.
     folders : tuple of str
         Names of the folders of images and of masks.
 
     Returns
     -------
     Description
-        The classes of the file, in its order; 255 is ignored. Masks may hold colours or numbers.
+        The classes in file order; 255 is ignored. Masks may hold colours or class numbers.
 
     Raises
     ------
@@ -171,24 +171,24 @@ def describe_labelmap(path: Path, folders: tuple[str, str]) -> Description:
 
 
 def with_labelmap(description: Description, path: Path) -> Description:
-    """Give classes without a colour of their own the colour that CVAT's labelmap.txt names.
+    """Take missing class colours from CVAT's labelmap.txt.
 
     Parameters
     ----------
     description : Description
         From dataset.toml.
     path : Path
-        Where labelmap.txt may be.
+        Path of labelmap.txt; it need not exist.
 
     Returns
     -------
     Description
-        The same classes.
+        The same classes, with the colours found.
 
     Raises
     ------
     DataError
-        If there is such a file and it cannot be read.
+        If the file exists and cannot be read.
     """
     if not description.uncolored or not os.path.lexists(path):
         return description
@@ -206,19 +206,19 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
     Parameters
     ----------
     values : dict
-        The values, as TOML gives them.
+        Parsed TOML.
     path : str or path
         The file, for messages; its folder is the dataset's.
 
     Returns
     -------
     Description
-        What they say.
+        The checked description.
 
     Raises
     ------
     DataError
-        If they make no sense; all findings at once.
+        If the values are not valid; the message lists all problems.
     """
     problems: list[str] = []
     root = Path(path).parent
@@ -226,7 +226,7 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
     _unknown_keys(values, known, "", problems)
     name = values.get("name", root.resolve().name or "dataset")
     if not isinstance(name, str) or not name:
-        problems.append("name: a text is expected")
+        problems.append("name: a non-empty string is expected")
     folders = {}
     for key in ("images", "masks"):
         folders[key] = folder = values.get(key, key)
@@ -245,7 +245,7 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
     mapping = None
     if "map" in values:
         if any(isinstance(table, dict) and "value" in table for table in tables):
-            problems.append("map: it says what mask values mean; then no class has a value of its own")
+            problems.append("map: cannot be combined with a value in [[classes]]")
         mapping = read_map(values["map"], [info.name for info in classes], problems)
     taken = numbers if mapping is None else [v for v, label in mapping.labels if label != IGNORE]
     ignore = values.get("ignore", next((v for v in range(255, -1, -1) if v not in taken), 255))
@@ -258,7 +258,7 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
     if ignore_color is not None and not _is_color(ignore_color):
         problems.append("ignore_color: three numbers from 0 to 255 are expected")
     if problems:
-        expected = "name, ignore, and one [[classes]] with name and color a class"
+        expected = "name, ignore, and one [[classes]] with name and color per class"
         raise DataError("wrong dataset.toml: " + "; ".join(problems), where=path, expected=expected)
     return Description(
         name,
@@ -286,7 +286,7 @@ def _classes(tables: list[Any], problems: list[str]) -> tuple[list[ClassInfo], l
         name, value = table.get("name"), table.get("value", index)
         color = table.get("color", list(default_color(index)))
         if not isinstance(name, str) or not name:
-            problems.append(f"{here}: name: a text is expected")
+            problems.append(f"{here}: name: a non-empty string is expected")
         elif name in [c.name for c in classes]:
             problems.append(f"{here}: name: {name!r} is taken")
         if not _is_color(color):

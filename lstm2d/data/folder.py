@@ -1,4 +1,4 @@
-"""A dataset folder: images, masks, splits, and what they mean."""
+"""A dataset folder: images, masks, splits and classes."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ class DatasetFolder:
     ----------
     path : str or path
         Folder with images/STEM.*, masks/STEM.png, splits/SPLIT.txt and dataset.toml. Without dataset.toml the
-        classes are those of CVAT's labelmap.txt; without that they are guessed from all masks, see
-        `guessed_toml`. Without splits/ there is one set of all images.
+        classes come from CVAT's labelmap.txt; without that they are guessed from all masks, see
+        `guessed_toml`. Without splits/ all images form one set.
     reading : Reading, optional
-        How images are read; masks have the same limit of pixels.
+        How images are read; its pixel limit also applies to masks.
 
     Attributes
     ----------
     notes : Notes
-        What was guessed, converted or left out in the images and masks that were loaded so far.
+        What was guessed, converted or left out in the images and masks loaded so far.
 
     Raises
     ------
     DataError
-        If the folder is missing, or its dataset.toml or its files make no sense.
+        If the folder is not found, or its dataset.toml or its files are not valid.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, reading: Reading | None = None) -> None:
@@ -67,7 +67,7 @@ class DatasetFolder:
         self.notes = Notes()
         self._noted: set[Path] = set()
         if not self.root.is_dir():
-            what = "folder not found" if not os.path.lexists(self.root) else "this is no folder"
+            what = "folder not found" if not os.path.lexists(self.root) else "not a folder"
             raise DataError(what, where=self.root, expected="a folder with images/ and masks/")
         toml, labelmap = self.root / "dataset.toml", self.root / LABELMAP
         self.guessed = not os.path.lexists(toml) and not os.path.lexists(labelmap)
@@ -86,12 +86,12 @@ class DatasetFolder:
 
     @property
     def classes(self) -> tuple[ClassInfo, ...]:
-        """The classes, in the order of their numbers."""
+        """The classes, ordered by number."""
         return self._description.classes
 
     @property
     def ignore(self) -> int:
-        """Label of ignored pixels in what `load` returns: 255, whatever the mask files use."""
+        """Label of ignored pixels in the output of `load`: 255, whatever the mask files use."""
         return IGNORE
 
     @property
@@ -101,12 +101,12 @@ class DatasetFolder:
 
     @property
     def guessed_toml(self) -> str | None:
-        """The dataset.toml that says what was guessed; None where there is one."""
+        """The guessed description as dataset.toml; None if nothing was guessed."""
         return self._description.to_toml() if self.guessed else None
 
     @property
     def meaning(self) -> dict[str, Any]:
-        """What the folder says about its masks, by the keys of dataset.toml, in types that JSON has."""
+        """The mask encoding by the keys of dataset.toml, as JSON types."""
         description, mapping = self._description, self._description.mapping
         return {
             "colors": [list(info.color) for info in self.classes],
@@ -143,12 +143,12 @@ class DatasetFolder:
         Returns
         -------
         list of Sample
-            Its images, in the order of the split's file.
+            Its images, in file order.
 
         Raises
         ------
         DataError
-            If there is no such split, if it is empty, or if it names an image that is missing or has no mask.
+            If the split is not found or empty, or if an image in it is not found or has no mask.
         """
         return self._pairs(read_split(self.root, name, self._images))
 
@@ -160,12 +160,12 @@ class DatasetFolder:
         Parameters
         ----------
         train, val : str
-            Names of the splits. Without any split all images are the training split.
+            Names of the splits. If the folder has no splits, all images are the training split.
         fraction : float
-            Share of the training split to hold out for validation where the folder has no split `val`, or
-            where both names are the same; 0 to validate on nothing.
+            Share of the training split to hold out for validation if the folder has no split `val`, or if
+            both names are equal; 0 disables validation.
         seed : int
-            Decides which ones.
+            Seed for the choice of held-out images.
 
         Returns
         -------
@@ -175,8 +175,8 @@ class DatasetFolder:
         Raises
         ------
         DataError
-            If a split is missing, empty or wrong, if the two share images, or if there is nothing to hold out
-            from.
+            If a split is not found, empty or not valid, if the two share images, or if there are too few
+            images to hold any out.
         """
         samples = self.split(train) if self.splits or train != "train" else self.samples
         if val == train or val not in self.splits:
@@ -184,11 +184,9 @@ class DatasetFolder:
         validation = self.split(val)
         shared = {s.stem for s in samples} & {s.stem for s in validation}
         if shared:
-            what = f"{len(shared)} images are in {train} and in {val} ({min(shared)}, for one)"
-            hint = "take them out of one of the two files"
-            raise DataError(
-                what, where=self.root / "splits", expected="splits that share no image", hint=hint
-            )
+            what = f"{len(shared)} images are in both {train} and {val} (for example {min(shared)})"
+            hint = "remove them from one of the two files"
+            raise DataError(what, where=self.root / "splits", expected="disjoint splits", hint=hint)
         return samples, validation
 
     def load(self, sample: Sample) -> tuple[NDArray[np.uint8] | NDArray[np.float32], NDArray[np.uint8]]:
@@ -197,7 +195,7 @@ class DatasetFolder:
         Parameters
         ----------
         sample : Sample
-            Which one.
+            Image and mask to read.
 
         Returns
         -------
@@ -209,8 +207,7 @@ class DatasetFolder:
         Raises
         ------
         DataError
-            If a file cannot be read, if the sizes differ, or if the mask holds a value or colour that means
-            nothing.
+            If a file cannot be read, if the sizes differ, or if the mask holds an undefined value or colour.
         """
         photo = read_photo(sample.image_path, self.reading)
         mask = open_mask(sample.mask_path, max_pixels=self.reading.max_pixels)
@@ -235,13 +232,13 @@ class DatasetFolder:
 
     def _pairs(self, stems: Iterable[str]) -> list[Sample]:
         found = pair(stems, self._images, self._masks, self._masks_folder)
-        lonely = without_image(self._images, self._masks)
-        if lonely is not None:
-            self._note(self._masks_folder, (lonely,))
+        note = without_image(self._images, self._masks)
+        if note is not None:
+            self._note(self._masks_folder, (note,))
         return found
 
     def _note(self, path: Path, notes: Sequence[str]) -> None:
-        """Take the notes on a file once, however often it is read."""
+        """Record the notes on a file once, even if it is read several times."""
         if path not in self._noted:
             self._noted.add(path)
             for text in notes:
@@ -253,21 +250,21 @@ class DatasetFolder:
         masks = index_masks(self.root / folders[1], self.root)
         used = [m for stem, m in masks.items() if stem in images]
         if not used:
-            pair(images, images, masks, self.root / folders[1])  # says which masks are missing
+            pair(images, images, masks, self.root / folders[1])  # raises and lists the missing masks
         return guess_description(self.root, folders, used, max_pixels=self.reading.max_pixels)
 
 
 def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """Part images into those to train on and those to validate on.
+    """Split images at random into training and validation images.
 
     Parameters
     ----------
     samples : sequence of Sample
         The images.
     fraction : float
-        Share to hold out, 0 to 1; at least one image, and never all, unless the share is 0.
+        Share to hold out, in [0, 1). Unless it is 0, at least one image is held out, and never all.
     seed : int
-        Decides which ones; the order of `samples` does not.
+        Seed for the choice; it does not depend on the order of `samples`.
 
     Returns
     -------
@@ -277,9 +274,9 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
     Raises
     ------
     ConfigError
-        If the share is not from 0 to below 1.
+        If `fraction` is not in [0, 1).
     DataError
-        If there are not two images.
+        If there are fewer than two images.
     """
     if not 0 <= fraction < 1:
         expected = "0 to below 1, for example 0.1"
@@ -287,8 +284,8 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
     if fraction == 0:
         return list(samples), []
     if len(samples) < 2:
-        what = "one image alone cannot be parted into training and validation"
-        raise DataError(what, expected="two images or more", hint="hold out nothing: `val=0`")
+        what = "one image cannot be split into training and validation"
+        raise DataError(what, expected="two images or more", hint="disable validation: `val=0`")
     stems = sorted(s.stem for s in samples)
     count = min(max(round(fraction * len(stems)), 1), len(stems) - 1)
     order = generator(seed, 0, 0, Purpose.HOLD_OUT).permutation(len(stems))
@@ -298,9 +295,9 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
 
 def _other_size(sample: Sample, image: tuple[int, int], mask: tuple[int, int]) -> DataError:
     (height, width), (rows, columns) = image, mask
-    hint = "save the mask in the size of its image"
+    hint = "save the mask at the size of its image"
     if (rows, columns) == (width, height):
-        hint = "turn the mask: the image is turned by its EXIF orientation, or the mask was saved transposed"
+        hint = "rotate the mask: its image has an EXIF orientation, or the mask was saved transposed"
     return DataError(
         f"the mask is {columns}x{rows} pixels, its image {width}x{height} (width x height)",
         where=sample.mask_path,

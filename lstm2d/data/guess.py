@@ -1,4 +1,4 @@
-"""Guess what the masks of a folder mean, where no dataset.toml says it."""
+"""Guess the classes of masks without a dataset.toml."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from lstm2d.errors import DataError
 from lstm2d.io.classes import ClassInfo, default_color
 from lstm2d.io.masks import read_mask, read_mask_palette
 
-MANY_CLASSES = 40  # the highest class number of most datasets is below it
-NEAR_WHITE = 200  # labels from here up are gray levels near white: no common dataset has as many classes
+MANY_CLASSES = 40  # most datasets have fewer
+NEAR_WHITE = 200  # labels from here up are gray levels near white: no common dataset has this many classes
 
 _IMAGES = ("images", "image", "imgs", "img", "photos", "JPEGImages")
 _MASKS = ("masks", "mask", "labels", "label", "annotations", "SegmentationClass")
 
 
 def guess_folders(root: Path) -> tuple[str, str]:
-    """Find the two folders by the names that people give them.
+    """Find the folders of images and masks by their usual names.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def guess_folders(root: Path) -> tuple[str, str]:
     Returns
     -------
     tuple of str
-        Names of the folders of images and of masks; the default names where nothing is found.
+        Names of the folders of images and of masks; the default names if none is found.
     """
 
     def first(names: tuple[str, ...]) -> str:
@@ -55,19 +55,20 @@ def guess_description(
     masks : list of Path
         The masks, at least one.
     max_pixels : int
-        Most pixels of a mask.
+        Maximum number of pixels of a mask.
 
     Returns
     -------
     Description
         Classes 0 to the highest value below 255; 255 is ignored. Colours come from the first mask's palette
-        if it tells the classes apart.
+        if they are all different.
 
     Raises
     ------
     DataError
-        If the values do not look like class numbers, or could mean two things: 0 and 255, alone or with what
-        smoothing leaves between them. The message then has the dataset.toml for each reading.
+        If the values do not look like class numbers or are ambiguous: only 0 and 255, or these and the
+        values that smoothing leaves between them. The message then contains a dataset.toml for each
+        interpretation.
     """
     counts = np.zeros(256, dtype=np.int64)
     for path in masks:
@@ -92,15 +93,15 @@ def guess_description(
         )
     colors = _colors(masks[0], labels[-1] + 1)
     classes = tuple(ClassInfo(f"class_{i}", color) for i, color in enumerate(colors))
-    numbers = range(len(classes))
-    unchosen = frozenset(i for i in numbers if colors[i] == default_color(i))
-    return Description(name, classes, tuple(numbers), IGNORE, *folders, uncolored=unchosen)
+    indices = range(len(classes))
+    uncolored = frozenset(i for i in indices if colors[i] == default_color(i))
+    return Description(name, classes, tuple(indices), IGNORE, *folders, uncolored=uncolored)
 
 
 def _smoothed(counts: NDArray[np.int64]) -> bool:
-    """Return whether 0 and 255 were mixed, as resizing with smoothing and JPEG do.
+    """Return whether masks of 0 and 255 were smoothed, by resizing or JPEG.
 
-    Then nearly all values between occur, or at least high ones, and 0 and 255 have most of the pixels.
+    Most pixels are then 0 or 255, and nearly all values between occur, or at least high ones.
     """
     highest = int(np.flatnonzero(counts[:IGNORE]).max(initial=0))
     extremes = counts[0] + counts[IGNORE]
@@ -110,7 +111,7 @@ def _smoothed(counts: NDArray[np.int64]) -> bool:
 
 
 def _like_gray_levels(labels: list[int]) -> bool:
-    """Say whether values were meant to be seen (0, 85, 170) rather than counted."""
+    """Return whether the values look like gray levels (0, 85, 170) rather than class numbers."""
     highest = labels[-1]
     return math.gcd(*labels) >= 10 or (highest >= 40 and 4 * len(labels) <= highest)
 
@@ -129,11 +130,11 @@ def _smoothed_error(root: Path, name: str, folders: tuple[str, str]) -> DataErro
     mapping = ValueMap(((0, 0), (255, 1)), others=IGNORE)
     only_ends = Description(name, classes, (0, 1), 254, *folders, mapping)
     return DataError(
-        "the masks hold 0, 255 and many values between, as smoothing of two values leaves them",
+        "the masks hold 0, 255 and many values between, as if they had been smoothed",
         where=root / folders[1],
         expected="masks of class numbers, resized without smoothing (nearest neighbour)",
-        hint=f"make them again; or write this to {root / 'dataset.toml'}, which ignores what lies between; "
-        f"if the values are class numbers, name all classes there\n\n{only_ends.to_toml()}",
+        hint=f"save them again; or write this to {root / 'dataset.toml'} to ignore the values between; "
+        f"if the values are class numbers, list all classes there\n\n{only_ends.to_toml()}",
     )
 
 
@@ -145,12 +146,12 @@ def _two_readings(root: Path, name: str, folders: tuple[str, str]) -> DataError:
     unlabelled = Description(
         name, (ClassInfo("class_0", black), ClassInfo("class_1", red)), (0, 1), IGNORE, *folders
     )
-    remark = {1: "in none of these masks: give it the name of your next class"}
+    remark = {1: "not in these masks: rename it to your second class"}
     return DataError(
-        "the masks hold 0 and 255 alone, which can mean two things",
+        "the masks hold only 0 and 255, which is ambiguous",
         where=root / folders[1],
-        expected="a dataset.toml that says which",
+        expected="a dataset.toml that defines them",
         hint=f"write one of these two to {root / 'dataset.toml'}\n\n"
         f"# 1: 0 is the background, 255 the object\n{object_.to_toml()}\n"
-        f"# 2: 0 is a class, 255 marks pixels that nobody labelled\n{unlabelled.to_toml(remark)}",
+        f"# 2: 0 is a class, 255 marks unlabelled pixels\n{unlabelled.to_toml(remark)}",
     )

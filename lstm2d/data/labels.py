@@ -1,4 +1,4 @@
-"""From what a mask file holds to class numbers."""
+"""Convert mask values and colours to class numbers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from lstm2d.errors import DataError
 from lstm2d.io.masks import GRAY_AS_COLOURS, Mask, colours_error
 from lstm2d.io.samples import first_pixel
 
-BY_COLOUR = "the colours of the mask are read as the classes that have them"
+BY_COLOUR = "the mask is read by colour"
 
 
 class LabelReader:
-    """Turns masks into labels, by number or by colour.
+    """Convert masks to labels, by number or by colour.
 
     Parameters
     ----------
     description : Description
-        What the masks mean.
+        Classes and mask encoding.
     """
 
     def __init__(self, description: Description) -> None:
@@ -37,7 +37,7 @@ class LabelReader:
         Parameters
         ----------
         mask : Mask
-            What its file holds.
+            Contents of the mask file.
         path : Path
             The file, for messages.
 
@@ -46,12 +46,12 @@ class LabelReader:
         labels : array of shape (H, W), uint8
             Class numbers; 255 where ignored.
         notes : tuple of str
-            How it was read, where that is not plain.
+            How the mask was read, if not simply by number.
 
         Raises
         ------
         DataError
-            If a value or colour means nothing, or the mask can be read in two ways.
+            If a value or colour is undefined, or the mask is ambiguous.
         """
         by_number = None if mask.numbers is None else self._labels[mask.numbers]
         by_color = None
@@ -83,7 +83,7 @@ class LabelReader:
             f"mask value {value} at row {row}, column {column} ({int(wrong.sum())} such pixels)",
             where=path,
             expected=expected,
-            hint="correct the mask, or describe the value in dataset.toml",
+            hint="correct the mask, or define the value in dataset.toml",
         )
 
     def _unknown_color(self, path: Path, mask: Mask, wrong: NDArray[np.bool_]) -> DataError:
@@ -97,7 +97,7 @@ class LabelReader:
             f"mask colour {color} at row {row}, column {column} ({count} pixels have no class's colour)",
             where=path,
             expected=", ".join(names) + more,
-            hint="correct the mask, or name the colour in dataset.toml: color of a class, or ignore_color",
+            hint="correct the mask, or add the colour to dataset.toml (color of a class, or ignore_color)",
         )
 
     def _name(self, label: int) -> str:
@@ -109,8 +109,8 @@ def _two_readings(path: Path, differing: NDArray[np.bool_], mask: Mask) -> DataE
     row, column = first_pixel(differing)
     value = int(mask.numbers[row, column])
     return DataError(
-        f"the mask can be read in two ways: {value} at row {row}, column {column} is a class number, and the "
-        f"colour {(value,) * 3} of another class",
+        f"the mask is ambiguous: {value} at row {row}, column {column} is a class number, and "
+        f"{(value,) * 3} is the colour of another class",
         where=path,
-        hint="save the mask with one channel if it holds class numbers; else give the class another color",
+        hint="save masks of class numbers with one channel; otherwise give the class another color",
     )

@@ -1,4 +1,4 @@
-"""Find the files of a dataset folder: images, masks, splits, scenes. Nothing outside it is ever named."""
+"""Find the images, masks, splits and scenes of a dataset folder; files outside it are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Sample:
     Parameters
     ----------
     stem : str
-        File name without ending, in Unicode's composed form (NFC), whichever form the file system keeps.
+        File name without extension, in Unicode's composed form (NFC), whatever form the file system uses.
     image_path, mask_path : Path
         The two files.
     """
@@ -34,23 +34,23 @@ class Sample:
 
 
 def composed(name: str) -> str:
-    """Return a name in Unicode's composed form (NFC), in which names are compared.
+    """Return a name in Unicode's composed form (NFC), for comparisons.
 
     Parameters
     ----------
     name : str
-        As it is on the disk or in a text file: macOS decomposes names, other systems compose them.
+        Name from a folder or a text file: macOS decomposes names, other systems compose them.
 
     Returns
     -------
     str
-        Equal for names that look the same.
+        The same string for names that look the same.
     """
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def subfolder(root: Path, name: str) -> Path:
-    """Return a folder of the dataset, whichever Unicode form its name has on the disk.
+    """Return a folder of the dataset, whatever the Unicode form of its name on disk.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def subfolder(root: Path, name: str) -> Path:
     Returns
     -------
     Path
-        The folder; where none is found, the name as given.
+        The folder; ``root / name`` if it is not found.
     """
     folder = root / name
     if name.isascii() or os.path.lexists(folder):
@@ -76,9 +76,9 @@ def index_images(folder: Path, root: Path) -> dict[str, Path]:
     Parameters
     ----------
     folder : Path
-        The folder; hidden files and files of other kinds are passed over.
+        The folder; hidden files and other file types are skipped.
     root : Path
-        The dataset's folder, outside which no file may lie.
+        The dataset's folder; all files must lie inside.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def index_images(folder: Path, root: Path) -> dict[str, Path]:
     Raises
     ------
     DataError
-        If the folder is missing or empty, if two files share a stem or a link leads outside.
+        If the folder is not found or empty, if two files share a stem, or if a link leads outside.
     """
     found = _by_stem(folder, root, IMAGE_SUFFIXES, "images")
     if not found:
@@ -105,39 +105,39 @@ def index_masks(folder: Path, root: Path) -> dict[str, Path]:
     folder : Path
         The folder.
     root : Path
-        The dataset's folder, outside which no file may lie.
+        The dataset's folder; all files must lie inside.
 
     Returns
     -------
     dict of str to Path
-        The masks, sorted by stem. A mask saved as JPEG is listed where there is no other, so that reading it
-        says what is wrong with it.
+        The masks, sorted by stem. A JPEG mask is listed if there is no other, so that reading it reports
+        the problem.
 
     Raises
     ------
     DataError
-        If the folder is missing, if two files share a stem or a link leads outside.
+        If the folder is not found, if two files share a stem, or if a link leads outside.
     """
     refused = _by_stem(folder, root, _REFUSED_SUFFIXES, "masks")
     return dict(sorted({**refused, **_by_stem(folder, root, MASK_SUFFIXES, "masks")}.items()))
 
 
 def pair(stems: Iterable[str], images: dict[str, Path], masks: dict[str, Path], folder: Path) -> list[Sample]:
-    """Put images and masks together.
+    """Pair images and masks.
 
     Parameters
     ----------
     stems : iterable of str
-        Which images, in which order.
+        Stems of the images to return, in order.
     images, masks : dict of str to Path
         Files by stem.
     folder : Path
-        Where masks are expected, for messages.
+        Folder of the masks, for messages.
 
     Returns
     -------
     list of Sample
-        One for each stem.
+        One per stem.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def pair(stems: Iterable[str], images: dict[str, Path], masks: dict[str, Path], 
             where=folder,
             expected=f"a mask {missing[0]}.png"
             + (
-                f" (there is {min(masks.values()).name}, for one)"
+                f" (found for example {min(masks.values()).name})"
                 if masks and len(missing) == len(stems)
                 else ""
             ),
@@ -162,7 +162,7 @@ def pair(stems: Iterable[str], images: dict[str, Path], masks: dict[str, Path], 
 
 
 def without_image(images: dict[str, Path], masks: dict[str, Path]) -> str | None:
-    """Return one line on the masks that belong to no image.
+    """Return a note on the masks without an image.
 
     Parameters
     ----------
@@ -172,12 +172,12 @@ def without_image(images: dict[str, Path], masks: dict[str, Path]) -> str | None
     Returns
     -------
     str or None
-        Their number and the first names; None where every mask has an image.
+        Their number and the first names; None if every mask has an image.
     """
-    lonely = [path.name for stem, path in masks.items() if stem not in images]
-    if not lonely:
+    unpaired = [path.name for stem, path in masks.items() if stem not in images]
+    if not unpaired:
         return None
-    return f"{len(lonely)} of {len(masks)} masks have no image and are left out ({_some(lonely)})"
+    return f"{len(unpaired)} of {len(masks)} masks have no image and are left out ({_some(unpaired)})"
 
 
 def split_names(root: Path) -> tuple[str, ...]:
@@ -191,12 +191,12 @@ def split_names(root: Path) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Names of the files splits/NAME.txt, sorted; none where there is no such folder.
+        Names of the files splits/NAME.txt, sorted; empty if there is no such folder.
 
     Raises
     ------
     DataError
-        If the folder cannot be listed, or two names differ in their Unicode form only.
+        If the folder cannot be listed, or two names differ only in their Unicode form.
     """
     return tuple(_split_files(root))
 
@@ -226,23 +226,23 @@ def read_split(root: Path, name: str, images: dict[str, Path]) -> list[str]:
     name : str
         Name of the split.
     images : dict of str to Path
-        The images that there are.
+        Images of the dataset by stem.
 
     Returns
     -------
     list of str
-        Stems, in the order of the file.
+        Stems, in file order.
 
     Raises
     ------
     DataError
-        If there is no such split, if it is empty, or names an image twice or one that is not there.
+        If the split is not found or empty, or if an image in it appears twice or is not found.
     """
     files = _split_files(root)
     path = files.get(composed(name), root / "splits" / f"{name}.txt")
     if composed(name) not in files:
-        there = f"one of {_some(list(files))}" if files else "a folder splits/ with train.txt and val.txt"
-        raise DataError(f"no split {name!r}", where=path, expected=there)
+        expected = f"one of {_some(list(files))}" if files else "a folder splits/ with train.txt and val.txt"
+        raise DataError(f"no split {name!r}", where=path, expected=expected)
     if not inside(root, path):
         raise DataError("this link leads outside the dataset's folder", where=path, expected="a file inside")
     seen: dict[str, int] = {}
@@ -251,12 +251,13 @@ def read_split(root: Path, name: str, images: dict[str, Path]) -> list[str]:
         if not stem:
             continue
         if stem in seen:
-            raise DataError(f"{stem!r} stands twice, in lines {seen[stem]} and {number}", where=path)
+            raise DataError(f"{stem!r} appears twice, in lines {seen[stem]} and {number}", where=path)
         if stem not in images:
             raise _missing_stem(stem, number, path, images)
         seen[stem] = number
     if not seen:
-        raise DataError("an empty split", where=path, expected="one stem (file name without ending) a line")
+        expected = "one stem (file name without extension) per line"
+        raise DataError("an empty split", where=path, expected=expected)
     return list(seen)
 
 
@@ -266,12 +267,12 @@ def read_scenes(path: Path) -> dict[str, str]:
     Parameters
     ----------
     path : Path
-        The file: a stem and a scene's name a line.
+        The file; each line has a stem and the name of a scene.
 
     Returns
     -------
     dict of str to str
-        Scene of each stem; empty where there is no such file.
+        Scene of each stem; empty if the file does not exist.
 
     Raises
     ------
@@ -293,17 +294,17 @@ def read_scenes(path: Path) -> dict[str, str]:
 def _missing_stem(stem: str, number: int, path: Path, images: dict[str, Path]) -> DataError:
     bare = stem.rpartition("/")[2].rpartition(".")[0]
     if "/" in stem or "\\" in stem or "\0" in stem:
-        what, hint = f"line {number}: {stem!r} is no stem", "write file names without folder and ending"
+        what, hint = f"line {number}: {stem!r} is not a stem", "write file names without folder and extension"
     elif bare in images:
-        what, hint = f"line {number}: {stem!r} is no stem", f"write {bare!r}, without the ending"
+        what, hint = f"line {number}: {stem!r} is not a stem", f"write {bare!r}, without the extension"
     else:
         what, hint = f"line {number}: there is no image {stem!r}", "add the image or delete the line"
-    return DataError(what, where=path, expected="the stem of a file in images/, one a line", hint=hint)
+    return DataError(what, where=path, expected="the stem of a file in images/, one per line", hint=hint)
 
 
 def _by_stem(folder: Path, root: Path, suffixes: Sequence[str], kind: str) -> dict[str, Path]:
     if not folder.is_dir():
-        what = "folder not found" if not os.path.lexists(folder) else "this is no folder"
+        what = "folder not found" if not os.path.lexists(folder) else "not a folder"
         expected = f"a folder of {kind}: DIR/images/STEM.jpg, DIR/masks/STEM.png"
         raise DataError(what, where=folder, expected=expected)
     if not inside(root, folder):
@@ -318,7 +319,8 @@ def _by_stem(folder: Path, root: Path, suffixes: Sequence[str], kind: str) -> di
         path = folder / entry.name
         if entry.is_symlink() and not inside(root, path):
             hint = "copy the file into the folder"
-            raise DataError("this link leads outside the dataset's folder, or nowhere", where=path, hint=hint)
+            what = "this link leads outside the dataset's folder, or is broken"
+            raise DataError(what, where=path, hint=hint)
         if stem in found:
             raise _twice(kind, found[stem].name, entry.name, folder)
         found[stem] = path
@@ -326,10 +328,10 @@ def _by_stem(folder: Path, root: Path, suffixes: Sequence[str], kind: str) -> di
 
 
 def _twice(kind: str, first: str, second: str, folder: Path) -> DataError:
-    forms = ", which differ in the Unicode form of their letters only" * (first != second)
+    forms = ", which differ only in the Unicode form of their letters" * (first != second)
     same = os.path.splitext(composed(first))[0] == os.path.splitext(composed(second))[0]
     different = os.path.splitext(first)[0] != os.path.splitext(second)[0]
-    what = f"two {kind} of one stem: {first} and {second}" + (forms if same and different else "")
+    what = f"two {kind} with the same stem: {first} and {second}" + (forms if same and different else "")
     return DataError(what, where=folder, hint="rename or remove one of them")
 
 
@@ -341,6 +343,6 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"cannot list the folder ({e.strerror})", where=folder) from e
 
 
-def _some(names: Sequence[str], most: int = 5) -> str:
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+def _some(names: Sequence[str], limit: int = 5) -> str:
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")

@@ -14,12 +14,12 @@ from lstm2d.data.contrast import with_contrast
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import DataError
 
-MIN_STD = 1.0  # gray level: what varies less is left at its scale, else one gray level would decide
+MIN_STD = 1.0  # gray levels: channels that vary less are not rescaled, which would amplify noise
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a set of images and masks looks like.
+    """Statistics of a set of images and masks.
 
     Parameters
     ----------
@@ -32,13 +32,13 @@ class Statistics:
     pixels_where_present : tuple of int
         Labelled pixels of the images that contain the class.
     ignored : int
-        Pixels that no class has.
+        Number of ignored pixels.
     sizes : dict of tuple to int
         Number of images of each size (rows, columns), most frequent first.
     scenes : dict of str to int
         Number of images of each scene, most frequent first.
     even : dict of int to float
-        Channels with a deviation below 1 gray level, and what it is.
+        Channels with a deviation below 1 gray level, and that deviation.
     """
 
     images: int
@@ -59,35 +59,35 @@ class Statistics:
 
     @property
     def frequencies(self) -> tuple[float, ...]:
-        """Share of the labelled pixels of each class; 0 where nothing is labelled."""
+        """Share of each class in the labelled pixels; 0 if nothing is labelled."""
         total = sum(self.pixels)
         return tuple(p / total if total else 0.0 for p in self.pixels)
 
 
 def statistics(dataset: DatasetFolder, samples: Sequence[Sample], *, contrast: str = "none") -> Statistics:
-    """Look at all images and masks once.
+    """Measure the statistics of images and masks.
 
     Parameters
     ----------
     dataset : DatasetFolder
-        Where they are.
+        Dataset that contains the samples.
     samples : sequence of Sample
-        Which ones.
+        Images to measure.
     contrast : {"none", "local"}, default "none"
-        What is done to the images before their channels are measured, see `with_contrast`.
+        Contrast normalisation applied before the channels are measured, see `with_contrast`.
 
     Returns
     -------
     Statistics
-        Sums are exact for 8-bit images, so the order of the images changes nothing.
+        Sums are exact for 8-bit images, so the order of the images does not matter.
 
     Raises
     ------
     DataError
-        If there is no image, or a file cannot be used.
+        If there are no images, or a file cannot be read.
     """
     if not samples:
-        raise DataError("no images to take statistics of", where=dataset.root)
+        raise DataError("no images to measure", where=dataset.root)
     n_classes = len(dataset.classes)
     total, squares = np.zeros(1), np.zeros(1)  # become one value per channel
     count, ignored = 0, 0
@@ -125,12 +125,12 @@ def statistics(dataset: DatasetFolder, samples: Sequence[Sample], *, contrast: s
 
 
 def median_frequency_weights(stats: Statistics) -> NDArray[np.float64]:
-    r"""Weigh classes by the median of all frequencies over their own.
+    r"""Return class weights by median frequency balancing.
 
     Parameters
     ----------
     stats : Statistics
-        Figures of the training images.
+        Statistics of the training images.
 
     Returns
     -------
@@ -141,8 +141,8 @@ def median_frequency_weights(stats: Statistics) -> NDArray[np.float64]:
     -----
     .. math:: w_c = \operatorname{median}(f) / f_c
 
-    with :math:`f_c` the pixels of class c over the labelled pixels of the images that contain c, and the
-    median over the classes that occur; after [1]_.
+    where :math:`f_c` is the number of pixels of class c divided by the labelled pixels of the images that
+    contain c, and the median is over the classes that occur [1]_.
 
     References
     ----------
@@ -157,12 +157,12 @@ def median_frequency_weights(stats: Statistics) -> NDArray[np.float64]:
 
 
 def inverse_frequency_weights(stats: Statistics) -> NDArray[np.float64]:
-    r"""Weigh classes by one over their share of all pixels.
+    r"""Return class weights inversely proportional to the class frequency.
 
     Parameters
     ----------
     stats : Statistics
-        Figures of the training images.
+        Statistics of the training images.
 
     Returns
     -------
@@ -173,8 +173,8 @@ def inverse_frequency_weights(stats: Statistics) -> NDArray[np.float64]:
     -----
     .. math:: w_c = \frac{1}{n f_c}
 
-    with :math:`f_c` the share of class c of all labelled pixels and n the number of classes that occur: all
-    classes together then count the same, and the mean weight of a pixel is 1.
+    where :math:`f_c` is the share of class c in all labelled pixels and n the number of classes that occur.
+    Every class then has the same total weight, and the mean weight of a pixel is 1.
     """
     weights = np.zeros(len(stats.pixels))
     here = np.array(stats.pixels) > 0
@@ -185,7 +185,7 @@ def inverse_frequency_weights(stats: Statistics) -> NDArray[np.float64]:
 def _channel_sums(
     image: NDArray[np.uint8] | NDArray[np.float32],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the sums of each channel's values and of their squares."""
+    """Return the sum and the sum of squares of each channel."""
     channels = image.shape[-1]
     flat = image.reshape(-1, channels)
     if image.dtype == np.uint8:  # a histogram is exact and three times as fast as squares of floats

@@ -1,4 +1,4 @@
-"""What happens to an image and its labels before a network sees them."""
+"""Transforms of an image and its labels before they enter a network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def normalise(image: NDArray[Any], mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
-    """Bring each channel to mean 0 and deviation 1.
+    """Normalise each channel to mean 0 and deviation 1.
 
     Parameters
     ----------
@@ -32,14 +32,14 @@ def normalise(image: NDArray[Any], mean: Sequence[float], std: Sequence[float]) 
     Raises
     ------
     ShapeError
-        If there are other than C figures.
+        If `mean` and `std` do not have C values each.
     """
     if image.ndim != 3 or image.shape[2] != len(mean) or len(mean) != len(std):
         expected = f"(H, W, {len(mean)})"
         raise ShapeError(
-            "image with other channels than the statistics", where=image.shape, expected=expected
+            "number of channels differs from the statistics", where=image.shape, expected=expected
         )
-    # One product and one sum a value, in place: the subtraction of the mean is folded into the sum.
+    # One product and one sum per value, in place: the subtraction of the mean is folded into the sum.
     scale = 1 / np.asarray(std, dtype=np.float64)
     result = image.astype(np.float32)
     result *= scale.astype(np.float32)
@@ -48,7 +48,7 @@ def normalise(image: NDArray[Any], mean: Sequence[float], std: Sequence[float]) 
 
 
 def pad_to_multiple(image: NDArray[Scalar], multiple: int) -> NDArray[Scalar]:
-    """Repeat the last row and column until both sides are multiples.
+    """Repeat the last row and column until both sides are multiples of a number.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def pad_to_multiple(image: NDArray[Scalar], multiple: int) -> NDArray[Scalar]:
     Returns
     -------
     array of shape (H', W', C)
-        The same array where nothing is missing.
+        The input array if no padding is needed.
     """
     missing = _missing(image, multiple)
     return image if missing == (0, 0) else np.pad(image, _bottom_right(missing, image.ndim), mode="edge")
@@ -69,7 +69,7 @@ def pad_to_multiple(image: NDArray[Scalar], multiple: int) -> NDArray[Scalar]:
 def pad_labels_to_multiple(
     labels: NDArray[np.uint8], multiple: int, *, ignore: int = IGNORE
 ) -> NDArray[np.uint8]:
-    """Add ignored pixels at the bottom and the right until both sides are multiples.
+    """Add ignored pixels at the bottom and right until both sides are multiples of a number.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def pad_labels_to_multiple(
     Returns
     -------
     array of shape (H', W'), uint8
-        The same array where nothing is missing.
+        The input array if no padding is needed.
     """
     missing = _missing(labels, multiple)
     if missing == (0, 0):
@@ -92,7 +92,7 @@ def pad_labels_to_multiple(
 
 
 def flip(image: NDArray[Scalar], labels: NDArray[np.uint8]) -> tuple[NDArray[Scalar], NDArray[np.uint8]]:
-    """Mirror left and right.
+    """Mirror horizontally.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def flip(image: NDArray[Scalar], labels: NDArray[np.uint8]) -> tuple[NDArray[Sca
 def random_flip(
     image: NDArray[Scalar], labels: NDArray[np.uint8], rng: np.random.Generator
 ) -> tuple[NDArray[Scalar], NDArray[np.uint8]]:
-    """Mirror every second image, on average.
+    """Mirror horizontally with probability 0.5.
 
     Parameters
     ----------
@@ -121,12 +121,12 @@ def random_flip(
     labels : array of shape (H, W), uint8
         Its labels.
     rng : numpy.random.Generator
-        Decides.
+        Random numbers.
 
     Returns
     -------
     image, labels : array
-        Mirrored, or the same arrays.
+        Mirrored, or the input arrays.
     """
     return flip(image, labels) if rng.random() < 0.5 else (image, labels)
 
@@ -134,7 +134,7 @@ def random_flip(
 def random_crop(
     image: NDArray[Scalar], labels: NDArray[np.uint8], rng: np.random.Generator, *, size: Sequence[int]
 ) -> tuple[NDArray[Scalar], NDArray[np.uint8]]:
-    """Cut out a part at a random place; an image that is smaller is reflected, as often as it takes.
+    """Crop at a random position; a smaller image is extended by reflection, repeatedly if necessary.
 
     Parameters
     ----------
@@ -143,14 +143,14 @@ def random_crop(
     labels : array of shape (H, W), uint8
         Its labels.
     rng : numpy.random.Generator
-        Draws the place; of a smaller image, where in the result it lies.
+        Draws the position of the crop, or of a smaller image in the result.
     size : sequence of two int
         Rows and columns of the result.
 
     Returns
     -------
     image, labels : array
-        Of that size, contiguous. The reflection does not repeat the row or column at the edge.
+        Arrays of that size, contiguous. The reflection does not repeat the edge row or column.
     """
     rows, columns = (
         _reflected(int(rng.integers(min(0, have - want), max(0, have - want), endpoint=True)), want, have)
@@ -174,12 +174,12 @@ def random_scale(
     rng : numpy.random.Generator
         Draws the factor.
     amount : float
-        The factor lies between ``1 / (1 + amount)`` and ``1 + amount``, its logarithm evenly.
+        The factor is log-uniform between ``1 / (1 + amount)`` and ``1 + amount``.
 
     Returns
     -------
     image : array of shape (H', W', C), float32
-        Bilinear; where it shrinks, averaged over the pixels that meet in one.
+        Bilinear; antialiased when shrinking.
     labels : array of shape (H', W'), uint8
         The label of the nearest pixel.
     """
@@ -199,7 +199,7 @@ def random_scale(
 
 
 def random_color(image: NDArray[Any], rng: np.random.Generator, *, amount: float) -> NDArray[np.float32]:
-    """Change brightness, contrast and the balance of the channels at random.
+    """Change brightness, contrast and channel balance at random.
 
     Parameters
     ----------
@@ -208,8 +208,8 @@ def random_color(image: NDArray[Any], rng: np.random.Generator, *, amount: float
     rng : numpy.random.Generator
         Draws 2 + C numbers.
     amount : float
-        Strength, 0 to 1: brightness moves by up to ``amount * 128``, contrast and, half as much, each
-        channel's gain by up to a factor of ``1 + amount``.
+        Strength, 0 to 1: brightness shifts by up to ``amount * 128``, contrast changes by a factor of up to
+        ``1 + amount``, and the gain of each channel by up to ``1 + amount / 2``.
 
     Returns
     -------
@@ -221,7 +221,7 @@ def random_color(image: NDArray[Any], rng: np.random.Generator, *, amount: float
     gains = (1 + amount / 2) ** rng.uniform(-1, 1, size=image.shape[2])
     middle = image.mean(dtype=np.float64)
     scale = contrast * gains
-    offset = middle * (1 - contrast) * gains + shift  # contrast turns about the image's own mean
+    offset = middle * (1 - contrast) * gains + shift  # contrast is scaled around the mean of the image
     result = image.astype(np.float32)
     result *= scale.astype(np.float32)
     result += offset.astype(np.float32)
@@ -229,7 +229,7 @@ def random_color(image: NDArray[Any], rng: np.random.Generator, *, amount: float
 
 
 def _reflected(start: int, count: int, size: int) -> NDArray[np.intp]:
-    """Return where `count` positions from `start` on lie in an axis of `size`, reflected at its two ends."""
+    """Return `count` indices from `start` on into an axis of `size`, reflected at both ends."""
     period = max(1, 2 * (size - 1))
     place = np.arange(start, start + count) % period
     return np.minimum(place, period - place) if size > 1 else np.zeros(count, np.intp)

@@ -1,1 +1,1 @@
-"""Figures that say how good a labeling is."""
+"""Metrics of segmentation quality."""

@@ -1,4 +1,4 @@
-"""Pixel accuracy, class accuracy and mean IoU, all from one table of counts."""
+"""Pixel accuracy, class accuracy and mean IoU from a confusion matrix."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lstm2d.errors import DataError, ShapeError
 
 
 class Confusion:
-    r"""Count how often each class was taken for each other, over any number of images.
+    r"""Confusion matrix accumulated over any number of images.
 
     Parameters
     ----------
     n_classes : int
         Number of classes K.
     ignore : int
-        Label of the pixels that count nowhere: neither as truth nor as prediction.
+        Label of ignored pixels, which are not counted.
 
     Notes
     -----
@@ -30,7 +30,7 @@ class Confusion:
               \text{class accuracy} = \text{mean}_i \frac{n_{ii}}{t_i}, \quad
               \text{mean IoU} = \text{mean}_i \frac{n_{ii}}{t_i + p_i - n_{ii}}
 
-    Means run over the classes that occur in the truth; the figures of another class are None, not 0.
+    Means are over the classes that occur in the truth; the metrics of other classes are None, not 0.
     """
 
     def __init__(self, n_classes: int, ignore: int = 255) -> None:
@@ -48,14 +48,14 @@ class Confusion:
         truth : array of shape (H, W), integer
             True classes, 0 to K - 1, or the ignored label.
         predicted : array of shape (H, W), integer
-            Predicted classes, 0 to K - 1 wherever the truth is not ignored.
+            Predicted classes, 0 to K - 1 except at ignored pixels.
 
         Raises
         ------
         ShapeError
             If the two differ in shape.
         DataError
-            If a label is neither a class nor the ignored one.
+            If a label is neither a class nor the ignored label.
         """
         if truth.shape != predicted.shape:
             raise ShapeError(
@@ -83,21 +83,21 @@ class Confusion:
                 self._foreground.append(int(counts[1, 1]) / union)
 
     def merge(self, other: Confusion) -> None:
-        """Add the counts of another table.
+        """Add the counts of another confusion matrix.
 
         Parameters
         ----------
         other : Confusion
-            Counts of other images, same classes.
+            Counts of other images with the same classes.
 
         Raises
         ------
         ShapeError
-            If the classes differ in number.
+            If the number of classes differs.
         """
         if other.n_classes != self.n_classes:
             raise ShapeError(
-                "tables of different classes", where=other.n_classes, expected=str(self.n_classes)
+                "confusion matrices of different classes", where=other.n_classes, expected=str(self.n_classes)
             )
         self.matrix += other.matrix
         self.images += other.images
@@ -105,13 +105,13 @@ class Confusion:
 
     @property
     def pixel_accuracy(self) -> float | None:
-        """Share of the labelled pixels that are right; None where no pixel is labelled."""
+        """Share of the labelled pixels that are correct; None if no pixel is labelled."""
         total = int(self.matrix.sum())
         return int(self.matrix.trace()) / total if total else None
 
     @property
     def class_accuracies(self) -> list[float | None]:
-        """Share of each class's pixels that are right; None for an absent class."""
+        """Share of the pixels of each class that are correct; None for an absent class."""
         return _shares(self.matrix.diagonal(), self.matrix.sum(axis=1), self._present)
 
     @property
@@ -132,10 +132,10 @@ class Confusion:
 
     @property
     def foreground_iou(self) -> float | None:
-        """Intersection over union of class 1 per image, then averaged.
+        """Intersection over union of class 1 (foreground), averaged over the images.
 
-        None for other than two classes, or where no image has or is given foreground: an image without any,
-        and with none predicted, has no such figure and is left out.
+        Images with foreground in neither truth nor prediction are left out. None if there are not exactly
+        two classes, or if no image is left.
         """
         return _mean(list(self._foreground))
 
@@ -158,17 +158,16 @@ class Confusion:
         dict
             ``images``, ``pixel_accuracy``, ``class_accuracy``, ``mean_iou``, ``per_class`` (name to
             ``accuracy``, ``iou`` and ``pixels``), ``confusion`` (row: truth, column: prediction, in pixels),
-            and for two classes ``foreground_iou``. Fractions, not percent; None where there is nothing to
-            count.
+            and for two classes ``foreground_iou``. Fractions, not percent; None if undefined.
 
         Raises
         ------
         ShapeError
-            If there are not K names.
+            If the number of names is not K.
         """
         if len(names) != self.n_classes:
             raise ShapeError(
-                "names for another number of classes", where=len(names), expected=str(self.n_classes)
+                "number of names is not that of the classes", where=len(names), expected=str(self.n_classes)
             )
         classes = zip(names, self.class_accuracies, self.ious, self.matrix.sum(axis=1).tolist(), strict=True)
         figures: dict[str, Any] = {
@@ -191,5 +190,5 @@ def _shares(
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    there = [v for v in values if v is not None]
-    return sum(there) / len(there) if there else None
+    defined = [v for v in values if v is not None]
+    return sum(defined) / len(defined) if defined else None

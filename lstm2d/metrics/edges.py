@@ -13,16 +13,16 @@ WIDEST = 100  # pixels; time grows with the square
 
 
 def edge_band(labels: NDArray[np.integer[Any]], width: int) -> NDArray[np.bool_]:
-    """Return which pixels lie near a pixel with another label ("trimap").
+    """Return a mask of the pixels near a pixel with a different label ("trimap").
 
     Parameters
     ----------
     labels : array of shape (H, W), integer
-        True labels. The ignored label is a label here like any other: datasets that draw borders as a strip
-        of ignored pixels have their edges there.
+        True labels. The ignored label is treated as any other, because some datasets mark borders with a
+        strip of ignored pixels.
     width : int
-        Largest distance of the two pixels' centres, in pixels, 1 to 100. With 1 the band is the pixels on
-        both sides of each edge.
+        Largest distance between the centres of the two pixels, in pixels, 1 to 100. With 1 the band contains
+        the pixels on both sides of each edge.
 
     Returns
     -------
@@ -32,22 +32,22 @@ def edge_band(labels: NDArray[np.integer[Any]], width: int) -> NDArray[np.bool_]
     Raises
     ------
     ShapeError
-        If the labels have not two axes.
+        If the labels do not have two axes.
     ConfigError
-        If the width is out of its range.
+        If the width is out of range.
 
     Notes
     -----
-    After P. Kohli, L. Ladicky and P. H. S. Torr, "Robust Higher Order Potentials for Enforcing Label
-    Consistency", IJCV 2009, who evaluate on such bands.
+    Used for evaluation by P. Kohli, L. Ladicky and P. H. S. Torr, "Robust Higher Order Potentials for
+    Enforcing Label Consistency", IJCV 2009.
     """
     if labels.ndim != 2:
-        raise ShapeError("labels with other axes", where=labels.shape, expected="(H, W)")
+        raise ShapeError("labels must have two axes", where=labels.shape, expected="(H, W)")
     if not 1 <= width <= WIDEST:
-        raise ConfigError(f"a band of {width} pixels along the edges", expected=f"1 to {WIDEST}")
+        raise ConfigError(f"edge band of {width} pixels", expected=f"1 to {WIDEST}")
     band = np.zeros(labels.shape, dtype=np.bool_)
     height, columns = labels.shape
-    # each pair of pixels once: those above, and to the left in the same row, see this one in their turn
+    # each pair of pixels once: only offsets below, or to the right in the same row
     for down in range(min(width, height - 1) + 1):
         reach = min(int((width**2 - down**2) ** 0.5), columns - 1)
         for right in range(-reach if down else 1, reach + 1):

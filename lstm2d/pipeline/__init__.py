@@ -1,1 +1,1 @@
-"""The way of an image through a model: preprocessing, and back to labels of its own size."""
+"""Preprocessing of images, and conversion of network outputs to labels at image size."""

@@ -1,4 +1,4 @@
-"""A fully connected CRF behind a network: labels follow the edges of the image."""
+"""A fully connected CRF after a network, to align labels with the edges of the image."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lstm2d.kernels.arrays import FloatArray
 
 Filter = Callable[[FloatArray], FloatArray]
 
-LEAST = 1e-6  # a probability below is taken for this one: 0 would forbid a class for good
-MAX_EXACT = 1 << 14  # pixels; the exact sum takes a second an iteration for so many
+MIN_PROBABILITY = 1e-6  # lower ones are raised to this: with probability 0 a class could never recover
+MAX_EXACT = 1 << 14  # pixels, for which the exact sum takes a second per iteration
 
 
 def described(settings: CRFSection | None) -> str:
-    """Return settings as one line of KEY=VALUE, "" for none."""
+    """Return settings as one line of KEY=VALUE pairs, "" for None."""
     if settings is None:
         return ""
     items = settings.model_dump().items()
@@ -29,44 +29,44 @@ def described(settings: CRFSection | None) -> str:
 
 
 def refine(probabilities: FloatArray, image: NDArray[Any], settings: CRFSection) -> FloatArray:
-    r"""Return the class probabilities of a fully connected CRF.
+    r"""Refine class probabilities with a fully connected CRF [1]_.
 
     Parameters
     ----------
     probabilities : array of shape (H, W, K)
-        What the network says of each pixel, in 0..1; float32 or float64. On the host or on a GPU, which then
-        does the work.
+        Output of the network, in 0..1; float32 or float64. On the host or on a GPU, which is then used.
     image : array of shape (H, W, 3)
         Red, green, blue in 0..255.
     settings : CRFSection
-        Section ``[crf]``; `lstm2d.config.crf.crf_settings` makes one.
+        Section ``[crf]``, for example from `lstm2d.config.crf.crf_settings`.
 
     Returns
     -------
     array of shape (H, W, K)
-        The mean-field marginals Q, in 0..1 with the sum 1 at every pixel; same data type and device.
+        Mean-field marginals Q, in 0..1, which sum to 1 at every pixel; same dtype and device.
 
     Raises
     ------
     ShapeError
         If the shapes do not fit.
     DataError
-        If ``crf.exact`` is asked for on more than 16384 pixels.
+        If ``crf.exact`` is set and the image has more than 16384 pixels.
     ConfigError
         If the deviations are too small for an image of this size.
 
     Notes
     -----
-    Unary energies -ln P, and for each pair of pixels with different labels the weighted sum of a bilateral
-    and a spatial Gaussian. With :math:`K^m` a Gaussian's matrix (its diagonal included, as in the authors'
-    code), :math:`D^m` the diagonal matrix of its row sums and :math:`w_m` its weight, an iteration is
+    The unary energies are -ln P; the energy of a pair of pixels with different labels is the weighted sum of
+    a bilateral and a spatial Gaussian. With :math:`K^m` the matrix of a Gaussian (including its diagonal, as
+    in the authors' code), :math:`D^m` the diagonal matrix of its row sums and :math:`w_m` its weight, an
+    iteration is
 
     .. math:: Q \leftarrow \text{softmax}\Bigl(\ln P + \sum_m w_m N^m K^m N^m Q\Bigr),
               \quad N^m = (D^m)^{-1/2}
 
-    starting from Q = P; ``normalisation = "after"`` has :math:`(D^m)^{-1} K^m Q` instead. The products are
-    filters on a permutohedral lattice [2]_, or with ``exact`` the sums over all pairs. The result does not
-    depend on the number of threads.
+    starting from Q = P; ``normalisation = "after"`` uses :math:`(D^m)^{-1} K^m Q` instead. The products are
+    computed by filtering on a permutohedral lattice [2]_, or with ``exact`` by summing over all pairs. The
+    result does not depend on the number of threads.
 
     References
     ----------
@@ -86,12 +86,12 @@ def refine(probabilities: FloatArray, image: NDArray[Any], settings: CRFSection)
         raise DataError(
             f"{height}x{width} pixels are too many for crf.exact",
             expected=f"at most {MAX_EXACT}",
-            hint="leave crf.exact out, or cut the image",
+            hint="disable crf.exact, or crop the image",
         )
     p = kernels.ascontiguousarray(probabilities).reshape(-1, classes)
     softmax = kernels.pick("softmax", like=p).softmax_forward
     filters = _filters(image, settings, p.dtype, kernels.device_of(p))
-    unary = np.log(np.maximum(p, p.dtype.type(LEAST)))
+    unary = np.log(np.maximum(p, p.dtype.type(MIN_PROBABILITY)))
     q = p
     for _ in range(settings.iterations):
         scores = unary.copy()
@@ -103,9 +103,9 @@ def refine(probabilities: FloatArray, image: NDArray[Any], settings: CRFSection)
 
 
 def _filters(image: NDArray[Any], settings: CRFSection, dtype: np.dtype[Any], device: str) -> list[Filter]:
-    """Return a function for each Gaussian that counts: from Q to its weighted message."""
+    """Return, for each Gaussian with a nonzero weight, the function from Q to its weighted message."""
     rows, columns = np.indices(image.shape[:2], dtype).reshape(2, -1)
-    # by half a step away from 0, where features would lie exactly on borders of the lattice's simplices
+    # offset by 0.5: features at 0 would lie exactly on the borders of the lattice's simplices
     position = kernels.to_device(np.stack([rows, columns], axis=1), device) + dtype.type(0.5)
     colour = kernels.to_device(image.reshape(-1, 3), device).astype(dtype) + dtype.type(0.5)
     filters = []

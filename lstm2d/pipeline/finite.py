@@ -1,4 +1,4 @@
-"""Find out where a network's output stopped being finite."""
+"""Find the first layer of a network whose output is not finite."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def not_finite(network: Network, x: Array, source: object) -> DataError:
     network : Network
         The network.
     x : array of shape (1, H, W, C)
-        Its input, which gave such probabilities.
+        Input of the network.
     source : object
         The model's file, for the message.
 
     Returns
     -------
     DataError
-        It names the first layer whose activations are not finite.
+        The error; it names the first layer whose activations are not finite.
     """
-    hint = "use another model: its training has diverged, or its file was changed"
+    hint = "use another model: its training has diverged, or its file was modified"
     if not np.isfinite(kernels.to_host(x)).all():
         what = "the normalised image is not finite: the model's channel mean and deviation are out of range"
         return DataError(what, where=source, expected="finite numbers", hint=hint)

@@ -1,4 +1,4 @@
-"""Image preparation: size, contrast, channel statistics and padding, in this one place."""
+"""Image preparation: size, contrast, channel statistics and padding."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from lstm2d.errors import ConfigError
 from lstm2d.pipeline.resize import nearest_labels, resize_photo
 
 Size = Literal["auto", "native"] | float
-TOLERANCE = 1.5  # factor between a photograph and the training images up to which it keeps its size
-MAX_ENLARGEMENT = 4.0  # of each side; beyond, interpolated pixels show nothing new
-LARGE = 1_000_000  # pixels: of such photographs the size at which the network sees them decides the labels
+TOLERANCE = 1.5  # ratio of the sizes of a photograph and the training images up to which it is not resized
+MAX_ENLARGEMENT = 4.0  # of each side; beyond, interpolation adds no information
+LARGE = 1_000_000  # pixels; for such photographs the labels depend strongly on the network's input size
 UNKNOWN_SIZE = (
-    "the model file does not say the size of its training images: images are labelled at their own size, "
-    "unless `size` chooses another one"
+    "the model file does not say the size of its training images: images are labelled at their own size "
+    "unless `size` is set"
 )
-MAX_SIZE = 32768.0  # pixels, of a size that is asked for
+MAX_SIZE = 32768.0  # pixels, of a requested size
 
 
 def parse_size(value: object) -> Size:
-    """Return the size that a user asks for.
+    """Parse a size given by the user.
 
     Parameters
     ----------
     value : object
-        "auto", "native", or a number of pixels as number or text.
+        "auto", "native", or a number or numeric string in pixels.
 
     Returns
     -------
@@ -62,8 +62,8 @@ def parse_size(value: object) -> Size:
 class Preprocessing:
     """Preparation of images for a network, the same in training, validation, evaluation and prediction.
 
-    An image is prepared in two steps: `prepare_whole` does what depends on all of its pixels, `prepare_part`
-    what may be done to a part of it. Training cuts crops and patches out between the two.
+    An image is prepared in two steps: `prepare_whole` needs all of its pixels, `prepare_part` can be applied
+    to a part of it. Training extracts crops and patches between the two.
 
     Parameters
     ----------
@@ -74,9 +74,9 @@ class Preprocessing:
     contrast : {"none", "local"}, default "none"
         Contrast normalisation before the channel statistics, see `lstm2d.data.contrast.with_contrast`.
     typical_size : float, optional
-        Median over the training images of the square root of the pixel count; None where it is unknown.
+        Median over the training images of the square root of the pixel count; None if unknown.
     native : bool, default False
-        Whether pixels have a fixed scale (satellite, microscope): photographs then keep their size.
+        Whether pixels have a fixed scale (satellite, microscope); images are then not resized.
     """
 
     mean: tuple[float, ...]
@@ -87,22 +87,22 @@ class Preprocessing:
     native: bool = False
 
     def network_size(self, height: int, width: int, size: Size = "auto") -> tuple[int, int]:
-        """Return the size at which the network sees a photograph.
+        """Return the size of the network's input for a photograph.
 
         Parameters
         ----------
         height, width : int
-            Of the photograph, in pixels.
+            Size of the photograph in pixels.
         size : "auto", "native" or float
-            "native" keeps it. "auto" keeps it too if the model is for a fixed scale, if the size of its
-            training images is unknown, or if the photograph has up to 1.5 times that size or down to 1/1.5
-            of it, measured as the square root of the pixel count; else that size is taken. A number is taken
-            as such a size.
+            Sizes are measured as the square root of the pixel count. A number sets the size; "native" keeps
+            that of the photograph. "auto" uses the size of the training images, but keeps that of the
+            photograph if the model has a fixed scale, if the size of the training images is unknown, or if
+            the two differ by a factor of at most 1.5.
 
         Returns
         -------
         tuple of int
-            Rows and columns; the ratio of the sides is kept, none is below 1 or enlarged more than 4 times.
+            Rows and columns, at least 1 and enlarged at most 4 times; the aspect ratio is kept.
         """
         wanted = self.typical_size if size == "auto" and not self.native else size
         if not isinstance(wanted, int | float):
@@ -113,7 +113,7 @@ class Preprocessing:
         return scaled(height, width, min(factor, MAX_ENLARGEMENT))
 
     def resized(self, pixels: NDArray[Any], size: Size = "auto") -> NDArray[Any]:
-        """Bring a photograph to the size at which the network sees it.
+        """Resize a photograph to the size of the network's input.
 
         Parameters
         ----------
@@ -125,29 +125,29 @@ class Preprocessing:
         Returns
         -------
         array of shape (rows, columns, C)
-            The same array where nothing changes, else float32.
+            The input array if the size does not change, else float32.
         """
         height, width = pixels.shape[:2]
         rows, columns = self.network_size(height, width, size)
         return pixels if (rows, columns) == (height, width) else resize_photo(pixels, rows, columns)
 
     def prepare_whole(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """Do what depends on the whole image: the contrast.
+        """Apply the steps that need the whole image: contrast normalisation.
 
         Parameters
         ----------
         pixels : array of shape (H, W, C)
-            Values in 0..255, at the size at which the network sees the image.
+            Values in 0..255, at the size of the network's input.
 
         Returns
         -------
         array of shape (H, W, C)
-            The same array if there is nothing to do, else float32.
+            The input array if there is nothing to do, else float32.
         """
         return with_contrast(pixels, self.contrast)
 
     def prepare_part(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Normalise the channels and pad: of the whole image, or of a part cut out of it.
+        """Normalise the channels and pad, for a whole image or a part of it.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class Preprocessing:
         return pad_to_multiple(normalise(pixels, self.mean, self.std), self.stride)[np.newaxis]
 
     def prepare_labels(self, labels: NDArray[np.uint8], ignore: int) -> NDArray[np.uint8]:
-        """Pad labels as `prepare_part` pads their image.
+        """Pad labels in the same way as `prepare_part` pads their image.
 
         Parameters
         ----------
@@ -174,7 +174,7 @@ class Preprocessing:
         Returns
         -------
         array of shape (1, H', W'), uint8
-            One label for each pixel of the network's input.
+            One label per pixel of the network's input.
         """
         return pad_labels_to_multiple(labels, self.stride, ignore=ignore)[np.newaxis]
 
@@ -184,7 +184,7 @@ class Preprocessing:
         Parameters
         ----------
         pixels : array of shape (H, W, C)
-            Values in 0..255, at the size at which the network sees the image.
+            Values in 0..255, at the size of the network's input.
 
         Returns
         -------
@@ -195,14 +195,14 @@ class Preprocessing:
 
 
 def scaled(height: int, width: int, factor: float) -> tuple[int, int]:
-    """Return rows and columns of an image whose sides are multiplied, none below 1."""
+    """Return rows and columns multiplied by a factor, at least 1."""
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def reduced(
     pixels: NDArray[Any], labels: NDArray[np.uint8], size: Literal["native"] | float
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Bring an image and its labels down to a size to train at.
+    """Downsample an image and its labels to the training size.
 
     Parameters
     ----------
@@ -211,14 +211,14 @@ def reduced(
     labels : array of shape (H, W), uint8
         Class numbers.
     size : "native" or float
-        Largest square root of the pixel count; images that are not larger stay as they are.
+        Largest square root of the pixel count; smaller images are not changed.
 
     Returns
     -------
     pixels : array of shape (rows, columns, C)
-        Antialiased, of the same type: rounded where that is uint8.
+        Antialiased, same dtype; rounded if that is uint8.
     labels : array of shape (rows, columns), uint8
-        The label of the pixel at the centre of each new one.
+        Label of the pixel at the centre of each new pixel.
     """
     height, width = labels.shape
     factor = math.inf if size == "native" else size / math.sqrt(height * width)

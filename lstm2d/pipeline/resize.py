@@ -1,4 +1,4 @@
-"""Bring photographs to the size of a network, and labels and probabilities back to that of the photograph."""
+"""Resize photographs for a network, and probabilities and labels back to the size of the photograph."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lstm2d import kernels
 from lstm2d.kernels.device import Array
 from lstm2d.kernels.taps import bilinear_taps, cubic_taps, part_of, shrinking_taps
 
-STRIP = 1 << 20  # input values that are converted to float at a time: they stay in the cache
-SAMPLE = 1 << 17  # places at which noise is looked at
+STRIP = 1 << 20  # input values converted to float at a time, so that they stay in the cache
+SAMPLE = 1 << 17  # positions at which noise is measured
 MEDIAN_OF_NORMAL = 0.6745  # of the absolute value of a standard normal variable
-TOLERATED = 3.4  # gray levels of noise that may be left by shrinking
+TOLERATED = 3.4  # gray levels of noise that may remain after shrinking
 WIDEST = 1.5  # new pixels; wider kernels lose more by blur than they gain
 
 
 def resize_photo(pixels: NDArray[Any], rows: int, columns: int) -> NDArray[np.float32]:
-    """Resize a photograph: antialiased where it shrinks, by cubic convolution where it grows.
+    """Resize a photograph, with antialiasing when shrinking and cubic convolution when enlarging.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def resize_photo(pixels: NDArray[Any], rows: int, columns: int) -> NDArray[np.fl
     Returns
     -------
     array of shape (rows, columns, C), float32
-        Clipped to 0..255. Where an axis shrinks, every pixel of the photograph counts, see
-        `lstm2d.kernels.taps.shrinking_taps`; noise that this would leave widens the kernel.
+        Clipped to 0..255. Along a shrinking axis all pixels are averaged, see
+        `lstm2d.kernels.taps.shrinking_taps`; the kernel is wider for noisy photographs.
     """
     height, width, channels = pixels.shape
     reach = _reach(pixels, rows, columns)
@@ -43,7 +43,7 @@ def resize_photo(pixels: NDArray[Any], rows: int, columns: int) -> NDArray[np.fl
         for old, new in ((height, rows), (width, columns))
     )
     result = np.empty((rows, columns, channels), np.float32)
-    # each strip reads the input rows of its output rows; where there are more of these, strips save nothing
+    # each strip reads the input rows of its output rows; strips save nothing when enlarging
     count = min(rows, -(-height * width * channels // STRIP)) if rows < height else 1
     cuts = [rows * k // count for k in range(count + 1)]
     for first, last in pairwise(cuts):
@@ -54,7 +54,7 @@ def resize_photo(pixels: NDArray[Any], rows: int, columns: int) -> NDArray[np.fl
 
 
 def noise(pixels: NDArray[Any]) -> float:
-    """Return an estimate of the deviation of a photograph's noise.
+    """Estimate the standard deviation of the noise in a photograph.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def noise(pixels: NDArray[Any]) -> float:
     Returns
     -------
     float
-        From the median of the mixed second differences in the middle channel, in which edges and even
-        surfaces vanish [1]_; 0 for a photograph of one row or column. Fine texture counts as noise.
+        Estimate from the median of the mixed second differences in the middle channel, which suppress edges
+        and smooth surfaces [1]_; 0 for a photograph of one row or column. Fine texture counts as noise.
 
     References
     ----------
@@ -84,10 +84,10 @@ def noise(pixels: NDArray[Any]) -> float:
 
 
 def _reach(pixels: NDArray[Any], rows: int, columns: int) -> float:
-    """Return half the width of the kernel: 1 new pixel, wider where that leaves much noise.
+    """Return half the width of the kernel: 1 new pixel, or more if that leaves too much noise.
 
-    The mean of a tent leaves 2 / 3 of the noise, divided by the factor and the width. A network takes what is
-    left for texture; blur costs it less.
+    A tent filter leaves 2 / 3 of the noise, divided by the factor and the width. Networks mistake noise for
+    texture; blur harms them less.
     """
     height, width = pixels.shape[:2]
     factor = math.sqrt(height / rows * (width / columns))
@@ -98,7 +98,7 @@ def _reach(pixels: NDArray[Any], rows: int, columns: int) -> float:
 
 
 def nearest_labels(labels: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.uint8]:
-    """Return labels of another size: each new pixel has the label of the pixel that its centre lies in.
+    """Resize labels: each new pixel gets the label of the pixel that contains its centre.
 
     Parameters
     ----------
@@ -125,15 +125,15 @@ def labels_at(probabilities: Array, height: int, width: int) -> NDArray[np.uint8
     Parameters
     ----------
     probabilities : array of shape (rows, columns, K)
-        Of the image at the network's size, on any device.
+        Class probabilities at the network's size, on any device.
     height, width : int
-        Of the image.
+        Size of the image.
 
     Returns
     -------
     array of shape (height, width), uint8
-        Class numbers, on the host: where the bilinearly interpolated probability is highest; ties go to the
-        lowest number. Full-size probabilities are never stored.
+        Class with the highest bilinearly interpolated probability, on the host; ties go to the lowest class
+        number. Full-size probabilities are never stored.
     """
     found = kernels.pick("resize", like=probabilities).bilinear_argmax(probabilities, height, width)
     return kernels.to_host(found)
@@ -145,14 +145,14 @@ def probabilities_at(probabilities: Array, height: int, width: int) -> Array:
     Parameters
     ----------
     probabilities : array of shape (rows, columns, K)
-        Of the image at the network's size, on any device.
+        Class probabilities at the network's size, on any device.
     height, width : int
-        Of the image.
+        Size of the image.
 
     Returns
     -------
     array of shape (height, width, K)
-        Interpolated bilinearly; the same array where the size is the same.
+        Interpolated bilinearly; the input array if the size does not change.
     """
     rows, columns = probabilities.shape[:2]
     if (rows, columns) == (height, width):

@@ -1,4 +1,4 @@
-"""The table of cases of every operation, and the self-test that computes some of them."""
+"""Test cases of every operation, and the self-test that runs some of them."""
 
 from lstm2d.selftest.case import Case, evaluate, typed
 from lstm2d.selftest.cases import CASES

@@ -1,4 +1,4 @@
-"""A case of an operation: how it is called, what it reads, who uses it, and how precise it has to be."""
+"""A test case of an operation: call, inputs, users and required precision."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from lstm2d.tensor import Tensor
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 Product = tuple[int, int, int]  # (m, k) times (k, n)
-Bring = Callable[[Array, bool], Any]  # an array of the host, whether it is changed in place; what is passed
+Bring = Callable[[Array, bool], Any]  # (host array, whether it is changed in place) -> argument of the call
 
-# who uses a case: differences of the forward pass, the other backends, any number of threads, a GPU or the
-# stand-in, `lstm2d doctor`, benchmarks/bench_ops.py
+# users of a case: finite differences, comparison of backends, thread counts, a GPU or its stand-in,
+# `lstm2d doctor`, benchmarks/bench_ops.py
 GRADIENT, BACKENDS, BITS, CUDA, DOCTOR, BENCH = "gradient", "backends", "bits", "cuda", "doctor", "bench"
 SMALL = frozenset({GRADIENT, BACKENDS, CUDA})
-RESULT = SMALL - {GRADIENT}  # no gradient, or one that finite differences do not show
+RESULT = SMALL - {GRADIENT}  # no gradient, or one that finite differences cannot check
 LARGE = frozenset({BACKENDS, BITS})
 SELFTEST = SMALL | {DOCTOR}
 MEASURED = frozenset({BENCH})
@@ -39,14 +39,14 @@ def normal(rng: Generator, shape: Shape) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One row of the table.
+    """One row of the table of cases.
 
     Parameters
     ----------
     op : str
-        Name in `lstm2d.ops`, or of a function of the kernels.
+        Name of a function in `lstm2d.ops` or of the kernels.
     shapes : sequence of tuple of int
-        Shapes of the tensors; the first one is the input, the others are parameters.
+        Shapes of the tensors: the input, then the parameters.
     options : mapping of str to object
         Keyword arguments of the call.
     arrays : mapping of str to callable
@@ -61,20 +61,20 @@ class Case:
     family : str
         Kernel family; "" if the op is computed by NumPy alone.
     users : frozenset of str
-        Who uses the case.
+        Users of the case.
     error : tuple of float
-        Largest difference from the reference in float64, relative to the largest value of an array; of
-        float32 and of float64.
+        Largest differences of float32 and of float64 from the reference in float64, relative to the largest
+        value of an array.
     slope : mapping of str to float
         Arguments of `gradcheck`.
     per_image : bool
-        Whether the results of an image do not depend on the others of the batch.
+        Whether the results of an image are independent of the others in the batch.
     products : sequence of tuple of int
-        Matrix products (m, k) x (k, n) of the definition.
+        Matrix products (m, k) x (k, n) of the operation.
     flop : float
-        Other operations per value of the result; a function like exp counts as one.
+        Other operations per value of the result; functions such as exp count as one.
     label : str
-        Name in outputs; made of op, shapes and options if left out.
+        Name in outputs; by default made from op, shapes and options.
     """
 
     op: str
@@ -105,21 +105,21 @@ class Case:
 
     @property
     def run(self) -> Callable[..., Any]:
-        """What is called."""
+        """The function to call."""
         run: Callable[..., Any] = self.call or getattr(ops, self.op)
         return run
 
     def backends(self) -> list[str]:
-        """Return the CPU backends that compute the case; without a family, one of them."""
+        """Return the CPU backends of the case; only one of them without a kernel family."""
         return kernels.available(self.family) if self.family else kernels.available("elementwise")[-1:]
 
     def values(self) -> Values:
-        """Draw what the case reads; the same values every time.
+        """Draw the inputs of the case; they are the same every time.
 
         Returns
         -------
         Values
-            Float arrays are float32: those of float64 have the same values.
+            Float arrays are float32; convert them for float64.
         """
         rng = np.random.default_rng([*self.op.encode(), *chain(*self.shapes)])
         first = [self.draw(rng, shape) for shape in self.shapes[:1]]
@@ -127,7 +127,7 @@ class Case:
         return Values([*first, *rest], {name: draw(rng) for name, draw in self.arrays.items()}, rng)
 
     def work(self, result: Shape, *, train: bool = False, first: bool = False) -> Work:
-        """Return what the definition of the op computes and moves, in float32.
+        """Return the operations and memory traffic of the op in float32.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class Work(NamedTuple):
 
 
 class Values(NamedTuple):
-    """What a case reads, and the generator that goes on to draw the gradient of its result."""
+    """Inputs of a case, and the generator for the gradient of its result."""
 
     inputs: list[Array]
     arrays: dict[str, Array]
@@ -174,7 +174,7 @@ def _scale(shape: Shape) -> float:
 
 
 def typed(dtype: type) -> Bring:
-    """Return what converts floating-point arrays, and copies all."""
+    """Return a `Bring` that copies arrays and converts floating-point ones to a dtype."""
 
     def bring(values: Array, changed: bool) -> Array:
         return values.astype(dtype if values.dtype.kind == "f" else values.dtype)
@@ -190,14 +190,14 @@ def evaluate(case: Case, bring: Bring, image: int | None = None) -> dict[str, An
     case : Case
         What to compute.
     bring : callable
-        Takes each array and whether it is changed in place, and returns what is passed.
+        Takes each array and whether it is changed in place, and returns the argument of the call.
     image : int, optional
-        The only image of the input to compute; all if left out.
+        Compute only this image of the batch; by default all.
 
     Returns
     -------
     dict of str to ndarray
-        Results, gradients of all tensors (inside `no_grad`: none), and changed arrays, on their device.
+        Results, gradients of all tensors (none inside `no_grad`) and changed arrays, on their device.
     """
     values = case.values()
     if image is not None:

@@ -1,4 +1,4 @@
-"""Some cases of every operation, computed with every backend and compared with the reference."""
+"""The self-test: run cases of every operation on every backend and compare with the reference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lstm2d.kernels import gpu
 from lstm2d.selftest.case import DOCTOR, Array, Case, evaluate, typed
 from lstm2d.selftest.cases import CASES
 
-TOLERANCE = 1e-4  # of the largest value, float32
+TOLERANCE = 1e-4  # for float32, relative to the largest value
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Check:
     name : str
         The operation.
     backend : str
-        Who computed it: "cython", "numba", "numpy", or the GPU, "cuda:N".
+        Backend: "cython", "numba", "numpy", or a GPU, "cuda:N".
     error : float or None
-        Largest difference from the plain computation, of result and gradients, relative to the largest
-        value; None if nothing was computed.
+        Largest difference of result and gradients from the reference, relative to the largest value; None if
+        nothing was computed.
     problem : str
-        Why it failed; "" if it did not.
+        Reason for the failure; "" if it passed.
     """
 
     name: str
@@ -41,21 +41,21 @@ class Check:
 
 
 def timed(devices: Sequence[str], progress: Callable[[int], None]) -> tuple[list[Check], float]:
-    """Compute the cases of the self-test with every backend of the CPU and on every GPU.
+    """Run the self-test on every CPU backend and every GPU.
 
     Parameters
     ----------
     devices : sequence of str
         GPUs, "cuda:N".
     progress : callable
-        Called after each check with the number of those done.
+        Called after each check with the number of checks done.
 
     Returns
     -------
     checks : list of Check
-        One for each case and backend.
+        One per case and backend.
     seconds : float
-        How long they took.
+        Time taken.
     """
     start, checks = time.perf_counter(), []
     for case in CASES:
@@ -70,7 +70,7 @@ def _checks(case: Case, devices: Sequence[str]) -> Iterator[Check]:
     with kernels.use(plain):
         expected = evaluate(case, typed(np.float64))
     if not fast:
-        yield Check(case.name, "cython", None, "it is not compiled: install the package again")
+        yield Check(case.name, "cython", None, "not compiled: reinstall the package")
     for backend in fast:
         with kernels.use(backend):
             yield _compared(case, backend.strip("_"), expected, "cpu")
@@ -85,12 +85,10 @@ def _compared(case: Case, backend: str, expected: dict[str, Any], device: str) -
     try:
         with gpu.current(device):
             found = {name: kernels.to_host(a) for name, a in evaluate(case, bring).items()}
-    except Exception as error:  # whatever is broken, the other checks are worth having
+    except Exception as error:  # the other checks still run
         text = " ".join(f"{type(error).__name__}: {error}".split())
         return Check(case.name, backend, None, text[:300])
     pairs = [(found[name].astype(np.float64), np.asarray(a, np.float64)) for name, a in expected.items()]
     errors = [float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-30)) for a, b in pairs]
     worst = max(e if np.isfinite(e) else np.inf for e in errors)
-    return Check(
-        case.name, backend, worst, "" if worst <= TOLERANCE else "it differs from the plain computation"
-    )
+    return Check(case.name, backend, worst, "" if worst <= TOLERANCE else "differs from the reference")

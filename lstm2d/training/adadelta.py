@@ -9,7 +9,7 @@ from lstm2d.training.optimizer import Flat, Group, Optimizer
 
 
 class Adadelta(Optimizer):
-    r"""Updates all parameters at once, in place, each with its own rate [1]_.
+    r"""Update all parameters at once, in place, each with its own rate [1]_.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Adadelta(Optimizer):
 
     Notes
     -----
-    With gradient :math:`g`, scaled down to `clip_norm` where it is longer and with the weight decay added,
+    With gradient :math:`g`, scaled down to `clip_norm` if it is longer and with the weight decay added,
     and learning rate :math:`\eta` (1 in the paper, which has none):
 
     .. math::

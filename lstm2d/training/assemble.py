@@ -28,7 +28,7 @@ from lstm2d.training.samples import TrainingData
 from lstm2d.training.saved_model import from_checkpoint
 from lstm2d.training.stages import ActiveStage, Stage, begin_stage, stages_of
 
-USUAL = 320  # square root of the pixel count: the scale of the published data sets
+USUAL = 320  # square root of the pixel count, typical of published datasets
 
 
 def prepare(
@@ -53,13 +53,13 @@ def prepare(
     folder : RunFolder
         The run folder.
     resume : bool, default False
-        Go on from its newest valid checkpoint.
+        Continue from its newest valid checkpoint.
     changes : collection of str
         Dotted keys of the configuration that the user changes on purpose.
     init_from : Path, optional
         Model whose weights, channel mean and deviation a new run starts from.
     device : str, default "cpu"
-        Where it is trained, "cpu" or "cuda:N"; the current one already.
+        Device to train on, "cpu" or "cuda:N"; must already be the current one.
     report : callable, optional
         Gets notes and warnings.
 
@@ -71,8 +71,8 @@ def prepare(
     Raises
     ------
     ConfigError
-        If `init_from` has other classes or another architecture, or a group names no part of the network; if
-        run, settings or data are not those of the checkpoint.
+        If `init_from` has other classes or another architecture; if a group names no part of the network; if
+        run, settings or data differ from those of the checkpoint.
     DataError
         If the data cannot be used, or there is no valid checkpoint.
     """
@@ -86,7 +86,7 @@ def prepare(
     rng = generator(config.train.seed, 0, 0, Purpose.INIT)
     network = build(config.model, len(dataset.classes), rng)
     parameter_groups(config.train, network)  # a wrong name is reported before the data is read
-    # with `init_from` another note says what is new: what the imported weights lack may come from there
+    # with `init_from` another note lists the new layers: layers missing here may come from there
     imported = take_imported(config, network, folder, checkpoint, report if init_from is None else silent)
     data = read_data(config, dataset, network.stride, checkpoint)
     _comment(data, config, report)
@@ -143,7 +143,7 @@ def where_it_stands(
     Raises
     ------
     DataError
-        If the checkpoint is of a stage that the run does not have.
+        If the run does not have the stage of the checkpoint.
     """
     stages = stages_of(config)
     progress = Progress() if checkpoint is None else Progress.from_dict(checkpoint.state["progress"])
@@ -188,7 +188,7 @@ def take_imported(
     folder : RunFolder
         The run folder, for messages.
     checkpoint : Checkpoint or None
-        Of a run to resume: its own weights are used, whatever the name means by now.
+        Checkpoint of a run to resume; its weights are used, whatever the name refers to now.
     report : callable
         Gets a note about layers that start at random values.
 
@@ -200,7 +200,7 @@ def take_imported(
     Raises
     ------
     ConfigError
-        If different weights have that name.
+        If the weights of that name have changed.
     DataError
         If the weights are not in the user's store or lack a layer.
     """
@@ -219,19 +219,19 @@ def take_imported(
 
 
 def restore(checkpoint: Checkpoint, run: Run) -> None:
-    """Load a checkpoint into a run that stands where it was written.
+    """Load a checkpoint into a run.
 
     Parameters
     ----------
     checkpoint : Checkpoint
         Where the run stood.
     run : Run
-        Gets the weights and all that the next step depends on.
+        Run to load the weights and all other state into.
 
     Raises
     ------
     DataError
-        If the checkpoint is of another network.
+        If the checkpoint belongs to another network.
     """
     try:
         run.active.optimizer.load_state_dict(checkpoint.tensors)
@@ -257,7 +257,7 @@ def out_of_memory(error: MemoryError, run: Run) -> Lstm2dError:
     Returns
     -------
     Lstm2dError
-        It names the last good checkpoint.
+        The error; it names the last good checkpoint.
     """
     hint = "use smaller images, train.crop or train.batch, or close other programs"
     if run.network.device != "cpu":

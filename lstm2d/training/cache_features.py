@@ -34,14 +34,14 @@ def open_stores(config: RunConfig, features: FrozenFeatures, report: Report) -> 
     reported = set()
 
     def warn(text: str) -> None:
-        if text not in reported:  # both stores are on one disk
+        if text not in reported:  # both stores are on the same disk
             report(Warned(text=text))
         reported.add(text)
 
     folder, digest = cache_folder() / "features", frozen_digest(features.network)
     limit = int(config.data.feature_cache_gib * 2**30)
     features.store = FeatureCache(folder, digest, kind, limit, warn=warn)
-    if kind != "float32":  # a validation has the metrics of the saved model to the last bit
+    if kind != "float32":  # validation metrics must equal those of the saved model exactly
         features.exact = FeatureCache(folder, digest, "float32", limit, warn=warn)
 
 
@@ -66,9 +66,9 @@ def fill(
     step : int
         Steps done.
     tell : callable
-        Gets a `FeaturesDone` after each image that was computed, and a `FeaturesFilled` at the end.
+        Gets a `FeaturesDone` after each computed image, and a `FeaturesFilled` at the end.
     why_stop : callable
-        Returns why to stop before the next image; "" to go on.
+        Returns the reason to stop before the next image; "" to continue.
     """
     begun, computed = time.monotonic(), 0
     count, inputs = source.inputs() if source.repeats else (0, iter(()))

@@ -36,7 +36,7 @@ class CachedFolder(DatasetFolder):
         change: Callable[[Image, Labels], tuple[Image, Labels]],
         contents: Contents,
     ) -> None:
-        vars(self).update(vars(folder))  # what it has found, perhaps by reading all masks
+        vars(self).update(vars(folder))  # including cached properties, which may have read all masks
         self.limit, self.change, self.contents = limit, change, contents
         self.size = 0
         self._kept: dict[str, tuple[Image, Labels]] = {}

@@ -33,14 +33,14 @@ MARK = b'"sha256":"'  # quotes inside a JSON text are escaped, so only the key i
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """All that a resumed run needs.
+    """State needed to resume a run.
 
     Parameters
     ----------
     tensors : dict of str to ndarray
         Weights, state of the optimizer, running mean.
     state : dict
-        Values that JSON holds.
+        JSON-serialisable values.
     """
 
     tensors: dict[str, Array]
@@ -70,7 +70,7 @@ def unpack(data: bytes) -> Checkpoint:
     Parameters
     ----------
     data : bytes
-        What `pack` returned.
+        Output of `pack`.
 
     Returns
     -------
@@ -80,11 +80,11 @@ def unpack(data: bytes) -> Checkpoint:
     Raises
     ------
     DataError
-        If a single bit differs, or the file was never a checkpoint.
+        If the digest does not match, or the data is not a checkpoint.
     """
     if _with_digest(data, _digest(data)) != data:
         raise DataError("damaged checkpoint: its SHA-256 does not match")
-    # the digest shows that `pack` wrote everything below
+    # the digest proves that `pack` wrote everything below
     file = TensorFile(BytesIO(data), "checkpoint")
     return Checkpoint({name: file.read(name) for name in file.tensors}, json.loads(file.metadata["state"]))
 
@@ -94,7 +94,7 @@ def _digest(data: bytes) -> bytes:
 
 
 def _with_digest(data: bytes, digest: bytes) -> bytes:
-    """Return a file with another digest; the first `MARK` is in its header, if it is a checkpoint."""
+    """Replace the digest in a file; the first `MARK` is in its header, if it is a checkpoint."""
     start = data.find(MARK) + len(MARK)
     return b"".join((data[:start], digest, data[start + len(digest) :]))
 
@@ -118,9 +118,9 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     Parameters
     ----------
     folder : Path
-        Made if it does not exist.
+        Created if it does not exist.
     step : int
-        Steps done; names the file.
+        Steps done; part of the file name.
     checkpoint : Checkpoint
         What to store.
 
@@ -132,7 +132,7 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     Raises
     ------
     OutputError
-        If it could not be written; the message names the last good one, which is untouched.
+        If it cannot be written; the message names the last good checkpoint, which is untouched.
     """
     path = folder / file_name(step)
     try:
@@ -156,28 +156,28 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     Parameters
     ----------
     folder : Path
-        As `save_checkpoint` wrote to.
+        Folder used by `save_checkpoint`.
     warn : callable
-        Gets a line about each damaged file, which gets the suffix ".damaged". Only a file whose contents were
-        read and are wrong is renamed.
+        Gets a line about each damaged file, which is renamed with the suffix ".damaged". Files that cannot be
+        read are not renamed.
 
     Returns
     -------
     Checkpoint or None
-        None if there never was one.
+        None if the folder has no checkpoint.
 
     Raises
     ------
     DataError
-        If there are only damaged ones, or if one cannot be read: it may be good, and going on from an older
-        one would lose what it holds.
+        If all checkpoints are damaged, or if one cannot be read: it may be valid, and an older one would lose
+        progress.
     """
     tried: set[Path] = set()
     try:
         while path := next((path for path in files(folder) if path not in tried), None):
             tried.add(path)
             data = _read(path)
-            if data is None:  # deleted since it was listed: perhaps there are newer ones
+            if data is None:  # deleted since it was listed: there may be newer ones
                 continue
             try:
                 return unpack(data)
@@ -202,7 +202,7 @@ def newest_file(folder: Path) -> Path | None:
 
 
 def _read(path: Path) -> bytes | None:
-    """Return the contents of a checkpoint; None if there is no such file any more."""
+    """Return the contents of a checkpoint; None if the file no longer exists."""
     try:
         return read_existing(path)
     except DataError as error:
@@ -211,7 +211,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _set_aside(path: Path) -> str:
-    """Rename a damaged checkpoint; return in words what was done."""
+    """Rename a damaged checkpoint; return a description of what was done."""
     aside = path.with_name(path.name + DAMAGED)
     try:
         path.rename(aside)

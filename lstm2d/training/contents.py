@@ -1,4 +1,4 @@
-"""Digests of the images and masks of a run: a resumed run must find the same."""
+"""Digests of the images and masks of a run, which must not change before it is resumed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lstm2d.data.folder import Sample
 from lstm2d.errors import DataError
 from lstm2d.io.safe_open import open_regular
 
-BYTES = {"image": 16, "labels": 16, "identity": 8}  # of each digest are kept
+BYTES = {"image": 16, "labels": 16, "identity": 8}  # kept of each digest
 UNSURE = bytes(BYTES["identity"])
-FRESH = 2 * 10**9  # nanoseconds in which a file may change without a new time: some disks keep 2 s
+FRESH = 2 * 10**9  # nanoseconds; a file may change within this time with the same timestamp
 NAMED = 4  # files that a message names
-PREFIX = "data."  # how the names of the arrays in a checkpoint begin
+PREFIX = "data."  # of the names of the arrays in a checkpoint
 
 
 class Entry(NamedTuple):
@@ -31,10 +31,10 @@ class Entry(NamedTuple):
     image : bytes
         Digest of the image file.
     labels : bytes
-        Digest of the labels in the mask, whatever file and dataset.toml they come from.
+        Digest of the labels in the mask, independent of file format and dataset.toml.
     identity : bytes
-        Digest of the image file's size, times and number on the disk: as long as they are the same, the file
-        was not written to. Zeros if that is not sure.
+        Digest of size, times and inode number of the image file; if it is unchanged, the file was not written
+        to. Zeros if that is uncertain.
     """
 
     image: bytes
@@ -48,7 +48,7 @@ class Contents:
     Parameters
     ----------
     known : Contents, optional
-        Of the run to resume: image files that were not written to since are not read for a digest.
+        Contents of the run to resume; image files that were not written to since are not read again.
     """
 
     def __init__(self, known: Contents | None = None) -> None:
@@ -56,7 +56,7 @@ class Contents:
         self.entries: dict[str, Entry] = {}
 
     def see(self, sample: Sample, labels: NDArray[np.uint8]) -> None:
-        """Take the digests of an image and its labels, unless that was done before."""
+        """Compute the digests of an image and its labels, unless they are known."""
         if sample.stem in self.entries:
             return
         known = None if self.known is None else self.known.entries.get(sample.stem)
@@ -75,12 +75,12 @@ class Contents:
         Parameters
         ----------
         training, validation : sequence of str
-            Stems of the images, in their order.
+            Stems of the images, in order.
 
         Returns
         -------
         dict of str to ndarray
-            Bytes: the names, and a row for each image.
+            Bytes: the names, and one row per image.
         """
         entries = [self.entries[stem] for stem in (*training, *validation)]
         arrays = {
@@ -93,7 +93,7 @@ class Contents:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Contents | None:
-        """Return what `to_tensors` was called on; None if a checkpoint has none of it."""
+        """Return the inverse of `to_tensors`; None if a checkpoint has no digests."""
         if not has_contents(tensors):
             return None
         contents = cls()
@@ -110,13 +110,13 @@ def has_contents(tensors: Mapping[str, NDArray[Any]]) -> bool:
 
 
 def stems_in(tensors: Mapping[str, NDArray[Any]], kind: str) -> list[str]:
-    """Return the stems of the "training" or "validation" images that a checkpoint names, in their order."""
+    """Return the stems of the "training" or "validation" images in a checkpoint, in order."""
     data = tensors.get(f"{PREFIX}{kind}", _packed(())).tobytes()
     return data.decode("utf-8", "surrogateescape").split("\0") if data else []
 
 
 def other_lists(kind: str, before: Sequence[str], now: Sequence[str]) -> str:
-    """Return in words how two lists of images differ.
+    """Describe how two lists of images differ.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def other_lists(kind: str, before: Sequence[str], now: Sequence[str]) -> str:
     Returns
     -------
     str
-        Which ones came and went.
+        The images that were added and removed.
     """
     came, went = sorted(set(now) - set(before)), sorted(set(before) - set(now))
     if not before or not (came or went):
@@ -163,7 +163,7 @@ def other_contents(before: Contents, now: Contents, samples: Sequence[Sample]) -
 
 
 def some(names: Sequence[str]) -> str:
-    """Return the first of many names, and the number of others."""
+    """Return the first names, and the number of others."""
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 

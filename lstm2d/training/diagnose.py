@@ -1,4 +1,4 @@
-"""Values that are not finite: where they arose, and the error that reports them."""
+"""Locate and report values that are not finite."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def first_not_finite(loss: Tensor, parameters: Mapping[str, Tensor]) -> str:
     loss : Tensor
         Output of the computation, before `lstm2d.backward`.
     parameters : mapping of str to Tensor
-        The network's parameters, which give a layer its name.
+        Parameters of the network, used to name the layers.
 
     Returns
     -------
     str
-        Such as "layer1.lstm (lstm2d_layer)"; "the loss" where nothing was recorded.
+        Such as "layer1.lstm (lstm2d_layer)"; "the loss" if nothing was recorded.
     """
     names = {id(tensor): name for name, tensor in parameters.items()}
     for tensor in inputs_first(loss):
@@ -62,14 +62,14 @@ def diverged(
     names : sequence of str
         The examples of the step.
     layer : str
-        Where it arose.
+        Layer in which it arose.
     culprits : sequence of str, optional
-        The examples in which it arose, if that is known.
+        The examples in which it arose, if known.
 
     Returns
     -------
     DivergedError
-        It names the last good checkpoint.
+        The error; it names the last good checkpoint.
     """
     step = run.progress.step
     where = f"{images_text(names, culprits)}, step {step + 1}, layer {layer}"
@@ -84,14 +84,14 @@ def diverged(
 
 
 def images_text(names: Sequence[str], culprits: Sequence[str] = ()) -> str:
-    """Return the examples of a minibatch in words.
+    """Describe the examples of a minibatch.
 
     Parameters
     ----------
     names : sequence of str
         All of them.
     culprits : sequence of str, optional
-        Those that the text is about, if that is known.
+        The relevant examples, if known.
 
     Returns
     -------

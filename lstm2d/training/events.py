@@ -35,7 +35,7 @@ class Event:
     kind : str
         Name of the event in log.jsonl.
     is_recorded : bool
-        Whether it is written there; events of every step are too many.
+        Whether it is written to log.jsonl; step events are not.
     """
 
     kind: ClassVar[str]
@@ -43,7 +43,7 @@ class Event:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The fields as JSON holds them: without those that are absent, and with those of a validation."""
+        """The fields as JSON values, without absent ones and including those of a validation."""
         found: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -81,7 +81,7 @@ class Started(Event):
     class_weights : list of float or None
         None if all classes count the same.
     steps, epochs : int
-        Length of the run, up to the end of its present stage.
+        Length of the run, up to the end of the current stage.
     """
 
     kind: ClassVar[str] = "start"
@@ -104,7 +104,7 @@ class Started(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(Started):
-    """A run goes on after a checkpoint."""
+    """A run resumes from a checkpoint."""
 
     kind: ClassVar[str] = "resume"
 
@@ -142,7 +142,7 @@ class StageBegun(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures(Event):
-    """Figures of the present epoch.
+    """Metrics of the current epoch.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ class FeaturesFilled(Event):
     computed, total : int
         Number of images whose features were computed, and of all.
     seconds : float
-        Time it took.
+        Time taken.
     """
 
     kind: ClassVar[str] = "features"
@@ -333,17 +333,17 @@ def silent(event: Event) -> None:
 
 
 def best_effort(report: Report) -> Report:
-    """Return a listener that ignores output errors: a run does not depend on who listens.
+    """Return a listener that ignores output errors, so that they do not stop the run.
 
     Parameters
     ----------
     report : callable
-        Its OSErrors, such as a full disk or a closed pipe, are ignored; it gets the next event all the same.
+        Listener. Its OSErrors, such as a full disk or a closed pipe, are ignored.
 
     Returns
     -------
     callable
-        To be called in its place.
+        Replacement for `report`.
     """
 
     def deliver(event: Event) -> None:

@@ -1,4 +1,4 @@
-"""Arrays that take long to compute, kept on disk between runs and shared by them."""
+"""On-disk cache of expensive arrays, shared between runs."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.weights.npz_file import npy_header
 
 HalfOrSingle = Literal["float16", "float32"]
-RESERVE = 2**30  # bytes of the disk that are left to others: checkpoints must find room
+RESERVE = 2**30  # bytes of disk space left free, for example for checkpoints
 _KEY = re.compile(r"[0-9a-f]{64}")
 _DIGEST_BYTES = 32
-_LEFTOVER_SECONDS = 86400.0  # age at which a temporary file belongs to nobody any more
+_LEFTOVER_SECONDS = 86400.0  # age at which a temporary file counts as abandoned
 
 
 class FeatureCache:
-    """Keeps arrays by name in memory-mapped files.
+    """Cache of arrays in memory-mapped files.
 
-    Each array is a file in NumPy's format with a checksum at its end. It is written under another name and
-    renamed, so that several processes can fill one cache at once: each finds a whole file or none. A
-    damaged file is computed a second time. If nothing more can be written, the cache is only read.
+    Each array is a file in NumPy's format with a checksum at its end. It is written under a temporary name
+    and renamed, so that several processes can fill a cache at the same time: each finds a complete file or
+    none. Damaged files are computed again. If nothing more can be written, the cache is only read.
 
     Parameters
     ----------
     folder : Path
-        Folder of all caches; made when something is kept.
+        Folder of all caches; created with the first file.
     digest : str
-        Of whatever the arrays are computed with: arrays of another digest are never found.
+        Digest of everything that determines the arrays; arrays of another digest are never found.
     dtype : {"float16", "float32"}
-        How arrays are kept. One with values beyond 65504, the largest of float16, is kept as float32.
+        Type of the stored arrays. Arrays that overflow float16 (above 65504) are stored as float32.
     limit : int
-        Bytes of all files in `folder`, of every digest. To stay below it, the files that were unused for
-        the longest time are removed, but none that was used since this object was made.
+        Maximum size of all files in `folder`, in bytes. The least recently used files are removed to stay
+        below it, but none that was used since this object was created.
     warn : callable, optional
-        Gets, at most once each, the reason why nothing more is kept, and that a file was damaged.
+        Gets, at most once each, the reason why nothing more is stored, and a warning about damaged files.
 
     Notes
     -----
-    An array is rounded to `dtype` whether it could be kept or not: results do not depend on what was in the
-    cache, nor on how full the disk was.
+    Arrays are rounded to `dtype` even if they are not stored, so that results do not depend on the state of
+    the cache or the disk.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class FeatureCache:
     ) -> None:
         self.root, self.folder = folder, folder / f"{digest[:32]}-{dtype}"
         self.dtype, self.limit, self._warn = np.dtype(dtype), limit, warn
-        self.writes = True  # whether what is computed is kept
-        self._checked: set[str] = set()  # names of files that were whole when they were first used
+        self.writes = True  # whether computed arrays are stored
+        self._checked: set[str] = set()  # names of files whose checksum was verified
         self._size: int | None = None  # of all files, as far as this process knows
         self._began = time.time() - 1  # file systems keep time less finely
         self._reported_damage = False
@@ -77,19 +77,19 @@ class FeatureCache:
         return self._path(key).is_file()
 
     def get(self, key: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Return the array of that name; what `compute` returns, rounded, if there is none yet.
+        """Return the array of that name; compute, round and store it if there is none yet.
 
         Parameters
         ----------
         key : str
-            64 hexadecimal digits that only this array has.
+            Unique name of 64 hexadecimal digits.
         compute : callable
             Returns the array.
 
         Returns
         -------
         array of float16 or float32
-            Not to be changed.
+            Must not be modified.
         """
         path = self._path(key)
         kept = self._read(path, key)
@@ -114,7 +114,7 @@ class FeatureCache:
         if not path.is_file():
             return None
         values = None
-        with suppress(OSError, ValueError):  # removed meanwhile; empty, which cannot be mapped
+        with suppress(OSError, ValueError):  # removed meanwhile, or empty, which cannot be mapped
             data = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
             values = _parsed(data)
             if values is not None and key not in self._checked:
@@ -147,7 +147,7 @@ class FeatureCache:
         self._size = (self._size or 0) + len(data)
 
     def _has_room(self, size: int) -> bool:
-        """Return whether this many more bytes may be kept; files unused for the longest time make room."""
+        """Make room by removing the least recently used files; return whether this many bytes fit."""
         if self._size is None:
             self._size = sum(file_size for _, file_size, _ in self._files())
         free = _free(self.root)
@@ -173,7 +173,7 @@ class FeatureCache:
                 needed -= size
 
     def _files(self) -> list[tuple[float, int, Path]]:
-        """List time of last use, size and path of all files; leftovers of processes that died are removed."""
+        """List time of last use, size and path of all files; remove leftovers of dead processes."""
         found = []
         for folder, _, names in os.walk(self.root):
             for name in names:
@@ -194,7 +194,7 @@ class FeatureCache:
 
 
 def _parsed(data: NDArray[np.uint8]) -> NDArray[Any] | None:
-    """Return the array in a file's bytes, None if the file is cut or no array of features."""
+    """Return the array in the bytes of a file; None if it is truncated or not an array of features."""
     try:
         begin, shape, fortran, dtype = npy_header(data[:1024].tobytes(), "", "")
     except DataError:
@@ -207,7 +207,7 @@ def _parsed(data: NDArray[np.uint8]) -> NDArray[Any] | None:
 
 
 def _digest(key: str, data: NDArray[np.uint8]) -> bytes:
-    """Return the checksum of a file: with its name, so that it is not taken for another."""
+    """Return the checksum of a file; it includes the name, so that renamed files are detected."""
     digest = hashlib.blake2b(key.encode(), digest_size=_DIGEST_BYTES)
     digest.update(data.data)
     return digest.digest()

@@ -15,24 +15,24 @@ from lstm2d.tensor import FloatArray, Tensor
 
 
 class Store(Protocol):
-    """Keeps arrays by name."""
+    """Store of arrays by name."""
 
     def get(self, key: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Return the array of that name; what `compute` returns if there is none yet."""
+        """Return the array of that name; compute it if there is none yet."""
 
 
 class FrozenFeatures:
-    """Runs images through the frozen layers of a network; each one only once, if a store keeps the result.
+    """Run images through the frozen layers of a network, once per image if a store keeps the result.
 
     Parameters
     ----------
     network : Network
         The network.
     store : Store, optional
-        Where results are kept; it must give the same bits the first time as later, so that a resumed run does
-        not differ from an uninterrupted one.
+        Store of the results. It must return the same bits the first time and later, so that a resumed run
+        equals an uninterrupted one.
     exact : Store, optional
-        The same, for results that must not be rounded; by default `store`.
+        Store of results that must not be rounded; by default `store`.
     """
 
     def __init__(self, network: Network, store: Store | None = None, exact: Store | None = None) -> None:
@@ -46,14 +46,14 @@ class FrozenFeatures:
         x : ndarray of shape (1, H, W, C)
             Prepared image, on the host.
         keep : bool
-            Whether to keep the result, because it will be needed more than once.
+            Whether to keep the result for later use.
         exact : bool, default False
-            Whether the result must be what prediction computes, to the last bit.
+            Whether the result must equal that of prediction exactly.
 
         Returns
         -------
         ndarray of shape (1, H', W', C)
-            On the device of the network; not to be changed. The image itself if no layer is frozen.
+            On the device of the network; must not be modified. `x` itself if no layer is frozen.
         """
         device = self.network.device
         if not self.network.frozen_part:
@@ -80,14 +80,13 @@ def frozen_digest(network: Network) -> str:
     Parameters
     ----------
     network : Network
-        One with a frozen part.
+        Network with frozen layers.
 
     Returns
     -------
     str
-        64 hexadecimal digits: of the parameters that are not trained, and of the features of a test pattern.
-        So networks with the same frozen layers share features, whatever layers follow; but not if a kernel
-        rounds differently.
+        64 hexadecimal digits, from the frozen parameters and the features of a test pattern. Networks with
+        the same frozen layers share features, whatever layers follow, unless a kernel rounds differently.
     """
     digest = hashlib.sha256()
     dtype = network.parameters()[0].data.dtype
@@ -105,7 +104,7 @@ def frozen_digest(network: Network) -> str:
 
 
 def image_key(x: FloatArray) -> str:
-    """Return a digest of an image: of its values, size and data type."""
+    """Return a digest of the values, shape and dtype of an image."""
     digest = hashlib.sha256(f"{x.dtype.str}{x.shape}".encode())
     digest.update(np.ascontiguousarray(x).data)
     return digest.hexdigest()

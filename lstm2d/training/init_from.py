@@ -26,23 +26,23 @@ def start_from(
     config: RunConfig,
     report: Report,
 ) -> None:
-    """Take weights by name, channel mean and deviation from a model file.
+    """Load weights by name, channel mean and deviation from a model file.
 
     Parameters
     ----------
     path : Path
         A model file, a run folder that holds one, or the name of a bundled model.
     stored : mapping of str to ndarray
-        The arrays that model files hold of the network. All of them get the values of the file, or, with
-        ``train.init = "matching"``, those whose name and shape the file has.
+        Arrays of the network that model files contain. All of them are set from the file, or, with
+        ``train.init = "matching"``, those whose name and shape match.
     imported : Imported or None
         Imported layers of the network that are never trained.
     data : TrainingData
-        Its channel statistics are replaced: the weights expect those they were trained with.
+        Data of the run; its channel statistics are replaced by those the weights were trained with.
     config : RunConfig
         `data.mean` and `data.std` are used instead of the model's, if they are given.
     report : callable
-        Gets a note about what was taken and what is new, unless all was taken.
+        Gets a note about loaded and new layers, unless everything was loaded.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def _check_all(
 
 
 def _taken(path: Path, model: ModelFile, stored: Mapping[str, FloatArray], fitting: list[str]) -> str:
-    """Return what "matching" takes and what it does not, in words."""
+    """Describe which layers "matching" loads and which it does not."""
     if not fitting:
         wrong = differences(model.state, {name: values.shape for name, values in stored.items()})
         raise ConfigError(

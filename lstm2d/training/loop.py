@@ -34,7 +34,7 @@ from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.signals import StopSignal
 from lstm2d.training.step import NotFiniteError, batch_gradient
 
-STAGE_ENDS = ("epochs", "steps", "patience")  # why a stage ends, and the next one begins
+STAGE_ENDS = ("epochs", "steps", "patience")  # reasons for the end of a stage
 
 
 def train(
@@ -48,7 +48,7 @@ def train(
     device: str = "cpu",
     report: Report = silent,
 ) -> TrainResult:
-    """Train a network, or go on training it.
+    """Train a network, or resume its training.
 
     Parameters
     ----------
@@ -59,15 +59,15 @@ def train(
     out : path
         The run folder: new or empty, or that of the run to resume.
     resume : bool, default False
-        Go on after the newest valid checkpoint, to the bits that an uninterrupted run would have given.
+        Continue from the newest valid checkpoint; the result is bit-identical to an uninterrupted run.
     changes : collection of str, optional
-        Dotted keys of `config` that are changed on purpose in a run to resume, such as "train.momentum". Any
-        other key that decides weights must have the value it had.
+        Dotted keys of `config` that are changed on purpose in a run to resume, such as "train.momentum". All
+        other keys that affect the weights must have their old values.
     init_from : path, optional
         Model file or run folder whose weights a new run starts from.
     device : str, default "cpu"
-        "auto", "cpu", "cuda" or "cuda:N": where to compute. A run may go on on another device than it began
-        on; then its bits are not those of a run on one.
+        Device to train on: "auto", "cpu", "cuda" or "cuda:N". A run may be resumed on another device, but the
+        result is then not bit-identical to an uninterrupted run.
     report : callable, optional
         Gets every event. Its OSErrors, from a closed pipe for example, are ignored.
 
@@ -100,27 +100,27 @@ def train(
     ready = partial(prepare, config, data, folder, device=device, report=report)
     with gpu.current(device):
         run = None if resume else ready(init_from=start)
-        with folder.lock():  # only after a new run's data is known to be good: a wrong one leaves no folder
+        with folder.lock():  # after the data is checked: invalid data creates no folder
             if run is None:
                 run = ready(resume=True, changes=changes)
             else:
-                folder.check_free()  # a second time: another run may have begun in it meanwhile
+                folder.check_free()  # second check: another run may have begun in it meanwhile
             try:
                 result = Trainer(run, report).fit()
                 report_notes(data, report)
                 return result
             except MemoryError as error:
                 failure = out_of_memory(error, run)
-            raise failure  # only now: in the handler it would keep the arrays of the step alive
+            raise failure  # here: raised in the handler, it would keep the arrays of the step alive
 
 
 class Trainer:
-    """Carries out a run: steps, stages, and listeners for all else.
+    """Run the steps and stages of a run; listeners do everything else.
 
     Parameters
     ----------
     run : Run
-        Ready to begin or to go on.
+        Run to start or resume.
     report : callable
         Gets every event.
     """
@@ -135,7 +135,7 @@ class Trainer:
         self.patience = Patience(run)
         self.checkpoints = Checkpoints(run, self.tell, self.state_dict)
         self.clock = TimeLimit(parse_duration(run.config.train.max_time))
-        # in this order they act on the end of an epoch, and `why_stop` is called
+        # the order in which they act on the end of an epoch, and in which `why_stop` is called
         self.listeners: list[Listener] = [
             self.validation,
             self.model,
@@ -166,7 +166,7 @@ class Trainer:
         InterruptedRun
             After Ctrl-C, SIGTERM or SIGHUP; a checkpoint is saved.
         DivergedError
-            If a loss or gradient is not finite; nothing of that step is applied.
+            If a loss or gradient is not finite; that step is not applied.
         OutputError
             If something cannot be written.
         """
@@ -180,7 +180,7 @@ class Trainer:
             return self.result(reason)
 
     def begin(self) -> None:
-        """Bring the run folder to where the run stands, and report what the run is."""
+        """Bring the run folder in line with the progress of the run, and report its start."""
         run, progress = self.run, self.run.progress
         run.folder.sweep()
         self.records.recorder.rewind(progress.step, progress.epoch)
@@ -203,7 +203,7 @@ class Trainer:
             self.tell(Note(step=progress.step, text=text))
 
     def nothing_left(self) -> str:
-        """Return in words why a run has nothing left to train; "" if it goes on, or would with more time."""
+        """Return why a run has nothing left to train; "" if it continues, or would with more time."""
         progress, train = self.run.progress, self.run.active.train
         texts = {
             "epochs": f"{progress.epoch} epochs are done already, train.epochs is {train.epochs}",
@@ -217,7 +217,7 @@ class Trainer:
         return f"nothing is left to train: {texts[reason]}; a higher number goes on"
 
     def why_stop(self) -> str:
-        """Return why the stage or the run ends here; "" if it goes on."""
+        """Return why the stage or the run ends here; "" if it continues."""
         run, progress = self.run, self.run.progress
         if not run.epoch_is_full:
             if progress.epoch - progress.stage_epoch >= run.active.train.epochs:
@@ -233,15 +233,15 @@ class Trainer:
             fill(run.features, run.active.source, run.data, run.progress.step, self.tell, self.why_stop)
         while not (reason := self.why_stop()):
             if not run.epoch_is_full:
-                with np.errstate(over="ignore", invalid="ignore"):  # what is not finite has its own error
+                with np.errstate(over="ignore", invalid="ignore"):  # reported by an error of its own
                     self.step()
             if run.epoch_is_full and self.end_epoch(complete=True):
                 run.progress.next_epoch()
             for listener in self.listeners:
                 listener.after_step()
         self.checkpoints.save()
-        # The last weights are validated after the last checkpoint: a run resumed from it must not differ from
-        # one that was never stopped.
+        # The last weights are validated after the last checkpoint, so that a run resumed from it equals one
+        # that was never stopped.
         if reason != "signal" and not self.end_epoch(complete=False):
             return "signal"
         return reason
@@ -274,17 +274,17 @@ class Trainer:
         self.tell(StepDone(**run.figures(self.clock.seconds), seconds_left=left))
 
     def end_epoch(self, *, complete: bool) -> bool:
-        """Have the listeners act on the end of an epoch.
+        """Run the listeners at the end of an epoch.
 
         Parameters
         ----------
         complete : bool
-            Whether all of its examples were seen; if not, the run or a stage ends within it.
+            Whether all of its examples were used; if not, the run or a stage ends within it.
 
         Returns
         -------
         bool
-            False if the user stopped the validation: a resumed run does it first.
+            False if the user stopped the validation; a resumed run does it first.
         """
         run = self.run
         rate = run.active.rate(run.stage_steps)
@@ -297,7 +297,7 @@ class Trainer:
         return True
 
     def next_stage(self) -> None:
-        """Go on to the next stage, with a checkpoint of its beginning."""
+        """Start the next stage, with a checkpoint of its beginning."""
         run, progress = self.run, self.run.progress
         run.next_stage()
         for listener in self.listeners:
@@ -317,7 +317,7 @@ class Trainer:
         )
 
     def result(self, reason: str) -> TrainResult:
-        """Return the result of the run, or raise the error that it was interrupted."""
+        """Return the result of the run, or raise InterruptedRun."""
         progress, folder, seconds = self.run.progress, self.run.folder, self.clock.seconds
         self.tell(Stopped(step=progress.step, reason=reason, epoch=progress.epoch, seconds=seconds))
         if reason == "signal":

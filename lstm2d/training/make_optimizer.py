@@ -26,12 +26,12 @@ def parameter_groups(train: TrainSection, network: Network) -> dict[str, Group]:
     Returns
     -------
     dict of str to Group
-        As `Optimizer` takes them; without parts that the network never trains.
+        Groups for `Optimizer`, without parts that the network never trains.
 
     Raises
     ------
     ConfigError
-        If a name is not that of a part, if the network trains nothing in it, or if nothing is left to train.
+        If a name is not a part of the network, if that part is never trained, or if nothing is left to train.
     """
     names = [name for name, _ in network.named_parameters()]
     trained = [name for name, p in network.named_parameters() if p.requires_grad]

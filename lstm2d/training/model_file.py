@@ -1,4 +1,4 @@
-"""The model file of a run: written, and replaced if it is not the one that the run saved."""
+"""Write the model file of a run, and replace it if it is not the one that the run saved."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def write_model(run: Run, model: SavedModel) -> None:
     run : Run
         The run.
     model : SavedModel
-        What to write, with its arrays; gets the digest of the file.
+        Model to write, with its arrays; its digest is set to that of the file.
 
     Raises
     ------
     OutputError
-        If it cannot be written; the model that was there stays.
+        If it cannot be written; the old model is kept.
     """
     data, config = run.data, run.config
     class_weights = {}
@@ -63,11 +63,11 @@ def check_model(run: Run, validated: int, tell: Report) -> None:
     Parameters
     ----------
     run : Run
-        The run, as its checkpoint says or as it goes.
+        The run, just resumed or in progress.
     validated : int
         Step of its last validation.
     tell : callable
-        Gets a warning about what was wrong. A file that was there is not lost: it is renamed.
+        Gets a warning about the problem. An existing file is renamed.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def check_model(run: Run, validated: int, tell: Report) -> None:
     if found is not None and _is_later(found, run, best, validated):
         if best.sha256:
             write_model(run, best)
-        else:  # of an earlier version: the weights before are lost, and these will be trained a second time
+        else:  # of an earlier version: the earlier weights are lost and will be trained again
             run.saved = None
     elif found is not None and not best.sha256 and _is_same(found, best):
         best.arrays, best.sha256 = found.state, digest or ""
@@ -100,7 +100,7 @@ def check_model(run: Run, validated: int, tell: Report) -> None:
 
 
 def _restore(run: Run, best: SavedModel, problem: str, tell: Report) -> None:
-    """Replace the model file, as `check_model` does; rename the one that was there."""
+    """Replace the model file for `check_model`; rename the existing one."""
     path = run.folder.model
     if best.arrays is None:
         raise DataError(

@@ -23,7 +23,7 @@ class Group:
     rate : float, default 1.0
         Factor of the learning rate.
     frozen : bool, default False
-        Whether they stay as they are. Then they get no gradient and do not count in its norm.
+        Whether they are not trained. They then have no gradient and do not count in its norm.
     """
 
     rate: float = 1.0
@@ -31,13 +31,13 @@ class Group:
 
 
 class Optimizer(ABC):
-    r"""Updates all parameters at once, in place.
+    r"""Update all parameters at once, in place.
 
     Parameters
     ----------
     parameters : mapping of str to Tensor
-        All of one dtype and on one device. Their arrays are replaced by views into one vector, so that a step
-        is one kernel whatever the number of parameters.
+        Parameters of the same dtype and on the same device. Their arrays are replaced by views into one
+        vector, so that a step is a single kernel.
     weight_decay : float, default 0.0
         Added to the gradient as ``weight_decay * parameter``, after the clipping.
     clip_norm : float, default 0.0
@@ -45,8 +45,8 @@ class Optimizer(ABC):
     average : float, default 0.0
         Decay of the running mean of the weights, in [0, 1); 0 for none.
     groups : mapping of str to Group, optional
-        By the name of a parameter, or of a part of the network that it belongs to, see `belongs`. The longest
-        name that fits decides. `requires_grad` of frozen parameters becomes False.
+        Groups by name of a parameter or of a part of the network, see `belongs`. The longest matching name
+        applies. `requires_grad` of frozen parameters becomes False.
 
     Raises
     ------
@@ -129,7 +129,7 @@ class Optimizer(ABC):
         learning_rate : float
             Rate of this step.
         norm : float
-            What `gradient_norm` returned.
+            Output of `gradient_norm`.
         time : int
             Steps done before this one.
         """
@@ -150,7 +150,7 @@ class Optimizer(ABC):
         return [name for name in self.parameters if not finite(self._view(self._gradient, name))]
 
     def is_finite(self) -> bool:
-        """Return whether the weights and all that is kept for the next step are finite.
+        """Return whether the weights and the state for the next step are finite.
 
         A finite gradient times a large rate can still overflow, and so can its square.
         """
@@ -164,7 +164,7 @@ class Optimizer(ABC):
             self._mean[...] = weights
 
     def state_dict(self) -> dict[str, Flat]:
-        """Return all that the next step depends on: weights, memory and running mean, each by parameter.
+        """Return the state: weights, optimizer memory and running mean of each parameter.
 
         Returns
         -------
@@ -179,13 +179,13 @@ class Optimizer(ABC):
         }
 
     def load_state_dict(self, state: Mapping[str, Flat]) -> None:
-        """Take over what `state_dict` returned.
+        """Load the output of `state_dict`.
 
         Parameters
         ----------
         state : mapping of str to ndarray
-            Names and shapes as `state_dict` has them. A running mean is ignored if none is kept, and starts
-            at the weights if `state` has none.
+            Arrays with the names and shapes of `state_dict`. A running mean is ignored if none is kept; if
+            `state` has none, it starts at the weights.
 
         Raises
         ------
@@ -232,13 +232,13 @@ def belongs(name: str, part: str) -> bool:
     Returns
     -------
     bool
-        Whether it does.
+        Whether the parameter belongs to the part.
     """
     return re.search(rf"(?:^|\.){re.escape(part)}(?:_\d+)?(?:\.|$)", name) is not None
 
 
 def is_frozen(name: str, groups: Mapping[str, Group]) -> bool:
-    """Return whether a parameter stays as it is."""
+    """Return whether a parameter is frozen."""
     key = _longest(name, groups)
     return key is not None and groups[key].frozen
 

@@ -1,4 +1,4 @@
-"""Where a run stands, and its result."""
+"""Progress and result of a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Progress:
     loss : float
         Sum of the loss over the examples of the current epoch.
     terms : float
-        Number of its terms: labelled pixels, or windows, as the network counts.
+        Number of terms of the loss, such as labelled pixels or windows.
     norm : float
         Sum of the gradient's norm over the steps of the current epoch.
     clipped : int
@@ -49,7 +49,7 @@ class Progress:
     stage_epoch: int = 0
 
     def next_epoch(self) -> None:
-        """Count an epoch and begin the sums of the next one."""
+        """Count an epoch and reset the sums."""
         self.epoch += 1
         self.position = self.clipped = 0
         self.busy = self.loss = self.terms = self.norm = 0.0
@@ -67,7 +67,7 @@ class Progress:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Progress:
-        """Return what `to_dict` was called on; a checkpoint without stages is in the first one."""
+        """Return the inverse of `to_dict`; a checkpoint without stages is in the first one."""
         values = {"stage": 0, "stage_step": 0, "stage_epoch": 0} | dict(values)
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 

@@ -1,4 +1,4 @@
-"""The two records of a run: log.jsonl (everything that happened) and results.csv (one row per epoch)."""
+"""The two records of a run: log.jsonl (all events) and results.csv (one row per epoch)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 class Recorder:
-    """Appends events to the records of a run folder.
+    """Append events to the records of a run folder.
 
     Parameters
     ----------
@@ -43,12 +43,12 @@ class Recorder:
         self.results = folder / "results.csv"
 
     def rewind(self, step: int, epoch: int) -> None:
-        """Drop what was recorded after a checkpoint, so that a resumed run does not record it twice.
+        """Drop records written after a checkpoint, so that a resumed run does not duplicate them.
 
         Parameters
         ----------
         step : int
-            Steps before the checkpoint; later events are dropped, and so is a line that was cut by a crash.
+            Steps before the checkpoint; later events are dropped, and so is a line truncated by a crash.
         epoch : int
             Epochs before it; later rows of results.csv are dropped.
 
@@ -63,7 +63,7 @@ class Recorder:
         self._filter(self.results, lambda line: _row_epoch(line) <= epoch)
 
     def write(self, event: Event) -> None:
-        """Record one event, unless it is of a kind that is not recorded.
+        """Record an event, unless its kind is not recorded.
 
         Parameters
         ----------

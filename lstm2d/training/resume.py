@@ -1,4 +1,4 @@
-"""Checks of a run to resume: that the checkpoint is its own, and that settings and data are the same."""
+"""Check that checkpoint, settings and data of a run to resume match."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def take_up(
     *,
     wanted: Collection[str] = (),
 ) -> tuple[str, bool, list[str]]:
-    """Make sure that a checkpoint belongs to the run in a folder, and that the settings are its own.
+    """Check that a checkpoint and the settings belong to the run in a folder.
 
     Parameters
     ----------
@@ -51,14 +51,14 @@ def take_up(
     run_id : str
         Name of the run; a new one if it has none.
     recorded : bool
-        Whether checkpoint and folder hold all that the next resume checks.
+        Whether checkpoint and folder contain everything that the next resume checks.
     changed : list of str
         Settings that change, with both values.
 
     Raises
     ------
     ConfigError
-        If the checkpoint is of another run, or the settings are not those that it has had.
+        If the checkpoint belongs to another run, or the settings differ.
     """
 
     def note(text: str) -> None:
@@ -70,14 +70,14 @@ def take_up(
 
 
 def new_id() -> str:
-    """Return a name that no other run has."""
+    """Return a unique name for a run."""
     return secrets.token_hex(16)
 
 
 def check_run(
     checkpoint: Checkpoint, folder: RunFolder, note: Callable[[str], None]
 ) -> tuple[str | None, bool]:
-    """Make sure that a checkpoint is one of the run in its folder.
+    """Check that a checkpoint belongs to the run in its folder.
 
     Parameters
     ----------
@@ -93,12 +93,12 @@ def check_run(
     run_id : str or None
         Name of the run; None if neither has it.
     complete : bool
-        Whether all could be checked.
+        Whether everything could be checked.
 
     Raises
     ------
     ConfigError
-        If it is another run's.
+        If it belongs to another run.
     """
     found: str | None = checkpoint.state.get("run")
     expected = folder.read_id()
@@ -125,14 +125,14 @@ def check_run(
 def check_settings(
     checkpoint: Checkpoint, config: RunConfig, wanted: Collection[str], folder: RunFolder
 ) -> list[str]:
-    """Make sure that a run goes on with its own settings.
+    """Check that a run is resumed with its own settings.
 
     Parameters
     ----------
     checkpoint : Checkpoint
         The newest of the run, with its settings.
     config : RunConfig
-        The settings it is to go on with.
+        The settings to resume with.
     wanted : collection of str
         Dotted keys that the user changes on purpose.
     folder : RunFolder
@@ -141,13 +141,13 @@ def check_settings(
     Returns
     -------
     list of str
-        What changes, in words.
+        Descriptions of the changes.
 
     Raises
     ------
     ConfigError
-        If something differs that the user does not change on purpose and that affects more than the end of
-        the run; or something that no run can change.
+        If a setting differs that affects more than the end of the run and is not in `wanted`, or one that can
+        never be changed.
     """
     if "settings" not in checkpoint.state:
         return []
@@ -185,7 +185,7 @@ def read_data(
     stride : int
         Sides are padded to multiples of it, in pixels.
     checkpoint : Checkpoint or None
-        Of the run to resume; the data gets its channel statistics and class weights.
+        Checkpoint of the run to resume; its channel statistics and class weights are used.
 
     Returns
     -------
@@ -195,7 +195,7 @@ def read_data(
     Raises
     ------
     ConfigError
-        If images, labels or classes are not those that the run began with.
+        If images, labels or classes have changed since the run began.
     DataError
         If they cannot be used.
     """

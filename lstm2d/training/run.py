@@ -1,4 +1,4 @@
-"""A run: its parts, where it stands, and what its checkpoints hold."""
+"""A run: its parts, its progress and its checkpoints."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from lstm2d.training.samples import TrainingData
 from lstm2d.training.saved_model import SavedModel
 from lstm2d.training.stages import ActiveStage, Stage, begin_stage
 
-UNTRAINED = "untrained."  # how the names of such arrays begin in a checkpoint
+UNTRAINED = "untrained."  # prefix of such arrays in a checkpoint
 
 
 @dataclass(slots=True)
 class Run:
-    """A run that can begin or go on.
+    """A run, ready to start or resume.
 
     Parameters
     ----------
     config : RunConfig
         All settings.
     folder : RunFolder
-        Where everything is written.
+        Folder that everything is written to.
     data : TrainingData
-        Images and what was measured on them.
+        Images and their statistics.
     network : Network
         The network.
     features : FrozenFeatures
@@ -46,19 +46,19 @@ class Run:
     active : ActiveStage
         The current one.
     progress : Progress
-        Where the run stands.
+        Progress of the run.
     fixed : frozenset of str
         Names of the parameters that no stage trains.
     resumed : bool
-        Whether it goes on from a checkpoint.
+        Whether it was resumed from a checkpoint.
     run_id : str
-        Name that the run folder and all its checkpoints have in common.
+        Name shared by the run folder and all its checkpoints.
     recorded : bool
         Whether the folder and the newest checkpoint hold all of this.
     changed : list of str
         Settings that differ from those of the checkpoint, with both values.
     saved : SavedModel or None
-        Contents of the model file; None before the first.
+        Contents of the model file; None before the first is saved.
     listeners : mapping
         State of the listeners in the checkpoint; empty for a new run.
     """
@@ -111,7 +111,7 @@ class Run:
         return sum(p.data.size for p in self.active.optimizer.parameters.values())
 
     def figures(self, seconds: float) -> dict[str, Any]:
-        """Return the figures of the present epoch.
+        """Return the metrics of the current epoch.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class Run:
         return self.steps_left * progress.busy / self.active.steps_of(progress.position)
 
     def next_stage(self) -> None:
-        """Go on to the next stage: the weights stay, all else begins anew."""
+        """Start the next stage: the weights are kept, all other state is reset."""
         self.progress.next_stage()
         number = self.progress.stage
         begin_stage(self.stages[number], number, self.network, self.data, self.config.train.seed)
@@ -153,7 +153,7 @@ class Run:
         return {name: values for name, values in arrays if name not in self.active.optimizer.parameters}
 
     def checkpoint(self, listeners: Mapping[str, Any]) -> Checkpoint:
-        """Return all that the next step depends on.
+        """Return a checkpoint of the current state.
 
         Parameters
         ----------
@@ -182,7 +182,7 @@ class Run:
         return Checkpoint(tensors, state)
 
     def model_arrays(self) -> dict[str, FloatArray]:
-        """Return what a model file of the current weights holds: their running mean, if one is kept."""
+        """Return the arrays for a model file: the current weights, or their running mean if one is kept."""
         self.active.optimizer.swap_average()
         try:
             arrays = self.network.stored_arrays().items()
@@ -191,7 +191,7 @@ class Run:
             self.active.optimizer.swap_average()
 
     def description(self, seconds: float) -> Started:
-        """Return the event with which a run begins or goes on.
+        """Return the event for the start of a run.
 
         Parameters
         ----------
@@ -201,7 +201,7 @@ class Run:
         Returns
         -------
         Started or Resumed
-            What the run is.
+            Description of the run.
         """
         data, kind = self.data, Resumed if self.resumed else Started
         return kind(

@@ -1,4 +1,4 @@
-"""The folder of a run: made, never overwritten, reopened."""
+"""The folder of a run: create it without overwriting anything, and reopen it."""
 
 from __future__ import annotations
 
@@ -61,18 +61,18 @@ class RunFolder:
         return [path for folder in (self.path, self.checkpoints) for path in folder.glob(".lstm2d-*.tmp")]
 
     def sweep(self) -> None:
-        """Delete what a killed process was writing."""
+        """Delete the temporary files of a killed process."""
         for path in self.temporary():
             with suppress(OSError):  # it only takes up space
                 path.unlink()
 
     def check_free(self) -> None:
-        """Make sure that nothing is overwritten.
+        """Check that nothing would be overwritten.
 
         Raises
         ------
         ConfigError
-            If the folder holds anything but what a run leaves that was killed before it began.
+            If the folder contains anything besides leftovers of a run that was killed before it began.
         """
         if not self.path.exists():
             return
@@ -93,11 +93,11 @@ class RunFolder:
         write_text(self.config, dump_toml(config))
 
     def write_id(self, run_id: str) -> None:
-        """Write the name that the run's checkpoints have in common."""
+        """Write the name shared by the checkpoints of the run."""
         write_text(self.identity, json.dumps({"run": run_id}) + "\n")
 
     def read_id(self) -> str | None:
-        """Return what `write_id` wrote; None if there is no such file, or nothing of that kind in it.
+        """Return the name written by `write_id`; None if the file does not exist or contains no name.
 
         Returns
         -------
@@ -107,7 +107,7 @@ class RunFolder:
         Raises
         ------
         DataError
-            If the file is there and cannot be read.
+            If the file exists and cannot be read.
         """
         if not os.path.lexists(self.identity):
             return None
@@ -125,14 +125,14 @@ class RunFolder:
         Yields
         ------
         None
-            The folder exists and is locked, where the file system can do that.
+            The folder exists and is locked, if the file system supports it.
 
         Raises
         ------
         ConfigError
             If another process trains in it.
         OutputError
-            If it cannot be made.
+            If it cannot be created.
         """
         make_folder(self.path)
         try:
@@ -158,24 +158,24 @@ class RunFolder:
             os.close(descriptor)
 
     def reopen(self, preset: str, overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:
-        """Return the configuration of the run that is to be continued.
+        """Return the configuration of the run to resume.
 
         Parameters
         ----------
         preset : str
             Preset or TOML file the user gave; must be the one the run was started with.
         overrides : iterable of (str, str)
-            Values the user wants changed, as for `lstm2d.config.resolve`.
+            Values to change, as for `lstm2d.config.resolve`.
 
         Returns
         -------
         RunConfig
-            The run's own, with the changes.
+            Configuration of the run with the changes.
 
         Raises
         ------
         ConfigError
-            If there is no run, or a change would make the result belong to neither configuration.
+            If there is no run, or a change would mix two configurations in one result.
         """
         if not os.path.lexists(self.config):
             raise ConfigError(
@@ -211,7 +211,7 @@ class RunFolder:
 
 
 def is_fixed(name: str) -> bool:
-    """Return whether a value stays what it was when the run began."""
+    """Return whether a value is unchanged since the run began."""
     return name.startswith(FIXED) and name not in FREE
 
 

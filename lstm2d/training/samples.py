@@ -1,4 +1,4 @@
-"""The images of a run, and what was measured on them: statistics, class weights, contents."""
+"""The images of a run, and their statistics, class weights and digests."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from lstm2d.training.contents import Contents, other_contents, other_lists, some
 
 
 class TrainingData:
-    """The images of a run, and what was measured on the training images.
+    """The images of a run, and statistics of the training images.
 
     Parameters
     ----------
     config : RunConfig
         Splits, class weights, seed.
     dataset : DatasetFolder
-        Where the images are. Each is read once now, so that a damaged one is reported before the first step.
+        Dataset of the images. Each is read once, so that damaged ones are reported before the first step.
     stride : int
         Sides are padded to multiples of it, in pixels.
     known : Contents, optional
@@ -41,9 +41,9 @@ class TrainingData:
     held_out : bool
         Whether the validation images were taken from the training split.
     selects : bool
-        Whether a validation can choose the best weights: some pixel of its images is labelled.
+        Whether validation can select the best weights, that is, its images have labelled pixels.
     unseen : list of str
-        Classes that only validation images have.
+        Classes that occur only in validation images.
     preprocessing : Preprocessing
         Preparation of the images: channel statistics as configured or measured, and the typical size of the
         training images.
@@ -65,7 +65,7 @@ class TrainingData:
         self.classes, self.ignore = dataset.classes, dataset.ignore
         self.training, self.validation = _choose(config, dataset)
         self.held_out = config.data.val_split not in dataset.splits
-        # with mean and deviation given, the contrast of all images need not be computed
+        # if mean and deviation are given, the contrast of the images need not be computed
         given = bool(config.data.mean and config.data.std)
         contrast = "none" if given else config.data.contrast
         measured = statistics(self.dataset, self.training, contrast=contrast)
@@ -80,7 +80,7 @@ class TrainingData:
             dataset.native,
         )
         self.even = {} if config.data.std else measured.even
-        # validation predicts as the saved model will, on images of any size
+        # validation resizes images as the saved model will
         held = CachedFolder(dataset, limit - self.dataset.size, self._as_predicted, self.contents)
         self.validation_image = held.load
         validated = self._validation_pixels()
@@ -94,7 +94,7 @@ class TrainingData:
         self.sizes = list(measured.sizes)
 
     def _as_predicted(self, image: Image, labels: Labels) -> tuple[Image, Labels]:
-        """Return a validation image at the size at which the network sees it, and its labels as they are."""
+        """Return a validation image at the size of the network's input, and its labels at their own size."""
         return self.preprocessing.resized(image), labels
 
     def _validation_pixels(self) -> NDArray[np.int64]:
@@ -117,11 +117,11 @@ class TrainingData:
         return found
 
     def use_statistics(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Replace the channel statistics, 0..255: weights expect those they were trained with."""
+        """Replace the channel statistics (0..255) by those that the weights were trained with."""
         self.preprocessing = replace(self.preprocessing, mean=tuple(mean), std=tuple(std))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what a resumed run must find unchanged, and what it takes over."""
+        """Return the values that a resumed run checks or takes over."""
         return {
             "training": _digest(self.training),
             "validation": _digest(self.validation),
@@ -137,7 +137,7 @@ class TrainingData:
         return self.contents.to_tensors(_stems(self.training), _stems(self.validation))
 
     def load_dict(self, values: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what `to_dict` returned.
+        """Load the output of `to_dict`.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class TrainingData:
         Raises
         ------
         ConfigError
-            If the images or their labels are not those that the run began with; each is named.
+            If images or labels have changed since the run began; the message names them.
         """
         changed = self._other_names(values, tensors)
         known = self.contents.known
@@ -162,7 +162,7 @@ class TrainingData:
         self.class_weights = None if weights is None else np.array(weights)
 
     def _other_names(self, values: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> list[str]:
-        """Return which lists of images or classes are not those of a checkpoint."""
+        """Return which lists of images or classes differ from those of a checkpoint."""
         now, found = self.to_dict(), []
         for kind, samples in (("training", self.training), ("validation", self.validation)):
             if values[kind] != now[kind]:
@@ -190,9 +190,9 @@ def other_keys(dataset: DatasetFolder, values: Mapping[str, Any]) -> list[str]:
     Parameters
     ----------
     dataset : DatasetFolder
-        As it is now.
+        Dataset in its current state.
     values : mapping
-        What `TrainingData.to_dict` returned then.
+        Output of `TrainingData.to_dict` in the checkpoint.
 
     Returns
     -------
@@ -204,7 +204,7 @@ def other_keys(dataset: DatasetFolder, values: Mapping[str, Any]) -> list[str]:
 
 
 def changed_data(changed: Sequence[str], dataset: DatasetFolder) -> ConfigError:
-    """Return the error for a dataset that is not the one the run began with."""
+    """Return the error for a dataset that has changed since the run began."""
     return ConfigError(
         f"the dataset has changed since the run began: {'; '.join(changed)}",
         where=dataset.root,
@@ -245,7 +245,7 @@ def _class_weights(config: RunConfig, measured: Statistics) -> NDArray[np.float6
 
 
 def _digest(samples: Sequence[Sample]) -> str:
-    """Return a digest of a list of images in their order."""
+    """Return a digest of an ordered list of images."""
     return hashlib.sha256("\n".join(_stems(samples)).encode("utf-8", "surrogateescape")).hexdigest()
 
 

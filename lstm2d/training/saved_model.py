@@ -1,4 +1,4 @@
-"""The model that a run saved last, kept in its checkpoints so that its file can be replaced."""
+"""The last saved model of a run, stored in its checkpoints so that its file can be replaced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lstm2d.tensor import FloatArray
 from lstm2d.training.checkpoint import Checkpoint
 from lstm2d.training.progress import Progress
 
-PREFIX = "best."  # how the names of the arrays in a checkpoint begin
+PREFIX = "best."  # of the names of the arrays in a checkpoint
 
 Arrays = Mapping[str, FloatArray]
 
@@ -24,7 +24,7 @@ class SavedModel:
     step : int
         Steps done when it was saved.
     metrics : dict
-        Of its validation; empty without one.
+        Metrics of its validation; empty if there was none.
     arrays : dict of str to ndarray, or None
         Parameters and buffers, on the host. None if only the model file has them, as in runs of version 0.1.0
         and earlier.
@@ -38,11 +38,11 @@ class SavedModel:
     sha256: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all but the arrays, for the state of a checkpoint."""
+        """Return everything except the arrays, for the state of a checkpoint."""
         return {"step": self.step, "metrics": self.metrics, "sha256": self.sha256}
 
     def to_tensors(self, progress: Progress) -> dict[str, FloatArray]:
-        """Return the arrays, for a checkpoint; none if they are those of its own weights."""
+        """Return the arrays for a checkpoint; empty if they equal the weights in it."""
         own = self.step == progress.step > progress.stage_step  # a new stage may have changed the network
         if own or self.arrays is None:
             return {}
@@ -50,19 +50,19 @@ class SavedModel:
 
 
 def from_checkpoint(checkpoint: Checkpoint, current: Callable[[], Arrays]) -> SavedModel | None:
-    """Return the model that was saved last when a checkpoint was written.
+    """Return the last saved model at the time of a checkpoint.
 
     Parameters
     ----------
     checkpoint : Checkpoint
-        Where the run stood.
+        The checkpoint.
     current : callable
-        Returns what a model file of the weights in the checkpoint would hold.
+        Returns the arrays of a model file for the weights in the checkpoint.
 
     Returns
     -------
     SavedModel or None
-        None if none was saved before.
+        None if no model was saved before.
     """
     progress = checkpoint.state["progress"]
     if "model" in checkpoint.state:
@@ -72,7 +72,7 @@ def from_checkpoint(checkpoint: Checkpoint, current: Callable[[], Arrays]) -> Sa
         model = SavedModel(saved["step"], saved["metrics"], None, saved["sha256"])
     elif progress["validated"] < 0:
         return None
-    else:  # of an earlier version: only the metrics of the best validation are there
+    else:  # of an earlier version, with only the metrics of the best validation
         best = dict(progress["best"] or {})
         model = SavedModel(best.pop("step", progress["validated"]), best, None)
     tensors = checkpoint.tensors.items()

@@ -28,14 +28,14 @@ def learning_rate(
     rate : float
         Largest rate.
     schedule : str
-        "constant"; "linear" and "cosine" fall to 0 after the last step; "step" falls by a
-        factor from time to time.
+        "constant"; "linear" and "cosine" fall to 0 after the last step; "step" falls by a constant factor at
+        given steps.
     warmup_steps : int, default 0
         First steps, in which the rate rises linearly to `rate`; the schedule begins after them.
     step_factor : float, default 10.0
         Divisor of the rate at each fall of "step".
     step_every : int, default 0
-        Number of steps between two falls; 0 for none.
+        Number of steps between falls; 0 for none.
     step_at : sequence of float, default ()
         Fractions of the stage after which it falls.
 

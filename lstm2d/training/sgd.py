@@ -9,7 +9,7 @@ from lstm2d.training.optimizer import Flat, Group, Optimizer
 
 
 class SGD(Optimizer):
-    r"""Updates all parameters at once, in place, along the gradient.
+    r"""Update all parameters at once, in place, along the gradient.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class SGD(Optimizer):
 
     .. math:: v \leftarrow \mu v - \eta (g + \lambda w), \quad w \leftarrow w + v
 
-    as RNNLIB and the 2D-LSTM paper have it (the rate inside the velocity).
+    as in RNNLIB and the 2D-LSTM paper (the rate is part of the velocity).
     """
 
     def __init__(

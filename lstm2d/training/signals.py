@@ -22,7 +22,7 @@ class SignalHandler:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        """Take over the signals."""
+        """Install the signal handlers."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
@@ -32,18 +32,18 @@ class SignalHandler:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the signals back."""
+        """Restore the previous signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
 
     def take(self, number: int) -> None:
-        """Take over one signal."""
+        """Handle a signal."""
         self._before[number] = signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         repeated, self.asked = self.asked, True
-        if number != signal.SIGHUP or not repeated:  # a closed terminal: both shell and system send it
+        if number != signal.SIGHUP or not repeated:  # closed terminal: shell and system send it
             self.receive(number, frame, repeated)
 
     def receive(self, number: int, frame: FrameType | None, repeated: bool) -> None:

@@ -1,4 +1,4 @@
-"""Stages of a run, one after the other: each has its own settings, examples, loss and trained parameters."""
+"""Consecutive stages of a run, each with its own settings, examples, loss and trained parameters."""
 
 from __future__ import annotations
 
@@ -35,21 +35,20 @@ class Stage:
     name : str
         Name for messages and records.
     train : TrainSection
-        Its settings: length, learning rate, batch, optimizer, patience. The schedule begins anew with the
-        stage, and so does the state of the optimizer. `max_time` and `checkpoint_minutes` are those of the
-        run.
+        Settings of the stage: length, learning rate, batch, optimizer, patience. Schedule and optimizer state
+        restart with each stage. `max_time` and `checkpoint_minutes` apply to the whole run.
     source : callable
-        Returns its examples, from the images of the run and the network.
+        Returns the source of its examples, from the images of the run and the network.
     objective : callable
         Returns its objective, from the same two.
     begin : callable, optional
-        Changes the network before the first step, with a generator of its own: a new head, for example. A
-        resumed run repeats it before it loads the weights, so it must depend on its arguments alone.
+        Changes the network before the first step, for example its head, with a random generator of its own. A
+        resumed run repeats this before loading the weights, so it must depend only on its arguments.
     trained : callable, optional
-        Returns the parameters that are trained; by default all that the network trains.
+        Returns the parameters to train; by default all that the network trains.
     saves_model : bool, default True
-        Whether the best weights are written as the model of the run; False if the network is not the one
-        that the configuration describes, such as one whose head scores subclasses.
+        Whether the best weights are written as the model of the run; False if the network differs from the
+        configured one, for example if its head scores subclasses.
     """
 
     name: str
@@ -104,7 +103,7 @@ class ActiveStage:
 
     @property
     def epochs(self) -> int:
-        """Number of epochs, the last one perhaps incomplete."""
+        """Number of epochs; the last one may be incomplete."""
         return -(-self.steps // self.steps_of(len(self.source)))
 
     @property
@@ -117,7 +116,7 @@ class ActiveStage:
         return -(-examples // self.train.batch)
 
     def minibatch(self, epoch: int, position: int) -> list[int]:
-        """Return the numbers of the next examples of an epoch, the last ones fewer than a whole batch."""
+        """Return the indices of the next examples of an epoch; the last batch may be smaller."""
         if self._order is None or self._order[0] != epoch:
             self._order = (epoch, epoch_order(len(self.source), seed=self.train.seed, epoch=epoch))
         found: list[int] = self._order[1][position:][: self.train.batch].tolist()
@@ -160,7 +159,7 @@ def begin_stage(stage: Stage, number: int, network: Network, data: TrainingData,
 
 
 def whole_images(train: TrainSection) -> Callable[[TrainingData, Network], Source]:
-    """Return what makes the source of whole images, or of one crop of each."""
+    """Return the factory of the source of whole images, or of one crop of each."""
     return lambda data, network: WholeImages(train, data, joint=network.joint)
 
 
@@ -177,10 +176,10 @@ def one_stage(config: RunConfig) -> Sequence[Stage]:
     return [Stage(name="", train=config.train, source=whole_images(config.train), objective=flat)]
 
 
-# the value of model.kind -> its stages, if it has others
+# model.kind -> its stages, if they differ from the default
 STAGES: dict[str, Callable[[RunConfig], Sequence[Stage]]] = {}
 
 
 def stages_of(config: RunConfig) -> tuple[Stage, ...]:
-    """Return the stages of a run, in their order."""
+    """Return the stages of a run, in order."""
     return tuple(STAGES.get(config.model["kind"], one_stage)(config))

@@ -24,9 +24,9 @@ class NotFiniteError(Exception):
     Parameters
     ----------
     names : sequence of str
-        The example it is the loss of; several if they run as one batch.
+        Example with that loss; several if they run as one batch.
     layer : str
-        Where it arose.
+        Layer in which it arose.
     """
 
     def __init__(self, names: Sequence[str], layer: str) -> None:
@@ -42,12 +42,12 @@ def batch_gradient(
     Parameters
     ----------
     features : FrozenFeatures
-        The network and its frozen layers. The examples run one by one, in the order of `numbers`, unless the
-        network normalises over the minibatch.
+        The network and its frozen layers. The examples are processed one by one, in the order of `numbers`,
+        unless the network normalises over the minibatch.
     stage : ActiveStage
         Source of the examples and objective.
     numbers : sequence of int
-        Numbers of the examples; at least one.
+        Indices of the examples; at least one.
     epoch : int
         Epoch of the run, from 0.
 
@@ -59,7 +59,7 @@ def batch_gradient(
     Raises
     ------
     DataError
-        If a file cannot be used.
+        If a file cannot be read.
     NotFiniteError
         If a loss is not finite.
     """
@@ -79,12 +79,12 @@ def batch_gradient(
         backward(value, np.full_like(value.data, share))
         loss += float(value.data)
         terms += objective.terms(network, example.labels)
-        del value  # its memory serves the next example
+        del value  # frees memory for the next example
     return loss, terms
 
 
 def _stacked(examples: Iterable[Example]) -> Iterator[Example]:
-    """Yield all examples, of one size, as one: features on the device, labels on the host."""
+    """Yield all examples, which have the same size, as one batch: features on the device, labels on host."""
     parts = list(examples)
     names = tuple(name for part in parts for name in part.names)
     first = parts[0].x

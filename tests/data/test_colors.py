@@ -102,7 +102,7 @@ def test_two_readings_of_one_mask(make: Maker) -> None:
     toml = "".join(f'[[classes]]\nname = "c{v}"\ncolor = [{v}, {v}, {v}]\n' for v in (1, 0))
     root = make({"a": LABELS}, toml=toml)
     write_mask(root, np.repeat((LABELS % 2)[..., None], 3, axis=2))
-    with pytest.raises(DataError, match=r"two ways: 0 at row 0, column 0 is a class number.*\(0, 0, 0\)"):
+    with pytest.raises(DataError, match=r"ambiguous: 0 at row 0, column 0 is a class number.*\(0, 0, 0\)"):
         load(root)
 
 
@@ -145,12 +145,12 @@ def test_labelmap_of_any_encoding(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "0 classes"),
-        ("road\n", "line 1 is no class"),
-        ("\nroad:1,2::\n", "line 2 is no class"),
-        ("road:1,2,256::\n", "line 1 is no class"),
-        (f"road:1,2,{'9' * 5000}::\n", "line 1 is no class"),  # more digits than Python reads
-        (":1,2,3::\n", "line 1 is no class"),
-        ("a:1,2,3::\na:4,5,6::\n", "line 2: 'a' stands twice"),
+        ("road\n", "line 1 is not a class"),
+        ("\nroad:1,2::\n", "line 2 is not a class"),
+        ("road:1,2,256::\n", "line 1 is not a class"),
+        (f"road:1,2,{'9' * 5000}::\n", "line 1 is not a class"),  # more digits than Python reads
+        (":1,2,3::\n", "line 1 is not a class"),
+        ("a:1,2,3::\na:4,5,6::\n", "line 2: 'a' appears twice"),
     ],
 )
 def test_wrong_labelmaps(tmp_path: Path, text: str, message: str) -> None:

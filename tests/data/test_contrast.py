@@ -80,7 +80,7 @@ def test_wrong() -> None:
     with pytest.raises(ShapeError, match="local_contrast_normalise"):
         local_contrast_normalise(np.zeros((4, 4)))
     for size, sigma in ((8, 2.0), (-1, 2.0), (9, 0.0), (9, float("nan"))):
-        with pytest.raises(ValueError, match="expected an odd number"):
+        with pytest.raises(ValueError, match="expected an odd size"):
             local_contrast_normalise(np.zeros((4, 4, 3)), size=size, sigma=sigma)
 
 

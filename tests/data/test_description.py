@@ -59,12 +59,12 @@ def test_mask_values_of_any_choice(make: Maker) -> None:
         ("", "classes: 1 to 255 tables"),
         ("classes = 3", "classes: 1 to 255 tables"),
         ("classes = [3]", r"class 0: a table \[\[classes\]\] is expected"),
-        ("name = ''\n[[classes]]\nname='a'", "name: a text is expected"),
-        ("name = 3\n[[classes]]\nname='a'", "name: a text is expected"),
+        ("name = ''\n[[classes]]\nname='a'", "name: a non-empty string is expected"),
+        ("name = 3\n[[classes]]\nname='a'", "name: a non-empty string is expected"),
         ("ignore = 256\n[[classes]]\nname='a'", "ignore: a mask value from 0 to 255"),
         ("ignore = true\n[[classes]]\nname='a'", "ignore: a mask value from 0 to 255"),
         ("ignore = 0\n[[classes]]\nname='a'", "ignore: 0 is the mask value of class 'a'"),
-        ("[[classes]]\ncolor=[0,0,0]", "class 0: name: a text is expected"),
+        ("[[classes]]\ncolor=[0,0,0]", "class 0: name: a non-empty string is expected"),
         ("[[classes]]\nname='a'\n[[classes]]\nname='a'", "class 1: name: 'a' is taken"),
         ("[[classes]]\nname='a'\ncolor=[0,0]", "class 0: color: three numbers"),
         ("[[classes]]\nname='a'\ncolor=[0,0,256]", "class 0: color: three numbers"),
@@ -79,8 +79,8 @@ def test_mask_values_of_any_choice(make: Maker) -> None:
         ("images = 3\n[[classes]]\nname='a'", "images: the name of a folder"),
         ("images = '..'\n[[classes]]\nname='a'", "images: '..' lies outside"),
         ("masks = '/etc'\n[[classes]]\nname='a'", "masks: '/etc' lies outside"),
-        ("name = \n", r"no valid TOML \(.*line 1"),
-        ("a = " + "[" * 100_000, "no valid TOML"),
+        ("name = \n", r"not valid TOML \(.*line 1"),
+        ("a = " + "[" * 100_000, "not valid TOML"),
     ],
 )
 def test_wrong_toml(tmp_path: Path, text: str, message: str) -> None:
@@ -170,7 +170,7 @@ def test_guess_of_folder_names(make: Maker) -> None:
 
 def test_0_and_255_can_mean_two_things(make: Maker) -> None:
     root = make({"a": [[0, 255, 0]], "b": [[0, 0, 0]]}, toml=None)
-    with pytest.raises(DataError, match="0 and 255 alone") as e:
+    with pytest.raises(DataError, match="only 0 and 255") as e:
         DatasetFolder(root)
     assert e.value.exit_code == 3
     _, _, texts = str(e.value).partition("# 1: ")

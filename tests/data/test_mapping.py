@@ -60,7 +60,7 @@ def test_the_ignored_value_is_255_or_a_free_one() -> None:
         ("[map]\n0 = true", "map: 0 = True: a class or"),
         ('[map]\n256 = "sky"', "map: '256': a mask value from 0 to 255 is expected, or 'others'"),
         ('[map]\nsky = "sky"', "map: 'sky': a mask value from 0 to 255"),
-        ('[map]\n1 = "sky"\n01 = "tree"', "map: 1 is there twice"),
+        ('[map]\n1 = "sky"\n01 = "tree"', "map: 1 appears twice"),
         ('ignore = 1\n[map]\n1 = "tree"', "ignore: 1 is the mask value of class 'tree'"),
         ('[maps]\n1 = "tree"', r"unknown key 'maps' \(did you mean 'map'\?\)"),
     ],
@@ -71,7 +71,7 @@ def test_wrong_maps(text: str, message: str) -> None:
 
 
 def test_map_and_values_exclude_each_other() -> None:
-    with pytest.raises(DataError, match="no class has a value of its own"):
+    with pytest.raises(DataError, match="cannot be combined with a value"):
         said('[map]\n1 = "a"\n[[classes]]\nname = "a"\nvalue = 1\n')
 
 

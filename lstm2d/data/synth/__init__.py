@@ -1,4 +1,4 @@
-"""Synthetic outdoor scenes with exact labels, in which colour and texture alone cannot tell the classes."""
+"""Synthetic outdoor scenes with exact labels, whose classes share colours and textures."""
 
 from lstm2d.data.synth._dataset import split_sizes, write_dataset
 from lstm2d.data.synth._scene import CLASSES, draw_scene

@@ -1,4 +1,4 @@
-"""What stands behind everything: sky with clouds, and mountains."""
+"""Background: sky with clouds, mountains and hills."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CLOUD_WEIGHTS = (0.12, 0.30, 0.22, 0.12, 0.24)
 
 
 def draw_sky(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Fill the picture with sky: a gradient, the sun's glow, clouds that shrink towards the horizon."""
+    """Fill the image with sky: a gradient, the sun's glow, clouds that shrink towards the horizon."""
     kind = _CLOUDS[rng.choice(len(_CLOUDS), p=_CLOUD_WEIGHTS)]
     shift = rng.uniform(0, 256, 2)
     cover = rng.uniform(-0.3, 0.5)
@@ -28,7 +28,7 @@ def draw_sky(canvas: Canvas, rng: np.random.Generator) -> None:
     sky = sky + _glow(canvas, rows, cols)
     texture_rows, texture_cols = canvas.texels(box, shift)
     veils = flat("rough", texture_rows * np.float32(1.5), texture_cols * np.float32(0.28))
-    sky = sky * (1.0 + np.float32(rng.uniform(0.0, 0.03)) * veils)  # as fine and as flat as waves
+    sky = sky * (1.0 + np.float32(rng.uniform(0.0, 0.03)) * veils)  # as fine and flat as waves on water
     if kind != "clear":
         sky = _clouds(canvas, sky, up, cols, kind, shift, cover)
     canvas.image[:] = light.horizon
@@ -36,7 +36,7 @@ def draw_sky(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _glow(canvas: Canvas, rows: Field, cols: Field) -> Field:
-    """Return the light around the sun, which may be outside the picture."""
+    """Return the light around the sun, which may be outside the image."""
     light = canvas.light
     sun_col = canvas.centre + 0.75 * light.side * canvas.width
     sun_row = canvas.horizon - (0.1 + 0.9 * light.height) * canvas.width * 0.7
@@ -48,7 +48,7 @@ def _glow(canvas: Canvas, rows: Field, cols: Field) -> Field:
 def _clouds(
     canvas: Canvas, sky: Field, up: Field, cols: Field, kind: str, shift: np.ndarray, cover: float
 ) -> Field:
-    """Lay clouds over the sky; they are seen from below in a flat layer."""
+    """Blend clouds over the sky: a flat layer seen from below."""
     stretch, size = {
         "fair": (1.0, 26.0),
         "broken": (1.0, 40.0),
@@ -72,18 +72,18 @@ def _clouds(
 
 
 def draw_mountains(canvas: Canvas, rng: np.random.Generator, *, layers: int, rise: float) -> None:
-    """Draw ridges one before the other; the nearest is forested like the trees or bare like the stones.
+    """Draw mountain ridges from far to near; each is forested or bare rock.
 
     Parameters
     ----------
     canvas : Canvas
-        Drawn on, above the horizon.
+        Canvas to draw on, above the horizon.
     rng : numpy.random.Generator
-        The scene's.
+        Generator of the scene.
     layers : int
-        Ridges.
+        Number of ridges.
     rise : float
-        Height of the farthest one as a share of the picture.
+        Height of the farthest ridge as a share of the image height.
     """
     forest = rng.random() < 0.72
     for layer in range(layers):
@@ -110,7 +110,7 @@ def _ridge(canvas: Canvas, rng: np.random.Generator, height: float, distance: fl
     leaf = flat("leaf", texture_rows, texture_cols)
     mask = rows >= top[None, :] + (leaf * np.float32(0.9 / canvas.texture) if forest else 0.0)
     relief = _relief(canvas, rows, top, texture_rows, texture_cols)
-    share = (canvas.horizon - rows) / np.float32(height)  # altitude, 1 at a usual summit
+    share = (canvas.horizon - rows) / np.float32(height)  # altitude, 1 at a typical summit
     if forest:
         surface = forest_colour(canvas, np.clip(0.40 + 0.42 * relief + 0.20 * leaf, 0.0, 1.0))
     else:
@@ -119,14 +119,14 @@ def _ridge(canvas: Canvas, rng: np.random.Generator, height: float, distance: fl
 
 
 def forest_colour(canvas: Canvas, lit: Field) -> Field:
-    """Return the colour of foliage, near or far: trees and forested mountains have the same."""
+    """Return the colour of foliage, shared by trees and forested mountains."""
     dark, light = canvas.materials.leaf_dark, canvas.materials.leaf_light
     albedo = dark + (light - dark) * lit
     return canvas.light.shade(albedo, 0.15 + 0.85 * lit)
 
 
 def _relief(canvas: Canvas, rows: Field, top: Field, texture_rows: Field, texture_cols: Field) -> Field:
-    """Return how far slopes face the sun, about -1..1: gullies run down from the crest."""
+    """Return how much slopes face the sun, about -1..1; gullies run down from the crest."""
     below = (rows - top[None, :]) * np.float32(canvas.texture)
     bent = texture_cols * np.float32(0.55) + below * np.float32(0.22)
     down = below * np.float32(0.25) + texture_rows[0, 0]
@@ -159,7 +159,7 @@ def _bare(
 
 
 def draw_hill(canvas: Canvas, rng: np.random.Generator, rise: float, distance: float) -> None:
-    """Draw a soft hill of grass in front of the mountains."""
+    """Draw a smooth grass hill in front of the mountains."""
     crest = line(rng, canvas.width, int(rng.integers(1, 3)), 2, 0.3)
     top = canvas.horizon - np.float32(canvas.height * rise) * np.maximum(0.5 + 0.5 * crest, 0.0)
     shift = rng.uniform(0, 256, 2)

@@ -1,4 +1,4 @@
-"""Buildings: boxes in perspective with windows, in the same stone as the streets."""
+"""Buildings: boxes in perspective with windows, made of the same stone as the streets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PLASTERS = (
 
 @dataclass(frozen=True)
 class Style:
-    """How a building's walls look."""
+    """Appearance of a building."""
 
     wall: Colour
     roof: Colour
@@ -33,14 +33,14 @@ class Style:
     bay: float  # metres from window to window
     pane_width: float  # share of a bay
     pane_height: float  # share of a storey
-    contrast: float  # 0 panes as light as the wall, 1 as dark as glass
+    contrast: float  # 0: panes as light as the wall, 1: as dark as glass
     blank: bool  # no windows
     pitched: bool
     shift: np.ndarray
 
 
 def draw_style(canvas: Canvas, rng: np.random.Generator, *, pitched: bool) -> Style:
-    """Return walls of the scene's stone, or of a tint of it."""
+    """Return a random style; most walls are the scene's stone or a tint of it."""
     stone = canvas.materials.stone
     warm = rng.uniform(-0.03, 0.03)
     tint = colour(warm, 0.3 * warm, -warm) + np.float32(rng.uniform(-0.06, 0.06))
@@ -71,18 +71,18 @@ def draw_style(canvas: Canvas, rng: np.random.Generator, *, pitched: bool) -> St
 def draw_building(
     canvas: Canvas, style: Style, x: tuple[float, float], z: tuple[float, float], height: float
 ) -> None:
-    """Draw a box: the wall that faces the camera, and the side wall that can be seen.
+    """Draw a building: the wall that faces the camera, and the visible side wall.
 
     Parameters
     ----------
     canvas : Canvas
-        Drawn on.
+        Canvas to draw on.
     style : Style
         Walls and roof.
     x, z : tuple of float
-        Left and right, near and far, metres; near is at least one metre away.
+        Left and right edge, near and far edge, in metres; the near edge is at least 1.
     height : float
-        Of the walls, metres.
+        Height of the walls in metres.
     """
     inner = x[0] if x[0] > 0 else x[1] if x[1] < 0 else None
     if inner is not None:
@@ -122,7 +122,7 @@ def _side_wall(canvas: Canvas, style: Style, x: float, z: tuple[float, float], h
     away = np.clip(away, z[0], z[1]).astype(np.float32)
     up = np.float32(canvas.eye) - (rows - np.float32(canvas.horizon)) * (away / np.float32(canvas.focal))
     mask = (up >= 0.0) & (up <= height)
-    facing = -np.sign(x) * canvas.light.side  # the wall at the right faces left
+    facing = -np.sign(x) * canvas.light.side  # a wall on the right faces left
     lit = 0.58 + 0.24 * facing
     along = np.broadcast_to(away - np.float32(z[0]), mask.shape)
     colours = _wall(canvas, style, box, up, along, z[1] - z[0], height, lit, float(away.mean()))
@@ -141,7 +141,7 @@ def _wall(
     lit: float,
     z: float,
 ) -> Field:
-    """Return the colours of a wall at heights ``up`` and places ``along`` it, in metres."""
+    """Return the colours of a wall at heights ``up`` and positions ``along`` it, in metres."""
     grain = flat("grain", *canvas.texels(box, style.shift))
     stains = near("soft", up * np.float32(1.1), along * np.float32(1.1) + np.float32(style.shift[0]))
     tone = 0.92 + 0.07 * stains + 0.045 * grain
@@ -162,7 +162,7 @@ def _wall(
 def _windows(
     style: Style, albedo: Field, up: Field, along: Field, bay: float, height: float, pixel: float
 ) -> Field:
-    """Set panes and doors into a wall; they fade where a bay is smaller than two pixels."""
+    """Draw panes and doors on a wall; they fade if a bay is smaller than a few pixels."""
     across = np.mod(along / np.float32(bay), 1.0)
     above = np.mod(up / np.float32(style.storey), 1.0)
     pane: Mask = (np.abs(across - 0.5) < 0.5 * style.pane_width) & (
@@ -174,7 +174,7 @@ def _windows(
     cell = np.floor(along / np.float32(bay)) * 7.0 + np.floor(up / np.float32(style.storey)) * 13.0
     sheen = 0.75 + 0.5 * near("grain", cell + np.float32(style.shift[0]), cell * 3.0).clip(-1.0, 1.5)
     strength = np.float32(style.contrast * min(1.0, 0.25 * bay / pixel))
-    # a pane also mirrors more sky towards its top
+    # panes reflect more sky towards their top
     shown = style.pane * (sheen * (0.7 + 0.5 * above))
     albedo = albedo + (shown - albedo) * (strength * pane)
     return np.asarray(albedo * (1.0 + (0.10 * strength * frame)), dtype=np.float32)
@@ -183,7 +183,7 @@ def _windows(
 def _roof(
     canvas: Canvas, style: Style, x: tuple[float, float], z: tuple[float, float], height: float
 ) -> None:
-    """Draw the slope of a roof with its eaves towards the camera."""
+    """Draw the roof slope that faces the camera."""
     over = 0.4
     middle = 0.5 * (z[0] + z[1])
     rise = 0.42 * min(z[1] - z[0], x[1] - x[0])

@@ -1,4 +1,4 @@
-"""The picture under work, and the camera that looks at it."""
+"""Canvas and pinhole camera."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lstm2d.data.synth._noise import Field
 Mask = NDArray[np.bool_]
 
 SKY, TREE, ROAD, GRASS, WATER, BUILDING, MOUNTAIN, FOREGROUND = range(8)
-TEXTURE_ROWS = 240.0  # a picture's height in tile pixels, whatever its size: textures scale with the picture
+TEXTURE_ROWS = 240.0  # image height in tile pixels, whatever its size: textures scale with the image
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Box:
 
 
 class Canvas:
-    """Colours, labels, and the pinhole camera, in the pixels of the enlarged picture.
+    """Colours, labels and the pinhole camera, in pixels of the supersampled image.
 
-    The ground is flat; a point ``x`` metres to the right, ``y`` metres up and ``z`` metres away is seen at
+    The ground is flat. A point ``x`` metres to the right, ``y`` metres up and ``z`` metres away projects to
     column ``centre + focal * x / z`` and row ``horizon + focal * (eye - y) / z``.
     """
 
@@ -59,11 +59,11 @@ class Canvas:
         return self.horizon + self.focal * (self.eye - y) / z
 
     def depth(self, row: float) -> float:
-        """Return how many metres away the ground is that is seen in a row below the horizon."""
+        """Return the distance in metres of the ground in a row below the horizon."""
         return self.focal * self.eye / max(row - self.horizon, 1e-3)
 
     def box(self, top: float, bottom: float, left: float, right: float) -> Box | None:
-        """Return the clipped rectangle, or None where nothing of it is in the picture."""
+        """Return the clipped rectangle, or None if it lies outside the image."""
         found = Box(
             max(int(np.floor(top)), 0),
             min(int(np.ceil(bottom)), self.height),
@@ -89,7 +89,7 @@ class Canvas:
         self.labels[box.top : box.bottom, box.left : box.right][mask] = label
 
     def darken(self, box: Box, shadow: Field) -> None:
-        """Take ``shadow`` (h, w; 0..1) of the sun's light from a box; labels stay."""
+        """Reduce the sun's light in a box by ``shadow`` (h, w; 0..1); labels are kept."""
         total = self.light.sun + self.light.ambient
         kept = self.light.ambient / total
         view = self.image[:, box.top : box.bottom, box.left : box.right]

@@ -1,4 +1,4 @@
-"""What stands where: seven kinds of outdoor scenes."""
+"""Composition of seven kinds of outdoor scenes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def compose(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _lake(stage: Stage) -> None:
-    """Draw a lake before mountains, woods at its far shore."""
+    """Draw a lake in front of mountains, with woods on the far shore."""
     canvas, rng = stage.canvas, stage.rng
     sets.aim(stage, (0.26, 0.52), (1.8, 6.0))
     sets.backdrop(stage, 0.94, (0.28, 0.56))
@@ -72,7 +72,7 @@ def _sea(stage: Stage) -> None:
 
 
 def _country_road(stage: Stage) -> None:
-    """Draw a road through fields, with trees at its sides."""
+    """Draw a road through fields, with trees beside it."""
     canvas, rng = stage.canvas, stage.rng
     sets.aim(stage, (0.30, 0.60), (1.5, 4.0))
     sets.backdrop(stage, 0.85, (0.26, 0.56))
@@ -171,7 +171,7 @@ def _quay(stage: Stage) -> None:
 
 
 def _meadow(stage: Stage) -> None:
-    """Draw a pasture with animals before hills."""
+    """Draw a pasture with animals in front of hills."""
     canvas, rng = stage.canvas, stage.rng
     sets.aim(stage, (0.28, 0.60), (1.6, 4.5))
     sets.backdrop(stage, 0.85, (0.28, 0.58))
@@ -193,7 +193,7 @@ def _meadow(stage: Stage) -> None:
 
 
 def _park(stage: Stage) -> None:
-    """Draw a lawn with a path, trees and people; the town behind."""
+    """Draw a park with a path, trees and people, and a town in the background."""
     canvas, rng = stage.canvas, stage.rng
     sets.aim(stage, (0.30, 0.58), (1.6, 4.0))
     sets.backdrop(stage, 0.35, (0.10, 0.34))

@@ -1,4 +1,4 @@
-"""Write scenes as a dataset folder."""
+"""Write synthetic scenes as a dataset folder."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MIN_COUNT, MAX_COUNT = 3, 1_000_000
 
 
 def split_sizes(count: int) -> dict[str, int]:
-    """Return the sizes of the splits: a tenth for validation, a fifth for tests, each one or more.
+    """Return the sizes of the splits: a tenth for validation, a fifth for testing, each at least 1.
 
     Parameters
     ----------
     count : int
-        Scenes, 3 or more.
+        Number of scenes, 3 or more.
 
     Returns
     -------
@@ -49,30 +49,30 @@ def write_dataset(
     Parameters
     ----------
     out : str or path
-        Folder to make; it may exist if it is empty.
+        Folder to create; it may exist if it is empty.
     count : int
-        Scenes, 3 or more: the first seven tenths are the training split, then come "val" and "test".
+        Number of scenes, 3 or more. The first seven tenths are "train", then follow "val" and "test".
     seed : int
         Seed of the scenes.
     height, width : int
-        Pixels.
+        Size of the images in pixels.
     progress : callable, optional
         Called with the number of scenes written and ``count``.
 
     Returns
     -------
     dict of str to int
-        Scenes in each split.
+        Number of scenes in each split.
 
     Raises
     ------
     ConfigError
-        If a number is out of range; nothing is written then.
+        If a value is out of range; nothing is written then.
     OutputError
-        If the folder has something in it, or a file cannot be written.
+        If the folder is not empty, or a file cannot be written.
     """
     if not MIN_COUNT <= count <= MAX_COUNT:
-        raise ConfigError(f"{count} scenes make no dataset", expected=f"{MIN_COUNT} to {MAX_COUNT}")
+        raise ConfigError(f"cannot write a dataset of {count} scenes", expected=f"{MIN_COUNT} to {MAX_COUNT}")
     first = draw_scene(seed, 0, height, width)
     root = _new_folder(out)
     images, masks, splits = (make_folder(root / name) for name in ("images", "masks", "splits"))
@@ -89,14 +89,14 @@ def write_dataset(
     for name, size in sizes.items():
         write_text(splits / f"{name}.txt", "".join(f"{stem}\n" for stem in stems[start : start + size]))
         start += size
-    # last: a folder that has it is complete
+    # written last: a folder with this file is complete
     description = Description(NAME, CLASSES, tuple(range(len(CLASSES))), IGNORE)
     write_text(root / "dataset.toml", description.to_toml())
     return sizes
 
 
 def _new_folder(out: str | os.PathLike[str]) -> Path:
-    """Make the folder, or take an empty one."""
+    """Create the folder, or use an existing empty one."""
     root = Path(out)
     if root.is_dir() and any(root.iterdir()):
         raise OutputError("the folder is not empty", where=root, hint="name a new folder")

@@ -1,4 +1,4 @@
-"""Things in the foreground: people, cars, animals, boats, posts."""
+"""Foreground objects: people, cars, animals, boats, posts, fences."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _HIDES = ((0.42, 0.26, 0.16), (0.90, 0.88, 0.84), (0.16, 0.13, 0.12), (0.72, 0.5
 
 @dataclass(frozen=True)
 class _Brush:
-    """Paints shapes of one figure; ``u`` runs right from its middle, ``v`` up from its foot, in metres."""
+    """Paint shapes of one figure; ``u`` runs right from its middle, ``v`` up from its foot, in metres."""
 
     canvas: Canvas
     box: Box
@@ -44,7 +44,7 @@ class _Brush:
     grain: Field
 
     def fill(self, mask: Mask, albedo: Colour, round_over: float = 0.0, belly: float = 0.0) -> None:
-        """Paint a shape that turns away from the sun over ``round_over`` metres, darker below ``belly``."""
+        """Paint a shape, shaded across ``round_over`` metres and darker below height ``belly``."""
         side = self.canvas.light.side
         lit = 0.62 + 0.05 * self.grain + 0.10 * np.minimum(self.v, 1.5)
         if round_over:
@@ -59,7 +59,7 @@ class _Brush:
         return ((self.u - u) / half_width) ** 2 + ((self.v - v) / half_height) ** 2 < 1.0
 
     def slab(self, u: float, v: float, half_width: float, half_height: float, power: int = 4) -> Mask:
-        """Return a rectangle with round corners."""
+        """Return a rectangle with rounded corners."""
         across, above = np.abs((self.u - u) / half_width), np.abs((self.v - v) / half_height)
         inside: Mask = across**power + above**power < 1.0
         return inside
@@ -87,7 +87,7 @@ def _brush(canvas: Canvas, x: float, z: float, reach: float, height: float, *, m
 
 
 def draw_person(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
-    """Draw someone who walks or stands."""
+    """Draw a walking or standing person."""
     stride, lean = rng.uniform(0.02, 0.28), rng.uniform(-0.05, 0.05)
     tall = rng.uniform(0.93, 1.08)
     skin = colour(0.80, 0.60, 0.48) * np.float32(rng.uniform(0.45, 1.1))
@@ -140,14 +140,14 @@ def draw_car(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> No
 
 @dataclass(frozen=True)
 class _Animal:
-    """Measures of a kind of animal, metres."""
+    """Dimensions of an animal in metres."""
 
     leg: float
     half_body: float
     half_depth: float
     neck: float  # half its thickness
     head: float  # half its thickness
-    raised: tuple[float, float]  # the head's place when it looks up
+    raised: tuple[float, float]  # position of the head when looking up
     grazing: tuple[float, float]
 
 
@@ -159,7 +159,7 @@ _ANIMALS = (
 
 
 def draw_animal(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
-    """Draw a cow, a horse or a sheep that grazes or looks up."""
+    """Draw a cow, a horse or a sheep, grazing or looking up."""
     number = int(rng.integers(3))
     kind = _ANIMALS[number]
     hide = colour(0.90, 0.87, 0.80) if number == 2 else colour(*_HIDES[rng.integers(len(_HIDES))])
@@ -195,7 +195,7 @@ def draw_animal(canvas: Canvas, rng: np.random.Generator, x: float, z: float) ->
 
 
 def draw_boat(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
-    """Draw a boat with or without a sail on the water."""
+    """Draw a boat, with or without a sail."""
     sail, mirror = rng.random() < 0.65, bool(rng.random() < 0.5)
     size = float(rng.uniform(0.8, 1.5))
     hull = colour(*_PAINTS[rng.integers(len(_PAINTS))])
@@ -239,7 +239,7 @@ def draw_post(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> N
 
 
 def draw_fence(canvas: Canvas, x: tuple[float, float], z: float) -> None:
-    """Draw a wooden fence across the picture."""
+    """Draw a wooden fence across the image."""
     brush = _brush(canvas, 0.5 * (x[0] + x[1]), z, 0.5 * (x[1] - x[0]), 1.25, mirror=False)
     if brush is None:
         return

@@ -1,4 +1,4 @@
-"""The ground: grass, paving and roads, water that mirrors what is behind it."""
+"""The ground: grass, paving, roads, and water with reflections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Path:
         return np.asarray(self.x + self.slope * z + self.bend * z * z / (z + self.reach), dtype=np.float32)
 
     def covers(self, x: float, z: float, margin: float) -> bool:
-        """Tell whether a place is on the road or within ``margin`` metres of it."""
+        """Return whether a point is on the road or within ``margin`` metres of it."""
         return bool(abs(x - float(self.middle(z))) < 0.5 * self.width + margin)
 
 
@@ -39,11 +39,11 @@ class GroundView:
     cols: Field  # (1, w)
     x: Field  # (h, w) metres to the right
     z: Field  # (h, 1) metres away
-    shift: np.ndarray  # where this scene reads the noise
+    shift: np.ndarray  # offset into the noise tiles
 
 
 def look_down(canvas: Canvas, rng: np.random.Generator) -> GroundView:
-    """Return the ground as the camera sees it."""
+    """Project the pixels below the horizon onto the ground."""
     shift = rng.uniform(0, 256, 2)
     top = min(max(int(np.ceil(canvas.horizon)), 0), canvas.height - 1)
     box = Box(top, canvas.height, 0, canvas.width)
@@ -54,13 +54,13 @@ def look_down(canvas: Canvas, rng: np.random.Generator) -> GroundView:
 
 
 def air_of(canvas: Canvas, view: GroundView) -> Field:
-    """Return the share of air, (h, 1)."""
+    """Return the share of air in the colour of each row, (h, 1)."""
     share: Field = 1.0 - np.exp(-view.z / np.float32(canvas.light.haze))
     return share
 
 
 def draw_grass(canvas: Canvas, view: GroundView) -> None:
-    """Cover the whole ground with grass: clumps in perspective, blades in the picture."""
+    """Cover the ground with grass: clumps in perspective, blades in image coordinates."""
     materials = canvas.materials
     row, col = view.z + np.float32(view.shift[0]), view.x + np.float32(view.shift[1])
     patches = at("soft", row * np.float32(0.7), col * np.float32(0.7))
@@ -79,7 +79,7 @@ def draw_grass(canvas: Canvas, view: GroundView) -> None:
 def _lay(
     canvas: Canvas, view: GroundView, albedo: Field, lit: Field | float, mask: Mask | None, label: int
 ) -> None:
-    """Paint ground in its light, seen through the air."""
+    """Paint ground with lighting and haze."""
     colours = canvas.light.shade(albedo, lit)
     colours += (canvas.light.horizon - colours) * air_of(canvas, view)
     if mask is None:
@@ -88,7 +88,7 @@ def _lay(
 
 
 def _paved(canvas: Canvas, view: GroundView, *, joints: float) -> Field:
-    """Return the albedo of asphalt or of slabs with joints: the stone that facades are made of."""
+    """Return the albedo of asphalt or of slabs with joints; the stone is the same as in facades."""
     row, col = view.z + np.float32(view.shift[1]), view.x + np.float32(view.shift[0])
     stains = at("soft", row * np.float32(1.1), col * np.float32(1.1))
     texture_rows, texture_cols = canvas.texels(view.box, view.shift)
@@ -99,7 +99,7 @@ def _paved(canvas: Canvas, view: GroundView, *, joints: float) -> Field:
         across = np.mod(view.x, joints) < 0.07 * joints
         along = np.mod(view.z, joints) < 0.07 * joints
         tone = tone * (1.0 - 0.26 * fade * (across | along))
-    # mended places, as dark and as square as windows
+    # repair patches, as dark and square as windows
     cell_row, cell_col = np.floor(row * np.float32(0.3)), np.floor(col * np.float32(0.55))
     mended = near("grain", cell_row * 5.0, cell_col * 3.0) > 1.35
     mended &= (np.mod(row * np.float32(0.3), 1.0) < 0.7) & (np.mod(col * np.float32(0.55), 1.0) < 0.62)
@@ -116,7 +116,7 @@ def draw_plaza(canvas: Canvas, view: GroundView, rng: np.random.Generator, reach
 
 
 def draw_road(canvas: Canvas, view: GroundView, path: Path, *, walks: float) -> None:
-    """Draw a road with its markings, and pavements of ``walks`` metres at both sides."""
+    """Draw a road with its markings, and pavements ``walks`` metres wide on both sides."""
     off = view.x - path.middle(view.z)
     half = np.float32(0.5 * path.width)
     inside = np.abs(off) < half + np.float32(walks)
@@ -144,7 +144,7 @@ class Shores:
 
 
 def draw_shores(canvas: Canvas, rng: np.random.Generator, z_far: float, z_near: float, bend: float) -> Shores:
-    """Return wavy shores around two distances in metres; there is no near shore below the picture."""
+    """Return wavy shorelines around two distances in metres; the near one may lie below the image."""
     low, high = canvas.row(0.0, z_far), canvas.row(0.0, max(z_near, 0.1))
     depth = high - low
     far = low + 0.04 * depth * line(rng, canvas.width, 3, 4, 0.5)
@@ -155,7 +155,7 @@ def draw_shores(canvas: Canvas, rng: np.random.Generator, z_far: float, z_near: 
 
 
 def draw_water(canvas: Canvas, view: GroundView, rng: np.random.Generator, shores: Shores) -> None:
-    """Draw water that mirrors sky, mountains and far shore: seen in a small window it is sky, or forest."""
+    """Draw water that reflects sky, mountains and far shore, so a small window resembles sky or forest."""
     calm = rng.uniform(0.15, 1.0)
     depth_colour = 0.5 * canvas.light.zenith + 0.35 * canvas.materials.leaf_dark
     murk = float(rng.uniform(0.0, 0.2))
@@ -178,19 +178,19 @@ def draw_water(canvas: Canvas, view: GroundView, rng: np.random.Generator, shore
     colours = mirrored + (depth_colour - mirrored) * share
     colours = colours * (1.0 + (0.025 * dashes + 0.015 * ripples) * np.float32(1.25 - calm))
     rim = np.exp(-np.abs(rows - shores.near) / (2.2 * drop)) * np.float32(0.22)
-    # far above the rim, where nothing is drawn, the exponent of a picture of a few rows is beyond all bounds
+    # clipped: in an image of a few rows the exponent overflows far above the rim, where nothing is drawn
     rim += np.exp(np.minimum(-deep / (1.6 * drop), 80)) * np.float32(-0.18)
     canvas.paint(view.box, mask, colours * (1.0 + rim), WATER)
 
 
 def cloud_shadows(canvas: Canvas, view: GroundView, strength: float) -> None:
-    """Let the shadows of clouds lie on the ground."""
+    """Draw cloud shadows on the ground."""
     field = at("cloud", view.z * np.float32(0.5) + np.float32(view.shift[1]), view.x * np.float32(0.5))
     canvas.darken(view.box, np.float32(strength) * smoothstep(0.2, 1.2, field))
 
 
 def cast_shadow(canvas: Canvas, x: float, z: float, width: float, length: float) -> None:
-    """Darken the ground away from the sun beside something that stands at (x, z)."""
+    """Draw the shadow of an object at (x, z) on the ground."""
     light = canvas.light
     reach = length * (1.6 - 1.1 * light.height)
     middle_x = x - 0.5 * light.side * reach

@@ -1,4 +1,4 @@
-"""Light and materials of one scene: what all its things share."""
+"""Light and materials shared by all objects of a scene."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lstm2d.data.synth._noise import Field
 
-Colour = NDArray[np.float32]  # (3, 1, 1), 0..1: planes first, so that NumPy's inner loops run along rows
+Colour = NDArray[np.float32]  # (3, 1, 1), 0..1; channels first, so that NumPy's inner loops run along rows
 
 
 def colour(*values: float) -> Colour:
@@ -24,25 +24,25 @@ class Light:
     zenith: Colour
     horizon: Colour
     sun: Colour  # direct light
-    ambient: Colour  # light from the sky, all that is left in shadow
-    side: float  # -1 the sun is at the left, 1 at the right
-    height: float  # 0 at the horizon, 1 high
+    ambient: Colour  # light from the sky, the only light in shadow
+    side: float  # -1: the sun is on the left, 1: on the right
+    height: float  # 0: at the horizon, 1: high
     haze: float  # metres after which two thirds of the colour are air
 
     def shade(self, albedo: Colour | Field, lit: Field | float) -> Field:
-        """Return the colour of a surface; ``lit`` (0..1) is how much sun it gets."""
+        """Return the colour of a surface; ``lit`` (0..1) is the share of sunlight it receives."""
         return np.asarray(
             albedo * (self.ambient + self.sun * np.asarray(lit, dtype=np.float32)), dtype=np.float32
         )
 
     def air(self, distance: float) -> float:
-        """Return the share of air in the colour of something ``distance`` metres away."""
+        """Return the share of air in the colour of an object ``distance`` metres away."""
         return float(1.0 - np.exp(-max(distance, 0.0) / self.haze))
 
 
 @dataclass(frozen=True)
 class Materials:
-    """Colours that classes share: nobody can tell the classes apart by them."""
+    """Colours shared between classes, so that colour alone does not identify a class."""
 
     leaf_dark: Colour  # trees, forested mountains
     leaf_light: Colour
@@ -91,7 +91,7 @@ _STONES = (
 
 
 def draw_light(rng: np.random.Generator) -> Light:
-    """Return a time of day between two named ones."""
+    """Return the light of a random mixture of two times of day."""
     names = list(_TIMES)
     first = names[rng.choice(len(names), p=_TIME_WEIGHTS)]
     second = names[rng.choice(len(names), p=_TIME_WEIGHTS)]
@@ -114,7 +114,7 @@ def draw_materials(rng: np.random.Generator) -> Materials:
     names = list(_LEAVES)
     leaves = names[rng.choice(len(names), p=_LEAF_WEIGHTS)]
     dark, light = _LEAVES[leaves]
-    # how far the grass is from the leaves; it does not turn red in autumn
+    # weight of the grass's own colour against that of the leaves; grass does not turn red in autumn
     own = np.float32(rng.uniform(0.75, 1.0) if leaves in ("autumn", "copper") else rng.uniform(0.25, 0.95))
     grass = _GRASSES[rng.choice(len(_GRASSES), p=(0.5, 0.3, 0.2))]
     leaf_dark, leaf_light = colour(*dark), colour(*light)

@@ -1,4 +1,4 @@
-"""Texture noise: a few tiles drawn once, which scenes look up at places of their own."""
+"""Texture noise: a few tiles computed once and sampled by every scene."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def tiles() -> dict[str, Field]:
 
 
 def _tile(spectrum: NDArray[np.float64], rng: np.random.Generator) -> Field:
-    """Return white noise seen through a filter."""
+    """Return filtered white noise."""
     white = np.fft.rfft2(rng.standard_normal((SIDE, SIDE)))
     field = np.fft.irfft2(white * spectrum, s=(SIDE, SIDE))
     field -= field.mean()
@@ -42,7 +42,7 @@ def _tile(spectrum: NDArray[np.float64], rng: np.random.Generator) -> Field:
 
 
 def flat(name: str, row: Field, col: Field) -> Field:
-    """Return the tile at the nearest places of a grid: ``row`` (H, 1) and ``col`` (1, W), in tile pixels."""
+    """Sample a tile without interpolation on a grid: ``row`` (H, 1) and ``col`` (1, W), in tile pixels."""
     r = row.astype(np.int32).ravel() & _WRAP
     c = col.astype(np.int32).ravel() & _WRAP
     found: Field = tiles()[name][np.ix_(r, c)]
@@ -50,10 +50,10 @@ def flat(name: str, row: Field, col: Field) -> Field:
 
 
 def at(name: str, row: Field, col: Field) -> Field:
-    """Return the tile at any places, interpolated linearly; ``row`` and ``col`` broadcast, in tile pixels.
+    """Sample a tile with bilinear interpolation; ``row`` and ``col`` broadcast, in tile pixels.
 
-    Only every second place of each axis is looked up and used for its neighbour too: the fine picture has
-    four pixels for each pixel of the final one, and the tiles read this way are smooth.
+    Only every second position of each axis is sampled and repeated: the supersampled image has four pixels
+    per final pixel, and the tiles sampled this way are smooth.
     """
     shape = np.broadcast_shapes(row.shape, col.shape)
     row, col = row[::2, ::2], col[::2, ::2]
@@ -72,7 +72,7 @@ def at(name: str, row: Field, col: Field) -> Field:
 
 
 def near(name: str, row: Field, col: Field) -> Field:
-    """Return the tile at any places, nearest value: for what is seen small."""
+    """Sample a tile without interpolation, for fine detail."""
     r = np.floor(row).astype(np.int32) & _WRAP
     c = np.floor(col).astype(np.int32) & _WRAP
     return tiles()[name].ravel()[r * SIDE + c]
@@ -86,7 +86,7 @@ def line(rng: np.random.Generator, length: int, knots: int, octaves: int, roughn
     for octave in range(octaves):
         count = knots * 2**octave + 2
         values = rng.uniform(-1.0, 1.0, count)
-        # a shift of the knots in each octave, so that the bends do not pile up in one place
+        # the knots shift in each octave, so that bends do not coincide
         grid = np.linspace(-0.5 / count, 1.0 + 0.5 / count, count)
         curve += amplitude * np.interp(places, grid, values)
         amplitude *= roughness
@@ -95,6 +95,6 @@ def line(rng: np.random.Generator, length: int, knots: int, octaves: int, roughn
 
 
 def smoothstep(low: float, high: float, x: Field) -> Field:
-    """Return 0 below ``low``, 1 above ``high`` and a smooth ramp between."""
+    """Return 0 below ``low``, 1 above ``high`` and a smooth ramp in between."""
     t = np.clip((x - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""From a seed and a number to one labelled picture."""
+"""Draw one labelled scene from a seed and an index."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ def draw_scene(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw an outdoor scene and its labels.
 
-    A lake before mountains, the sea, a country road, a street, a city across the water, a pasture or a park,
-    in some light of the day. Water mirrors the sky and what stands at its far side, streets and facades are
-    of one stone, trees and forested mountains of one green: a small window of the picture does not tell what
-    it shows.
+    A lake in front of mountains, the sea, a country road, a street, a city across the water, a pasture or a
+    park, at a random time of day. Water reflects the sky and the far shore, streets and facades share one
+    stone, trees and forested mountains one green, so that a small window of the image does not identify the
+    class.
 
     Parameters
     ----------
     seed : int
-        0 or more and below 2**63.
+        Seed, 0 to 2**63 - 1.
     index : int
-        Number of the scene, 0 or more. Each scene depends on the seed and its own number alone.
+        Number of the scene, 0 or more. A scene depends only on the seed and its number.
     height, width : int
-        Pixels, 16 to 2048.
+        Size of the image in pixels, 16 to 2048.
 
     Returns
     -------
     image : ndarray of uint8, shape (height, width, 3)
-        The picture, RGB.
+        RGB image.
     labels : ndarray of uint8, shape (height, width)
-        Indices into `CLASSES`; every pixel has one.
+        Indices into `CLASSES`; every pixel is labelled.
 
     Raises
     ------
@@ -61,11 +61,11 @@ def draw_scene(
     for name, value in (("height", height), ("width", width)):
         if not MIN_SIDE <= value <= MAX_SIDE:
             expected = f"{MIN_SIDE} to {MAX_SIDE} pixels"
-            raise ConfigError(f"a scene cannot be drawn with {name} {value}", expected=expected)
+            raise ConfigError(f"cannot draw a scene with {name} {value}", expected=expected)
     if index < 0:
         raise ConfigError(f"there is no scene {index}", expected="a number from 0")
     rng = generator(seed, 0, index, Purpose.SYNTH)
-    # drawn with two by two points for each pixel, for smooth edges
+    # 2x2 supersampling for smooth edges
     canvas = Canvas(2 * height, 2 * width, draw_light(rng), draw_materials(rng))
     compose(canvas, rng)
     fine = canvas.image
@@ -74,7 +74,7 @@ def draw_scene(
 
 
 def _develop(image: Field, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the picture as a camera stores it: exposure, white balance, vignette, sensor noise."""
+    """Apply exposure, white balance, vignette and sensor noise, and convert to uint8."""
     height, width = image.shape[1:]
     exposure = rng.uniform(0.92, 1.10) * (1.0 + rng.uniform(-0.025, 0.025, (3, 1, 1)))
     gamma, noise = rng.uniform(0.88, 1.12), rng.uniform(0.006, 0.022)

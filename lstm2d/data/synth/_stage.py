@@ -1,4 +1,4 @@
-"""A scene under work, and groups of things that scenes of many kinds have."""
+"""The stage of a scene, and groups of objects shared by several kinds of scenes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Figure = Callable[[Canvas, np.random.Generator, float, float], None]
 
 @dataclass
 class Stage:
-    """A scene under work: the canvas, its random numbers, and the things still to be drawn."""
+    """State of a scene: canvas, random numbers and pending objects."""
 
     canvas: Canvas
     rng: np.random.Generator
@@ -30,39 +30,39 @@ class Stage:
     trees: tuple[str, ...] = ("round",)
 
     def chance(self, share: float) -> bool:
-        """Return True in ``share`` of all cases."""
+        """Return True with probability ``share``."""
         return bool(self.rng.random() < share)
 
     def between(self, low: float, high: float) -> float:
-        """Return a number between two."""
+        """Return a uniform random number between ``low`` and ``high``."""
         return float(self.rng.uniform(low, high))
 
     def distance(self, z: tuple[float, float]) -> float:
-        """Return a distance between two, its logarithm evenly."""
-        low, high = sorted(z)  # in a picture of a few rows the far shore may come before the near one
+        """Return a log-uniform random distance between two."""
+        low, high = sorted(z)  # in an image of a few rows the far shore may be nearer than the near one
         return float(np.exp(self.between(np.log(low), np.log(high))))
 
     def x_at(self, across: float, z: float) -> float:
-        """Return the place in metres that is seen at a share of the width."""
+        """Return x in metres at a share of the image width."""
         return (across * self.canvas.width - self.canvas.centre) * z / self.canvas.focal
 
     def edge(self) -> float:
-        """Return how far away the ground at the lower edge of the picture is, metres."""
+        """Return the distance in metres of the ground at the lower edge of the image."""
         return self.canvas.depth(float(self.canvas.height))
 
     def add(self, z: float, draw: Draw) -> None:
-        """Draw something once everything farther is drawn."""
+        """Queue an object at distance ``z`` for `flush`."""
         self.things.append((z, draw))
 
     def flush(self) -> None:
-        """Draw what was added, the farthest first."""
+        """Draw the queued objects, farthest first."""
         for _, draw in sorted(self.things, key=lambda thing: -thing[0]):
             draw()
         self.things.clear()
 
 
 def aim(stage: Stage, horizon: tuple[float, float], eye: tuple[float, float]) -> None:
-    """Point the camera; ``horizon`` in shares of the height, ``eye`` in metres."""
+    """Set the camera at random; ``horizon`` in shares of the height, ``eye`` in metres."""
     canvas = stage.canvas
     lens = stage.between(0.85, 1.25)
     canvas.aim(
@@ -74,7 +74,7 @@ def aim(stage: Stage, horizon: tuple[float, float], eye: tuple[float, float]) ->
 
 
 def backdrop(stage: Stage, mountains: float, rise: tuple[float, float]) -> None:
-    """Draw sky, and mountains in a share ``mountains`` of all scenes."""
+    """Draw sky, and mountains with probability ``mountains``."""
     draw_sky(stage.canvas, stage.rng)
     if stage.chance(mountains):
         layers = int(stage.rng.integers(1, 4))
@@ -93,14 +93,14 @@ def tree(
 
 
 def figure(stage: Stage, draw: Figure, x: float, z: float, width: float) -> None:
-    """Add a thing of the foreground and its shadow; it stands where its feet can be seen."""
+    """Add a foreground object and its shadow, far enough away that its foot is in the image."""
     z = max(z, 1.06 * stage.edge())
     cast_shadow(stage.canvas, x, z, width, 1.5)
     stage.add(z, lambda: draw(stage.canvas, stage.rng, x, z))
 
 
 def frame(stage: Stage, chance: float, *, ashore: bool = True) -> None:
-    """Set a big tree at one side, partly outside the picture; its foot below it where all is water."""
+    """Add a big tree at one side, partly outside the image; below its lower edge if not ``ashore``."""
     if not stage.chance(chance):
         return
     across = stage.between(-0.06, 0.16)
@@ -117,7 +117,7 @@ def frame(stage: Stage, chance: float, *, ashore: bool = True) -> None:
 def scatter_trees(
     stage: Stage, count: tuple[int, int], z: tuple[float, float], height: tuple[float, float]
 ) -> None:
-    """Set trees anywhere but on the road."""
+    """Add trees anywhere but on the road."""
     for _ in range(int(stage.rng.integers(*count))):
         away = stage.distance(z)
         x = stage.x_at(stage.between(-0.05, 1.05), away)
@@ -128,7 +128,7 @@ def scatter_trees(
 
 
 def woods(stage: Stage, count: int, z: tuple[float, float]) -> None:
-    """Set edges of woods behind everything."""
+    """Draw edges of woods in the background."""
     for _ in range(count):
         away = stage.between(*z)
         left, span = stage.between(-0.3, 0.7), stage.between(0.25, 0.9)
@@ -138,7 +138,7 @@ def woods(stage: Stage, count: int, z: tuple[float, float]) -> None:
 
 
 def people(stage: Stage, count: tuple[int, int], z: tuple[float, float]) -> None:
-    """Set people, alone or in pairs."""
+    """Add people, alone or in pairs."""
     for _ in range(int(stage.rng.integers(*count))):
         away = stage.between(*z)
         x = stage.x_at(stage.between(0.05, 0.95), away)
@@ -148,7 +148,7 @@ def people(stage: Stage, count: tuple[int, int], z: tuple[float, float]) -> None
 
 
 def house(stage: Stage, x: float, z: float) -> None:
-    """Set a house with a pitched roof."""
+    """Add a house with a pitched roof."""
     style = draw_style(stage.canvas, stage.rng, pitched=True)
     wide, deep, tall = stage.between(7.0, 15.0), stage.between(6.0, 10.0), stage.between(3.2, 6.5)
     cast_shadow(stage.canvas, x, z + 2.0, wide, 8.0)
@@ -160,7 +160,7 @@ def house(stage: Stage, x: float, z: float) -> None:
 def skyline(
     stage: Stage, z: tuple[float, float], height: tuple[float, float], across: tuple[float, float]
 ) -> None:
-    """Set a row of buildings across the picture, with gaps."""
+    """Add a row of buildings across the image, with gaps."""
     at = across[0]
     while at < across[1]:
         away = stage.between(*z)
@@ -175,42 +175,42 @@ def skyline(
 def add_block(
     stage: Stage, style: Style, x: tuple[float, float], z: tuple[float, float], height: float
 ) -> None:
-    """Add a building without a roof to see."""
+    """Add a building with a flat roof."""
     stage.add(z[0], lambda: draw_building(stage.canvas, style, x, z, height))
 
 
 def shore(stage: Stage, low: float, high: float) -> float:
-    """Return the distance of the near shore, between two shares of the ground's rows; above 1 is none."""
+    """Return the distance of the near shore, between two shares of the ground's rows; above 1: outside."""
     canvas = stage.canvas
     return canvas.depth(canvas.horizon + (canvas.height - canvas.horizon) * stage.between(low, high))
 
 
-def bank(stage: Stage, near: float, most_trees: int, most_people: int) -> None:
-    """Set trees and people on the near shore, where there is one."""
+def bank(stage: Stage, near: float, max_trees: int, max_people: int) -> None:
+    """Add trees and people on the near shore, if it is visible."""
     low = 1.1 * stage.edge()
     ashore = 0.88 * near > low
     frame(stage, 0.4, ashore=ashore)
     if ashore:
-        scatter_trees(stage, (0, most_trees), (low, 0.88 * near), (3.0, 7.0))
-        people(stage, (0, most_people), (low, 0.9 * near))
+        scatter_trees(stage, (0, max_trees), (low, 0.88 * near), (3.0, 7.0))
+        people(stage, (0, max_people), (low, 0.9 * near))
 
 
-def boats(stage: Stage, most: int, z: tuple[float, float]) -> None:
-    """Set boats on the water."""
-    for _ in range(int(stage.rng.integers(0, most))):
+def boats(stage: Stage, limit: int, z: tuple[float, float]) -> None:
+    """Add fewer than ``limit`` boats on the water."""
+    for _ in range(int(stage.rng.integers(0, limit))):
         away = stage.distance(z)
         x = stage.x_at(stage.between(0.08, 0.92), away)
         stage.add(away, partial(figures.draw_boat, stage.canvas, stage.rng, x, away))
 
 
 def fence(stage: Stage, away: float) -> None:
-    """Set a fence across the picture."""
+    """Add a fence across the image."""
     ends = (stage.x_at(-0.1, away), stage.x_at(1.1, away))
     stage.add(away, lambda: figures.draw_fence(stage.canvas, ends, away))
 
 
 def animals(stage: Stage, count: tuple[int, int]) -> None:
-    """Set grazing animals off the road."""
+    """Add animals off the road."""
     for _ in range(int(stage.rng.integers(*count))):
         away = stage.between(6.0, 28.0)
         x = stage.x_at(stage.between(0.05, 0.95), away)
@@ -219,7 +219,7 @@ def animals(stage: Stage, count: tuple[int, int]) -> None:
 
 
 def row_of_houses(stage: Stage, side: float, x: float, low: float) -> None:
-    """Set buildings along one side of the street."""
+    """Add buildings along one side of the street."""
     away = stage.between(4.0, 16.0)
     while away < 150.0:
         long = stage.between(9.0, 22.0)
@@ -232,7 +232,7 @@ def row_of_houses(stage: Stage, side: float, x: float, low: float) -> None:
 
 
 def avenue_trees(stage: Stage, side: float, x: float) -> None:
-    """Set a row of trees along the street."""
+    """Add a row of trees along the street."""
     gap, tall = stage.between(8.0, 14.0), stage.between(4.5, 9.0)
     for away in np.arange(stage.between(7.0, 14.0), 90.0, gap):
         tree(stage, x + 0.2 * side, float(away), tall * stage.between(0.85, 1.15), "round")

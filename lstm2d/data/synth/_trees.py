@@ -1,4 +1,4 @@
-"""Trees: a trunk and a crown of many rounded tufts, in the same green as the forest on the mountains."""
+"""Trees: a trunk and a crown of rounded tufts, in the same green as mountain forests."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _TRUNK = {"round": 0.28, "conifer": 0.09, "poplar": 0.12, "bush": 0.0}  # bare s
 
 
 def draw_tree(canvas: Canvas, rng: np.random.Generator, x: float, z: float, height: float, kind: str) -> None:
-    """Draw a tree that stands on the ground.
+    """Draw a tree.
 
     Parameters
     ----------
     canvas : Canvas
-        Drawn on.
+        Canvas to draw on.
     rng : numpy.random.Generator
-        The scene's; the same number of draws whether the tree is in the picture or not.
+        Generator of the scene; as many numbers are drawn if the tree is outside the image.
     x, z : float
-        Place, metres.
+        Position in metres.
     height : float
-        Metres.
+        Height in metres.
     kind : str
         One of ``KINDS``.
     """
@@ -56,7 +56,7 @@ def draw_tree(canvas: Canvas, rng: np.random.Generator, x: float, z: float, heig
 
 
 def _tufts(rng: np.random.Generator, kind: str) -> Field:
-    """Return middle (across, up) and radii (across, up) of each tuft, shares of half width and height."""
+    """Return centre and radii (across, up) of each tuft, as shares of half the width and of the height."""
     count = {"round": 14, "conifer": 1, "poplar": 7, "bush": 6}[kind]
     bare = _TRUNK[kind]
     angle = rng.uniform(0.0, 2.0 * np.pi, count)
@@ -70,14 +70,14 @@ def _tufts(rng: np.random.Generator, kind: str) -> Field:
         across *= 0.35
         size = np.sin(np.linspace(0.7, 2.7, count)) * 0.55 + 0.25
     tufts = np.stack([across, up, size, size * span * (0.8 if kind == "poplar" else 1.0)], axis=1)
-    # the last tuft lies in front of the others: light ones from above
+    # later tufts lie in front of earlier ones
     return tufts[np.argsort(-tufts[:, 1])].astype(np.float32)
 
 
 def _crown(
     canvas: Canvas, up: Field, aside: Field, leaf: Field, tufts: Field, tall: float
 ) -> tuple[Mask, Field]:
-    """Return where the crown is, and how far its tufts face the sun (about -1..1)."""
+    """Return the mask of the crown, and how much its tufts face the sun (about -1..1)."""
     best = np.full((up.shape[0], aside.shape[1]), 9.0, dtype=np.float32)
     relief = np.zeros_like(best)
     light = canvas.light
@@ -92,7 +92,7 @@ def _crown(
         np.copyto(relief, facing, where=closer)
         np.copyto(best, away, where=closer)
     mask = best + ragged * leaf < 1.0
-    # the whole crown is a ball too: dark below and away from the sun
+    # the crown as a whole is shaded like a ball: dark below and away from the sun
     whole = np.float32(0.45 * light.side) * aside + np.float32(1.1) * (up - 0.62)
     return mask, np.clip(0.55 * relief + 0.6 * whole - 0.25 * (best - 0.5), -1.0, 1.0)
 
@@ -100,7 +100,7 @@ def _crown(
 def _conifer(
     canvas: Canvas, up: Field, aside: Field, leaf: Field, box: Box, shift: np.ndarray
 ) -> tuple[Mask, Field]:
-    """Return the shape of a spruce: a cone of drooping tiers."""
+    """Return mask and shading of a spruce: a cone of drooping tiers."""
     bare = np.float32(_TRUNK["conifer"])
     share = (1.0 - up) / (1.0 - bare)  # 0 top, 1 lowest branches
     tier = np.mod(share * np.float32(7.0) + np.float32(0.35) * np.abs(aside), 1.0)
@@ -131,18 +131,18 @@ def _trunk(canvas: Canvas, middle: float, foot: float, tall: float, kind: str, z
 def draw_wood(
     canvas: Canvas, rng: np.random.Generator, z: float, height: float, left: float, right: float
 ) -> None:
-    """Draw the edge of a wood: a band of crowns between two columns, ``z`` metres away.
+    """Draw the edge of a wood: a band of crowns between two columns.
 
     Parameters
     ----------
     canvas : Canvas
-        Drawn on.
+        Canvas to draw on.
     rng : numpy.random.Generator
-        The scene's.
+        Generator of the scene.
     z : float
-        Distance, metres.
+        Distance in metres.
     height : float
-        Of the trees, metres.
+        Height of the trees in metres.
     left, right : float
         Columns in pixels.
     """
