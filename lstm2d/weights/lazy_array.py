@@ -32,7 +32,7 @@ def damaged(reason: str, path: object) -> DataError:
     return DataError(
         f"this file of weights cannot be read ({reason})",
         where=path,
-        hint="copy the file again from where it came; nothing in it was run",
+        hint="copy the file again from its source; nothing in it was run",
     )
 
 
