@@ -254,7 +254,7 @@ def test_a_storage_of_another_length(tmp_path: Path, layers: Layers) -> None:
     pickle = torch_bytes.state_dict(arrays)
     shorter = {name: values.ravel()[:-1] for name, values in arrays.items()}
     (tmp_path / "w.pth").write_bytes(torch_bytes.torch_zip(shorter, pickle=pickle))
-    with pytest.raises(DataError, match="has not the length"):
+    with pytest.raises(DataError, match="has a wrong length"):
         read_weights(tmp_path / "w.pth")
 
 

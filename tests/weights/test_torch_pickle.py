@@ -22,7 +22,7 @@ from tests.weights import torch_bytes
         (b"(.", "damaged"),
         (b"h\x05.", "damaged"),
         (b"]" + torch_bytes.text("a") + b"s.", "damaged"),
-        (b"}(" + b"K\x01\x85K\x02u.", "keys that are no names"),
+        (b"}(" + b"K\x01\x85K\x02u.", "keys that are not names"),
         (b"X\xff\xff\xff\xffab", "cut short"),
         (b"X\x01\x00\x00\x00\xff.", "damaged"),
         (b"T\xff\xff\xff\xffab", "cut short"),
