@@ -164,7 +164,7 @@ def test_what_a_model_leaves_out(
     assert lstm2d("models", "--json").json["models"][0]["imported"] == ["conv1_1"]
     ran = lstm2d("inspect", "mini")  # needs no weights
     assert ran.code == 0
-    assert f"conv1_1 of VGG-16, digest {imported.digest[:16]}; not here yet" in " ".join(ran.out.split())
+    assert f"conv1_1 of VGG-16, digest {imported.digest[:16]}; not imported yet" in " ".join(ran.out.split())
     assert lstm2d("inspect", "mini", "--json").json["imported"]["path"] is None
     path = store_weights(layers, name="any", convention="rgb", source="f").path
     assert lstm2d("inspect", "mini", "--json").json["imported"] == {

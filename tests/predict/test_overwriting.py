@@ -83,7 +83,7 @@ def test_a_hard_link_of_an_image(predictor: Predictor, tmp_path: Path) -> None:
     save(tmp_path / "photos/a.png")
     (tmp_path / "out").mkdir()
     os.link(tmp_path / "photos/a.png", tmp_path / "out/a.png")
-    with pytest.raises(ConfigError, match="both are one file"):
+    with pytest.raises(ConfigError, match="both are the same file"):
         run(predictor, tmp_path / "photos", tmp_path / "out", overwrite=True)
 
 
@@ -119,7 +119,7 @@ def test_a_link_in_place_of_a_result(predictor: Predictor, tmp_path: Path) -> No
     save(tmp_path / "photos/a.png", tmp_path / "elsewhere/mine.png")
     (tmp_path / "out").mkdir()
     (tmp_path / "out/a.png").symlink_to("../elsewhere/mine.png")
-    with pytest.raises(ConfigError, match="no result"):
+    with pytest.raises(ConfigError, match="not a result"):
         run(predictor, tmp_path / "photos", tmp_path / "out")
     mine = (tmp_path / "elsewhere/mine.png").read_bytes()
     assert run(predictor, tmp_path / "photos", tmp_path / "out", overwrite=True).done == 1
