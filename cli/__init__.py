@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-# signal itself first imports enum: a millisecond in which Ctrl-C would be a traceback
+# signal imports enum first: for a millisecond, Ctrl-C would show a traceback
 import _signal  # type: ignore[import-not-found]
 import atexit
 import os
 
-TYPE_CHECKING = False  # typing takes milliseconds too
+TYPE_CHECKING = False  # importing typing takes milliseconds
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
@@ -23,12 +23,10 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         The command line without the program's name; by default that of this process.
     """
     if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:
-        _signal.signal(
-            _signal.SIGINT, leave
-        )  # until a command has something to clean up, see `Interruptible`
-        atexit.register(
-            _signal.signal, _signal.SIGINT, _signal.SIG_IGN
-        )  # done: Python only takes itself apart
+        # until a command has something to clean up, see `Interruptible`
+        _signal.signal(_signal.SIGINT, leave)
+        # ignored while the interpreter shuts down
+        atexit.register(_signal.signal, _signal.SIGINT, _signal.SIG_IGN)
     from lstm2d.cli import streams
 
     streams.guard()
@@ -38,11 +36,11 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 
 def leave(number: int, frame: FrameType | None) -> NoReturn:
-    """End the process at once, as the handler of a signal.
+    """End the process at once; a signal handler.
 
-    No exception is raised: in an import it might be turned into another one, or be lost.
+    No exception is raised: during an import it might be replaced by another one, or lost.
     """
     try:
         os.write(2, b"Interrupted.\n")
-    finally:  # also if it cannot be written
+    finally:  # also if writing fails
         os._exit(130)

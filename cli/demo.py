@@ -1,4 +1,4 @@
-"""`lstm2d demo`: everything once, with drawn scenes and the model in the package."""
+"""`lstm2d demo`: train, evaluate and label, with drawn scenes and a bundled model."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Examples:
     default=240,
     show_default=True,
     metavar="N",
-    help="Scenes to draw; seven of ten are for training.",
+    help="Scenes to draw; 70 % are for training.",
 )
 @click.option(
     "--seed",
@@ -56,9 +56,9 @@ def demo(
     """Train, evaluate and label: everything once, no data needed.
 
     Draws outdoor scenes, trains a small 2D-LSTM on them for about a minute,
-    evaluates it on other scenes, and labels some of these. The model in the
-    package labels a photograph that comes with scikit-image. DIR gets the
-    pictures and report.html.
+    evaluates it on other scenes, and labels some of these. A bundled model
+    labels a photograph from scikit-image. The pictures and report.html are
+    written to DIR.
     """
     from lstm2d.demo.run import BUNDLED, run_demo
 

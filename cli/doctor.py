@@ -1,4 +1,4 @@
-"""`lstm2d doctor`: what an installation computes with, and whether its results are correct."""
+"""`lstm2d doctor`: show the backends of an installation, and test their results."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def doctor(console: Console, *, threads: int | None) -> None:
     """Show what this installation computes with, and test it.
 
     Shows versions, CPU and the kernels chosen for it, BLAS and threads, GPU,
-    folders and their contents. Then every operation is computed with every
-    backend, on the CPU and on each GPU, and compared with the plain computation.
-    This takes a few seconds, longer the first time, when kernels are compiled.
+    folders and their contents. Then runs every operation with every backend, on
+    the CPU and on each GPU, and compares the results with those in plain NumPy.
+    This takes a few seconds; longer the first time, when kernels are compiled.
     """
     from lstm2d import selftest
     from lstm2d.kernels import gpu
@@ -72,7 +72,7 @@ def doctor(console: Console, *, threads: int | None) -> None:
 
 
 def facts() -> dict[str, Any]:
-    """Return what the installation computes with.
+    """Collect versions, hardware, kernels and folders of the installation.
 
     Returns
     -------
@@ -109,18 +109,18 @@ def facts() -> dict[str, Any]:
 
 
 def folder_size(folder: Path) -> int:
-    """Return the bytes of all files in a folder; 0 if there is none."""
+    """Return the total size of all files in a folder in bytes; 0 if it does not exist."""
     total = 0
     for path in folder.rglob("*"):
         try:
             total += path.lstat().st_size if path.is_file() else 0
-        except OSError:  # removed meanwhile
+        except OSError:  # deleted in the meantime
             continue
     return total
 
 
 def describe(values: dict[str, Any]) -> str:
-    """Return the facts for people.
+    """Format the facts as text.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def describe(values: dict[str, Any]) -> str:
 
 
 def instructions_text(cpu: dict[str, Any]) -> str:
-    """Return the instruction-set level of the kernels, and why it is not the highest one if it is not."""
+    """Return the instruction-set level of the kernels, and the reason if it is not the highest."""
     level, supported, requested = (cpu[key] for key in ("instruction_set", "supported", "requested"))
     if requested is None:
         return str(level)
@@ -166,7 +166,7 @@ def instructions_text(cpu: dict[str, Any]) -> str:
 
 
 def gpu_text(gpu: dict[str, Any]) -> str:
-    """Return what a GPU is, in words."""
+    """Return the description of a GPU."""
     free, total = gpu["free_bytes"] / 2**30, gpu["memory_bytes"] / 2**30
     return (
         f"{gpu['name']}, compute capability {gpu['compute_capability']}, {free:.1f} of {total:.1f} GiB free, "

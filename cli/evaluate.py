@@ -22,7 +22,7 @@ from lstm2d.cli.tables import Table, confusion_tables, fields, percent, shortene
 if TYPE_CHECKING:
     from lstm2d.data.folder import DatasetFolder
 
-WIDEST_EDGE = 100  # a copy: the original needs NumPy, a help page must not (a test compares them)
+WIDEST_EDGE = 100  # a copy, as the original needs NumPy and the help page must not (a test compares them)
 
 
 @click.command(
@@ -36,13 +36,13 @@ Examples:
 @click.argument("model")
 @click.argument("folder", metavar="DIR")
 @click.option("--split", metavar="SPLIT", help="Images in splits/SPLIT.txt.  [default: test]")
-@click.option("--out", "-o", metavar="CSV", help="Also write the figures of each image to this file.")
+@click.option("--out", "-o", metavar="CSV", help="Also write the metrics of each image to this file.")
 @overwrite_option
 @click.option(
     "--edge",
     type=click.IntRange(1, WIDEST_EDGE),
     metavar="N",
-    help="Also the accuracy within N pixels of an edge between labels.",
+    help="Also measure accuracy within N pixels of label edges.",
 )
 @photo_options
 @crf_options
@@ -113,21 +113,21 @@ def evaluate(
 
 
 def files_of(dataset: DatasetFolder) -> list[Path]:
-    """Return the files of a dataset: images, masks, and the texts about them."""
+    """Return the files of a dataset: images, masks and text files."""
     samples = [path for sample in dataset.samples for path in (sample.image_path, sample.mask_path)]
     texts = [path for pattern in ("*.toml", "*.txt", "splits/*") for path in dataset.root.glob(pattern)]
     return [*samples, *texts]
 
 
 def show_guess(console: Console, dataset: DatasetFolder) -> None:
-    """Show what was guessed about a folder, as a dataset.toml."""
+    """Show the guessed settings of a folder as a dataset.toml."""
     if dataset.guessed_toml is not None:
-        console.say(f"no dataset.toml in {dataset.root}, this is guessed:\n")
+        console.say(f"no dataset.toml in {dataset.root}, guessed settings:\n")
         console.say(dataset.guessed_toml)
 
 
 def describe(figures: dict[str, Any]) -> list[str | Table]:
-    """Return the figures of an evaluation for people.
+    """Format the metrics of an evaluation as text and tables.
 
     Parameters
     ----------
@@ -151,9 +151,9 @@ def describe(figures: dict[str, Any]) -> list[str | Table]:
         near = f"within {figures['edge_width']} of an edge"
         totals.append((near, f"{percent(figures['edge_accuracy'])} %"))
     if figures.get("size", {}).get("resized"):
-        totals.append(("brought to another size", str(figures["size"]["resized"])))
+        totals.append(("resized", str(figures["size"]["resized"])))
     totals += [
-        ("seconds an image", f"{figures['seconds_per_image']:.4f}"),
+        ("seconds per image", f"{figures['seconds_per_image']:.4f}"),
         ("parameters", f"{figures['parameters']:,}"),
     ]
     names = list(figures["per_class"])

@@ -1,4 +1,4 @@
-"""What an error looks like to people and programs, and the exit code that it gives."""
+"""Report errors as text or JSON, with an exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lstm2d.cli.text import printable, to_json
 from lstm2d.errors import ConfigError, DataError, Lstm2dError, OutputError
 
 INTERRUPTED = 130
-# an OSError of these kinds that was not translated means that a result could not be written
+# an untranslated OSError with these numbers means that a result could not be written
 OUTPUT_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EPERM, errno.EPIPE}
 
 
@@ -25,7 +25,7 @@ def show_failure(error: BaseException, *, as_json: bool, traceback: bool) -> int
     Parameters
     ----------
     error : BaseException
-        What stopped the command.
+        The error.
     as_json : bool
         Write ``{"error": {...}}`` on stdout too.
     traceback : bool
@@ -57,36 +57,36 @@ def show_failure(error: BaseException, *, as_json: bool, traceback: bool) -> int
 
 
 def traceback_of(error: BaseException) -> str:
-    """Return the Python traceback of an error, as text to print."""
+    """Return the Python traceback of an error as printable text."""
     return printable("".join(tracebacks.format_exception(error)))
 
 
 def final_code(code: int) -> int:
-    """Return the exit code of the process: a command whose output was lost has failed too.
+    """Return the exit code of the process; lost output is a failure too.
 
     Parameters
     ----------
     code : int
-        The command's own exit code; if it is not 0 it takes precedence.
+        The command's exit code; takes precedence if it is not 0.
 
     Returns
     -------
     int
-        That of `OutputError` if something that was meant for stdout could not be written.
+        That of `OutputError` if writing to stdout failed.
     """
     lost = streams.unwritten(sys.stdout)
     if lost is None or code != 0:
         return code
     if lost.errno == errno.EPIPE:
-        return OutputError.exit_code  # the reader has gone, as `head` does, and expects no message
+        return OutputError.exit_code  # the reader, such as `head`, has closed the pipe and expects no message
     error = OutputError(
-        f"cannot write to stdout ({lost.strerror})", hint="send it elsewhere; all files were written"
+        f"cannot write to stdout ({lost.strerror})", hint="redirect it elsewhere; all files were written"
     )
     return show_failure(error, as_json=False, traceback=False)
 
 
 def _explained(error: BaseException) -> Lstm2dError:
-    """Return the error in the form that users see."""
+    """Convert an error to the one shown to users."""
     if isinstance(error, FileNotFoundError | DataError | OutputError) and not _has_working_folder():
         error = _without_working_folder(error)
     if isinstance(error, Lstm2dError):
@@ -99,7 +99,7 @@ def _explained(error: BaseException) -> Lstm2dError:
 
         return out_of_memory(error, where=where, hint="use smaller images, or close other programs")
     text = f"unexpected {type(error).__name__}: {error}"
-    hint = "run again with --traceback (or LSTM2D_TRACEBACK=1) to see where it arose"
+    hint = "run again with --traceback (or LSTM2D_TRACEBACK=1) to see where it occurred"
     return Lstm2dError(text, where=where, hint=hint)
 
 
@@ -112,7 +112,7 @@ def _has_working_folder() -> bool:
 
 
 def _without_working_folder(error: FileNotFoundError | DataError | OutputError) -> Exception:
-    """Return an error that says why a relative path leads nowhere; for an absolute path the same error."""
+    """Explain a failure of a relative path; return errors of absolute paths unchanged."""
     gone = "the working folder was removed"
     where = error.filename if isinstance(error, FileNotFoundError) else error.where
     if where is not None and os.path.isabs(str(where)):

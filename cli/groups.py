@@ -14,14 +14,14 @@ from lstm2d.cli.failures import final_code, show_failure
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are used.
+    """A group whose commands are imported on use.
 
     Parameters
     ----------
     *args : object
         Arguments of `click.Group`.
     lazy : mapping of str to (str, str)
-        Name of a command: its place ("module:object"), and its line on the help page.
+        Command name: location ("module:object") and help line.
     **kwargs : object
         Arguments of `click.Group`.
     """
@@ -41,7 +41,7 @@ class LazyGroup(click.Group):
         module, _, name = self.lazy[cmd_name][0].partition(":")
         command = getattr(import_module(module), name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"{module}:{name} is no click command")
+            raise TypeError(f"{module}:{name} is not a click command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that was typed; suggest another one if it does not exist."""
+        """Return the command; suggest a similar one if it does not exist."""
         typed, known = args[0], self.list_commands(ctx)
         if typed in known or typed.startswith("-"):
             return super().resolve_command(ctx, args)

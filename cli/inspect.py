@@ -27,10 +27,10 @@ Examples:
 @click.argument("file")
 @output_options
 def inspect(console: Console, *, file: str) -> None:
-    """Show what a model file holds, without running anything in it.
+    """Show the contents of a model file, without running any code in it.
 
     FILE is a model file, the folder of a run, or the name of a bundled model.
-    Its checksum is compared with its contents.
+    The checksum is verified.
     """
     from lstm2d.predict.zoo import find_model
 
@@ -62,7 +62,7 @@ def contents(path: Path) -> dict[str, Any]:
     from lstm2d.io.model_file import load_model, read_header
 
     header = read_header(path)
-    model = load_model(path)  # reads all of it, and so compares the checksum
+    model = load_model(path)  # reads the whole file and verifies the checksum
     return {
         "path": str(path),
         "bytes": header.file_bytes,
@@ -88,16 +88,16 @@ def contents(path: Path) -> dict[str, Any]:
 
 
 def photographs_text(typical_size: float | None, native: bool) -> str:
-    """Return in words at which size the model labels photographs."""
+    """Describe the size at which the model labels photographs."""
     if native:
         return "at their own size: a pixel has a fixed scale"
     if typical_size is None:
-        return "at their own size: that of the training images is not known"
-    return f"brought to {typical_size:.0f}x{typical_size:.0f} pixels in area, as the training images had"
+        return "at their own size: the size of the training images is unknown"
+    return f"resized to {typical_size:.0f}x{typical_size:.0f} pixels in area, like the training images"
 
 
 def imported_table(imported: Imported | None) -> dict[str, Any] | None:
-    """Return which layers of a published network a model file leaves out, and whether they are stored here.
+    """Return the imported layers that a model file leaves out, and the path of a file that has them.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def imported_table(imported: Imported | None) -> dict[str, Any] | None:
 
 
 def describe(values: dict[str, Any]) -> list[str | Table]:
-    """Return the contents for people.
+    """Format the contents as text and tables.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def describe(values: dict[str, Any]) -> list[str | Table]:
     metrics = values["metrics"]
     general = [
         ("file", values["path"]),
-        ("size", f"{size_text(values['bytes'])}, checksum right"),
+        ("size", f"{size_text(values['bytes'])}, checksum verified"),
         ("parameters", f"{values['parameters']:,}"),
         ("preset", values["preset"]),
         ("written by", f"lstm2d {values['library_version']}"),
@@ -189,12 +189,12 @@ def needs(imported: dict[str, Any] | None) -> list[tuple[str, str]]:
     if imported is None:
         return []
     path = imported["path"]
-    place = f"found in {path}" if path else "not here yet: lstm2d weights import FILE"
+    place = f"found in {path}" if path else "not imported yet: lstm2d weights import FILE"
     return [("needs", f"{span(imported['layers'])} of VGG-16, digest {imported['digest'][:16]}; {place}")]
 
 
 def weights_text(metrics: dict[str, Any]) -> str:
-    """Return the weights of the classes in training; "" if the file has none."""
+    """Return the class weights of the training; "" if the file has none."""
     weights = metrics.get("class_weights")
     if not isinstance(weights, dict) or not all(isinstance(v, int | float) for v in weights.values()):
         return ""
@@ -209,7 +209,7 @@ def flat(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     config : dict
         The table.
     prefix : str
-        Put before each key.
+        Prepended to each key.
 
     Returns
     -------

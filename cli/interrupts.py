@@ -1,4 +1,4 @@
-"""How a running command is stopped from outside."""
+"""Handle signals that stop a running command."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lstm2d.training.signals import SignalHandler
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-RETRY_SECONDS = 0.02  # until a signal that came at a wrong moment is retried
+RETRY_SECONDS = 0.02  # before a signal that could not be handled is retried
 
 
 class Interruptible(SignalHandler):
     """While active, Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt, so that temporary files are removed.
 
-    During an import the exception is delayed until the import is complete: an extension module might turn it
-    into another exception, or lose it. A second Ctrl-C meanwhile ends the process at once.
+    During an import the exception is delayed until the import is complete: an extension module might replace
+    or lose it. A second Ctrl-C in the meantime ends the process at once.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Interruptible(SignalHandler):
         self._hook = sys.unraisablehook
 
     def __enter__(self) -> Self:
-        """Take over the signals."""
+        """Install the handlers."""
         self._base = sys._getframe(1)
         sys.unraisablehook = self._unraisable
         return super().__enter__()
@@ -38,7 +38,7 @@ class Interruptible(SignalHandler):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the signals back."""
+        """Restore the previous handlers."""
         if self._waiting:
             signal.setitimer(signal.ITIMER_REAL, 0)
         super().__exit__(kind, error, trace)
@@ -56,7 +56,7 @@ class Interruptible(SignalHandler):
             raise KeyboardInterrupt
 
     def _importing(self, frame: FrameType | None) -> bool:
-        """Return whether a frame is part of an import that the command makes."""
+        """Return whether a frame is within an import by the command."""
         while frame is not None and frame is not self._base:
             if frame.f_code.co_filename.startswith("<frozen importlib"):
                 return True
@@ -70,7 +70,7 @@ class Interruptible(SignalHandler):
         signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
 
     def _unraisable(self, args: UnraisableHookArgs) -> None:
-        """Retry an interrupt that came where no exception can be raised, such as in a destructor."""
+        """Retry an interrupt that arrived where no exception can be raised, such as in a destructor."""
         if issubclass(args.exc_type, KeyboardInterrupt):
             self._retry()
         else:

@@ -1,4 +1,4 @@
-"""`lstm2d models`: the models that come with the package."""
+"""`lstm2d models`: list the bundled models."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Examples:
 def models(console: Console) -> None:
     """List the models that come with the package.
 
-    For each: what it was trained on, the terms of use, its accuracy on the test
-    images, and its classes. Nothing is ever downloaded.
+    Shows the training data, terms of use, test accuracy and classes of each.
+    Nothing is ever downloaded.
     """
     from lstm2d.predict.zoo import bundled_models
 
     found = {name: summary(path) for name, path in bundled_models().items()}
     texts = [f"{name}\n{describe(values)}" for name, values in found.items()]
-    console.answer("\n\n".join(texts) or "no model comes with this installation")
+    console.answer("\n\n".join(texts) or "this installation has no models")
     console.result({"models": [{"name": name, **values} for name, values in found.items()]})
 
 
@@ -73,7 +73,7 @@ def summary(path: Path) -> dict[str, Any]:
 
 
 def describe(values: dict[str, Any]) -> str:
-    """Return one model's lines.
+    """Format the description of one model.
 
     Parameters
     ----------
@@ -101,12 +101,12 @@ def describe(values: dict[str, Any]) -> str:
 
 
 def figures_text(metrics: dict[str, Any], split: str) -> str:
-    """Return the figures that a model file has for one split, in percent.
+    """Return the metrics of one split in percent.
 
     Parameters
     ----------
     metrics : dict
-        From the model file; figures of a split are a table of their own.
+        From the model file, with one table per split.
     split : str
         "test" or "validation".
 

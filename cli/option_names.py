@@ -1,10 +1,10 @@
-"""Names of the library's parameters on the command line."""
+"""Map parameters of the library to command-line options."""
 
 from __future__ import annotations
 
 import re
 
-# parameter -> option: the library knows only its parameters, people at a shell only the options
+# parameter -> option: messages of the library name parameters, users of the command line know options
 OPTIONS = {
     "convention": "--convention",
     "device": "--device",

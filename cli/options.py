@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from lstm2d.pipeline.preprocess import Size
     from lstm2d.predict import Predictor
 
-DEFAULT_CRF = (
-    "krahenbuehl"  # a copy: the original needs pydantic, a help page must not (a test compares them)
-)
+# a copy, as the original needs pydantic and help pages must not (a test compares them)
+DEFAULT_CRF = "krahenbuehl"
 
 
 def compute_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -44,14 +43,14 @@ def compute_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 threads_option = click.option(
-    "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; changes no result."
+    "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; does not change results."
 )
 
 
 overwrite_option = click.option(
     "--overwrite",
     is_flag=True,
-    help="Replace the file of -o whatever wrote it, but never an input file.",
+    help="Replace the file of -o even if another program wrote it; never an input file.",
 )
 
 
@@ -70,7 +69,7 @@ def device_options(command: Callable[..., None]) -> Callable[..., None]:
             "--gpu-memory",
             type=click.FloatRange(min=0, min_open=True),
             metavar="GIB",
-            help="Limit of the memory for arrays on the GPU.",
+            help="Limit of GPU memory for arrays.",
         ),
     ]
     for option in reversed(options):
@@ -86,7 +85,7 @@ def use_device(device: str, gpu_memory: float | None, threads: int | None) -> st
     device : str
         As given: auto, cpu, cuda or cuda:N.
     gpu_memory : float or None
-        Gibibytes that arrays on the GPU may take; None for no limit.
+        Limit of GPU memory for arrays in GiB; None for no limit.
     threads : int or None
         CPU threads; None leaves them as they are.
 
@@ -99,7 +98,7 @@ def use_device(device: str, gpu_memory: float | None, threads: int | None) -> st
     ------
     ConfigError
         If the device cannot be used, GPU memory is limited together with the CPU as device, `threads` or
-        ``OMP_NUM_THREADS`` is not a number of threads, or ``LSTM2D_ISA`` is no instruction-set level.
+        ``OMP_NUM_THREADS`` is not a number of threads, or ``LSTM2D_ISA`` is not an instruction-set level.
     """
     from lstm2d.kernels import isa
     from lstm2d.kernels.gpu import limit_memory, resolve_device
@@ -108,12 +107,12 @@ def use_device(device: str, gpu_memory: float | None, threads: int | None) -> st
     if gpu_memory is not None and device == "cpu":
         raise ConfigError("--gpu-memory together with --device cpu", hint="leave one out")
     chosen = resolve_device(device)
-    if gpu_memory is not None and chosen != "cpu":  # with auto there may be no GPU whose memory to limit
+    if gpu_memory is not None and chosen != "cpu":  # auto may choose the CPU
         limit_memory(chosen, gpu_memory)
     if threads is not None:
         set_num_threads(threads)
-    get_num_threads()  # a wrong OMP_NUM_THREADS is an error before any work,
-    isa.level()  # and so is a wrong LSTM2D_ISA
+    get_num_threads()  # check OMP_NUM_THREADS before any work,
+    isa.level()  # and LSTM2D_ISA
     return chosen
 
 
@@ -133,13 +132,13 @@ def photo_options(command: Callable[..., None]) -> Callable[..., None]:
             "--bits",
             type=click.IntRange(1, 16),
             metavar="N",
-            help="Significant bits of a sample, such as 12 if 12 bits are stored in 16.  [default: as the "
-            "file says, else guessed]",
+            help="Significant bits per sample, such as 12 if 12 bits are stored in 16.  [default: from the "
+            "file, else guessed]",
         ),
         click.option(
             "--background",
             metavar="COLOUR",
-            help="Colour below transparent pixels: a name, #rrggbb or R,G,B.  [default: the model's, white]",
+            help="Colour behind transparent pixels: a name, #rrggbb or R,G,B.  [default: the model's, white]",
         ),
     ]
     for option in reversed(options):
@@ -157,7 +156,7 @@ def use_photo_options(predictor: Predictor, size: str, bits: int | None, backgro
     size : str
         "auto", "native" or a number.
     bits : int or None
-        Significant bits of a sample; None for those of the model.
+        Significant bits per sample; None for those of the model.
     background : str or None
         A colour; None for that of the model.
 
@@ -204,10 +203,10 @@ def crf_options(command: Callable[..., None]) -> Callable[..., None]:
             is_flag=False,
             flag_value=DEFAULT_CRF,
             metavar="[NAME]",
-            help="Let labels follow the image's edges: a fully connected CRF, with settings of this name."
+            help="Align labels with image edges by a fully connected CRF with the settings NAME."
             f"  [default: the model's own; without NAME: {DEFAULT_CRF}]",
         ),
-        click.option("--no-crf", is_flag=True, help="No CRF, even if the model has one."),
+        click.option("--no-crf", is_flag=True, help="Use no CRF, even if the model has one."),
         click.option(
             "--set",
             "settings",
@@ -234,12 +233,12 @@ def apply_crf(predictor: Predictor, name: str | None, off: bool, settings: tuple
     off : bool
         No CRF.
     settings : tuple of str
-        "crf.KEY=VALUE", applied to those.
+        "crf.KEY=VALUE", applied to these settings.
 
     Raises
     ------
     ConfigError
-        If a setting is wrong, or a CRF is both asked for and turned off.
+        If a setting is wrong, or a CRF is both requested and turned off.
     """
     if off:
         if name is not None or settings:

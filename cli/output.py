@@ -1,4 +1,4 @@
-"""What all commands share: where text and JSON go, and how a command ends.
+"""Output and exit codes of all commands.
 
 A command is declared as::
 
@@ -7,8 +7,8 @@ A command is declared as::
     @output_options
     def predict(console: Console, ...) -> None:
 
-It gets a `Console`, and raises `Lstm2dError` for everything that the user has to know; the decorator turns
-that into a message on stderr, one JSON object with ``--json``, and the exit code.
+It gets a `Console` and raises `Lstm2dError` for errors that users should see; the decorator reports them on
+stderr, and as a JSON object with ``--json``, and sets the exit code.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from lstm2d.errors import Lstm2dError
 if TYPE_CHECKING:
     from lstm2d.cli.terminal import Bar
 
-PROGRESS_SECONDS = 10.0  # between two plain progress lines if stderr is no terminal
+PROGRESS_SECONDS = 10.0  # between two plain progress lines if stderr is not a terminal
 LIVE_SECONDS = 0.1  # between two redraws of the bar
 
 
@@ -51,13 +51,13 @@ class Console:
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
-        self.finished = False  # the result was written: a later error gets no JSON of its own
+        self.finished = False  # the result was written: later errors are not written as JSON
         self._bar: Bar | None = None
         self._shown_at = time.monotonic()
         self._faults: set[str] = set()
 
     def say(self, text: str) -> None:
-        """Write a line that the result does not depend on."""
+        """Write a note, unless ``--quiet``."""
         if not self.quiet:
             self._write(with_options(text))
 
@@ -66,15 +66,15 @@ class Console:
         self._write(f"Warning: {with_options(text)}")
 
     def fault(self, error: Exception, where: object) -> None:
-        """Write the traceback of an unexpected error after which the work goes on.
+        """Write the traceback of an unexpected error after which work continues.
 
         Parameters
         ----------
         error : Exception
-            The error. An error of the same type from the same line of code is written once, and that memory
-            ran out is no error in the program.
+            The error. Errors of the same type from the same line are written once; a `MemoryError` is not
+            written, as it is not a bug.
         where : object
-            What was being worked on.
+            What was being processed.
         """
         *_, last = extract_tb(error.__traceback__)
         fault = f"{type(error).__name__}, {last.filename}:{last.lineno}"
@@ -83,12 +83,12 @@ class Console:
             self.warn(f"{where}: an error in the program, please report it\n{traceback_of(error).rstrip()}")
 
     def answer(self, *parts: str | Table) -> None:
-        """Show what the command was called for: on stdout, or on stderr with ``--json``.
+        """Write the answer of the command: on stdout, or on stderr with ``--json``.
 
         Parameters
         ----------
         *parts : str or Table
-            Shown one below the other, with an empty line in between.
+            Separated by empty lines.
         """
         if self.as_json and self.quiet:
             return
@@ -109,19 +109,19 @@ class Console:
             click.echo(to_json(content))
 
     def result(self, content: Mapping[str, object]) -> None:
-        """Write the one JSON object that a program reads; nothing without ``--json``."""
+        """Write the final JSON object; nothing without ``--json``."""
         self.event(content)
         self.finished = True
 
     def progress(self, text: str, done: float | None = None, total: float | None = None) -> None:
-        """Show how far the work is: a bar on a terminal, elsewhere a plain line every few seconds.
+        """Show progress: a bar on a terminal, else a plain line every few seconds.
 
         Parameters
         ----------
         text : str
             The plain line; it follows the bar.
         done, total : float, optional
-            The work done and all of it, in any unit.
+            Completed and total work, in any unit.
         """
         columns = streams.columns(sys.stderr)
         seconds = PROGRESS_SECONDS if columns is None else LIVE_SECONDS
@@ -130,7 +130,7 @@ class Console:
         self._shown_at = time.monotonic()
         if columns is None:
             self._write(text)
-        elif self._bar is not None or done is None or done != total:  # else it is done before a bar is drawn
+        elif self._bar is not None or done is None or done != total:  # else already done: draw no bar
             from lstm2d.cli.terminal import Bar
 
             self._bar = self._bar or Bar(sys.stderr)
@@ -148,7 +148,7 @@ class Console:
 
 
 def output_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--json``, ``--quiet`` and ``--traceback``, and give errors their form and exit code.
+    """Add ``--json``, ``--quiet`` and ``--traceback``; report errors and set the exit code.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
         "--traceback",
         is_flag=True,
         envvar="LSTM2D_TRACEBACK",
-        help="With an error, show where in the program it arose.",
+        help="Show the Python traceback of an error.",
     )
     @functools.wraps(command)
     def run(*args: object, as_json: bool, quiet: bool, traceback: bool, **kwargs: object) -> None:
@@ -179,10 +179,10 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
                 finally:
                     console.end_progress()
         except (click.ClickException, click.exceptions.Exit):
-            raise  # wrong usage and early exits have their form from click
+            raise  # click reports wrong usage and early exits
         except (Exception, KeyboardInterrupt) as error:
             if signals.asked and not isinstance(error, Lstm2dError):
-                error = KeyboardInterrupt()  # native code may have turned it into another exception
+                error = KeyboardInterrupt()  # native code may have replaced it by another exception
             as_json = as_json and not console.finished
             code = show_failure(error, as_json=as_json, traceback=traceback)
             click.get_current_context().exit(code)

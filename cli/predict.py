@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from lstm2d.predict.left_out import LeftOut
     from lstm2d.predict.outcome import Options, Outcome
 
-FORMATS = ("palette", "gray", "tiff")  # a copy, as the next line
-MAX_PIXELS = 100_000_000  # a copy: the original needs NumPy, a help page must not (a test compares them)
+FORMATS = ("palette", "gray", "tiff")  # a copy, like MAX_PIXELS
+# a copy, as the original needs NumPy and the help page must not (a test compares them)
+MAX_PIXELS = 100_000_000
 LISTED = 20  # failures shown at the end; predictions.csv lists all
 
 
@@ -52,12 +53,14 @@ Examples:
     type=click.Choice(FORMATS),
     default="palette",
     show_default=True,
-    help="Label files: PNG in colours, PNG or TIFF of plain class numbers.",
+    help="Label files: PNG in class colours, PNG or TIFF of plain class numbers.",
 )
 @click.option("--overlay", is_flag=True, help="Also write the image with the labels as an overlay.")
 @click.option("--legend", is_flag=True, help="The same, with a legend of the classes next to it.")
 @click.option("--probabilities", is_flag=True, help="Also write class probabilities (npz).")
-@click.option("--skip-done", is_flag=True, help="Skip images that are labelled already, in the same way.")
+@click.option(
+    "--skip-done", is_flag=True, help="Skip images already labelled with the same model and settings."
+)
 @click.option("--overwrite", is_flag=True, help="Also replace files in OUT that are not results.")
 @click.option(
     "--shard", callback=part_of, metavar="I/N", help="Label only part I of N, for several machines."
@@ -107,16 +110,16 @@ def predict(
     """Label every pixel of images.
 
     MODEL is a model file, the folder of a run, or the name of a bundled model.
-    INPUT is an image, a folder (searched with its sub-folders, which OUT gets
-    too) or a quoted pattern.
+    INPUT is an image, a folder (searched with its sub-folders, which are
+    recreated in OUT) or a quoted pattern.
 
-    OUT gets a palette PNG for each image: colours to look at, class numbers to
-    compute with. For programs that would read the colours, --format gray or tiff
-    writes plain numbers; tiff keeps the georeference of a GeoTIFF. classes.json
-    and legend.png explain numbers and colours. predictions.csv lists the images,
-    with the share of each class.
-    A broken image is listed and the others are still labelled (exit code 4).
-    Only results of earlier predictions, listed there, are replaced.
+    For each image a palette PNG is written to OUT: class colours when viewed,
+    class numbers when read as palette indices. For programs that read the
+    colours instead, --format gray or tiff writes plain numbers; tiff keeps the
+    georeference of a GeoTIFF. classes.json and legend.png describe the classes,
+    and predictions.csv lists the images with the share of each class.
+    Broken images are listed there and the others are still labelled (exit code
+    4). Only results of earlier predictions, listed there, are replaced.
     """
     from lstm2d.notes import Notes
     from lstm2d.pipeline.preprocess import UNKNOWN_SIZE
@@ -171,7 +174,7 @@ def predict(
 
 
 def renamed(tasks: Sequence[Task]) -> Iterator[str]:
-    """Yield a line about images whose results have other names than they, if there are any."""
+    """Yield a line about images whose results have different names, if any."""
     others = [task for task in tasks if task.labels.stem != task.source.stem]
     if others:
         first = others[0]
@@ -180,10 +183,9 @@ def renamed(tasks: Sequence[Task]) -> Iterator[str]:
 
 
 def show_progress(console: Console, outcome: Outcome) -> None:
-    """Show how far the work is, and where an unexpected error of the last of many images arose.
+    """Show progress, and the traceback of an unexpected error in the last of several images.
 
-    The traceback is shown at once, with or without ``--traceback``: to run again could take hours, and
-    might not fail again.
+    The traceback is shown even without ``--traceback``: another run could take hours and might not fail.
     """
     last = outcome.failed[-1] if outcome.failed else None
     if last is not None and last.unexpected and outcome.total > 1:
@@ -193,7 +195,7 @@ def show_progress(console: Console, outcome: Outcome) -> None:
 
 
 def progress_line(outcome: Outcome) -> str:
-    """Return how far the work is, how fast, and how long it will still take."""
+    """Return progress, speed and remaining time as text."""
     over = outcome.done + len(outcome.failed)
     to_do = outcome.total - outcome.skipped
     rate = over / outcome.seconds if outcome.seconds else 0.0
@@ -203,7 +205,7 @@ def progress_line(outcome: Outcome) -> str:
 
 
 def resizing_of(predictor: Predictor, options: Options, outcome: Outcome) -> dict[str, Any] | None:
-    """Return how photographs were resized, for ``--json``; None if nothing was asked for or done."""
+    """Return how photographs were resized, for ``--json``; None if not requested and not done."""
     if not outcome.resized and options.size == "auto":
         return None
     typical = predictor.preprocessing.typical_size
@@ -219,12 +221,12 @@ def finish(
     left_out: LeftOut,
     resizing: dict[str, Any] | None = None,
 ) -> None:
-    """Write what was done, and raise if images failed.
+    """Write a summary, and raise an error if images failed.
 
     Parameters
     ----------
     console : Console
-        Where to write it.
+        Where to write.
     outcome : Outcome
         The counts.
     out : Path
@@ -234,16 +236,16 @@ def finish(
     crf : CRFSection or None
         The CRF after the network, if there was one.
     left_out : LeftOut
-        What was not labelled.
+        Files that were not labelled.
     resizing : dict, optional
         From `resizing_of`.
 
     Raises
     ------
     SomeFailedError
-        If some images have no labels.
+        If some images failed.
     DataError
-        If none has.
+        If all images failed.
     """
     skipped = f", {outcome.skipped} were done already" if outcome.skipped else ""
     images = "1 image" if outcome.done == 1 else f"{outcome.done} images"

@@ -1,4 +1,4 @@
-"""The program `lstm2d`, which imports only the command that was asked for."""
+"""The program `lstm2d`; imports only the requested command."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import click
 
 from lstm2d.cli.groups import Program
 
-# name -> (its place, one line of help): the help page must not import what the commands need
+# name -> (location, help line): the help page must not import the commands
 COMMANDS = {
     "demo": ("lstm2d.cli.demo:demo", "Train, evaluate and label: everything once, no data needed."),
     "train": ("lstm2d.cli.train:train", "Train a network on a folder of images and masks."),
     "predict": ("lstm2d.cli.predict:predict", "Label every pixel of images."),
     "evaluate": ("lstm2d.cli.evaluate:evaluate", "Compare a model's labels with a folder of masks."),
     "models": ("lstm2d.cli.models:models", "List the models that come with the package."),
-    "inspect": ("lstm2d.cli.inspect:inspect", "Show what a model file holds."),
+    "inspect": ("lstm2d.cli.inspect:inspect", "Show the contents of a model file."),
     "weights": ("lstm2d.cli.weights:weights", "Import weights of published networks."),
     "doctor": ("lstm2d.cli.doctor:doctor", "Show what this installation computes with, and test it."),
-    "data": ("lstm2d.cli.data:data", "Make and examine folders of images and masks."),
+    "data": ("lstm2d.cli.data:data", "Create and examine folders of images and masks."),
 }
 
 

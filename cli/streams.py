@@ -1,7 +1,7 @@
-"""Standard streams that cannot stop the work: text that cannot be written is dropped, and remembered.
+"""Standard streams whose write errors do not stop a command: the text is dropped and the error recorded.
 
-All text goes through them, also that of click and of Python's warnings: `guard` replaces ``sys.stdout`` and
-``sys.stderr`` when the program starts, and `unwritten` returns at its end what went wrong.
+All text, also of click and Python's warnings, is written to them: `guard` replaces ``sys.stdout`` and
+``sys.stderr`` when the program starts, and `unwritten` returns the first error at its end.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-CLOSED = -1  # a descriptor that no file has: writing to it fails as to a closed one
+CLOSED = -1  # an invalid descriptor: writing fails as for a closed one
 
 
 class Sink(io.RawIOBase):
-    """Writes to a descriptor; what cannot be written is dropped.
+    """Write to a descriptor; drop what cannot be written.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ class Sink(io.RawIOBase):
         return self.descriptor
 
     def isatty(self) -> bool:
-        """Return whether the descriptor is a terminal that is still there."""
+        """Return whether the descriptor is an open terminal."""
         return self.descriptor != CLOSED and os.isatty(self.descriptor)
 
     def write(self, data: ReadableBuffer) -> int:
-        """Write all of `data`, or as much as is possible.
+        """Write `data`, as far as possible.
 
         Parameters
         ----------
@@ -55,14 +55,14 @@ class Sink(io.RawIOBase):
         Returns
         -------
         int
-            The length of `data` in any case.
+            Always the length of `data`.
         """
         view = memoryview(data).cast("B")
         size = len(view)
         try:
             while view:
                 view = view[self._write_some(view) :]
-        except OSError as error:  # the next line may find room, or another reader: it is tried
+        except OSError as error:  # later writes are still tried: space may be freed
             self.error = self.error or error
         return size
 
@@ -70,23 +70,25 @@ class Sink(io.RawIOBase):
         while True:
             try:
                 return os.write(self.descriptor, view)
-            except BlockingIOError:  # a pipe that another program has made non-blocking: wait for its reader
+            except BlockingIOError:  # a pipe made non-blocking by another program: wait for its reader
                 select.select([], [self.descriptor], [])
 
 
 def guard() -> None:
-    """Make the standard streams of this process such that writing never fails.
+    """Replace the standard streams of this process so that writing never fails.
 
-    Descriptors 0 to 2 that are closed are opened, so that no file gets one of these numbers and then the text
-    meant for people. A stream that was closed stays one that cannot be written. Streams that the program's
-    host has replaced are left alone.
+    Closed descriptors 0 to 2 are opened on the null device, so that no other file gets these numbers and the
+    text written to them. Writing to a stream that was closed is still recorded as an error. Streams that the
+    host program has replaced are not changed.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             with suppress(OSError):
-                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number: this one
+                os.set_inheritable(
+                    os.open(os.devnull, os.O_RDWR), True
+                )  # gets the lowest free number, this one
     if sys.stdout is sys.__stdout__:
         sys.stdout = _guarded(sys.stdout, 1)
     if sys.stderr is sys.__stderr__:
@@ -95,7 +97,7 @@ def guard() -> None:
 
 def _guarded(stream: TextIO | None, descriptor: int) -> TextIO:
     """Return a stream that never fails; `stream` is None if Python found the descriptor closed."""
-    return io.TextIOWrapper(  # type: ignore[type-var]  # without a buffer, nothing is left over at the exit
+    return io.TextIOWrapper(  # type: ignore[type-var]  # unbuffered: nothing remains at exit
         Sink(CLOSED if stream is None else descriptor),
         encoding=getattr(stream, "encoding", None) or "utf-8",
         errors="backslashreplace",
@@ -115,24 +117,24 @@ def columns(stream: TextIO | None) -> int | None:
     Parameters
     ----------
     stream : text stream or None
-        Any stream, None for one that is closed.
+        Any stream; None if closed.
 
     Returns
     -------
     int or None
-        Columns; 80 if the terminal does not know its width. None if the stream is no terminal, or a dumb
-        one, on which nothing can be drawn.
+        Columns; 80 if the width is unknown. None if the stream is not a terminal, or a dumb one that cannot
+        be drawn on.
     """
     try:
         if stream is None or os.environ.get("TERM") in ("dumb", "unknown") or not stream.isatty():
             return None
-    except (AttributeError, ValueError):  # one of a host that has only write(); closed
+    except (AttributeError, ValueError):  # a replaced stream with only write(), or closed
         return None
     try:
         width = int(os.environ["COLUMNS"])
     except (KeyError, ValueError):
         width = 0
     if width <= 0:
-        with suppress(OSError):  # the terminal went away meanwhile
+        with suppress(OSError):  # the terminal was closed in the meantime
             width = os.get_terminal_size(stream.fileno()).columns
     return width if width > 0 else 80

@@ -1,4 +1,4 @@
-"""Tables, and their form as plain text of 80 columns."""
+"""Tables, and their plain text form of 80 columns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Table:
     header : sequence of str
         Names of the columns.
     rows : sequence of sequence of str
-        Cells, one for each column.
+        Cells, one per column.
     left : int, default 1
         Columns aligned to the left; the others, numbers, are aligned to the right.
     title : str, optional
@@ -74,13 +74,13 @@ def fields(pairs: Sequence[tuple[str, str]]) -> str:
             initial_indent=begin,
             subsequent_indent=" " * indent,
             break_on_hyphens=False,
-            break_long_words=False,  # a path must stay one
+            break_long_words=False,  # keep paths intact
         )
     return "\n".join(lines)
 
 
 def confusion_tables(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> list[Table]:
-    """Return a confusion table in percent of the true pixels, split into tables that fit the width.
+    """Return a confusion matrix in percent of the true pixels, as tables that fit the width.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def _percent(value: int, total: int) -> str:
 
 
 def span(layers: Sequence[str]) -> str:
-    """Return layers in few words: the first and the last if none in between is missing.
+    """Abbreviate a list of layers: first and last layer if they are contiguous.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def span(layers: Sequence[str]) -> str:
     Returns
     -------
     str
-        "conv1_1 ... conv3_3", or how many there are.
+        For example "conv1_1 ... conv3_3"; otherwise the names, or their number.
     """
     from lstm2d.weights.vgg16 import LAYERS
 

@@ -1,6 +1,6 @@
 """Progress bars and tables on a terminal.
 
-This is the only module that imports rich, and it is imported only if there is a terminal to draw on.
+The only module that imports rich; imported only if the output is a terminal.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from rich.text import Text
 from lstm2d.cli.tables import Table
 from lstm2d.cli.text import printable
 
-WIDTHS = (24, 12, 6)  # columns of a bar: the widest that leaves room for its text, so that it rarely changes
+WIDTHS = (24, 12, 6)  # columns of a bar; the widest one that fits next to its text is used
 
 
 class Screen(Console):
-    """A terminal on which no text has a meaning: names come from files.
+    """A terminal without markup in texts, as names come from files.
 
     Parameters
     ----------
     stream : text stream
-        Where the terminal is written to.
+        The terminal.
     columns : int, optional
         Its width.
     """
@@ -37,12 +37,12 @@ class Screen(Console):
         )
 
     def show_cursor(self, show: bool = True) -> bool:
-        """Leave the cursor as it is: a process that is killed could not make it visible again."""
+        """Never hide the cursor: a killed process could not restore it."""
         return False
 
 
 class Bar:
-    """A progress bar on the last line of the terminal; what others write to stderr appears above it.
+    """A progress bar on the last line of the terminal; other stderr output appears above it.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Bar:
         text = TextColumn(
             "{task.description}", markup=False, table_column=table.Column(no_wrap=True, overflow="crop")
         )
-        # no thread that redraws: a command may fork, and Ctrl-C must find no lock taken
+        # no refresh thread: a command may fork, and Ctrl-C must not find a lock held
         self._progress = Progress(
             self._bar,
             text,
@@ -68,14 +68,14 @@ class Bar:
         self._task = self._progress.add_task("", total=None)
 
     def draw(self, text: str, done: float | None, total: float | None, columns: int) -> None:
-        """Show how far the work is.
+        """Draw the bar.
 
         Parameters
         ----------
         text : str
-            Follows the bar, cut to the width of the terminal.
+            Text after the bar, cut to the width of the terminal.
         done, total : float or None
-            The work done and all of it; no bar is drawn if the latter is unknown.
+            Completed and total work; without a total, only the text is drawn.
         columns : int
             Width of the terminal.
         """
@@ -98,11 +98,11 @@ def show(parts: Sequence[str | Table], stream: TextIO, columns: int) -> None:
     Parameters
     ----------
     parts : sequence of str or Table
-        Printed one below the other, with an empty line in between.
+        Separated by empty lines.
     stream : text stream
         The terminal.
     columns : int
-        Its width; long cells of tables are wrapped, long lines of text are not: a path must stay one line.
+        Its width. Table cells are wrapped; lines of text are not, to keep paths intact.
     """
     screen = Screen(stream, columns)
     for number, part in enumerate(parts):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lstm2d.config import RunConfig
     from lstm2d.training.progress import TrainResult
 
-# option -> key of the configuration it sets, and whether its value is a text
+# option -> configuration key, and whether its value is a string
 KEYS = {
     "--train-split": ("data.train_split", True),
     "--val-split": ("data.val_split", True),
@@ -67,7 +67,7 @@ The paper's own training:
     help="Folder of images and masks.",
 )
 @click.option(
-    "--out", "-o", required=True, type=click.Path(path_type=Path), metavar="RUN", help="Folder to make."
+    "--out", "-o", required=True, type=click.Path(path_type=Path), metavar="RUN", help="Folder to create."
 )
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Replace a value, such as train.epochs=20."
@@ -104,8 +104,8 @@ def train(
 
     PRESET_OR_TOML is a preset (lstm2d-5x5, lstm2d-3x3, lstm2d-1x1, n-renet,
     n-renet-ref, reseg, reseg-paper, reseg-raw, h-renet, fcn-largefov) or a TOML
-    file. RUN gets the configuration, the log, results.csv, checkpoints, plots, and
-    the best model as model.safetensors.
+    file. The configuration, the log, results.csv, checkpoints, plots and the best
+    model (model.safetensors) are written to RUN.
     """
     from lstm2d.config import resolve
     from lstm2d.training.loop import train as run_training
@@ -114,10 +114,10 @@ def train(
     chosen = use_device(device, gpu_memory, threads)
     overrides = [(item, "--set") for item in sets] + from_options(keys)
     config = RunFolder(out).reopen(preset, overrides) if resume else resolve(preset, overrides)
-    again = ["lstm2d", "train", preset, "--data", str(data), "-o", str(out), "--resume"]
+    command = ["lstm2d", "train", preset, "--data", str(data), "-o", str(out), "--resume"]
     for option, value in (("--threads", threads), ("--device", device), ("--gpu-memory", gpu_memory)):
         if value not in (None, "auto"):
-            again += [option, str(value)]
+            command += [option, str(value)]
     narrator = Narrator(console, config)
     try:
         result = run_training(
@@ -132,39 +132,39 @@ def train(
         )
     except InterruptedRun as error:
         raise InterruptedRun(
-            error.what, where=error.where, hint=f"continue with: {shlex.join(again)}"
+            error.what, where=error.where, hint=f"continue with: {shlex.join(command)}"
         ) from error
-    finish(console, result, data, shlex.join(again))
+    finish(console, result, data, shlex.join(command))
 
 
 def from_options(values: Mapping[str, str | None]) -> list[tuple[str, str]]:
-    """Return "key=value" and the option's name for each option of `KEYS` that was given.
+    """Convert the given options of `KEYS` to overrides.
 
     Parameters
     ----------
     values : mapping
-        Name of the command's parameter -> what was given, or None.
+        Parameter name -> value, or None if not given.
 
     Returns
     -------
     list of (str, str)
-        As `lstm2d.config.resolve` takes them.
+        "key=value" and option name, as for `lstm2d.config.resolve`.
     """
     found = []
     for option, (key, is_text) in KEYS.items():
         value = values[option[2:].replace("-", "_")]
-        if value is not None:  # a text in quotes: a split may be named like a number or a date
+        if value is not None:  # quoted: a split name may look like a number or a date
             found.append((f"{key}={json.dumps(value) if is_text else value}", option))
     return found
 
 
 class Narrator:
-    """Writes the events of a run for people and programs.
+    """Write the events of a run as text and JSON.
 
     Parameters
     ----------
     console : Console
-        Where to write them.
+        Where to write.
     config : RunConfig
         Configuration of the run.
     """
@@ -205,7 +205,7 @@ class Narrator:
         self.console.event({"event": event.kind, **event.values})
 
     def metric_of(self, event: EpochDone) -> str:
-        """Return the metric that selects the best model; "" without a validation."""
+        """Return the metric that selects the best model; "" without validation."""
         select = self.config.train.select
         value = None if event.validation is None else getattr(event.validation, select)
         if event.validation is None or value is None:
@@ -214,17 +214,17 @@ class Narrator:
         return f"  {select.replace('_', ' ')} {value:.4f}{star}"
 
     def line(self, event: Figures) -> str:
-        """Return the numbers that are in every line about a run."""
+        """Return epoch, loss and speed as text."""
         loss = "-" if event.loss is None else f"{event.loss:.4f}"
         rate = event.images_per_second or 0.0
         return f"epoch {event.epoch}/{self.epochs}  loss {loss}  {rate:.1f} images/s"
 
 
 def beginning(event: Started, config: RunConfig) -> str:
-    """Return in words what a run is about to do."""
+    """Describe a run that starts."""
     name = config.preset or config.model["kind"]
     checked = f"validated on {event.validation_images} {'held out' if event.held_out else 'more'}"
-    images = f"{event.images} images" + (f" ({event.batch} a step)" if event.batch > 1 else "")
+    images = f"{event.images} images" + (f" ({event.batch} per step)" if event.batch > 1 else "")
     device = "" if event.device == "cpu" else f", on {event.device}"
     parts = [
         f"{name}: {event.parameters:,} parameters, {event.steps:,} steps, {images}{device}",
@@ -254,19 +254,19 @@ REASONS = {
 }
 
 
-def finish(console: Console, result: TrainResult, data: Path, again: str) -> None:
-    """Write how a run ended, and draw its pictures.
+def finish(console: Console, result: TrainResult, data: Path, command: str) -> None:
+    """Write the outcome of a run, and draw its plots.
 
     Parameters
     ----------
     console : Console
-        Where to write it.
+        Where to write.
     result : TrainResult
         The outcome.
     data : Path
         The dataset folder.
-    again : str
-        The command that resumes the run: of a finished run it draws only the pictures.
+    command : str
+        Command that resumes the run; for a finished run it only draws the plots.
     """
     figures = ", ".join(
         f"{name.replace('_', ' ')} {value:.4f}" for name, value in result.best.items() if value is not None
@@ -274,7 +274,7 @@ def finish(console: Console, result: TrainResult, data: Path, again: str) -> Non
     model = f"best model: {figures}" if figures else "model of the last step, nothing was validated"
     console.say(f"{REASONS[result.reason]} after {duration(result.seconds)}; {model}")
     console.say(str(result.model))
-    draw(console, result.run, data, again)
+    draw(console, result.run, data, command)
     console.result(
         {
             "run": str(result.run),
@@ -287,8 +287,8 @@ def finish(console: Console, result: TrainResult, data: Path, again: str) -> Non
     )
 
 
-def draw(console: Console, run: Path, data: Path, again: str) -> None:
-    """Draw the pictures of a run; an error is a warning, because the training is done.
+def draw(console: Console, run: Path, data: Path, command: str) -> None:
+    """Draw the plots of a run; errors are shown as warnings, as training has succeeded.
 
     Parameters
     ----------
@@ -298,8 +298,8 @@ def draw(console: Console, run: Path, data: Path, again: str) -> None:
         The run folder.
     data : Path
         The dataset folder.
-    again : str
-        The command that draws them later.
+    command : str
+        Command that draws them later.
     """
     from lstm2d.report.plots import PICTURES, draw_run
 
@@ -312,7 +312,7 @@ def draw(console: Console, run: Path, data: Path, again: str) -> None:
         reason = str(error).partition("\n")[0] if expected else type(error).__name__
         console.warn(
             f"the model is saved, but not all pictures are drawn ({', '.join(missing)} in {run / 'plots'}): "
-            f"{reason}\n  draw them with: {again}"
+            f"{reason}\n  draw them with: {command}"
         )
         if not expected:
             console.fault(error, run)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
-SMALL = 1 << 16  # bytes: below this malloc reuses memory by itself
+SMALL = 1 << 16  # bytes: malloc reuses smaller blocks itself
 ROOM = 8  # a block is at most this many times as large as its array: two poolings leave an eighth of an image
 # without the GIL other threads change reference counts while they are read
 _counts_are_exact: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
@@ -30,7 +30,7 @@ class Arena:
     Parameters
     ----------
     limit : int, default 4 GiB
-        Unused blocks of more bytes than that are freed before another one is allocated.
+        If unused blocks exceed this many bytes, they are freed before another one is allocated.
     """
 
     def __init__(self, limit: int = 4 << 30) -> None:
@@ -85,7 +85,7 @@ class Arena:
                 near = k
         if best is not None:
             return self._blocks[best]
-        if near is not None:  # the new block serves in its place too
+        if near is not None:  # the new block replaces it
             del self._blocks[near]
         if unused > self.limit:
             self._drop()

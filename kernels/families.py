@@ -2,7 +2,7 @@
 
 `lstm2d.kernels.pick` returns one of these. The modules in ``_reference`` define what their functions compute.
 All arrays of a call are on one device; floating-point arrays are all float32 or all float64, and results have
-their data type unless a function says otherwise. `object` stands for what only the same backend can read.
+their data type unless a function says otherwise. `object` is a value that only the same backend can read.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Locks that are held during a fork, so that no other thread holds them.
 
-A child process has only the thread that forks: what another thread was doing is never finished in the child,
-and its locks are never released. BLAS and LLVM have such locks too: ours protect them.
+A child process has only the forking thread: work of other threads is never finished in the child, and their
+locks are never released. BLAS and LLVM have such locks too; holding ours protects them.
 """
 
 from __future__ import annotations
 
-import logging  # noqa: F401  holds its lock during a fork; ours come first only if it registers before them
+import logging  # noqa: F401  holds its lock during forks; ours come first only if it registers earlier
 import os
 from typing import Protocol
 

@@ -1,6 +1,6 @@
 """The instruction-set level of the compiled kernels.
 
-Their functions are compiled for each level of `LEVELS`; all of them follow one, which is read once per
+Their functions are compiled for each level of `LEVELS`; all use the same level, which is read once per
 process. BLAS (`OPENBLAS_CORETYPE`), NumPy (`NPY_DISABLE_CPU_FEATURES`), Numba (`NUMBA_CPU_NAME`) and the C
 library's exp and tanh choose their instructions themselves.
 """
@@ -32,7 +32,7 @@ def level() -> str:
     Raises
     ------
     ConfigError
-        If the variable holds no level.
+        If the variable is not a level.
     """
     highest, wanted = supported_level(), requested_level()
     if wanted is None:
@@ -49,12 +49,12 @@ def requested_level() -> str | None:
     Raises
     ------
     ConfigError
-        If it holds no level.
+        If it is not a level.
     """
     text = os.environ.get(VARIABLE, "").strip()
     if text and text not in LEVELS:
         raise ConfigError(
-            f"environment variable {VARIABLE} is no instruction-set level",
+            f"environment variable {VARIABLE} is not an instruction-set level",
             where=reprlib.repr(text),
             expected=", ".join(LEVELS),
             hint=f"set {VARIABLE} to one of these, or unset it",

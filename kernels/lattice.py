@@ -36,7 +36,7 @@ class Lattice(NamedTuple):
     starts: NDArray[np.int32]
 
 
-LARGEST = 1e8  # of the features: lattice coordinates must fit in 32 bits
+LARGEST = 1e8  # feature value: lattice coordinates must fit in 32 bits
 
 
 def check_features(features: FloatArray) -> None:
@@ -52,7 +52,7 @@ def check_features(features: FloatArray) -> None:
     TypeError
         If the data type is neither float32 nor float64.
     ValueError
-        If the shape is another one, a value is not finite, or there are too many or too large values.
+        If the shape is wrong, a value is not finite or too large, or there are too many features.
     """
     if features.dtype not in (np.float32, np.float64):
         raise TypeError(f"float32 or float64 features, got {features.dtype}")

@@ -46,7 +46,7 @@ def get_num_threads() -> int:
     Raises
     ------
     ThreadsError
-        If no number is set and the variable holds none; it is a ValueError.
+        If no number is set and the variable is not a number; it is a ValueError.
     """
     if _threads is not None:
         return _threads
@@ -56,7 +56,7 @@ def get_num_threads() -> int:
     match = _LIST.fullmatch(asked)  # OpenMP takes a list for nested parallel regions; ours are not nested
     if match is None or len(match[1]) > len(str(MAX_THREADS)) or int(match[1]) > MAX_THREADS:
         raise ThreadsError(
-            f"environment variable {VARIABLE} is no number of threads",
+            f"environment variable {VARIABLE} is not a number of threads",
             where=reprlib.repr(asked),
             expected=f"1 to {MAX_THREADS}",
             hint=f"set {VARIABLE} to the number of threads, or unset it",

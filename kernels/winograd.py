@@ -1,6 +1,6 @@
-"""Winograd's F(m, 3) for m = 1 to 6 results, and the cut of an axis into tiles of such lengths.
+"""Winograd's F(m, 3) for m = 1 to 6 results, and tilings of an axis with such lengths.
 
-By the method of Toom and Cook, m results of a filter with three taps are a product of polynomials, computed
+By the Toom-Cook method, m results of a filter with three taps are a product of polynomials, computed
 at m + 2 points. The points are 0, infinity, 1, -1, 2, -2, 1/2 and -1/2; a tile of m results uses the first
 m + 2, so that tiles of all lengths share the points of the filters. Divisors are part of the filters.
 
@@ -21,9 +21,9 @@ from numpy.typing import DTypeLike, NDArray
 from lstm2d.kernels.arrays import FloatArray
 
 TAPS = 3
-POINTS = 8  # of an axis, at most
+POINTS = 8  # maximum number of points on an axis
 INFINITY = None
-FILTERS = 24  # multiplications in the time of one value of the transform of the filters
+FILTERS = 24  # multiplications that take as long as one value of the filter transform
 VALUES = (Fraction(0), INFINITY, *(Fraction(v, 2) for v in (2, -2, 4, -4, 1, -1)))
 
 
@@ -118,7 +118,7 @@ def _fill(matrix: FloatArray, rows: list[list[Fraction]]) -> None:
 
 
 class Tiles(NamedTuple):
-    """One axis of the results, cut into tiles: longest first.
+    """Tiles of one axis of the results, longest first.
 
     Tile t has the results ``first[t] + k * dilation``, k < ``results[t]``.
     """
@@ -128,7 +128,7 @@ class Tiles(NamedTuple):
 
 
 def cut(n: int, dilation: int, largest: int) -> Tiles:
-    """Cut an axis into as few tiles as possible, each with one remainder by the dilation.
+    """Cut an axis into as few tiles as possible; the results of a tile are `dilation` apart.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`lstm2d data`: make and examine folders of images and masks."""
+"""`lstm2d data`: create and examine folders of images and masks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lstm2d.cli.groups import LazyGroup
 
 COMMANDS = {
     "synth": ("lstm2d.cli.data.synth:synth", "Draw outdoor scenes with exact labels."),
-    "stats": ("lstm2d.cli.data.stats:stats", "Count sizes, colours and classes of a dataset."),
+    "stats": ("lstm2d.cli.data.stats:stats", "Show sizes, colours and classes of a dataset."),
     "labels": ("lstm2d.cli.data.labels:labels", "Show a dataset.toml for the masks of a well-known dataset."),
 }
 
@@ -23,4 +23,4 @@ Examples:
   lstm2d data labels coco-to-voc -o coco/dataset.toml""",
 )
 def data() -> None:
-    """Make and examine folders of images and masks."""
+    """Create and examine folders of images and masks."""

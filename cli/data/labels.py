@@ -20,7 +20,7 @@ Examples:
   lstm2d data labels coco-to-voc -o coco/dataset.toml"""
 )
 @click.argument("name", metavar="[NAME]", required=False)
-@click.option("--out", "-o", metavar="FILE", help="Write it there; the file must not exist.")
+@click.option("--out", "-o", metavar="FILE", help="Write it to this file, which must not exist.")
 @output_options
 def labels(console: Console, *, name: str | None, out: str | None) -> None:
     """Show a dataset.toml for the masks of a well-known dataset.
@@ -32,7 +32,7 @@ def labels(console: Console, *, name: str | None, out: str | None) -> None:
 
     if name is None:
         if out is not None:
-            raise click.UsageError("--out needs the NAME of what to write.")
+            raise click.UsageError("--out needs a NAME.")
         texts = {known: convention(known).partition("\n")[0].lstrip("# ") for known in convention_names()}
         console.answer(fields(list(texts.items())))
         console.result({"labels": texts})

@@ -26,10 +26,10 @@ Examples:
 @click.option("--split", metavar="SPLIT", help="Only the images in splits/SPLIT.txt.  [default: all]")
 @output_options
 def stats(console: Console, *, folder: str, split: str | None) -> None:
-    """Count sizes, colours and classes of a dataset.
+    """Show sizes, colours and classes of a dataset.
 
     DIR holds images/ and masks/, and optionally dataset.toml and splits/. Every image
-    and mask is read, so a broken file or a wrong mask value is found too.
+    and mask is read, so broken files and wrong mask values are reported.
     """
     from lstm2d.data.folder import DatasetFolder
     from lstm2d.data.stats import median_frequency_weights, statistics
@@ -49,7 +49,7 @@ def stats(console: Console, *, folder: str, split: str | None) -> None:
 def as_table(
     dataset: DatasetFolder, split: str | None, found: Statistics, weights: list[float]
 ) -> dict[str, Any]:
-    """Return the figures for ``--json``.
+    """Return the statistics for ``--json``.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def as_table(
     split : str or None
         The split; None for all images.
     found : Statistics
-        Its figures.
+        Its statistics.
     weights : list of float
         Weight of each class with ``train.class_weights = "median_frequency"``.
 
@@ -88,14 +88,14 @@ def as_table(
 
 
 def describe(dataset: DatasetFolder, found: Statistics, weights: list[float]) -> list[str | Table]:
-    """Return the figures for people.
+    """Format the statistics as text and tables.
 
     Parameters
     ----------
     dataset : DatasetFolder
         The folder.
     found : Statistics
-        Its figures.
+        Its statistics.
     weights : list of float
         Weight of each class.
 

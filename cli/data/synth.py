@@ -16,18 +16,18 @@ Examples:
   lstm2d data synth -o many --count 2000 --seed 7
   lstm2d data synth -o large --count 50 --width 320 --height 240"""
 )
-@click.option("--out", "-o", required=True, metavar="DIR", help="Folder to make.")
+@click.option("--out", "-o", required=True, metavar="DIR", help="Folder to create.")
 @click.option("--count", type=int, default=200, show_default=True, metavar="N", help="Number of scenes.")
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Decides what is drawn.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Random seed.")
 @click.option("--width", type=int, default=160, show_default=True, metavar="N", help="Pixels.")
 @click.option("--height", type=int, default=120, show_default=True, metavar="N", help="Pixels.")
 @output_options
 def synth(console: Console, *, out: str, count: int, seed: int, width: int, height: int) -> None:
     """Draw outdoor scenes with exact labels.
 
-    Colour alone does not distinguish sky from water, road from building or tree
-    from mountain: their places and surroundings do. DIR gets images/,
-    masks/, splits/ (train, val, test) and dataset.toml.
+    Sky and water, road and building, tree and mountain have similar colours; they
+    differ in position and surroundings. Writes images/, masks/, splits/ (train,
+    val, test) and dataset.toml to DIR.
     """
     from lstm2d.data.synth import write_dataset
 

@@ -8,7 +8,7 @@ from lstm2d.cli.groups import LazyGroup
 
 COMMANDS = {
     "import": ("lstm2d.cli.weights.import_file:import_weights", "Convert and store layers of VGG-16."),
-    "list": ("lstm2d.cli.weights.list_stored:list_weights", "List the weights that were imported."),
+    "list": ("lstm2d.cli.weights.list_stored:list_weights", "List the imported weights."),
 }
 
 
@@ -24,6 +24,6 @@ Examples:
 def weights() -> None:
     """Import weights of published networks.
 
-    Some networks start from layers of VGG-16, which do not come with this
-    package. Import a file that has them once; every model finds them then.
+    Some networks start from layers of VGG-16, which are not part of this
+    package. Import a file with these layers once for all models.
     """

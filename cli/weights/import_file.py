@@ -30,7 +30,7 @@ Examples:
 @click.option(
     "--convention",
     type=click.Choice(["caffe", "torchvision", "rgb"]),
-    help="Input that the filters expect.  [default: from the names of the layers]",
+    help="Input that the filters expect.  [default: from the layer names]",
 )
 @output_options
 def import_weights(
@@ -39,8 +39,8 @@ def import_weights(
     """Convert and store the layers of VGG-16 that are in FILE.
 
     FILE is a safetensors file, a .pth of torch or an .npz, with the layer names
-    of torchvision, timm, Keras or Caffe. Nothing in it is run. Layers
-    may be missing; those in it are checked and listed. --convention caffe is BGR,
+    of torchvision, timm, Keras or Caffe. No code in it is run.
+    Layers may be missing; those found are checked and listed. --convention caffe is BGR,
     0..255 minus the means; torchvision is RGB, 0..1, minus mean, divided by
     deviation; rgb is RGB, 0..255 minus the means.
     """
@@ -62,7 +62,7 @@ def import_weights(
     if out is not None:
         write_bytes(out, stored.path.read_bytes())
     missing = [layer for layer in NETWORKS[found.network].layers if layer not in stored.layers]
-    chosen = "as asked for" if convention else f"recognised from the layers' names, {found.style}"
+    chosen = "as given" if convention else f"recognised from the layer names, {found.style}"
     if found.style == "lstm2d":
         chosen = "converted by an earlier import"
     lines = [

@@ -1,4 +1,4 @@
-"""`lstm2d weights list`: the weights that were imported."""
+"""`lstm2d weights list`: list the imported weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Examples:
 )
 @output_options
 def list_weights(console: Console) -> None:
-    """List the weights that were imported."""
+    """List the imported weights."""
     from lstm2d.weights.store import store_folder, stored_weights
 
     found, problems = stored_weights()
@@ -35,7 +35,7 @@ def list_weights(console: Console) -> None:
         for s in found
     ]
     table = Table(["name", "digest", "layers", "size", "imported from"], rows, left=5)
-    console.answer(table if rows else f"no weights were imported yet ({store_folder()})")
+    console.answer(table if rows else f"no weights imported yet ({store_folder()})")
     console.result(
         {
             "folder": str(store_folder()),

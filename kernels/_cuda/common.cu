@@ -1,7 +1,7 @@
-// In front of every source of this folder; launch.py puts them together and says what REAL is.
+// Prepended to every source in this folder by launch.py, which defines REAL.
 //
-// Arrays are C-contiguous. Sums run in one order, the same in every run: no floating-point atomics.
-// tests/stand_in runs these sources on the CPU, so they use only what is defined here and there.
+// Arrays are C-contiguous. Sums have a fixed order in every run: no floating-point atomics.
+// tests/stand_in runs these sources on the CPU: use only what is defined here and there.
 
 typedef long long Long;
 
@@ -12,7 +12,7 @@ typedef long long Long;
 #define PAUSE() __nanosleep(20)
 #endif
 
-// Each i of [0, n), spread over all threads: neighbours go to neighbours.
+// Loop over i in [0, n), distributed over all threads; neighbouring threads get neighbouring items.
 #define EACH(i, n)                                                                                           \
     for (Long i = (Long)blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += (Long)gridDim.x * blockDim.x)
 
@@ -32,20 +32,20 @@ __device__ inline REAL sigmoid_(REAL x) {
     return (x < 0 ? e : (REAL)1) / (1 + e);
 }
 
-// a / b for a >= 0: in 32 bits where that does, which takes a fraction of the time.
+// a / b for a >= 0; in 32 bits if possible, which takes a fraction of the time.
 __device__ inline Long quotient(Long a, int b) {
     return a >> 32 ? a / b : (Long)((unsigned)a / (unsigned)b);
 }
 
-// 0 nothing, 1 ReLU, 2 tanh; NaN stays
+// 0 none, 1 ReLU, 2 tanh; NaN is kept
 __device__ inline REAL activated(REAL x, int kind) {
     return kind == 2 ? tanh_(x) : kind == 1 && x <= 0 ? (REAL)0 : x;
 }
 
-// Return the sum of a value of each thread of a block, to its first thread, always added in the same order.
-// `part` is shared memory for one double a thread; the number of threads is a power of 2.
+// Sum one value per thread over a block, in a fixed order; only the first thread gets the sum.
+// `part` is shared memory for one double per thread; the number of threads is a power of 2.
 __device__ inline double block_sum(double value, double *part) {
-    __syncthreads();  // what was here before has been read
+    __syncthreads();  // previous contents have been read
     part[threadIdx.x] = value;
     for (int step = blockDim.x / 2; step; step /= 2) {
         __syncthreads();
@@ -54,21 +54,20 @@ __device__ inline double block_sum(double value, double *part) {
     return part[0];
 }
 
-// ---- The product that every step of a recurrent layer takes.
+// ---- The matrix product in each step of a recurrent layer.
 //
-// A block advances L sequences side by side, its lanes: value k of lane l lies at states[k * PITCH + l]. It
+// A block advances L sequences (its lanes) in parallel; value k of lane l is states[k * PITCH + l]. It
 // multiplies them by a matrix of n_rows x 4 * quarter. A worker takes every slices-th row and four columns,
-// each a quarter of the matrix from the next: 4 L sums in registers for 4 + L / 4 reads of shared memory a
-// row. The sums of the slices meet in shared memory, always in the same order. steps.py lays the matrix out:
-// the distance of two rows is `quarter` more than a multiple of the 32 banks, so that neighbours in a warp
-// read neighbouring banks also where one slice ends and the next begins. Rows beyond `n_held`, for which
-// shared memory has no room, come through the caches.
+// a quarter of the matrix apart: 4 L sums in registers for 4 + L / 4 reads of shared memory per row. The sums
+// of the slices are added in shared memory, in a fixed order. steps.py defines the layout: the row stride is
+// `quarter` more than a multiple of the 32 banks, so that neighbours in a warp read neighbouring banks, also
+// across two slices. Rows from `n_held` on, which do not fit in shared memory, are read through the caches.
 
 template <int L> struct alignas(16) Lanes {
     REAL of[L];
 };
 
-// Distance of two values of a lane; 8 would send what neighbours in a warp write to four banks only.
+// Distance of two values of a lane; with 8, neighbours in a warp would write to only four banks.
 template <int L> constexpr int PITCH = L == 8 ? 12 : L;
 
 struct Matrix {
@@ -76,7 +75,7 @@ struct Matrix {
     int n_rows, n_held, stride, quarter, slices;
     const REAL *held;  // in shared memory
 
-    // Copy the first rows to shared memory, by all threads of the block.
+    // Copy the first rows to shared memory with all threads of the block.
     __device__ inline void hold(REAL *place) {
         for (int i = threadIdx.x; i < n_held * stride; i += blockDim.x) place[i] = rows[i];
         held = place;
@@ -120,7 +119,7 @@ __device__ inline REAL product_of(const Matrix &m, const REAL *partial, int lane
     return sum;
 }
 
-// Set n values of shared memory to zero, by all threads of the block.
+// Set n values of shared memory to zero with all threads of the block.
 __device__ inline void clear(REAL *values, int n) {
     for (int i = threadIdx.x; i < n; i += blockDim.x) values[i] = 0;
 }

@@ -1,9 +1,9 @@
 // Patches of an image as rows of a matrix, and back.
 
-#define AHEAD 4  // values that a thread reads before it writes them: their ways to memory overlap
+#define AHEAD 4  // values that a thread reads before it writes them, to overlap memory latencies
 
-// One column of the matrix for each thread, `places` outputs for each block: row `place` of the matrix has what
-// output first + place sees, tap by tap, zeros outside the image. Neighbours read and write neighbours.
+// One column of the matrix per thread, `places` outputs per block: row `place` holds the patch of output
+// first + place, tap by tap, with zeros outside the image. Memory accesses are coalesced.
 extern "C" __global__ void patches(const REAL *x, REAL *values, int height, int width, int channels, int rows,
                                    int columns, int taps_right, int stride_down, int stride_right,
                                    int padding_down, int padding_right, int dilation_down, int dilation_right,
@@ -34,20 +34,20 @@ extern "C" __global__ void patches(const REAL *x, REAL *values, int height, int 
     }
 }
 
-// The taps of one axis that reach a pixel: tap, tap + tap_step, ..., of outputs place, place - place_step, ...
+// The taps of one axis that read a pixel: tap, tap + tap_step, ..., of outputs place, place - place_step, ...
 struct Reach {
     int tap, tap_step, place, place_step;
 };
 
-// inverse: of dilation / common modulo stride / common, where common is their greatest common divisor
+// inverse: of dilation / common modulo stride / common; common: greatest common divisor of both
 __device__ inline Reach reach(int pixel, int taps, int stride, int padding, int dilation, int common, int inverse) {
     const int shifted = pixel + padding, step = stride / common;
     const int tap = shifted % common ? taps : shifted / common % step * inverse % step;
     return {tap, step, (shifted - tap * dilation) / stride, dilation / common};
 }
 
-// One thread for each of n values of grad_x from line first_line on. It adds what outputs first to last - 1 have
-// for it, in the order of taps, to what is there already if `more`.
+// One thread per value of grad_x, n values from line first_line on. It sums the contributions of outputs first
+// to last - 1 in the order of taps, and adds them to the old value if `more`.
 extern "C" __global__ void collect(const REAL *values, REAL *grad_x, const REAL *bias, int kind, int more,
                                    int height, int width, int channels, int rows, int columns, int taps_down,
                                    int taps_right, int stride_down, int stride_right, int padding_down,

@@ -1,7 +1,7 @@
 // Winograd's F(4, 3) on both axes, with the points 0, infinity, 1, -1, 2, -2: the matrices of kernels/winograd.py.
 //
-// A tile is 4 x 4 results, `dilation` pixels apart, so that their 6 x 6 pixels are too. Tiles count through
-// images, then rows, then columns. Points are in front: (36, tiles, channels), so that each is one product.
+// A tile is 4 x 4 results, `dilation` pixels apart, as are its 6 x 6 pixels. Tiles are numbered by image, row,
+// column. Points are the first axis, (36, tiles, channels), so that each is one product.
 
 struct Pixels {  // 6 pixels to 6 points
     enum { FROM = 6, TO = 6 };
@@ -68,7 +68,7 @@ struct GradTaps {  // its transpose
     }
 };
 
-// One map on both axes: from (FROM, FROM) to (TO, TO)
+// Apply a transform to both axes: from (FROM, FROM) to (TO, TO)
 template <class Map> __device__ inline void both_axes(const REAL *from, REAL *to) {
     REAL half[Map::TO * Map::FROM];
 #pragma unroll
@@ -90,7 +90,7 @@ __device__ inline Tile tile_at(Long tile, int tile_rows, int tile_columns, int d
             4 * right * dilation_right + column - right * dilation_right};
 }
 
-// n = tiles * channels; zeros for tiles from `total` on
+// n = tiles * channels; tiles from `total` on are zeros
 extern "C" __global__ void pixel_points(const REAL *x, REAL *points, int height, int width, int channels,
                                         int tile_rows, int tile_columns, int padding_down, int padding_right,
                                         int dilation_down, int dilation_right, Long first, Long total, Long n) {
@@ -118,7 +118,7 @@ extern "C" __global__ void pixel_points(const REAL *x, REAL *points, int height,
     }
 }
 
-// n = tiles * channels: bias, activation and the results of a tile that are inside y
+// n = tiles * channels; adds the bias, applies the activation and writes the results inside y
 extern "C" __global__ void results(const REAL *points, REAL *y, const REAL *bias, int kind, int rows, int columns,
                                    int channels, int tile_rows, int tile_columns, int dilation_down,
                                    int dilation_right, Long first, Long n) {
@@ -145,7 +145,7 @@ extern "C" __global__ void results(const REAL *points, REAL *y, const REAL *bias
     }
 }
 
-// points is (36, from, to), n = from * to; weight is (3, 3, from, to), or turned: (3, 3, to, from), and upside down
+// points is (36, from, to), n = from * to; weight is (3, 3, from, to); if turned, (3, 3, to, from) and rotated
 extern "C" __global__ void filter_points(const REAL *weight, REAL *points, int from, int to, int turned, Long n) {
     EACH(i, n) {
         const Long a = quotient(i, to), b = i - a * to, place = turned ? b * from + a : i;
@@ -158,12 +158,12 @@ extern "C" __global__ void filter_points(const REAL *weight, REAL *points, int f
     }
 }
 
-// Points of the gradient of the results, (36, segments, channels, length): within a segment of the tiles they are
-// transposed, since the product sums over tiles. A block has TILES tiles of CHANNELS channels; `length` is a
-// multiple of TILES. It reads channels side by side, and writes tiles side by side.
+// Points of the gradient of the results, (36, segments, channels, length): transposed within a segment of tiles,
+// as the product sums over tiles. A block has TILES tiles of CHANNELS channels; `length` is a multiple of
+// TILES. Reads are coalesced over channels, writes over tiles.
 #define TILES 8
 #define CHANNELS 32
-#define GAP 9  // TILES and one more: banks of shared memory
+#define GAP 9  // TILES + 1, to avoid bank conflicts in shared memory
 
 extern "C" __global__ void grad_points(const REAL *grad_y, REAL *points, int rows, int columns, int channels,
                                        int tile_rows, int tile_columns, int dilation_down, int dilation_right,
@@ -201,7 +201,7 @@ extern "C" __global__ void grad_points(const REAL *grad_y, REAL *points, int row
     }
 }
 
-// sums is (36, segments, to, from), n = to * from; grad, (3, 3, from, to), is added to if `more`
+// sums is (36, segments, to, from), n = to * from; if `more`, the result is added to grad, (3, 3, from, to)
 extern "C" __global__ void filter_gradient(const REAL *sums, REAL *grad, int segments, int from, int to, int more,
                                            Long n) {
     EACH(i, n) {

@@ -1,22 +1,22 @@
-// Gaussian filtering on the permutohedral lattice; meaning: kernels/_reference/crf.py.
+// Gaussian filtering on the permutohedral lattice; reference: kernels/_reference/crf.py.
 //
-// Each feature has one entry for each corner of its simplex: entry = feature * coordinates + remainder. A lattice
-// point is one 64-bit code: its remainder, and the quotients of all coordinates but the last as digits of mixed
-// radix; walking from corner to corner, or to a neighbour, is one addition. Codes are put into a hash table by
-// all threads at once, in any order; a point's number comes from the first of its entries, so it depends on the
-// features alone.
+// Each feature has one entry per corner of its simplex: entry = feature * coordinates + remainder. A lattice
+// point is one 64-bit code: its remainder, and the quotients of all coordinates but the last as digits in mixed
+// radix; a step to the next corner, or to a neighbour, is one addition. All threads insert codes into a hash
+// table concurrently, in any order; points are numbered by their first entries, so the numbers depend only on
+// the features.
 
-constexpr int MOST = 17;  // coordinates
-constexpr Long FREE = -1;  // no code
-constexpr int CLASSES = 8;  // of a thread that sums over all pairs, as in crf.py
+constexpr int MOST = 17;  // maximum number of coordinates
+constexpr Long FREE = -1;  // empty slot
+constexpr int CLASSES = 8;  // per thread in the sum over all pairs, as in crf.py
 
 // ---- build
 
-// The product, rounded: melted into a sum it would be more precise than the reference's, and a feature on the
-// border of two simplices would fall into the other one.
+// A product without FMA: contraction would round differently from the reference, and a feature on the border
+// of two simplices could fall into the other one.
 __device__ inline double times(double a, double b) { return __dmul_rn(a, b); }
 
-// d + 1 coordinates of sum zero.
+// Map a feature to d + 1 coordinates with sum zero.
 __device__ inline void elevate(const REAL *feature, int d, double *x) {
     double total = 0;
     for (int j = d; j > 0; j--) {
@@ -28,7 +28,7 @@ __device__ inline void elevate(const REAL *feature, int d, double *x) {
     x[0] = total;
 }
 
-// From coordinates to quotient and rank of each, and what is left of it.
+// Compute quotient, rank and remainder of each coordinate.
 __device__ inline void round_off(double *x, int *quotient, int *rank, int d) {
     int excess = 0;
     for (int i = 0; i <= d; i++) {
@@ -48,7 +48,7 @@ __device__ inline void round_off(double *x, int *quotient, int *rank, int d) {
     }
 }
 
-// n features to quotients and ranks of their coordinates, and the weights of their simplex's corners.
+// For n features: quotients and ranks of their coordinates, and the weights of the corners.
 extern "C" __global__ void simplices(const REAL *features, int *quotients, unsigned char *ranks,
                                      REAL *weights, int d, Long n) {
     EACH(p, n) {
@@ -70,16 +70,16 @@ extern "C" __global__ void simplices(const REAL *features, int *quotients, unsig
     }
 }
 
-// Where in a table of 2^bits a code belongs: multiplied by 2^64 / golden ratio (Knuth), which spreads neighbours.
+// Slot of a code in a table of 2^bits: Fibonacci hashing (Knuth) spreads neighbouring codes.
 __device__ inline unsigned place_of(Long code, int bits) {
     return (unsigned)((unsigned long long)code * 0x9E3779B97F4A7C15ULL >> (64 - bits));
 }
 
-// Put a code into the table, where it is not there yet; return its place.
+// Insert a code into the table if it is new; return its slot.
 __device__ inline unsigned put(Long *table, int bits, Long code) {
     const unsigned last = (unsigned)((1LL << bits) - 1);
     for (unsigned at = place_of(code, bits);; at = (at + 1) & last) {
-        Long found = table[at];  // may be FREE although another thread has just been here
+        Long found = table[at];  // may be FREE although another thread has just inserted a code
         if (found == FREE)
             found = (Long)atomicCAS(reinterpret_cast<unsigned long long *>(table) + at,
                                     (unsigned long long)FREE, (unsigned long long)code);
@@ -87,7 +87,7 @@ __device__ inline unsigned put(Long *table, int bits, Long code) {
     }
 }
 
-// All corners of n features into the table: place of each entry, and the first entry of each place.
+// Insert all corners of n features into the table: slot of each entry, and first entry of each slot.
 extern "C" __global__ void put_all(const int *quotients, const unsigned char *ranks, const Long *radix,
                                    Long *table, int *first, unsigned *places, int bits, int coordinates, Long n) {
     const Long *low = radix, *step = radix + coordinates;
@@ -99,7 +99,7 @@ extern "C" __global__ void put_all(const int *quotients, const unsigned char *ra
             code += (quotients[p * coordinates + i] - low[i]) * step[i];
         }
         for (int r = 0; r < coordinates; r++) {
-            // from remainder r - 1 to r: the coordinate of the highest rank left steps down
+            // from remainder r - 1 to r: decrement the coordinate of the highest remaining rank
             if (r) code += 1 - step[coordinate_of[coordinates - r]];
             const unsigned at = put(table, bits, code);
             const int entry = (int)(p * coordinates + r);
@@ -113,7 +113,7 @@ extern "C" __global__ void mark_first(const int *first, const unsigned *places, 
     EACH(e, n) marks[e] = first[places[e]] == e;
 }
 
-// `count`: how many points were met up to each entry.
+// `count`: number of points up to each entry.
 extern "C" __global__ void number(const Long *table, const int *first, const unsigned *places,
                                   const int *count, int *points, Long *codes, Long n) {
     EACH(e, n) {
@@ -123,7 +123,7 @@ extern "C" __global__ void number(const Long *table, const int *first, const uns
     }
 }
 
-// Number of a code's point; m if there is none.
+// Index of the point with a code; m if there is none.
 __device__ inline int find(const Long *table, const int *first, const int *count, int bits, Long code, int m) {
     const unsigned last = (unsigned)((1LL << bits) - 1);
     for (unsigned at = place_of(code, bits); table[at] != FREE; at = (at + 1) & last)
@@ -135,7 +135,7 @@ extern "C" __global__ void find_neighbours(const Long *codes, const Long *table,
                                            const int *count, const Long *radix, int *neighbours, int bits,
                                            int coordinates, int m, Long n) {
     const Long *step = radix + coordinates;
-    Long around = -coordinates;  // from remainder d to 0 all quotients step up, and back
+    Long around = -coordinates;  // all quotients change from remainder d to 0 and back
     for (int i = 0; i < coordinates; i++) around += step[i];
     EACH(i, n) {
         const int j = (int)quotient(i, m);
@@ -148,7 +148,7 @@ extern "C" __global__ void find_neighbours(const Long *codes, const Long *table,
     }
 }
 
-// Where each point begins among entries that are sorted by it.
+// Start of each point in the entries sorted by point.
 extern "C" __global__ void find_starts(const int *points, const int *entries, int *starts, int m, Long n) {
     EACH(e, n) {
         const int point = points[entries[e]];
@@ -159,8 +159,8 @@ extern "C" __global__ void find_starts(const int *points, const int *entries, in
 
 // ---- filter
 
-// A block for each lattice point. Some of them have thousands of features, so several threads of each class
-// share them out, and the sums of these slices meet in shared memory.
+// One block per lattice point. As some points have thousands of features, several threads per class each sum
+// a slice of them; the sums of the slices are added in shared memory.
 extern "C" __global__ void splat(const REAL *values, const REAL *before, const REAL *weights,
                                  const int *entries, const int *starts, REAL *x, int classes, int coordinates,
                                  int width) {
@@ -182,7 +182,7 @@ extern "C" __global__ void splat(const REAL *values, const REAL *before, const R
     }
 }
 
-// Along one axis.
+// Blur along one axis.
 extern "C" __global__ void blur(const REAL *x, const int *neighbours, REAL *y, int classes, int m, Long n) {
     EACH(i, n) {
         const Long point = quotient(i, classes), k = i - point * classes;
@@ -205,7 +205,7 @@ extern "C" __global__ void slice(const REAL *x, const int *points, const REAL *w
 
 // ---- the exact sum
 
-// A thread for each feature and up to CLASSES classes, which share the exponential function.
+// One thread per feature and up to CLASSES classes, which share the exponential.
 extern "C" __global__ void sum_pairs(const REAL *features, const REAL *values, const REAL *before,
                                      const REAL *after, REAL *result, int features_n, int d, int classes,
                                      Long n) {

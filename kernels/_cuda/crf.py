@@ -62,7 +62,7 @@ def _numbered(quotients: Array, ranks: Array, dtype: np.dtype) -> tuple[Array, A
 def lattice_filter(lattice: Lattice, values: Array, before: Array, after: Array) -> Array:
     points, weights, neighbours, entries, starts = lattice
     if any(array.dtype != weights.dtype for array in (values, before, after)):
-        raise TypeError(f"values and factors must be {weights.dtype}, as the lattice is")
+        raise TypeError(f"values and factors must be {weights.dtype} like the lattice")
     values, before, after = (cupy.ascontiguousarray(array) for array in (values, before, after))
     (n, axes), classes, m = points.shape, values.shape[1], neighbours.shape[1]
     result = cupy.empty((n, classes), values.dtype)
@@ -83,7 +83,7 @@ def lattice_filter(lattice: Lattice, values: Array, before: Array, after: Array)
 def gaussian_sum(features: Array, values: Array, before: Array, after: Array) -> Array:
     check_features(features)
     if any(array.dtype != features.dtype for array in (values, before, after)):
-        raise TypeError(f"values and factors must be {features.dtype}, as the features are")
+        raise TypeError(f"values and factors must be {features.dtype} like the features")
     arrays = [cupy.ascontiguousarray(array) for array in (features, values, before, after)]
     (n, d), classes = features.shape, values.shape[1]
     result = cupy.empty((n, classes), values.dtype)

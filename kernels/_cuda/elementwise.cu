@@ -17,7 +17,7 @@ extern "C" __global__ void sigmoid_backward(const REAL *y, const REAL *grad_y, R
 }
 
 extern "C" __global__ void relu_forward(const REAL *x, REAL *y, Long n) {
-    EACH(i, n) y[i] = x[i] <= 0 ? (REAL)0 : x[i];  // NaN stays
+    EACH(i, n) y[i] = x[i] <= 0 ? (REAL)0 : x[i];  // NaN is kept
 }
 
 extern "C" __global__ void relu_backward(const REAL *y, const REAL *grad_y, REAL *grad_x, Long n) {
@@ -32,7 +32,7 @@ extern "C" __global__ void direction_sum_forward(const REAL *x, REAL *y, int uni
     }
 }
 
-// n = 4 * positions * units: one thread for each value of grad_x
+// n = 4 * positions * units: one thread per value of grad_x
 extern "C" __global__ void direction_sum_backward(const REAL *grad_y, REAL *grad_x, int units, Long n) {
     EACH(i, n) grad_x[i] = grad_y[i / (4 * units) * units + i % units];
 }

@@ -1,18 +1,17 @@
-// The 2D-LSTM; meaning: kernels/_reference/lstm2d.py.
+// The 2D-LSTM; reference: kernels/_reference/lstm2d.py.
 //
-// A scan is a chain of hundreds of anti-diagonals. Launched one by one they would wait for their launches
-// longer than they compute, so one kernel does the whole layer, all directions and images at once, with the
-// recurrent weights in shared memory. A block advances a band of four or eight rows of a scan, its lanes: in
-// step s lane l is at column s - l. What it needs of its own rows it computed one step before; only the row
-// above the band comes from another block. Two warps beside those that compute carry it, the sender and the
-// receiver, while the others multiply. So blocks meet at no barrier: each waits for the one above it, and
-// runs a few steps behind.
+// A scan is a sequence of hundreds of anti-diagonals. With one launch each, launch latency would exceed the
+// compute time, so one kernel runs the whole layer, for all directions and images, with the recurrent weights
+// in shared memory. A block advances a band of four or eight rows (its lanes): in step s, lane l is at column
+// s - l. It computed the inputs from its own rows in the previous step; only the row above the band is from
+// another block. Two extra warps, the sender and the receiver, transfer it while the others multiply. There
+// is no barrier between blocks: each waits for the block above it and runs a few steps later.
 //
-// All blocks must be resident. Each takes every gridDim.x-th band, counted through all images (blockIdx.y:
-// direction): whom it waits for has an earlier band, so the first one that is not done always goes on.
+// All blocks must be resident. Each takes every gridDim.x-th band over all images (blockIdx.y: direction).
+// A block waits only for an earlier band, so the first unfinished band always advances.
 //
-// Arrays (pixels, 4 directions, 5 gates, units) or, of hidden states and cells, (pixels, 4 directions,
-// units). What a step reads from them is asked for before its product and used after it.
+// Arrays: (pixels, 4 directions, 5 gates, units); hidden states and cells: (pixels, 4 directions, units).
+// Their values for a step are loaded before its product and used after it.
 
 constexpr int WARP = 32;
 
@@ -21,7 +20,7 @@ struct Scan {
     REAL cell_scale;
 };
 
-// One hidden unit of one row of the scan. The backward pass goes through a scan from its end.
+// One hidden unit in one row of the scan. The backward pass traverses the scan from its end.
 struct Item {
     int lane, u;
     bool inside, last;  // last: of all rows
@@ -44,9 +43,9 @@ template <int L> __device__ inline Item item_of(const Scan &s, int task, int i, 
     return item;
 }
 
-// ---- from band to band
+// ---- transfer between bands
 
-// What the last row of a band leaves for the next band: (columns, 2 U). Each thread of the sender counts each
+// Values of the last row of a band for the next band: (columns, 2 U). Each thread of the sender counts every
 // column.
 struct Link {
     REAL *values;
@@ -59,7 +58,7 @@ __device__ inline Link link_of(const Scan &s, REAL *edges, unsigned *sent, int t
 }
 
 struct Role {
-    int workers, t;  // t: of the couriers' warp
+    int workers, t;  // t: index in the couriers' warp
     bool works, sends, receives;
     Link above, below;
 };
@@ -72,7 +71,7 @@ __device__ inline Role role_of(const Scan &s, REAL *edges, unsigned *sent, int t
     return {workers, beyond % WARP, beyond < 0, sends, receives, above, below};
 }
 
-// Fetch a column, which is known to be there, and see to it that the next one is.
+// Fetch a column that is known to be ready, then wait for the next one.
 __device__ inline void receive(const Scan &s, const Link &above, int column, REAL *stage, int t) {
     const volatile unsigned *sent = above.sent;
     const unsigned target = WARP * min(column + 2, s.width);
@@ -95,7 +94,7 @@ __device__ inline void receive(const Scan &s, const Link &above, int column, REA
     __threadfence();
 }
 
-// Say that a column can be fetched.
+// Signal that a column is ready.
 __device__ inline void announce(const Link &below) {
     __threadfence();
     atomicAdd(below.sent, 1u);
@@ -103,7 +102,7 @@ __device__ inline void announce(const Link &below) {
 
 // ---- a band, forward or backward
 
-// Two barriers a step: all sums before the first item is finished, all items before the next sums.
+// Two barriers per step: after all sums, and after all items.
 template <int L, class Pass>
 __device__ inline void scan(const Pass &p, int task, REAL *edges, unsigned *sent) {
     const Role r = role_of(p.s, edges, sent, task);
@@ -134,7 +133,7 @@ struct Cells {
     REAL x, y;
 };
 
-// From sums to gates, in place. `p`: peepholes of the unit. Returns the new hidden state.
+// Convert sums to gates in place. `p`: peepholes of the unit. Returns the new hidden state.
 __device__ inline REAL advance(const Scan &s, REAL (&gates)[5], const REAL *p, Cells old, REAL &cell) {
     gates[0] = sigmoid_(gates[0] + p[0] * old.x + p[s.units] * old.y);
     gates[1] = sigmoid_(gates[1] + p[2 * s.units] * old.x);
@@ -159,7 +158,7 @@ template <int L> struct Forward {
     REAL *z, *y, *kept;
     REAL *states;   // hidden states to the left of each lane (U), above it (U)
     REAL *partial;  // sums
-    REAL *cells;    // of two steps in turn, above the band and of each lane: (2, L + 1, U)
+    REAL *cells;    // of two alternating steps, above the band and per lane: (2, L + 1, U)
     REAL *stage;    // hidden state and cell above the next column (2 U)
     REAL *biases;   // and peepholes (10 U)
 
@@ -195,7 +194,7 @@ template <int L> struct Forward {
         for (int g = 0; g < 5; g++) z[(row * 5 + g) * s.units + u] = gates[g];
     }
 
-    // The column that the last lane finished in the step before.
+    // The column that the last lane finished in the previous step.
     __device__ inline void send(const Link &below, int step, int t) const {
         const int column = step - L;
         if (column < 0) return;
@@ -206,7 +205,7 @@ template <int L> struct Forward {
         }
     }
 
-    // Put what was received where the step after this one looks for it.
+    // Store the received values for the next step.
     __device__ inline void deliver(int step, int t) const {
         for (int u = t; u < s.units; u += WARP) {
             states[(s.units + u) * PITCH<L>] = stage[u];
@@ -254,8 +253,8 @@ template <int L> struct Forward {
     }
 };
 
-// z: products of the inputs, and with `kept`, the cells, the gates in their place. Directions from `first`
-// on.
+// z: products of the inputs; with `kept` (the cells), they are overwritten by the gates. Directions from
+// `first` on.
 extern "C" __global__ void __launch_bounds__(384, 1) lstm2d_forward(
     REAL *z, const REAL *recurrent, const REAL *bias, const REAL *peepholes, REAL *y, REAL *kept, REAL *edges,
     unsigned *sent, REAL cell_scale, int leaky, int units, int height, int width, int bands, int tasks,
@@ -277,7 +276,7 @@ struct Saved {
     Cells old;
 };
 
-// From the gradients of hidden state and cell to those of the sums; returns those of the old cells.
+// Gradients of the sums from those of hidden state and cell; returns those of the old cells.
 __device__ inline Cells retreat(const Scan &s, const Saved &v, const REAL *p, REAL hidden, REAL cell,
                                 REAL (&grad)[5]) {
     const REAL *g = v.gates;
@@ -295,7 +294,7 @@ __device__ inline Cells retreat(const Scan &s, const Saved &v, const REAL *p, RE
             cell * g[2] * (s.leaky ? g[1] : (REAL)1) + grad[0] * p[s.units] + grad[2] * p[3 * s.units]};
 }
 
-// Rows and columns count from the end of the scan: `above` is where the gradient comes from.
+// Rows and columns are counted from the end of the scan: gradients come from `above`.
 template <int L> struct Backward {
     static constexpr bool BACKWARD = true;
     typedef Saved Read;
@@ -306,7 +305,7 @@ template <int L> struct Backward {
     REAL *states;     // gradients of the sums (5 U)
     REAL *partial;    // sums of their products: for the hidden state to the left (U), above (U)
     REAL *carries_x;  // gradients of the cells to the left: (L, U)
-    REAL *carries_y;  // of those above, of two steps in turn: (2, L, U)
+    REAL *carries_y;  // of those above, of two alternating steps: (2, L, U)
     REAL *stage;      // gradients of hidden state and cell from above this column (2 U)
     REAL *peepholes;  // (5 U)
 
@@ -340,7 +339,7 @@ template <int L> struct Backward {
         }
     }
 
-    // What the last lane's column of the step before gives to the row below.
+    // Contribution of the last lane's previous column to the row below.
     __device__ inline void send(const Link &below, int step, int t) const {
         const int column = step - L, units = s.units;
         if (column < 0 || column >= s.width) return;
@@ -376,7 +375,7 @@ template <int L> struct Backward {
         m.hold(peepholes + 5 * units);
         for (int task = blockIdx.x; task < s.tasks; task += gridDim.x) {
             clear(states, 5 * units * PITCH<L>);
-            clear(carries_x, 3 * L * units + 2 * units);  // with those of y and the stage
+            clear(carries_x, 3 * L * units + 2 * units);  // includes carries_y and the stage
             __syncthreads();
             scan<L>(*this, task, edges, sent);
         }

@@ -1,9 +1,9 @@
-// Gradients of the 2D-LSTM's biases and peepholes from those of the gates' sums.
+// Gradients of biases and peepholes of the 2D-LSTM from those of the sums of the gates.
 //
-// Arrays (pixels, 4 directions, 5 gates, units) or, of the cells, (pixels, 4 directions, units).
+// Arrays: (pixels, 4 directions, 5 gates, units); cells: (pixels, 4 directions, units).
 
-// Sums over runs of `run` pixels, for (runs, 4 directions, 10, units): gradients of the biases, then, with
-// `kept`, of the peepholes.
+// Sums over runs of `run` pixels, (runs, 4 directions, 10, units): gradients of the biases and, with `kept`,
+// of the peepholes.
 extern "C" __global__ void lstm2d_sums(const REAL *grad_z, const REAL *kept, REAL *sums, Long pixels, int run,
                                        int runs, int units, int height, int width) {
     EACH(i, (Long)runs * 4 * units) {

@@ -3,7 +3,7 @@
 __device__ inline float pow_(float x, float y) { return powf(x, y); }
 __device__ inline double pow_(double x, double y) { return pow(x, y); }
 
-// A block takes `chunk` rows, a thread of it one channel: neighbours read neighbours.
+// A block takes `chunk` rows, a thread one channel, so that reads are coalesced.
 #define CHANNEL(c, channels)                                                                                 \
     const Long first = (Long)blockIdx.x * chunk, last = min(first + chunk, rows);                            \
     const int c = blockIdx.y * blockDim.x + threadIdx.x;                                                     \
@@ -59,7 +59,7 @@ extern "C" __global__ void channel_combine(const REAL *x, const REAL *y, const R
     }
 }
 
-// sums: (images, runs), one for each block; an image has n values, a run of it `run` of them
+// sums: (images, runs), one per block; an image has n values, a run `run` of them
 extern "C" __global__ void image_products(const REAL *x, const REAL *y, double *sums, Long run, Long n) {
     SHARED(memory);
     const Long image = (Long)blockIdx.y * n, first = (Long)blockIdx.x * run, last = min(first + run, n);
@@ -105,7 +105,7 @@ extern "C" __global__ void response_norm_parts(const REAL *x, const REAL *grad_y
     }
 }
 
-// channel c feels the windows in which it lies: those of c - (size - 1) / 2 to c + size / 2
+// channel c is in the windows of channels c - (size - 1) / 2 to c + size / 2
 extern "C" __global__ void response_norm_backward(const REAL *x, const REAL *inner, const REAL *outer,
                                                   REAL *grad_x, int size, REAL factor, REAL beta, int channels,
                                                   Long n) {

@@ -5,13 +5,13 @@ struct Window {
     int row, column, channel;
 };
 
-// Where value i of a (images, rows, columns, channels) array lies
+// Position of value i in an array (images, rows, columns, channels)
 __device__ inline Window place(Long i, int rows, int columns, int channels) {
     const Long pixel = quotient(i, channels), line = quotient(pixel, columns), image = quotient(line, rows);
     return {image, (int)(line - image * rows), (int)(pixel - line * columns), (int)(i - pixel * channels)};
 }
 
-// One thread for each of n windows; small or large gets the winners, the other is null, or both
+// One thread per window, n windows; small or large gets the winners, and the other or both are null
 extern "C" __global__ void max_forward(const REAL *x, REAL *y, unsigned char *small, int *large, int height,
                                        int width, int channels, int rows, int columns, int size_down,
                                        int size_right, int stride_down, int stride_right, int padding_down,
@@ -25,7 +25,7 @@ extern "C" __global__ void max_forward(const REAL *x, REAL *y, unsigned char *sm
             const REAL *line = x + (w.image * height + top + r) * width * channels + w.channel;
             for (int s = left < 0 ? -left : 0; s < size_right && left + s < width; ++s) {
                 const REAL value = line[(Long)(left + s) * channels];
-                if (value > best || value != value || winner < 0) {  // the last NaN stays: nothing is above it
+                if (value > best || value != value || winner < 0) {  // the last NaN wins
                     best = value;
                     winner = r * size_right + s;
                 }
@@ -54,8 +54,8 @@ extern "C" __global__ void mean_forward(const REAL *x, REAL *y, REAL area, int h
     }
 }
 
-// One thread for each of n pixels: it adds the gradients of the windows that it is a place of, in the order of
-// places; with winners (small or large) only of those that it has won.
+// One thread per pixel, n pixels: adds the gradients of the windows that contain it, in the order of places;
+// with winners (small or large), only those in which it is the maximum.
 extern "C" __global__ void backward(const REAL *grad_y, const unsigned char *small, const int *large,
                                     REAL *grad_x, REAL area, int height, int width, int channels, int rows,
                                     int columns, int size_down, int size_right, int stride_down,

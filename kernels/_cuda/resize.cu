@@ -1,4 +1,4 @@
-// Resampling of one axis, and labels of another size than the scores.
+// Resampling along one axis, and labels at another size than the scores.
 
 // x is (outer, size, inner), y (outer, length, inner), n values: y[k] is the sum of weight[t] * x[index[t]] for
 // start[k] <= t < start[k + 1], in that order
@@ -14,7 +14,7 @@ extern "C" __global__ void resample(const REAL *x, const int *start, const int *
     }
 }
 
-// x is (H, size, channels), y (height, width), n values: the channel of the highest value between four pixels
+// x is (H, size, channels), y (height, width), n values: argmax of the interpolation of four pixels
 extern "C" __global__ void bilinear_argmax(const REAL *x, const int *top, const int *bottom, const REAL *down,
                                            const int *left, const int *right, const REAL *along,
                                            unsigned char *y, int size, int channels, int width, Long n) {

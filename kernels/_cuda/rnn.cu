@@ -1,17 +1,16 @@
-// Sweeps over columns or rows; meaning: kernels/_reference/rnn.py.
+// Sweeps over columns or rows; reference: kernels/_reference/rnn.py.
 //
-// A sweep is a chain of hundreds of small steps, each of which needs the one before. Launched one by one they
-// would wait for their launches longer than they compute, so one kernel does a whole sweep, and keeps its
-// recurrent weights in shared memory meanwhile. Lines do not depend on each other: a block takes four or
-// eight of one direction from end to end, and only its own threads wait for each other.
+// A sweep is a sequence of hundreds of small dependent steps. With one launch each, launch latency would exceed
+// the compute time, so one kernel runs a whole sweep, with its recurrent weights in shared memory. Lines are
+// independent: a block processes four or eight lines of one direction, and only synchronises its own threads.
 //
-// blockIdx.x: group of lines; blockIdx.y: direction. Arrays (pixels, 2 directions, gates, units) or, of the
-// hidden states and `extra`, (pixels, 2 directions, units). What a step reads from them is asked for before
-// its product and used after it.
+// blockIdx.x: group of lines; blockIdx.y: direction. Arrays: (pixels, 2 directions, gates, units); hidden
+// states and `extra`: (pixels, 2 directions, units). Their values for a step are loaded before its product
+// and used after it.
 
 enum Unit { TANH, RELU, GRU, LSTM };
 
-// Lines and steps as pixels.
+// Offsets of lines and steps in pixels.
 struct Sweep {
     int unit, units, gates, lines, across, steps, direction;
     Long image, aside, along;  // pixels from image to image, from line to line, from step to step
@@ -34,7 +33,7 @@ __device__ inline Item item_of(const Sweep &s, int i, int lanes) {
     return item;
 }
 
-// Number of a pixel and direction; steps count in the order of the sweep.
+// Index of a pixel and direction; steps are counted in the order of the sweep.
 __device__ inline Long row_of(const Sweep &s, const Item &item, int step) {
     return (item.first + (s.direction ? s.steps - 1 - step : step) * s.along) * 2 + s.direction;
 }
@@ -47,8 +46,8 @@ __device__ inline void read_gates(const Sweep &s, const REAL *z, Long row, int u
 
 // ---- forward
 
-// From sums of inputs z and of states r to gates, in place. `cell`: lstm the cell; gru gets the product there
-// that the reset gate scales. Returns the new hidden state.
+// Convert sums of inputs z and of states r to gates, in place. `cell`: for lstm the cell; for gru the product
+// that the reset gate scales is written there. Returns the new hidden state.
 __device__ inline REAL advance(int unit, REAL (&z)[4], const REAL (&r)[4], REAL hidden, REAL &cell) {
     if (unit == GRU) {
         z[0] = sigmoid_(z[0] + r[0]);
@@ -66,7 +65,7 @@ __device__ inline REAL advance(int unit, REAL (&z)[4], const REAL (&r)[4], REAL 
         return z[3] * tanh_(cell);
     }
     const REAL sum = z[0] + r[0];
-    return unit == TANH ? tanh_(sum) : sum < 0 ? 0 : sum;  // NaN stays
+    return unit == TANH ? tanh_(sum) : sum < 0 ? 0 : sum;  // NaN is kept
 }
 
 template <int L>
@@ -90,7 +89,7 @@ __device__ inline void sweep_forward(const Sweep &s, Matrix &m, const REAL *bias
         for (int i = threadIdx.x; i < n; i += blockDim.x) {
             const bool ahead = i == threadIdx.x;
             const Item item = ahead ? mine : item_of(s, i, L);
-            if (!item.inside) break;  // nor are those behind it
+            if (!item.inside) break;  // nor are the items after it
             const Long row = row_of(s, item, step);
             if (!ahead) read_gates(s, z, row, item.u, gates);
 #pragma unroll
@@ -112,8 +111,8 @@ __device__ inline void sweep_forward(const Sweep &s, Matrix &m, const REAL *bias
     }
 }
 
-// z: products of the inputs, and with `extra` the gates in their place. Shared memory: states, partial sums,
-// cells, biases, matrix.
+// z: products of the inputs; with `extra`, they are overwritten by the gates. Shared memory: states, partial
+// sums, cells, biases, matrix.
 extern "C" __global__ void __launch_bounds__(384, 1) rnn_forward(
     REAL *z, const REAL *recurrent, const REAL *bias, REAL *y, REAL *extra, int unit, int units, int gates,
     int lines, int across, int steps, Long image, Long aside, Long along, int lanes, int n_held, int stride,
@@ -133,7 +132,7 @@ struct Saved {
     REAL grad, gates[4], extra, before;
 };
 
-// `before`: gru the hidden state of the step before, lstm its cell; else the hidden state itself.
+// `before`: for gru the previous hidden state, for lstm the previous cell, else the current hidden state.
 __device__ inline Saved read_saved(const Sweep &s, const REAL *grad_y, const REAL *y, const REAL *gates,
                                    const REAL *extra, const Item &item, int step) {
     Saved v = {};
@@ -149,9 +148,9 @@ __device__ inline Saved read_saved(const Sweep &s, const REAL *grad_y, const REA
     return v;
 }
 
-// From the gradient of the hidden state to those of the sums: `grad` of inputs, and of states where the last
-// gate has another, which is returned. `carry`: gru what goes straight to the hidden state of the step
-// before, lstm the gradient of the cell.
+// Gradients of the sums from that of the hidden state: `grad` for inputs and states; the last gate's gradient
+// for states may differ and is returned. `carry`: for gru the direct gradient of the previous hidden state, for
+// lstm the gradient of the cell.
 __device__ inline REAL retreat(int unit, const Saved &v, REAL grad_hidden, REAL &carry, REAL (&grad)[4]) {
     const REAL *g = v.gates;
     if (unit == GRU) {
@@ -193,7 +192,7 @@ __device__ inline void sweep_backward(const Sweep &s, Matrix &m, const REAL *gra
         for (int i = threadIdx.x; i < n; i += blockDim.x) {
             const bool ahead = i == threadIdx.x;
             const Item item = ahead ? mine : item_of(s, i, L);
-            if (!item.inside) break;  // nor are those behind it
+            if (!item.inside) break;  // nor are the items after it
             if (!ahead) v = read_saved(s, grad_y, y, gates, extra, item, step);
             REAL grad[4];
             const REAL hidden = v.grad + product_of<L>(m, partial, item.lane, item.u);
@@ -213,7 +212,7 @@ __device__ inline void sweep_backward(const Sweep &s, Matrix &m, const REAL *gra
     }
 }
 
-// grad_r: gradients of the products of the states, null where they are those of the inputs. Shared memory:
+// grad_r: gradients of the products of the states, null if they equal those of the inputs. Shared memory:
 // gradients of the sums, partial sums, carries, matrix.
 extern "C" __global__ void __launch_bounds__(384, 1) rnn_backward(
     const REAL *grad_y, const REAL *recurrent, const REAL *y, const REAL *kept, const REAL *extra,

@@ -1,6 +1,6 @@
-// Class probabilities and the loss on them. A row holds the k classes of a position; a thread takes a row.
+// Class probabilities and losses. A row holds the k classes of a position; each thread takes a row.
 
-// Writes exp(x - most) to y, unless there is none, and returns the sum; a NaN makes it NaN.
+// Write exp(x - maximum) to y unless it is null; return the sum, which is NaN if any value is NaN.
 __device__ inline double exponentials(const REAL *x, REAL *y, int k, REAL &most) {
     most = -infinity();
     for (int c = 0; c < k; c++) most = x[c] > most ? x[c] : most;
@@ -33,7 +33,7 @@ extern "C" __global__ void softmax_backward(const REAL *y, const REAL *grad_y, R
     }
 }
 
-// sums: one value a block
+// sums: one value per block
 extern "C" __global__ void soft_cross_entropy_forward(const REAL *scores, const REAL *targets, const REAL *weight,
                                                       REAL *probability, double *sums, int k, Long rows) {
     SHARED(memory);
@@ -43,7 +43,7 @@ extern "C" __global__ void soft_cross_entropy_forward(const REAL *scores, const 
         const double total = exponentials(scores + p * k, probability + p * k, k, most);
         divide(probability + p * k, (REAL)total, k);
         const double log_sum = log_(total);
-        double value = 0 * log_sum;  // NaN where a score is: also if no target looks at it
+        double value = 0 * log_sum;  // NaN if a score is NaN, even if its target is 0
         for (Long i = p * k; i < p * k + k; i++)
             if (targets[i] != 0) value += targets[i] * (log_sum - ((double)scores[i] - most));
         loss += weight[p] * value;
@@ -63,7 +63,7 @@ extern "C" __global__ void soft_cross_entropy_backward(const REAL *probability, 
     }
 }
 
-// sums: loss, weight and number of labels that are no class, for each block; probability may be null
+// sums: loss, weight and number of invalid labels per block; probability may be null
 extern "C" __global__ void cross_entropy_forward(const REAL *scores, const Long *labels, const REAL *weights,
                                                  REAL *probability, double *sums, int ignore_index, int k,
                                                  Long rows) {
@@ -77,7 +77,7 @@ extern "C" __global__ void cross_entropy_forward(const REAL *scores, const Long 
         const Long label = labels[p];
         const bool ignored = label == ignore_index, wrong = !ignored && (label < 0 || label >= k);
         const REAL w = ignored || wrong ? (REAL)0 : weights[label];
-        // NaN where a score is: also if nothing counts
+        // NaN if a score is NaN, even if the weight is 0
         loss += w == 0 ? 0 * log_sum : w * (log_sum - ((double)scores[p * k + label] - most));
         mass += w;
         bad += wrong;
@@ -93,7 +93,7 @@ extern "C" __global__ void cross_entropy_forward(const REAL *scores, const Long 
     }
 }
 
-// a thread for each of the n values
+// one thread per value, n values
 extern "C" __global__ void cross_entropy_backward(const REAL *probability, const Long *labels,
                                                   const REAL *weights, REAL *grad, int ignore_index, REAL factor,
                                                   int k, Long n) {
@@ -107,7 +107,7 @@ extern "C" __global__ void cross_entropy_backward(const REAL *probability, const
 extern "C" __global__ void clip_normalise(const REAL *x, REAL *y, int k, Long rows) {
     EACH(p, rows) {
         REAL total = 0;
-        for (Long i = p * k; i < p * k + k; i++) total += x[i] < 0 ? (REAL)0 : x[i];  // NaN stays
+        for (Long i = p * k; i < p * k + k; i++) total += x[i] < 0 ? (REAL)0 : x[i];  // NaN is kept
         for (Long i = p * k; i < p * k + k; i++) {
             const REAL positive = x[i] < 0 ? (REAL)0 : x[i];
             y[i] = total == 0 ? (REAL)1 / k : positive / total;

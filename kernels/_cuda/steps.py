@@ -83,8 +83,8 @@ def plan(
     chosen = enough[0]
     if chosen.n_held < 0:
         raise ValueError(
-            f"{units} units: a block has room for {room} values in its shared memory, too few for the states "
-            "of a step; expected fewer units"
+            f"{units} units: the states of a step do not fit in the {room} values of a block's "
+            "shared memory; expected fewer units"
         )
     return replace(chosen, shared=chosen.shared * itemsize)
 

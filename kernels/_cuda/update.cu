@@ -1,6 +1,6 @@
-// One step of an optimizer, in place; one value a weight.
+// One step of an optimizer, in place; one value per weight.
 
-// Each block adds up squares, to be added by the host.
+// Each block sums squares; the host adds the sums.
 extern "C" __global__ void square_sums(const REAL *x, double *sums, Long n) {
     SHARED(memory);
     double sum = 0;
@@ -9,7 +9,7 @@ extern "C" __global__ void square_sums(const REAL *x, double *sums, Long n) {
     if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
-// Each block counts values that are not finite.
+// Each block counts non-finite values.
 extern "C" __global__ void count_not_finite(const REAL *x, double *counts, Long n) {
     SHARED(memory);
     double count = 0;
@@ -18,7 +18,7 @@ extern "C" __global__ void count_not_finite(const REAL *x, double *counts, Long 
     if (threadIdx.x == 0) counts[blockIdx.x] = count;
 }
 
-// The gradient with clipping and weight decay; a weight of rate 0 has none.
+// The gradient with clipping and weight decay; 0 for weights with rate 0.
 __device__ inline REAL descent(REAL w, REAL g, REAL rate, REAL clip, REAL weight_decay) {
     if (rate == 0) return 0;
     g *= clip;

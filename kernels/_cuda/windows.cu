@@ -1,6 +1,6 @@
-// Windows of pixels, and what their labels say.
+// Windows of pixels, and soft targets from their labels.
 
-// Where value i of windows (images, rows, columns, window * window * channels) lies in images of height x width
+// Index in images of height x width of value i of windows (images, rows, columns, window * window * channels)
 __device__ inline Long in_image(Long i, int height, int width, int channels, int rows, int columns, int window) {
     const Long pixel = quotient(i, channels), line = quotient(pixel, window), place = quotient(line, window);
     const Long grid_line = quotient(place, columns), image = quotient(grid_line, rows);
@@ -19,8 +19,8 @@ extern "C" __global__ void scatter(const REAL *grad_y, REAL *grad_x, int height,
     EACH(i, n) grad_x[in_image(i, height, width, channels, rows, columns, window)] = grad_y[i];
 }
 
-// One thread for each class of each window: all threads of a window read the same labels, at the same time.
-// n = windows * (classes or 1). A label that is neither a class nor ignored sets the flag.
+// One thread per class and window; all threads of a window read the same labels at the same time.
+// n = windows * (classes or 1). An invalid label sets the flag.
 extern "C" __global__ void targets(const REAL *class_weights, const Long *labels, REAL *shares, REAL *weight,
                                    int *flag, int height, int width, int rows, int columns, int window,
                                    int classes, Long ignore, Long n) {

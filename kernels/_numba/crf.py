@@ -43,7 +43,7 @@ def lattice_filter(lattice: Lattice, values: FloatArray, before: FloatArray, aft
     """Each lattice point sums its features in their order, so that bits do not depend on threads."""
     points, weights, neighbours, entries, starts = lattice
     if any(array.dtype != weights.dtype for array in (values, before, after)):
-        raise TypeError(f"values and factors must be {weights.dtype}, as the lattice is")
+        raise TypeError(f"values and factors must be {weights.dtype} like the lattice")
     (n, axes), classes = points.shape, values.shape[1]
     m, width = len(starts) - 1, -(-classes // LANES) * LANES
     padded = arena.empty((n, width), values.dtype)
@@ -66,7 +66,7 @@ def gaussian_sum(
 ) -> FloatArray:
     check_features(features)
     if any(array.dtype != features.dtype for array in (values, before, after)):
-        raise TypeError(f"values and factors must be {features.dtype}, as the features are")
+        raise TypeError(f"values and factors must be {features.dtype} like the features")
     result = np.empty(values.shape, values.dtype)
     scaled = values * before[:, np.newaxis]
     features = np.ascontiguousarray(features)
@@ -156,7 +156,7 @@ def _number(quotients, ranks, low, step, codes, points):
             bits += 2
             table = _larger(codes, m, bits)
         for r in range(coordinates):
-            if r > 0:  # from remainder r - 1 to r: the coordinate of the highest rank left steps down
+            if r > 0:  # from remainder r - 1 to r: decrement the coordinate of the highest remaining rank
                 code += 1 - step[coordinate_of[coordinates - r]]
             at = _slot(code, bits)
             while table[at] >= 0 and codes[table[at]] != code:
@@ -182,7 +182,7 @@ def _find(codes, table, bits, code, m):
 @kernel
 def _find_neighbours(codes, table, step, m, neighbours, begin, end):
     coordinates, bits = step.size, _bits(table)
-    around = step.sum() - coordinates  # from remainder d to 0 all quotients step up, and back
+    around = step.sum() - coordinates  # all quotients change from remainder d to 0 and back
     for k in range(begin, end):
         remainder = codes[k] % coordinates
         for j in range(coordinates):

@@ -126,7 +126,7 @@ def lattice_filter(lattice: Lattice, values: FloatArray, before: FloatArray, aft
     """
     points, weights, neighbours, _, _ = lattice
     if any(array.dtype != weights.dtype for array in (values, before, after)):
-        raise TypeError(f"values and factors must be {weights.dtype}, as the lattice is")
+        raise TypeError(f"values and factors must be {weights.dtype} like the lattice")
     axes, m, _ = neighbours.shape
     x = np.zeros((m + 1, values.shape[1]), values.dtype)  # the last row stands for missing neighbours
     np.add.at(x, points, weights[:, :, np.newaxis] * (before[:, np.newaxis] * values)[:, np.newaxis])
@@ -163,7 +163,7 @@ def gaussian_sum(
     """
     check_features(features)
     if any(array.dtype != features.dtype for array in (values, before, after)):
-        raise TypeError(f"values and factors must be {features.dtype}, as the features are")
+        raise TypeError(f"values and factors must be {features.dtype} like the features")
     result = np.empty_like(values)
     for i in range(len(features)):
         distance = ((features - features[i]) ** 2).sum(axis=1)

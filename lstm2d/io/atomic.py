@@ -1,4 +1,4 @@
-"""Write files completely or not at all."""
+"""Write files atomically."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ _BLOCK = 1 << 20
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file in one step.
+    """Write a file atomically.
 
-    Other processes, also after a crash or a power cut, find the old contents or the new, never a mixture: the
-    bytes are written to a temporary file in the same folder, forced to the disk, read back and compared; only
-    then is the file renamed, and the folder is forced to the disk too. A symbolic link is replaced, not
-    followed.
+    Other processes see the old contents or the new ones, even after a crash or a power failure. The bytes are
+    written to a temporary file in the same folder, flushed to disk, read back and compared; then the file is
+    renamed and the folder is flushed too. A symbolic link is replaced, not followed.
 
     Parameters
     ----------
@@ -32,18 +31,17 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     Raises
     ------
     OutputError
-        If any step fails; the message names the file and the reason. The old file, if any, is still there,
-        except where only the last step (forcing the folder to the disk) failed: then the new one is.
+        If any step fails. An existing file is kept, unless only the last step (flushing the folder) failed.
     """
     target = Path(path)
     _refuse_special(target)
-    # Not made from the target's name: that may be as long as the file system allows.
+    # independent of the target's name, which may be as long as the file system allows
     temporary = target.parent / f".lstm2d-{secrets.token_hex(8)}.tmp"
     try:
         try:
             _write_verified(temporary, data)
             os.replace(temporary, target)
-        except BaseException:  # also after Ctrl-C no temporary file is left
+        except BaseException:  # also Ctrl-C: leave no temporary file
             with suppress(OSError):
                 os.unlink(temporary)
             raise
@@ -53,14 +51,14 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a UTF-8 text file in one step, see `write_bytes`.
+    """Write a UTF-8 text file atomically, see `write_bytes`.
 
     Parameters
     ----------
     path : str or path
         File to write.
     text : str
-        The contents. Surrogates from file names that are not UTF-8 become the bytes they stand for.
+        The contents. Surrogate escapes (from file names that are not UTF-8) become the original bytes.
 
     Raises
     ------
@@ -71,7 +69,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
-    """Make a folder for output, with its parents, if it is not there.
+    """Create an output folder and its parents, if missing.
 
     Parameters
     ----------
@@ -86,7 +84,7 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     OutputError
-        If it cannot be made, or something else has that name.
+        If it cannot be created, or a file has that name.
     """
     folder = Path(path)
     try:
@@ -97,11 +95,11 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def _refuse_special(target: Path) -> None:
-    """Refuse to rename over a device: that would delete it, and `-o /dev/null` the system's null device."""
+    """Refuse to replace a device: with `-o /dev/null`, renaming would delete the system's null device."""
     try:
         mode = os.stat(target).st_mode
     except (OSError, ValueError):
-        return  # not there yet; other errors show when the temporary file is made
+        return  # does not exist; other errors are reported when the temporary file is created
     if not stat.S_ISREG(mode):
         what = "the name of a file to write is taken by something that is no regular file"
         raise OutputError(what, where=target, hint="give another name")
@@ -109,7 +107,7 @@ def _refuse_special(target: Path) -> None:
 
 def _write_verified(path: Path, data: bytes) -> None:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    fd = os.open(path, flags, 0o666)  # the system takes the umask off
+    fd = os.open(path, flags, 0o666)  # the umask applies
     try:
         view = memoryview(data)
         while view:

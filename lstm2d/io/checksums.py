@@ -1,4 +1,4 @@
-"""Checksums of pixels in PNG and TIFF files, which the decoders do not verify."""
+"""Verify checksums in PNG and TIFF files, which the decoders ignore."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from lstm2d.errors import DataError
 
 _SIGNATURE_BYTES = 8
 _BLOCK = 1 << 20
-_PADDING = 1 << 24  # of tiles that reach over the edge
+_PADDING = 1 << 24  # bytes, for tiles that extend over the edge
 _DEFLATE = (8, 32946)
 _WIDTH, _HEIGHT, _BITS_PER_SAMPLE, _COMPRESSION, _SAMPLES_PER_PIXEL = 256, 257, 258, 259, 277
-_BEGINS, _LENGTHS = (273, 324), (279, 325)  # of strips or of tiles
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # samples of a pixel by colour type
+_BEGINS, _LENGTHS = (273, 324), (279, 325)  # tags of strips and of tiles
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # samples per pixel, by colour type
 
 
 def check_png(file: BinaryIO, path: object) -> int | None:
-    """Verify the checksums of all chunks that decide on pixels, and that of the pixels themselves.
+    """Verify the checksums of a PNG: of all chunks that affect pixels, and of the pixel data.
 
     Parameters
     ----------
     file : BinaryIO
-        The open file. Its header was read without an error before, and its size is acceptable.
+        The open file. Its header is valid and its size was checked.
     path : object
-        Its name, for messages.
+        File name, for messages.
 
     Returns
     -------
     int or None
-        Significant bits of a sample, where the file states them (sBIT).
+        Significant bits per sample, if the file states them (sBIT).
 
     Raises
     ------
@@ -44,8 +44,8 @@ def check_png(file: BinaryIO, path: object) -> int | None:
     while len(head := file.read(8)) == 8:
         length, kind = int.from_bytes(head[:4], "big"), head[4:]
         if file.tell() + length + 4 > end:
-            break  # cut short: decoding finds out whether pixels are missing
-        if kind[0] & 0x20 and kind not in (b"tRNS", b"sBIT"):  # a lower-case letter: no pixel depends on it
+            break  # truncated: the decoder checks whether pixels are missing
+        if kind[0] & 0x20 and kind not in (b"tRNS", b"sBIT"):  # lower case: ancillary chunk
             file.seek(length + 4, os.SEEK_CUR)
             continue
         data = file.read(length)
@@ -64,16 +64,16 @@ def check_png(file: BinaryIO, path: object) -> int | None:
 
 
 def check_deflated_tiff(file: BinaryIO, tags: Mapping[int, Any], path: object) -> None:
-    """Verify the checksums of the strips or tiles of a TIFF that is compressed with Deflate.
+    """Verify the checksums of the strips or tiles of a Deflate-compressed TIFF.
 
     Parameters
     ----------
     file : BinaryIO
         The open file.
     tags : mapping of int to object
-        Values of the tags of its first page.
+        Tags of its first page.
     path : object
-        Its name, for messages.
+        File name, for messages.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def check_deflated_tiff(file: BinaryIO, tags: Mapping[int, Any], path: object) -
     size = tags.get(_WIDTH, 0) * tags.get(_HEIGHT, 0) * tags.get(_SAMPLES_PER_PIXEL, 1)
     end = os.fstat(file.fileno()).st_size
     if sum(lengths) > end:
-        return  # parts that overlap: reading each of them could take for ever
+        return  # overlapping parts: reading them all could take forever
     left = 2 * size * max(tags.get(_BITS_PER_SAMPLE, (8,))) // 8 + _PADDING
     for begin, length in zip(begins, lengths, strict=False):
         file.seek(begin)
@@ -96,14 +96,14 @@ def check_deflated_tiff(file: BinaryIO, tags: Mapping[int, Any], path: object) -
 
 
 class _Deflated:
-    """Decompresses pixels only to have zlib compare their checksum, as most decoders stop before it.
+    """Decompress pixel data so that zlib verifies its checksum: most decoders stop before it.
 
     Parameters
     ----------
     left : int
-        Most bytes to decompress; what follows is no image, and decoders ignore it.
+        Maximum number of bytes to decompress; decoders ignore the rest.
     path : object
-        Name of the file.
+        File name, for messages.
     """
 
     def __init__(self, left: int, path: object) -> None:
@@ -120,7 +120,7 @@ class _Deflated:
 
 
 def _png_bytes(header: bytes) -> int:
-    """Return more bytes than the rows of a PNG take, interlaced too."""
+    """Return an upper bound on the bytes of the rows of a PNG, interlaced or not."""
     width, height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
     row = width * header[8] * _CHANNELS.get(header[9], 4) // 8 + 8
     return 2 * height * row + _BLOCK
@@ -130,6 +130,6 @@ def _damaged(reason: str, path: object) -> DataError:
     return DataError(
         f"cannot decode the image ({reason})",
         where=path,
-        expected="a file as it was written",
-        hint="copy the file again from where it came",
+        expected="an intact file",
+        hint="copy the file again from its source",
     )

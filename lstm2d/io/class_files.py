@@ -1,4 +1,4 @@
-"""What the numbers in a folder of label images mean: classes.json for programs, legend.png for people."""
+"""Describe the classes of a folder of label images: classes.json for programs, legend.png for people."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _HINT = "choose another folder, or move the file away"
 
 @dataclass(frozen=True)
 class ClassTable:
-    """The classes of one model, as classes.json has them.
+    """The classes of one model, as stored in classes.json.
 
     Parameters
     ----------
     model : str
         Name of the model.
     classes : tuple of ClassInfo
-        Label 0 is the first.
+        In label order, from 0.
     ignore : int
-        The value of pixels without a class.
+        Value of pixels without a class.
     """
 
     model: str
@@ -41,17 +41,17 @@ class ClassTable:
 
 
 def is_reserved(name: str) -> bool:
-    """Say whether the program itself writes a file of this name into an output folder.
+    """Return whether the program itself writes a file of this name to an output folder.
 
     Parameters
     ----------
     name : str
-        Name of a file directly in the output folder.
+        File name in the output folder, without sub-folders.
 
     Returns
     -------
     bool
-        True for classes.json, legend.png and predictions*.csv, in upper or lower case.
+        True for classes.json, legend.png and predictions*.csv; case is ignored.
     """
     folded = name.casefold()
     record = folded.startswith("predictions") and folded.endswith(".csv")
@@ -64,23 +64,23 @@ def write_class_files(folder: str | os.PathLike[str], table: ClassTable, *, over
     Parameters
     ----------
     folder : str or path
-        An output folder that exists.
+        An existing output folder.
     table : ClassTable
-        The classes of the label images to come.
+        Classes of the label images.
     overwrite : bool, default False
-        Replace files of these names that something else wrote.
+        Replace files of these names that another program wrote.
 
     Raises
     ------
     ConfigError
-        If such a file is there; nothing is written.
+        If such a file exists and `overwrite` is not set; nothing is written.
     OutputError
         If a file cannot be written.
 
     Notes
     -----
-    The tables of earlier models stay in classes.json, under "earlier": label images that those models wrote
-    into the folder keep their meaning. legend.png shows the newest model only.
+    The tables of earlier models are kept in classes.json under "earlier", as the folder may hold label images
+    of those models. legend.png shows the newest model only.
     """
     classes_path, legend_path = Path(folder, CLASSES_FILE), Path(folder, LEGEND_FILE)
     earlier = _old_tables(classes_path)
@@ -92,13 +92,13 @@ def write_class_files(folder: str | os.PathLike[str], table: ClassTable, *, over
     tables = [table, *(old for old in earlier or () if old != table)]
     content = _entry(table) | {"earlier": [_entry(old) for old in tables[1:]]}
     text = json.dumps({"format": FORMAT} | content, indent=1, ensure_ascii=False) + "\n"
-    # half a surrogate pair, which UTF-8 cannot hold, becomes the escape that JSON has for it
+    # UTF-8 has no lone surrogates: write them as JSON escapes
     write_bytes(classes_path, text.encode("utf-8", "backslashreplace"))
     write_bytes(legend_path, encode_legend(table.classes))
 
 
 def read_class_files(folder: str | os.PathLike[str]) -> list[ClassTable]:
-    """Return the tables of classes of an output folder, that of the newest model first.
+    """Return the class tables of an output folder, newest model first.
 
     Parameters
     ----------
@@ -108,13 +108,13 @@ def read_class_files(folder: str | os.PathLike[str]) -> list[ClassTable]:
     Returns
     -------
     list of ClassTable
-        Empty where there is no classes.json, or none that `write_class_files` wrote.
+        Empty if there is no classes.json written by `write_class_files`.
     """
     return list(_old_tables(Path(folder, CLASSES_FILE)) or ())
 
 
 def own_class_files(folder: str | os.PathLike[str]) -> list[str]:
-    """Return the names of those files in a folder that `write_class_files` wrote."""
+    """Return the names of the files in a folder that `write_class_files` wrote."""
     own = [CLASSES_FILE] if read_class_files(folder) else []
     return own + [LEGEND_FILE] * _is_own_legend(Path(folder, LEGEND_FILE))
 
@@ -136,10 +136,10 @@ def _entry(table: ClassTable) -> dict[str, Any]:
 
 
 def _old_tables(path: Path) -> list[ClassTable] | None:
-    """Return the tables of a file, None if it is not there or not one of ours."""
+    """Return the tables in a file; None if it is missing or was not written by this program."""
     if not path.is_file():
         return None
-    with suppress(Exception):  # whatever a file of another program makes of the lines below
+    with suppress(Exception):  # another program's file may cause any exception
         content = json.loads(read_text(path))
         if content["format"] == FORMAT:
             return [_table(entry) for entry in (content, *content["earlier"])]
@@ -154,6 +154,6 @@ def _table(entry: dict[str, Any]) -> ClassTable:
 def _is_own_legend(path: Path) -> bool:
     from PIL import Image
 
-    with suppress(Exception), Image.open(path, formats=["PNG"]) as image:  # no picture, or a broken one
+    with suppress(Exception), Image.open(path, formats=["PNG"]) as image:  # not an image, or damaged
         return bool(image.info.get("Software") == SOFTWARE)
     return False

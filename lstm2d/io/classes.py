@@ -1,4 +1,4 @@
-"""Class names and colours, as datasets and model files hold them."""
+"""Names and colours of classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_CLASSES = 255  # labels are bytes, and one value is needed for ignored pixels
+MAX_CLASSES = 255  # labels are bytes; one value is reserved for ignored pixels
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class ClassInfo:
     Parameters
     ----------
     name : str
-        Name, not empty.
+        Not empty.
     color : tuple of int
         Red, green and blue, each 0 to 255.
     """
@@ -38,24 +38,24 @@ def palette_of(classes: Sequence[ClassInfo]) -> NDArray[np.uint8]:
     Returns
     -------
     array of shape (K, 3), uint8
-        One row a class.
+        One row per class.
     """
     return np.array([c.color for c in classes], dtype=np.uint8).reshape(-1, 3)
 
 
 def default_color(index: int) -> tuple[int, int, int]:
-    """Return a colour for a class that has none.
+    """Return the default colour of a class.
 
     Parameters
     ----------
     index : int
-        Number of the class.
+        Class number.
 
     Returns
     -------
     tuple of int
-        Red, green, blue: the bits of the index, three at a time, fill the channels from their highest bit, as
-        in the Pascal VOC colour map. All 256 colours differ.
+        Red, green and blue from the Pascal VOC colour map: the bits of the index, three at a time, fill the
+        channels from the highest bit. All 256 colours differ.
     """
     red = green = blue = 0
     for bit in range(7, -1, -1):

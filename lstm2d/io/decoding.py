@@ -1,4 +1,4 @@
-"""Decode image files that may be hostile: every failure is one DataError; size is checked before decoding."""
+"""Decode untrusted image files: failures raise DataError, and the size is checked before decoding."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from lstm2d.io.tiff_tags import has_further_pages, is_deep_planar, only_alpha, s
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-# First bytes, Pillow's format, the plug-in that reads it. Nothing else is ever opened: fewer decoders for
-# hostile files to reach (Pillow's list has one that runs Ghostscript), and only one plug-in to import.
+# Magic bytes, Pillow's format name, and its plug-in. Only these formats are opened: hostile files reach fewer
+# decoders (one of Pillow's runs Ghostscript), and only one plug-in is imported.
 _FORMATS = (
     (b"\xff\xd8\xff", "JPEG", "JpegImagePlugin"),
     (b"\x89PNG\r\n\x1a\n", "PNG", "PngImagePlugin"),
@@ -48,7 +48,7 @@ _FORMATS = (
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000", "Jpeg2KImagePlugin"),
 )
 _READABLE = "a complete PNG, JPEG, TIFF, BMP, GIF, WebP, PPM or JPEG 2000 file"
-_MP_ENTRIES = 45058  # number of the tag that lists the pictures of a JPEG
+_MP_ENTRIES = 45058  # tag that lists the pictures in a JPEG
 _LOSSY = ("JPEG", "WEBP", "JPEG2000")
 _SIXTEEN_BIT = re.compile("(RGB|RGBA|RGBX|RGBa|LA);16[BLN]")
 _nowhere = logging.NullHandler()
@@ -56,14 +56,14 @@ _nowhere = logging.NullHandler()
 
 @dataclass(frozen=True)
 class Decoded:
-    """What an image file holds.
+    """A decoded image file.
 
     Parameters
     ----------
     samples : Samples
-        The pixels as stored, and notes on what is left out.
+        Pixels as stored, and notes on what was left out.
     lossy : bool
-        Whether the file's compression changes values.
+        Whether the compression is lossy.
     format : str
         Name of the file format.
     """
@@ -75,7 +75,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class _Source:
-    """An open file on its way through the decoders."""
+    """An open image file and the limits for decoding it."""
 
     file: BinaryIO
     format: str
@@ -91,7 +91,7 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
     path : str or path
         The file.
     max_pixels : int
-        Most pixels to decode; the file's header is asked before anything is decoded.
+        Maximum number of pixels, checked against the header before decoding.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
     Raises
     ------
     DataError
-        If the file is missing, is not an image, is damaged or cut short, or is too large.
+        If the file is missing, not an image, damaged, truncated or too large.
     """
     with open_regular(path) as file, as_data_error(path):
         _quiet_loggers()
@@ -112,10 +112,10 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
         except OSError:
             if name != "TIFF":
                 raise
-            return Decoded(_with_tifffile(source), lossy=False, format=name)  # Pillow knows no float colour
+            return Decoded(_with_tifffile(source), lossy=False, format=name)  # Pillow reads no float colour
         lossy = name in _LOSSY or "jpeg" in str(image.info.get("compression", ""))
         if name == "TIFF" and is_deep_planar(image):
-            samples = _with_tifffile(source)  # Pillow would take the bytes apart wrongly
+            samples = _with_tifffile(source)  # Pillow would decode them wrongly
         else:
             depth = check_png(file, path) if name == "PNG" else None
             if name == "TIFF":
@@ -126,17 +126,17 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
 
 @contextmanager
 def as_data_error(path: object) -> Iterator[None]:
-    """Turn whatever a decoder raises into one DataError.
+    """Raise any exception of a decoder as a DataError.
 
     Parameters
     ----------
     path : object
-        Name of the image.
+        Name of the image, for messages.
 
     Yields
     ------
     None
-        Decode meanwhile.
+        Control, for decoding.
 
     Raises
     ------
@@ -147,9 +147,9 @@ def as_data_error(path: object) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except Exception as e:  # decoders raise whatever comes to their minds over a broken file
+    except Exception as e:  # decoders raise all kinds of exceptions for damaged files
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
-        if type(e).__name__ == "UnidentifiedImageError":  # Pillow's text names its own file object
+        if type(e).__name__ == "UnidentifiedImageError":  # Pillow's message names the file object
             reason = "its header is damaged"
         hint = "open it in an image viewer; if it shows, save it again as PNG"
         raise DataError(
@@ -158,13 +158,13 @@ def as_data_error(path: object) -> Iterator[None]:
 
 
 def _quiet_loggers() -> None:
-    """Keep remarks that come through logging off the terminal where the program has set up no handler."""
+    """Keep log messages of decoders off the terminal unless the program has configured logging."""
     for name in ("PIL", "tifffile"):
-        logging.getLogger(name).addHandler(_nowhere)  # once, however often it is called
+        logging.getLogger(name).addHandler(_nowhere)  # a handler is added only once
 
 
 def format_of(head: bytes) -> str | None:
-    """Return the name of the format that is read of files which begin so.
+    """Return the name of a supported format, from the first bytes of a file.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def format_of(head: bytes) -> str | None:
     Returns
     -------
     str or None
-        None where no such format is read.
+        None if the format is not supported.
     """
     return next((name for magic, name, _ in _FORMATS if head.startswith(magic)), None)
 
@@ -199,7 +199,7 @@ def _open(source: _Source) -> ImageFile:
     from PIL import Image as pillow
 
     source.file.seek(0)
-    with quiet_pillow():  # our limit is checked below, on the same header; Pillow's is for the whole process
+    with quiet_pillow():  # Pillow's limit is global to the process; ours is checked below
         limit, pillow.MAX_IMAGE_PIXELS = pillow.MAX_IMAGE_PIXELS, None
         try:
             image = pillow.open(source.file, formats=[source.format])
@@ -210,7 +210,7 @@ def _open(source: _Source) -> ImageFile:
 
 
 def _with_tifffile(source: _Source) -> Samples:
-    from lstm2d.io.tiff import read_with_tifffile  # only now: it loads tifffile
+    from lstm2d.io.tiff import read_with_tifffile  # loads tifffile
 
     source.file.seek(0)
     samples = read_with_tifffile(source.file, source.path, source.max_pixels)
@@ -218,21 +218,21 @@ def _with_tifffile(source: _Source) -> Samples:
 
 
 def _with_pillow(source: _Source, image: ImageFile, depth: int | None) -> Samples:
-    """Decode what Pillow has opened; `depth` is what a PNG states."""
+    """Decode an image that Pillow opened; `depth` is the bit depth stated in a PNG."""
     raw, size = raw_mode(image), image.size
     if _SIXTEEN_BIT.fullmatch(raw):
         samples = _sixteen_bits(source, raw)
     else:
         image.load()
         if image.size != size:
-            what = "the image is not of the size its header says"
+            what = "the image size differs from its header"
             raise DataError(what, where=source.path, expected=str(size))
         samples = from_pillow(image, raw, sixteen_bits=source.format in ("PNG", "PPM"))
     if source.format == "TIFF":
         tags = getattr(image, "tag_v2", {})
         samples = only_alpha(replace(samples, depth=stated_depth(tags)), tags)
     elif source.format in ("PPM", "JPEG2000"):
-        samples = replace(samples, depth=16)  # their decoders bring what the file states to the whole range
+        samples = replace(samples, depth=16)  # their decoders scale samples to the full range
     elif depth is not None:
         samples = replace(samples, depth=_unless_spread(samples.values, depth))
     return _noted(samples, source, several=_has_further_frames(image, source))
@@ -250,7 +250,7 @@ def _noted(samples: Samples, source: _Source, *, several: bool) -> Samples:
 
 
 def _has_further_frames(image: ImageFile, source: _Source) -> bool:
-    """Return whether a file holds another picture, one that is no copy of the first."""
+    """Return whether a file holds further pictures besides previews of the first."""
     if source.format == "TIFF":
         return bool(getattr(image, "is_animated", True)) and has_further_pages(source.file)
     try:
@@ -258,22 +258,21 @@ def _has_further_frames(image: ImageFile, source: _Source) -> bool:
             views = getattr(image, "mpinfo", {}).get(_MP_ENTRIES, [])[1:]
             return any(str(v["Attribute"]["MPType"]).startswith("Multi-Frame") for v in views)
         return bool(getattr(image, "is_animated", False))
-    except Exception:  # the first picture is read, whatever follows it
+    except Exception:  # the first picture is read regardless of what follows
         return False
 
 
 def _unless_spread(values: NDArray[Any], depth: int) -> int:
-    """Return the bits of a PNG's samples: by the standard, fewer bits are spread over the whole range."""
+    """Return the bits per sample of a PNG: 16 if samples are scaled to the full range, as in the standard."""
     spread = depth >= 16 or values.dtype != np.uint16 or not (values & np.uint16(2 ** (16 - depth) - 1)).any()
     return 16 if spread else depth
 
 
 def _sixteen_bits(source: _Source, raw: str) -> Samples:
-    """Get all 16 bits of a colour file, of which Pillow keeps the upper 8 without a word.
+    """Return all 16 bits of a colour image; Pillow silently keeps only the upper 8.
 
-    Pillow unpacks the decompressed samples by a name. Asked for big-endian samples it keeps the first byte of
-    each, asked for little-endian ones the second: two passes give both. Gray with alpha is as wide as RGBA of
-    8 bits.
+    Unpacking as big-endian keeps the first byte of each sample, as little-endian the second, so two passes
+    give both. Gray with alpha has as many bytes per pixel as 8-bit RGBA.
     """
     bands = raw.partition(";")[0]
     if bands == "LA":
@@ -286,7 +285,7 @@ def _sixteen_bits(source: _Source, raw: str) -> Samples:
     little = raw.endswith("L") or (raw.endswith("N") and sys.byteorder == "little")
     values = second << 8 | first if little else first << 8 | second
     image = _open(source)
-    turned = 1 if source.format == "TIFF" else orientation(image)  # Pillow has turned a TIFF
+    turned = 1 if source.format == "TIFF" else orientation(image)  # Pillow rotates TIFFs itself
     values = upright(values, turned)
     if bands == "LA":
         return Samples(values[..., 0], 65535, alpha=values[..., 1])

@@ -1,4 +1,4 @@
-"""Find a font that has the characters of a text, without a scan where none is needed."""
+"""Find a font that has the characters of a text; system fonts are searched only if needed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from lstm2d.io.safe_open import open_regular
 
-JOINERS = "\u200c\u200d"  # invisible, but they decide how letters join
-PLAIN = 0x250  # below lie ASCII, Latin-1 and Latin Extended, all of which DejaVu Sans has
+JOINERS = "\u200c\u200d"  # invisible, but they affect how letters join
+PLAIN = 0x250  # below: ASCII, Latin-1 and Latin Extended, which DejaVu Sans covers
 _FILES = (".ttf", ".otf", ".ttc")
 _VARIANTS = ("bold", "italic", "oblique", "black", "heavy", "thin", "light", "medium", "condensed")
 _SECOND_CHOICE = ("serif", "mono")
@@ -23,12 +23,12 @@ _SECOND_CHOICE = ("serif", "mono")
 
 @functools.cache
 def default_font() -> Path | None:
-    """Return the file of DejaVu Sans that comes with matplotlib, without importing matplotlib.
+    """Return the DejaVu Sans file of matplotlib, without importing matplotlib.
 
     Returns
     -------
     Path or None
-        None where matplotlib was installed without its fonts.
+        None if matplotlib is installed without its fonts.
     """
     with suppress(ImportError, ValueError):
         package = importlib.util.find_spec("matplotlib")
@@ -41,20 +41,20 @@ def default_font() -> Path | None:
 
 @functools.lru_cache(maxsize=64)
 def find_fonts(texts: frozenset[str], besides: str = "") -> dict[str, Path | None]:
-    """Find for each text a font that has every character of it.
+    """Find a font for each text that has all its characters.
 
     Parameters
     ----------
     texts : frozenset of str
         Printable texts.
     besides : str
-        More characters that a font needs to have.
+        Additional characters that each font must have.
 
     Returns
     -------
     dict of str to Path or None
-        None for DejaVu Sans, else the first font of the system that has them all. Texts for which there is
-        none are left out.
+        The first system font that has all characters; None for DejaVu Sans. Texts without a font are left
+        out.
     """
     found: dict[str, Path | None] = {}
     default = default_font()
@@ -69,21 +69,21 @@ def find_fonts(texts: frozenset[str], besides: str = "") -> dict[str, Path | Non
 
 
 def characters_of(path: Path, wanted: frozenset[str]) -> frozenset[str]:
-    """Return which characters a font has shapes for.
+    """Return the characters that a font has outlines for.
 
     Parameters
     ----------
     path : Path
-        TrueType or OpenType font; of a collection the first.
+        TrueType or OpenType font; in a collection, the first font.
     wanted : frozenset of str
         Characters to look for.
 
     Returns
     -------
     frozenset of str
-        A part of `wanted`: nothing for a damaged file and for bitmaps, which cannot be drawn at any size.
+        Subset of `wanted`; empty for damaged files and for bitmap fonts, which do not scale.
     """
-    from fontTools.ttLib import TTFont  # only now: no Latin name needs it
+    from fontTools.ttLib import TTFont  # imported here: Latin names do not need it
 
     try:
         with open_regular(path) as file, TTFont(file, fontNumber=0, lazy=True) as font:
@@ -91,22 +91,22 @@ def characters_of(path: Path, wanted: frozenset[str]) -> frozenset[str]:
             there = frozenset(c for c in wanted if ord(c) in names)
             if not there or "CFF " in font or "CFF2" in font:
                 return there
-            glyphs = font["glyf"]  # fonts of colour emoji have none, or leave the outlines empty
+            glyphs = font["glyf"]  # missing or empty in colour emoji fonts
             return frozenset(
                 c for c in there if c.isspace() or c in JOINERS or glyphs[names[ord(c)]].numberOfContours
             )
-    except Exception:  # whatever the reader raises over a damaged font: it is one font less
+    except Exception:  # a damaged font is skipped
         return frozenset()
 
 
 @functools.cache
 def system_fonts() -> tuple[Path, ...]:
-    """Return the font files of the user and the system: one weight of each family, sans-serif first.
+    """Return the font files of the user and the system: regular weights, sans-serif first.
 
     Returns
     -------
     tuple of Path
-        In a fixed order. Nothing is opened.
+        In a fixed order. No file is opened.
     """
     found = {path for folder in _font_folders() for path in _font_files(folder)}
     return tuple(
@@ -115,7 +115,7 @@ def system_fonts() -> tuple[Path, ...]:
 
 
 def _candidates(texts: frozenset[str]) -> Iterator[Path]:
-    """Yield the fonts to try, first those named after a script of the texts, such as NotoSansCJK."""
+    """Yield the fonts to try, starting with those named after a script of the texts, such as NotoSansCJK."""
     default = default_font()
     if default is not None:
         yield default

@@ -1,4 +1,4 @@
-"""Where on the earth an image lies: the tags of a GeoTIFF, from a photograph to its labels."""
+"""Copy the georeference of a GeoTIFF from a photograph to its labels."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION = 274
 _SHORT, _ASCII, _DOUBLE = 3, 2, 12  # types of values in a TIFF
-MAX_VALUES = 100_000  # of one tag; tie points of a whole survey are fewer
+MAX_VALUES = 100_000  # per tag; even a whole survey has fewer tie points
 
-# Tag -> type of its values, and what their number is a multiple of. GDAL_NODATA and GDAL_METADATA are left
-# out: they say what the pixels of the photograph mean, and the "no data" of a dark border would hide class 0.
+# Tag -> type of its values, and a divisor of their number. GDAL_NODATA and GDAL_METADATA are left out: they
+# describe pixels of the photograph, and the "no data" value of a dark border would hide class 0.
 _TAGS = {
     33550: (_DOUBLE, 3),  # ModelPixelScale
     33922: (_DOUBLE, 6),  # ModelTiepoint
@@ -27,7 +27,7 @@ _TAGS = {
     34737: (_ASCII, 1),  # GeoAsciiParams
     50844: (_DOUBLE, 92),  # RPCCoefficient
 }
-_PLACING = (33922, 34264, 50844)  # without one of them the others say nothing
+_PLACING = (33922, 34264, 50844)  # the other tags need at least one of these
 
 TURNED = "turned upright, so its georeference is left out of the labels"
 DAMAGED = "damaged georeference, left out of the labels"
@@ -40,14 +40,14 @@ class Georeference:
     Parameters
     ----------
     tags : tuple of (int, int, values)
-        Number of the tag, type of its values as in the TIFF specification, and the values: a tuple of
-        numbers, or text as bytes, which may be of any encoding.
+        Tag number, type of its values as in the TIFF specification, and the values: a tuple of numbers, or
+        text as bytes in any encoding.
     """
 
     tags: tuple[tuple[int, int, tuple[float, ...] | bytes], ...]
 
     def extratags(self) -> list[tuple[int, int, int, Any, bool]]:
-        """Return the tags as `tifffile.imwrite` takes them."""
+        """Return the tags in the form that `tifffile.imwrite` expects."""
         return [
             (number, kind, 0 if kind == _ASCII else len(values), values, True)
             for number, kind, values in self.tags
@@ -55,19 +55,19 @@ class Georeference:
 
 
 def read_georeference(path: str | os.PathLike[str]) -> tuple[Georeference | None, str | None]:
-    """Read where an image file says that it lies.
+    """Read the georeference of an image file.
 
     Parameters
     ----------
     path : str or path
-        An image file of any kind.
+        An image file of any format.
 
     Returns
     -------
     georeference : Georeference or None
-        None if the file is no GeoTIFF, or its tags do not fit the upright image.
+        None if the file is not a GeoTIFF, or its tags do not apply to the upright image.
     note : str or None
-        Why a georeference that is there is left out.
+        Why an existing georeference is left out.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def read_georeference(path: str | os.PathLike[str]) -> tuple[Georeference | None
                     return None, None
                 tags = _tags(page)
                 turned = page.tags.valueof(_ORIENTATION, default=1) != 1
-        except Exception:  # the reader of the pixels may know the file, whatever tifffile raises over it
+        except Exception:  # the pixels may still be readable by Pillow
             return None, DAMAGED
     if tags is None:
         return None, DAMAGED
@@ -95,7 +95,7 @@ def read_georeference(path: str | os.PathLike[str]) -> tuple[Georeference | None
 
 
 def _tags(page: TiffPage) -> tuple[Any, ...] | None:
-    """Return the tags of a page; None if one of them is not as the GeoTIFF standard says."""
+    """Return the tags of a page; None if one of them violates the GeoTIFF standard."""
     found = []
     for number, (kind, multiple) in _TAGS.items():
         tag = page.tags.get(number)
@@ -104,7 +104,7 @@ def _tags(page: TiffPage) -> tuple[Any, ...] | None:
         if tag.dtype != kind or not 0 < tag.count <= MAX_VALUES or tag.count % multiple:
             return None
         value = tag.value
-        if kind == _ASCII:  # tifffile decodes it, but the keys count bytes
+        if kind == _ASCII:  # tifffile decodes the text, but the keys hold byte offsets
             page.parent.filehandle.seek(tag.valueoffset)
             value = page.parent.filehandle.read(tag.count)
         elif not isinstance(value, tuple):

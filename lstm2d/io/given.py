@@ -1,4 +1,4 @@
-"""Photographs that a Python program gives: paths, arrays, lists, tensors, Pillow images."""
+"""Convert a caller's images (paths, arrays, lists, tensors, Pillow images) to photographs."""
 
 from __future__ import annotations
 
@@ -18,37 +18,36 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 CHANNELS_FIRST = "channels come first, (3, H, W) or (1, H, W): read as (H, W, 3) or (H, W, 1)"
-TURNED = "turned upright, as the EXIF orientation says"
+TURNED = "turned upright by its EXIF orientation"
 
 _EXPECTED = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4), not empty"
 _CHANNELS = (1, 3, 4)
 
 
 def photo_of(image: object, reading: Reading | None = None) -> Photo:
-    """Return the photograph that a caller gives.
+    """Convert a caller's image to a photograph.
 
     Parameters
     ----------
     image : str, path, array, list, tensor or Pillow image
-        A file, see `lstm2d.io.images.read_photo`; a Pillow image of any mode, turned upright as a file is; or
-        what NumPy makes an array of: (H, W) or (H, W, 1) gray, (H, W, 3) red, green and blue, (H, W, 4) the
-        same with opacity. One image as (3, H, W) or (1, H, W), and any of these shapes after an axis of
-        length 1, are taken where the last axis cannot hold the channels. Values as
-        `lstm2d.io.samples.to_photo` says.
+        A file, see `lstm2d.io.images.read_photo`; a Pillow image of any mode, turned upright as files are;
+        or anything that NumPy converts to an array: (H, W) or (H, W, 1) gray, (H, W, 3) RGB, or (H, W, 4)
+        RGBA. A leading axis of length 1 is dropped. (3, H, W) and (1, H, W) are accepted if the last axis
+        cannot hold the channels. For the values see `lstm2d.io.samples.to_photo`.
     reading : Reading, optional
         Limits and choices.
 
     Returns
     -------
     Photo
-        Its pixels may share memory with an array that is given.
+        Its pixels may share memory with the array.
 
     Raises
     ------
     ShapeError
-        If the shape is no image's; the message says how to convert it.
+        If the shape is not that of an image; the message has a conversion.
     DataError
-        If the values make no image, some are masked, or a file cannot be read.
+        If the values are not those of an image, some are masked, or a file cannot be read.
     """
     reading = reading or Reading()
     if isinstance(image, str | os.PathLike):
@@ -63,12 +62,12 @@ def photo_of(image: object, reading: Reading | None = None) -> Photo:
 
 
 def _is_pillow(image: object) -> TypeGuard[Image]:
-    pillow = sys.modules.get("PIL.Image")  # where it is not loaded, nothing can be an image of it
+    pillow = sys.modules.get("PIL.Image")  # if Pillow is not loaded, nothing is a Pillow image
     return pillow is not None and isinstance(image, pillow.Image)
 
 
 def _is_masked(array: NDArray[Any]) -> bool:
-    # NumPy imports this module when it is first asked for, and no import may be under way in a fork
+    # np.ma is imported on first access, and a fork must not happen during an import
     masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
     return masked is not None and isinstance(array, masked)
 
@@ -91,14 +90,14 @@ def _of_pillow(image: Image, reading: Reading) -> Samples:
 
 
 def _as_array(image: Any) -> NDArray[Any]:
-    """Return an array of whatever is given, its masked pixels refused."""
+    """Convert an image to an array; masked pixels are refused."""
     try:
         if hasattr(image, "detach") and hasattr(image, "cpu"):  # a tensor, perhaps on a GPU
             image = image.detach().cpu()
         elif hasattr(image, "__cuda_array_interface__") and hasattr(image, "get"):
             image = image.get()
         array = np.asanyarray(image)
-    except Exception as e:  # ragged lists, tensors of types that NumPy lacks, and what else there is
+    except Exception as e:  # for example ragged lists, or tensor types that NumPy lacks
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         what = f"cannot make an array of the image, a {type(image).__name__} ({reason})"
         raise DataError(what, expected=f"an array of shape {_EXPECTED}, a Pillow image or a path") from e
@@ -133,7 +132,7 @@ def _of_array(array: NDArray[Any]) -> Samples:
 
 
 def _channels_last(array: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Return one image as (H, W) or (H, W, C), with C of 1, 3 or 4."""
+    """Return an image as (H, W) or (H, W, C) with C 1, 3 or 4, and notes."""
     shape = array.shape
     if 0 not in shape:
         if array.ndim == 4 and shape[0] == 1:
@@ -146,7 +145,7 @@ def _channels_last(array: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
 
 
 def _conversion(shape: tuple[int, ...]) -> str | None:
-    """Return how to make an image of an array of another shape."""
+    """Return a hint on how to convert an array of another shape to an image."""
     if 0 in shape or len(shape) < 2:
         return None
     if len(shape) == 4 and shape[0] > 1:

@@ -1,4 +1,4 @@
-"""Image files of kinds that are not read: what they are, and what to do with them."""
+"""Unsupported image formats, with advice on how to convert them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ImageKind:
-    """A kind of image files that are not read.
+    """An unsupported kind of image file.
 
     Parameters
     ----------
     name : str
         For example "HEIC file".
     advice : str
-        What to do to have them labelled.
+        How to get such files labelled.
     many : str
-        Its plural; "" for the name with an s.
+        Plural of the name; "" appends an s.
     endings : tuple of str
-        In lower case, with the dot.
+        File name endings in lower case, with the dot.
     inside_tiff : bool
-        Whether such a file begins as a TIFF does, with a preview or a mosaic of sensor values as its image.
+        Whether such files are TIFF files whose image is a preview or a sensor mosaic.
     """
 
     name: str
@@ -89,31 +89,31 @@ _HEADS = (
     (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", re.DOTALL), JPEG_XL),
 )
 HEAD_BYTES = 16
-# letters after a dot: "12.05" and "2024.07.01" are names without an ending
+# a letter after the dot: "12.05" and "2024.07.01" have no ending
 _ENDING = re.compile(r"[^.].*\.[A-Za-z]\w{0,9}", re.DOTALL)
-# what text begins with by chance counts only with what must follow it
+# magic bytes that plain text may start with count only with the bytes that must follow
 _DOUBTFUL = re.compile(rb"BM(?!.{4}\0\0\0\0)|P[1-6](?!\s)|RIFF(?!.{4}WEBP)", re.DOTALL)
 
 
 def kind_not_read(
     path: str | os.PathLike[str], head: bytes = b"", *, readable: bool = False
 ) -> ImageKind | None:
-    """Return the kind of an image file, if it is one that is not read.
+    """Return the kind of an unsupported image file.
 
     Parameters
     ----------
     path : str or path
-        Its name.
+        File name.
     head : bytes
-        Its first bytes, `HEAD_BYTES` of them. They come before the name: phones write JPEG files that end in
+        The first `HEAD_BYTES` bytes. They take precedence over the name: phones write JPEG files that end in
         .heic.
     readable : bool, default False
-        Whether they are those of a format that is read.
+        Whether `head` is that of a supported format.
 
     Returns
     -------
     ImageKind or None
-        None for images that are read, and for everything that is no image.
+        None for supported formats and for files that are not images.
     """
     for pattern, kind in _HEADS:
         if pattern.match(head):
@@ -125,10 +125,10 @@ def kind_not_read(
 
 
 def has_ending(name: str) -> bool:
-    """Tell whether a file name ends as those of programs do, in a dot and letters."""
+    """Return whether a file name has an ending: a dot and a letter."""
     return _ENDING.fullmatch(name) is not None
 
 
 def is_doubtful(head: bytes) -> bool:
-    """Tell whether the first bytes are an image format's, but may as well be text."""
+    """Return whether the magic bytes of an image format may also be plain text."""
     return _DOUBTFUL.match(head) is not None

@@ -19,26 +19,25 @@ def read_photo(path: str | os.PathLike[str], reading: Reading | None = None) -> 
     Parameters
     ----------
     path : str or path
-        PNG, JPEG, TIFF, BMP, GIF, WebP, PPM or JPEG 2000 file. Of an animation or a file with several pages
-        the first is read.
+        PNG, JPEG, TIFF, BMP, GIF, WebP, PPM or JPEG 2000 file. Only the first frame or page is read.
     reading : Reading, optional
-        Limits and choices. The number of pixels is checked on the file's header, before any memory is taken.
+        Limits and settings. The number of pixels is checked against the header before memory is allocated.
 
     Returns
     -------
     Photo
-        Its pixels are (H, W, 3), red, green, blue in 0..255, upright (EXIF orientation applied): uint8 for
-        samples of up to 8 significant bits, float32 with fractions for deeper ones and for floats.
+        Pixels of shape (H, W, 3), RGB in 0..255, with the EXIF orientation applied: uint8 for samples of up
+        to 8 significant bits, float32 with fractions for deeper samples and floats.
 
     Raises
     ------
     DataError
-        If the file is missing, damaged, cut short, too large or no image, or if its values make none.
+        If the file is missing, damaged, truncated, too large or not an image, or its values are out of range.
 
     Notes
     -----
-    Gray becomes three equal channels. CMYK, YCbCr and LAB are converted to RGB. What the samples mean is
-    written at `lstm2d.io.samples.to_photo`; arrays follow the same rules, see `lstm2d.io.given.photo_of`.
+    Gray is repeated for three channels; CMYK, YCbCr and LAB are converted to RGB. For the range of samples
+    see `lstm2d.io.samples.to_photo`. The same rules apply to arrays, see `lstm2d.io.given.photo_of`.
     """
     reading = reading or Reading()
     return to_photo(decode(path, max_pixels=reading.max_pixels).samples, reading, path)

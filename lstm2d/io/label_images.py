@@ -19,17 +19,17 @@ from lstm2d.io.georeference import Georeference
 __all__ = ["LABEL_FORMATS", "encode_labels", "label_suffix", "write_image", "write_labels", "write_overlay"]
 
 LABEL_FORMATS = {"palette": ".png", "gray": ".png", "tiff": ".tif"}  # format -> ending of the files
-_ROWS = 256  # of an overlay at a time: the floats of a large photograph take twelve times its bytes
+_ROWS = 256  # of an overlay at a time: its floats take twelve times the bytes of the photograph
 
-# Run-length matching of Deflate, in which the level has no effect: labels are long runs of equal numbers.
-# Labels of 12 megapixels take 22 to 31 ms and 27 to 150 kB. Level 1 is as fast (60 to 244 kB), level 6 slower
-# and larger (28 to 54 ms, 31 to 182 kB), level 9 up to 14 times as slow for files from 10 % smaller to 7 %
-# larger. Overlays take 0.4 to 0.8 s, with level 6 1.7 to 2.4 s for files of the same size.
+# Run-length encoding: labels are long runs of equal numbers. The compression level has no effect on it.
+# At 12 megapixels labels take 22 to 31 ms and 27 to 150 kB; level 1 is as fast (60 to 244 kB), level 6 slower
+# and larger (28 to 54 ms, 31 to 182 kB), level 9 up to 14 times slower (10 % smaller to 7 % larger).
+# Overlays take 0.4 to 0.8 s; level 6 takes 1.7 to 2.4 s for the same size.
 _PNG: dict[str, Any] = {"compress_type": zlib.Z_RLE}
 
 
 def label_suffix(format: str) -> str:
-    """Return the ending of label files.
+    """Return the file name ending of a label format.
 
     Parameters
     ----------
@@ -68,13 +68,13 @@ def write_labels(
     labels : array of shape (H, W), integer
         Class numbers 0 to 255.
     palette : array of shape (K, 3), uint8
-        Colours of the classes. Numbers from K on (ignored pixels) show black.
+        Colours of the classes. Numbers from K on (ignored pixels) are black.
     format : str
-        "palette": palette PNG, right as a picture, and as data in programs that keep indices. "gray": 8-bit
-        gray PNG. "tiff": single-band uint8 TIFF with Deflate compression. The last two hold class numbers for
-        every reader, and look black.
+        "palette": PNG with class colours; programs that keep palette indices read the class numbers. "gray":
+        8-bit gray PNG. "tiff": single-band uint8 TIFF with Deflate compression. Every program reads class
+        numbers from the last two, but they look black.
     georeference : Georeference, optional
-        Where the image lies on the earth; for "tiff" only.
+        GeoTIFF tags of the image; for "tiff" only.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def encode_labels(
     format: str = "palette",
     georeference: Georeference | None = None,
 ) -> bytes:
-    """Return a label image as the bytes of a file.
+    """Encode a label image as the bytes of a file.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def write_image(path: str | os.PathLike[str], image: NDArray[Any]) -> None:
     path : str or path
         File to write.
     image : array of shape (H, W, 3)
-        Values 0..255; fractions are rounded, values outside clipped.
+        Values 0..255; rounded and clipped.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def write_overlay(
     opacity: float = 0.5,
     legend: Sequence[ClassInfo] | None = None,
 ) -> None:
-    """Write a photograph with its labels laid over it, as PNG.
+    """Write a photograph overlaid with its labels, as PNG.
 
     Parameters
     ----------
@@ -180,13 +180,13 @@ def write_overlay(
     image : array of shape (H, W, 3)
         Photograph, 0..255.
     labels : array of shape (H, W), integer
-        Class numbers; those without a colour leave the photograph as it is.
+        Class numbers; pixels whose class has no colour are left unchanged.
     palette : array of shape (K, 3), uint8
         Colours of the classes.
     opacity : float
-        Share of the class colour, 0 to 1.
+        Weight of the class colour, 0 to 1.
     legend : sequence of ClassInfo, optional
-        The K classes: those that occur are drawn in a legend outside of the picture, right of it or below.
+        The K classes. Those that occur are listed in a legend below the picture or to its right.
 
     Raises
     ------
@@ -220,8 +220,8 @@ def _tiff(numbers: NDArray[np.uint8], georeference: Georeference | None) -> byte
         buffer,
         numbers,
         photometric="minisblack",
-        compression="zlib",  # no predictor: differences of class numbers are no smaller
-        metadata=None,  # tifffile's own description of the array would be all that QGIS shows
+        compression="zlib",  # no predictor: differences of class numbers do not compress better
+        metadata=None,  # QGIS would show only tifffile's description of the array
         software="lstm2d",
         extratags=() if georeference is None else georeference.extratags(),
     )

@@ -1,4 +1,4 @@
-"""Draw which colour means which class: a picture of all classes, or beside an overlay those that occur."""
+"""Draw legends: a picture of all classes, or the classes that occur next to an overlay."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lstm2d.io.classes import ClassInfo
 from lstm2d.io.lettering import Lettering, Pen
 
 INK, MUTED, PAPER, EDGE = (34, 34, 34), (112, 112, 112), (255, 255, 255), (178, 178, 178)
-TEXT = 16  # pixels, in a picture of its own
-SMALLEST, LARGEST = 12, 96  # pixels of text beside an overlay
-SHORT = 12  # classes that make one column, however wide it is
-WIDEST = 15  # of a name, in heights of its text
-SOFTWARE = "lstm2d"  # in the file: so that no other picture of this name is replaced
+TEXT = 16  # pixels, in a separate legend
+SMALLEST, LARGEST = 12, 96  # pixels of text next to an overlay
+SHORT = 12  # maximum number of classes for a single column, however wide it is
+WIDEST = 15  # width of a name, in text heights
+SOFTWARE = "lstm2d"  # marks the file, so that no other picture of this name is replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ def encode_legend(classes: Sequence[ClassInfo]) -> bytes:
     Returns
     -------
     bytes
-        A PNG file: one column of up to 12 classes, else columns side by side.
+        A PNG file: up to 12 classes in one column, more in several.
 
     Notes
     -----
-    A name for which no font is found shows as "class 7".
+    A name that no font can show is drawn as its number, for example "class 7".
     """
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
@@ -64,7 +64,7 @@ def encode_legend(classes: Sequence[ClassInfo]) -> bytes:
     while -(-len(classes) // columns) > SHORT and table.height(columns) > 0.8 * table.width(columns):
         columns += 1
     picture = table.picture(columns)
-    if picture.getcolors(256) is not None:  # of few classes: a third of the size, and still the exact colours
+    if picture.getcolors(256) is not None:  # a palette keeps these colours exactly, in a third of the size
         picture = picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=256)
     info = PngInfo()
     info.add_text("Software", SOFTWARE)
@@ -76,22 +76,22 @@ def encode_legend(classes: Sequence[ClassInfo]) -> bytes:
 def with_legend(
     picture: NDArray[np.uint8], labels: NDArray[np.integer[Any]], classes: Sequence[ClassInfo]
 ) -> NDArray[np.uint8]:
-    """Return a picture with the legend of the classes that occur in it.
+    """Add a legend of the classes that occur to a picture.
 
     Parameters
     ----------
     picture : array of shape (H, W, 3), uint8
         An overlay, for example.
     labels : array of shape (H, W), integer
-        Class numbers; others are left out, and count in no share.
+        Class numbers; other values are ignored.
     classes : sequence of ClassInfo
         The K classes.
 
     Returns
     -------
     array of shape (H', W', 3), uint8
-        The picture in the upper left corner, its legend below; of an upright picture on its right. Classes
-        are in order of their share of the picture's pixels. The picture alone if no class occurs.
+        The picture at the upper left, with the legend below it, or to its right if it is taller than wide.
+        Classes are sorted by their share of the pixels. Without classes, the picture is returned unchanged.
     """
     from PIL import Image
 
@@ -125,7 +125,7 @@ def _percent(share: float) -> str:
 
 
 class _Table:
-    """Entries in columns of one width, filled from top to bottom."""
+    """Lay out entries in columns of equal width, from top to bottom."""
 
     def __init__(self, pen: Pen, entries: Sequence[_Entry], widest: int | None = None) -> None:
         self.pen, self.entries = pen, entries
@@ -147,7 +147,7 @@ class _Table:
         self.names = [pen.fitted(entry.name, room) for entry in entries]
         self.name = max(pen.width(name) for name in self.names)
         self.column = fixed + self.name
-        self.between = 2 * pen.size  # columns
+        self.between = 2 * pen.size  # pixels between columns
 
     def width(self, columns: int) -> int:
         return 2 * self.margin + columns * (self.column + self.between) - self.between
@@ -163,7 +163,7 @@ class _Table:
         return -(-len(self.entries) // max((height - 2 * self.margin) // self.row, 1))
 
     def picture(self, columns: int) -> Any:
-        """Draw it."""
+        """Draw the table."""
         from PIL import Image, ImageDraw
 
         image = Image.new("RGB", (self.width(columns), self.height(columns)), PAPER)

@@ -1,4 +1,4 @@
-"""Class names as text in a picture: what is drawn of them, in which font, and the drawing."""
+"""Draw class names in pictures."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
-LONGEST = 40  # characters of a name that are drawn
+LONGEST = 40  # characters; longer names are shortened
 Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Lettering:
-    """A name as it is drawn.
+    """A text to draw, and its font.
 
     Parameters
     ----------
     text : str
         One line of printable text, not empty.
     font : Path or None
-        File of a font that has all characters of the text; None for the one that is drawn with by default.
+        Font file with all characters of the text; None for the default font.
     """
 
     text: str
@@ -43,31 +43,31 @@ def letterings(
     longest: int = LONGEST,
     besides: str = "",
 ) -> list[Lettering]:
-    """Return what to draw for names.
+    """Return the texts and fonts to draw names with.
 
     Parameters
     ----------
     names : sequence of str
         Any texts.
     fallbacks : sequence of str
-        For each name plain text, such as the number of the class: drawn where no font has the characters of
-        the name, or nothing of it can be drawn.
+        Plain text per name, such as the class number; drawn if no font has the characters of the name, or the
+        name has no printable characters.
     shapes : bool
-        Whether the library that draws joins letters and orders them from right to left. Without that, a name
-        in Arabic or Devanagari would be drawn wrongly, so the fallback takes its place.
+        Whether the drawing library supports text shaping (joined letters, right-to-left order). If not, names
+        that need it, for example in Arabic or Devanagari, are replaced by the fallback.
     longest : int
-        Characters to keep; a longer name ends in an ellipsis.
+        Maximum number of characters; longer names are shortened with an ellipsis.
     besides : str
-        Characters that a font needs to have besides those of the name.
+        Characters that a font must have besides those of the name.
 
     Returns
     -------
     list of Lettering
-        For each name one.
+        One per name.
     """
     texts = [_shortened(printable_name(name), longest) for name in names]
     plain = {text for text in texts if all(ord(c) < PLAIN or c == "…" for c in text)}
-    if default_font() is None:  # no DejaVu Sans: Pillow's own font has ASCII
+    if default_font() is None:  # no DejaVu Sans: Pillow's built-in font has only ASCII
         plain = {text for text in plain if text.isascii()}
     other = frozenset(text for text in texts if text not in plain and (shapes or not _needs_shaping(text)))
     fonts: dict[str, Path | None] = dict.fromkeys(plain - {""})
@@ -80,7 +80,7 @@ def letterings(
 
 
 def printable_name(name: str) -> str:
-    """Return a name as one line of printable text.
+    """Convert a name to one line of printable text.
 
     Parameters
     ----------
@@ -90,9 +90,8 @@ def printable_name(name: str) -> str:
     Returns
     -------
     str
-        Composed characters (NFC); white space of any kind and control characters become single spaces;
-        characters that only steer the layout are left out, except the joiners; what is no character (a byte
-        of no known encoding) becomes U+FFFD. May be empty.
+        In NFC. Runs of white space and control characters become single spaces, format characters are
+        removed except joiners, and undecodable bytes become U+FFFD. May be empty.
     """
     kept = []
     for character in unicodedata.normalize("NFC", name):
@@ -109,7 +108,7 @@ def printable_name(name: str) -> str:
 
 
 class Pen:
-    """Writes text of one size into pictures of Pillow.
+    """Draw text of one size on Pillow images.
 
     Parameters
     ----------
@@ -122,7 +121,7 @@ class Pen:
         self._fonts: dict[Path | None, FreeTypeFont | ImageFont] = {}
 
     def lettering(self, text: str) -> Lettering:
-        """Return what this pen writes for a text that stands for itself, such as a title.
+        """Return the lettering of a text without a fallback, such as a title.
 
         Parameters
         ----------
@@ -132,48 +131,48 @@ class Pen:
         Returns
         -------
         Lettering
-            One line. Where no font has its characters, those outside of Latin become question marks.
+            One line. If no font has its characters, those that are not Latin become question marks.
         """
         latin = "".join(c if ord(c) < PLAIN else "?" for c in printable_name(text))
         return _letterings([text], [_shortened(latin, LONGEST) or "?"])[0]
 
     def class_names(self, classes: Sequence[ClassInfo], fallback: str = "{}") -> list[Lettering]:
-        """Return what this pen writes for the names of classes.
+        """Return the letterings of class names.
 
         Parameters
         ----------
         classes : sequence of ClassInfo
-            The classes, by number.
+            The classes, in the order of their numbers.
         fallback : str
-            What it writes where no font has the characters of a name; "{}" stands for the number.
+            Text if no font has the characters of a name; "{}" is replaced by the number.
 
         Returns
         -------
         list of Lettering
-            For each class one.
+            One per class.
         """
         numbers = [fallback.format(number) for number in range(len(classes))]
         return _letterings([c.name for c in classes], numbers)
 
     def width(self, text: Lettering | str) -> int:
-        """Return the width of a text, pixels."""
+        """Return the width of a text in pixels."""
         text = _lettering(text)
         return round(self._font(text.font).getlength(text.text))
 
     def fitted(self, text: Lettering | str, width: int) -> Lettering:
-        """Return a text, cut to a width in pixels.
+        """Shorten a text to a width.
 
         Parameters
         ----------
         text : Lettering or str
             The text.
         width : int
-            Pixels that it may take.
+            Maximum width, pixels.
 
         Returns
         -------
         Lettering
-            The text as it is if it fits, else its beginning with an ellipsis.
+            The text unchanged if it fits, else its beginning with an ellipsis.
         """
         text = _lettering(text)
         length = len(text.text)
@@ -190,7 +189,7 @@ class Pen:
         color: Color,
         anchor: str = "lm",
     ) -> None:
-        """Write a text.
+        """Draw a text.
 
         Parameters
         ----------
@@ -203,7 +202,7 @@ class Pen:
         color : tuple of int
             Red, green and blue.
         anchor : str
-            Which point of the text lies at the place, as Pillow names them: "lm" is left, middle.
+            Point of the text at `place`, as in Pillow: "lm" is left, middle.
         """
         text = _lettering(text)
         draw.text(place, text.text, color, self._font(text.font), anchor=anchor)
@@ -215,7 +214,7 @@ class Pen:
 
 
 def _letterings(names: Sequence[str], fallbacks: Sequence[str]) -> list[Lettering]:
-    """Return what Pillow can write."""
+    """Return the letterings that Pillow can draw."""
     from PIL import features
 
     return letterings(names, fallbacks, shapes=bool(features.check("raqm")))
@@ -228,7 +227,7 @@ def _load(path: Path | None, size: int) -> FreeTypeFont | ImageFont:
         try:
             if file is not None:
                 return ImageFont.truetype(file, size)
-        except OSError:  # FreeType refuses it, though its tables could be read
+        except OSError:  # FreeType rejects the font
             continue
     return ImageFont.load_default(size)
 
@@ -242,7 +241,7 @@ def _selects_a_variant(character: str) -> bool:
 
 
 def _needs_shaping(text: str) -> bool:
-    """Say whether letters join, stack or run from right to left."""
+    """Return whether letters join, combine or run from right to left."""
     return any(
         character in JOINERS
         or unicodedata.category(character) in ("Mn", "Mc", "Me")
@@ -256,5 +255,5 @@ def _shortened(text: str, longest: int) -> str:
         return text
     end = longest - 1
     while end > 1 and (unicodedata.category(text[end])[0] == "M" or text[end] in JOINERS):
-        end -= 1  # a mark stays with its letter
+        end -= 1  # keep marks with their letter
     return text[:end].rstrip() + "…"

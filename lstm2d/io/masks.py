@@ -1,4 +1,4 @@
-"""Read masks: class numbers, or colours that stand for classes."""
+"""Read masks of class numbers or class colours."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 GRAY_AS_COLOURS = "equal red, green and blue are read as one class number"
 FLOATS = "whole numbers stored as floats are read as class numbers"
 
-_MASK = "an index or palette PNG or TIFF, one class number a pixel"
+_MASK = "a gray or palette PNG or TIFF with a class number per pixel"
 _LOSSLESS = ("PNG", "TIFF", "BMP")
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """What a mask file holds: numbers, colours, or both where red, green and blue are equal everywhere.
+    """The contents of a mask file: numbers, colours, or both if red, green and blue are equal everywhere.
 
     Parameters
     ----------
     numbers : array of shape (H, W), uint8, or None
-        Numbers as stored: palette indices, or gray samples unscaled (a white pixel of a 1-bit file is 1, of
-        a 4-bit file 15). None where the pixels have colours.
+        Numbers as stored: palette indices, or unscaled gray samples (white is 1 in a 1-bit file, 15 in a
+        4-bit file). None if the pixels have colours.
     colors : array of shape (H, W, 3), uint8, or None
-        Red, green and blue. None where each pixel is one number.
+        Red, green and blue. None if the pixels are numbers.
     palette : array of shape (256, 3), uint8, or None
-        Colour of each index, black after the palette's end; None where the file has no palette.
+        Colour of each index, padded with black; None if the file has no palette.
     notes : tuple of str
         What was converted or left out.
     """
@@ -60,18 +60,18 @@ def open_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIX
     path : str or path
         PNG, TIFF or BMP file: gray of any depth, palette, or red, green and blue.
     max_pixels : int
-        Most pixels to decode.
+        Maximum number of pixels to decode.
 
     Returns
     -------
     Mask
-        Upright, as images.
+        Upright, as for images.
 
     Raises
     ------
     DataError
-        If the file cannot be read, holds fractions, numbers over 255 or transparent pixels, or is of a format
-        that does not keep numbers (JPEG changes them, GIF renumbers them).
+        If the file cannot be read, holds fractions, numbers above 255 or transparent pixels, or has a format
+        that does not preserve numbers (JPEG is lossy, GIF reorders palettes).
     """
     image = decode(path, max_pixels=max_pixels)
     if image.lossy or image.format not in _LOSSLESS:
@@ -100,7 +100,7 @@ def read_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIX
     path : str or path
         PNG, TIFF or BMP file, see `open_mask`.
     max_pixels : int
-        Most pixels to decode.
+        Maximum number of pixels to decode.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def read_mask_palette(path: str | os.PathLike[str]) -> NDArray[np.uint8] | None:
     Returns
     -------
     array of shape (256, 3), uint8, or None
-        Colour of each index, black after the palette's end; None where the file has no palette.
+        Colour of each index, padded with black; None if the file has no palette.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def read_mask_palette(path: str | os.PathLike[str]) -> NDArray[np.uint8] | None:
 
 
 def colours_error(path: object) -> DataError:
-    """Return the error for a mask of colours of which nobody says what they mean.
+    """Return the error for a mask whose colours are not assigned to classes.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def colours_error(path: object) -> DataError:
     Returns
     -------
     DataError
-        To be raised.
+        The error, not raised.
     """
     hint = (
         "give each class its color in dataset.toml, put CVAT's labelmap.txt into the dataset's folder, "
@@ -160,7 +160,7 @@ def colours_error(path: object) -> DataError:
 
 
 def _refuse_transparent(image: Decoded, path: object) -> None:
-    """Refuse hidden pixels: neither they nor what shows instead is a label. A transparent index is one."""
+    """Refuse transparent pixels, which have no label; a transparent palette index is allowed."""
     alpha = image.samples.alpha
     if alpha is None or image.samples.palette is not None or alpha.dtype == np.bool_:
         return
@@ -188,8 +188,8 @@ def _numbers(values: NDArray[Any], path: object) -> NDArray[np.uint8]:
 
 
 def _colors(values: NDArray[Any]) -> NDArray[np.uint8] | None:
-    """Return the colours as bytes; None where they have none."""
-    if values.dtype == np.uint16 and not (values % 257).any():  # bytes, spread over 16 bits
+    """Return the colours as bytes; None if they do not fit in bytes."""
+    if values.dtype == np.uint16 and not (values % 257).any():  # bytes scaled to 16 bits
         values = values // np.uint16(257)
     if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 255:
         return None

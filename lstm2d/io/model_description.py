@@ -1,4 +1,4 @@
-"""The description in a model file, and the JSON in which it is stored."""
+"""The description in a model file, and its JSON form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lstm2d.io.classes import MAX_CLASSES, ClassInfo
 from lstm2d.io.safetensors_header import Json, broken, canonical, parse_json
 
 FORMAT_VERSION = 2
-PLAIN_VERSION = 1  # of files that leave nothing out and hold no float16
+PLAIN_VERSION = 1  # for files with all layers and without float16
 NATIVE = "native"
 MAX_SIDE = 1e6  # pixels
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -22,16 +22,16 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Imported:
-    """Layers of a published network that a model file leaves out.
+    """Layers of a published network that are not stored in a model file.
 
     Parameters
     ----------
     digest : str
-        SHA-256 over these layers, see `lstm2d.weights.store`.
+        SHA-256 of these layers, see `lstm2d.weights.store`.
     layers : tuple of str
         Their names in the published network.
     parameters : tuple of str
-        Names of the model's parameters that hold them.
+        Names of the corresponding parameters of the model.
     """
 
     digest: str
@@ -40,12 +40,12 @@ class Imported:
 
     @classmethod
     def from_json(cls, value: Json) -> Imported | None:
-        """Read the JSON of what `dataclasses.asdict` returned for it.
+        """Create an instance from the JSON value of `dataclasses.asdict`.
 
         Parameters
         ----------
         value : object
-            From a file.
+            Value from a file.
 
         Returns
         -------
@@ -55,51 +55,51 @@ class Imported:
         Raises
         ------
         ValueError
-            If the value is anything else.
+            If the value is invalid.
         """
         if value is None:
             return None
         if not isinstance(value, dict) or set(value) != {"digest", "layers", "parameters"}:
-            raise ValueError("it does not say what it leaves out")
+            raise ValueError("invalid entry of imported layers")
         if not isinstance(value["digest"], str) or not _DIGEST.fullmatch(value["digest"]):
-            raise ValueError("it leaves layers out without a digest")
+            raise ValueError("imported layers without a digest")
         return cls(value["digest"], _texts(value["layers"]), _texts(value["parameters"]))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """A trained model as it is stored.
+    """A trained model, as stored in a file.
 
     Parameters
     ----------
     state : dict of str to array
-        Parameters by name, without those in `imported`; empty where only a file's header was read.
+        Parameters by name, without those in `imported`; empty if only the header was read.
     preset : str
         Name of the preset the run started from.
     config : dict
-        Every value of the run's configuration.
+        The complete configuration of the run.
     classes : tuple of ClassInfo
         Names and colours, in the order of the class numbers.
     mean, std : tuple of float
-        Channel mean and deviation of the training images, 0..255.
+        Mean and standard deviation per channel of the training images, 0..255.
     ignore : int
-        Label of the pixels that no loss and no metric counts.
+        Label of pixels that losses and metrics ignore.
     library_version : str
-        Version of this library that wrote the file.
+        Version of the library that wrote the file.
     seed : int
         Seed of the run.
     metrics : dict
-        Figures at the time of saving.
+        Metrics at the time of saving.
     trained_on : str
-        Which images, in words.
+        Description of the training images.
     terms : str
         Terms of use of those images and of the model.
     imported : Imported, optional
-        What is left out.
+        Layers that are not stored.
     typical_size : float, optional
-        Median over the training images of the square root of the pixel count; None if it is not stored.
+        Median of the square root of the pixel count of the training images; None if not stored.
     native : bool, default False
-        Whether pixels have a fixed scale: photographs are then labelled at their own size.
+        Whether pixels have a fixed scale, so that photographs are labelled at their own size.
     """
 
     state: dict[str, NDArray[Any]] = field(repr=False)
@@ -120,17 +120,17 @@ class ModelFile:
 
 
 def to_json(model: ModelFile) -> dict[str, Any]:
-    """Return the description, without the parameters and the version of the format.
+    """Return the JSON description of a model, without parameters and format version.
 
     Parameters
     ----------
     model : ModelFile
-        What to describe.
+        The model.
 
     Returns
     -------
     dict
-        Values that JSON has, unless the model holds others.
+        JSON values, unless the configuration or the metrics hold others.
     """
     optional: dict[str, Any] = {}
     if model.imported is not None:
@@ -158,12 +158,12 @@ def to_json(model: ModelFile) -> dict[str, Any]:
 def from_metadata(
     metadata: dict[str, str], state: dict[str, NDArray[Any]], path: object
 ) -> tuple[ModelFile, str, Json]:
-    """Check a description.
+    """Parse and check the description in a model file.
 
     Parameters
     ----------
     metadata : dict of str to str
-        The texts of a safetensors file.
+        Metadata of a safetensors file.
     state : dict of str to array
         Its parameters.
     path : object
@@ -172,25 +172,24 @@ def from_metadata(
     Returns
     -------
     model : ModelFile
-        What the file holds.
+        The model.
     text : str
-        What its checksum covers besides the parameters.
+        The text that the checksum covers besides the parameters.
     digest : object
-        Its checksum, if it has one.
+        Its checksum; None if missing.
 
     Raises
     ------
     DataError
-        If this is no model file, one of a newer version, or one with a damaged description.
+        If the file is not a model file, has a newer version or a damaged description.
     """
     text = metadata.get("lstm2d")
     if text is None:
-        raise DataError(
-            "this safetensors file is no lstm2d model", where=path, expected="a file written by lstm2d train"
-        )
+        what = "this safetensors file is not an lstm2d model"
+        raise DataError(what, where=path, expected="a file written by lstm2d train")
     value = parse_json(text, path)
     if not isinstance(value, dict):
-        raise broken("its description is no JSON object", path)
+        raise broken("its description is not a JSON object", path)
     digest = value.pop("sha256", None)
     version = value.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
@@ -224,7 +223,7 @@ def from_metadata(
 
 
 class _Fields:
-    """Typed access to the description: what is missing or of another kind is a DataError."""
+    """Typed access to the description; missing or wrong values raise DataError."""
 
     def __init__(self, values: dict[str, Json], path: object) -> None:
         self._values, self._path = values, path
@@ -301,5 +300,5 @@ class _Fields:
 def _texts(value: Json) -> tuple[str, ...]:
     texts = tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
     if not isinstance(value, list) or not texts or len(texts) != len(value):
-        raise ValueError("it lists what it leaves out wrongly")
+        raise ValueError("invalid list of imported layers")
     return texts

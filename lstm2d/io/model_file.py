@@ -1,4 +1,4 @@
-"""Model files: one safetensors file with everything that prediction needs, and nothing that is executed."""
+"""Model files: safetensors files with everything that prediction needs, and no executable code."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class ModelHeader:
     Parameters
     ----------
     model : ModelFile
-        All but the parameters: `state` is empty.
+        The model without parameters: `state` is empty.
     tensors : dict of str to TensorInfo
-        Type and shape of each parameter.
+        Type, shape and position of each parameter.
     file_bytes : int
         Size of the file in bytes.
     """
@@ -62,12 +62,12 @@ class ModelHeader:
 
     @property
     def parameters(self) -> int:
-        """Number of trained values."""
+        """Number of trained parameters."""
         return sum(math.prod(t.shape) for t in self.tensors.values())
 
 
 def half_precision(model: ModelFile) -> ModelFile:
-    """Round the parameters of a model to values that `save_model` can store in half the space.
+    """Round parameters to float16, so that `save_model` can store them in half the space.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ def half_precision(model: ModelFile) -> ModelFile:
     Returns
     -------
     ModelFile
-        The same with rounded float32 parameters, of which float16 has 11 binary digits. A parameter with
-        values beyond 65504, the largest that float16 has, is left as it is.
+        The model with rounded float32 parameters (11 significant bits). A parameter with values beyond 65504,
+        the maximum of float16, is left unchanged.
     """
     state = {}
     for name, values in model.state.items():
@@ -93,7 +93,7 @@ def _as_half(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = False) -> str:
-    """Write a model file in one step.
+    """Write a model file atomically.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = F
     model : ModelFile
         The model.
     half : bool, default False
-        Store float32 parameters as float16 where that changes nothing: see `half_precision`.
+        Store float32 parameters as float16 if that is exact, see `half_precision`.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = F
     OutputError
         If the file cannot be written.
     Lstm2dError
-        If the model holds what the file cannot: values that are not finite, a type that JSON does not have.
+        If the model has values that are not finite, or types that JSON does not have.
     """
     state = stored_form(model.state)
     if half:
@@ -126,7 +126,7 @@ def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = F
         text = canonical(description)
     except (TypeError, ValueError) as e:
         raise Lstm2dError(f"the model cannot be stored ({e})", where=path) from e
-    # one text alone: the order of several would differ between runs
+    # a single entry: the order of several would differ between runs
     data = to_bytes(state, {"lstm2d": canonical({**description, "sha256": _digest(text, state)})})
     try:
         _parse(TensorFile(BytesIO(data), path), path)
@@ -147,13 +147,13 @@ def load_model(path: str | os.PathLike[str]) -> ModelFile:
     Returns
     -------
     ModelFile
-        The model. Its arrays may be changed; those stored as float16 come back as float32. Imported layers
-        are left to whoever builds the network.
+        The model. Its arrays are writable; float16 is converted to float32. Imported layers are not included;
+        see `lstm2d.models.restore_imported`.
 
     Raises
     ------
     DataError
-        If the file is missing, damaged in any way, or not a model file of this library.
+        If the file is missing, damaged, or not a model file.
     """
     with open_regular(path) as file:
         return _parse(TensorFile(file, path), path)
@@ -170,8 +170,8 @@ def read_header(path: str | os.PathLike[str]) -> ModelHeader:
     Returns
     -------
     ModelHeader
-        The description and the parameters' shapes. The checksum covers the parameters too, so it is not
-        checked here.
+        The description and the shapes of the parameters. The checksum, which covers the parameters too, is
+        not verified.
 
     Raises
     ------
@@ -195,7 +195,8 @@ def model_digest(model: ModelFile) -> str:
     Returns
     -------
     str
-        64 hexadecimal digits over its description and its parameters, however they are stored.
+        SHA-256 of its description and parameters, 64 hexadecimal digits. It does not depend on how they are
+        stored.
     """
     return _digest(canonical(to_json(model)), stored_form(model.state))
 
@@ -208,21 +209,21 @@ def _parse(stored: TensorFile, path: object) -> ModelFile:
     state = {name: _native(values) for name, values in tensors.items()}
     model, text, digest = from_metadata(stored.metadata, state, path)
     if _digest(text, tensors) != digest:
-        raise broken("its checksum does not fit its contents", path)
+        raise broken("its checksum does not match its contents", path)
     return model
 
 
 def _native(values: NDArray[Any]) -> NDArray[Any]:
-    """Return values in the byte order of the machine, and float16 as float32."""
+    """Convert values to native byte order, and float16 to float32."""
     dtype = np.dtype(np.float32) if values.dtype == np.float16 else values.dtype.newbyteorder("=")
     return values.astype(dtype, copy=False)
 
 
 def _digest(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:
-    """Return the checksum of a description and of arrays in the form in which they are stored."""
+    """Return the checksum of a description and of arrays in stored form."""
     digest = hashlib.sha256()
     for part in _parts(text, tensors):
-        digest.update(len(part).to_bytes(8, "little"))  # keeps two parts from running together
+        digest.update(len(part).to_bytes(8, "little"))  # separates the parts unambiguously
         digest.update(part)
     return digest.hexdigest()
 
@@ -236,7 +237,7 @@ def _parts(text: str, tensors: Mapping[str, NDArray[Any]]) -> Iterator[bytes]:
 
 
 def _halved(values: NDArray[Any]) -> NDArray[Any]:
-    """Return the values as float16 if that is exact, else as they are."""
+    """Return the values as float16 if that is exact, else unchanged."""
     if values.dtype != np.float32:
         return values
     small = _as_half(values)

@@ -1,4 +1,4 @@
-"""A photograph on its way in: how it is read, and what reading it gives."""
+"""Photographs in memory, and settings for reading them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ WHITE = (255, 255, 255)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How photographs are read.
+    """Settings for reading photographs.
 
     Parameters
     ----------
     max_pixels : int
-        Most pixels of a file to decode. An array is in memory already and may have any size.
+        Maximum number of pixels of a file. Arrays may have any size.
     bits : int, optional
-        Significant bits of a sample, 1 to 16, where a file or an array has more room than its values take
-        (12 bits stored in 16). None: as the file says, else guessed from the largest value, with a note.
+        Significant bits per sample, 1 to 16, if fewer than stored (such as 12 bits in 16). None: as stated in
+        the file, else guessed from the largest value, with a note.
     background : tuple of int
-        Red, green and blue that transparent pixels are composited on, 0 to 255.
+        Colour that transparent pixels are composited on: red, green and blue, 0 to 255.
 
     Raises
     ------
     ConfigError
-        If a value is out of its range.
+        If a value is out of range.
     """
 
     max_pixels: int = DEFAULT_MAX_PIXELS
@@ -45,7 +45,7 @@ class Reading:
             raise ConfigError("bits is out of range", where=self.bits, expected=f"1 to {MAX_BITS}")
         if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
             expected = "red, green and blue, each from 0 to 255"
-            raise ConfigError("background is no colour", where=self.background, expected=expected)
+            raise ConfigError("background is not a colour", where=self.background, expected=expected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a Pillow image holds: values, opacity and palette, of every mode."""
+"""Get values, opacity and palette from Pillow images of any mode."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from lstm2d.kernels import forks
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-ORIENTATION = 274  # number of the tag, in EXIF and TIFF alike
-FEW_BITS = (("L;2", 3), ("L;4", 15))  # Pillow spreads 0..3 and 0..15 over 0..255
-pillow_state = threading.Lock()  # for filters of warnings and Pillow's limits, which the whole process has
+ORIENTATION = 274  # tag number in EXIF and TIFF
+FEW_BITS = (("L;2", 3), ("L;4", 15))  # Pillow scales 0..3 and 0..15 to 0..255
+pillow_state = threading.Lock()  # guards warning filters and Pillow's limits, which are global to the process
 forks.hold(pillow_state)
 
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Keep remarks on broken metadata off the terminal, one thread at a time."""
+    """Suppress warnings about broken metadata, one thread at a time."""
     with pillow_state, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def from_pillow(image: Image, raw: str, *, sixteen_bits: bool = False) -> Samples:
-    """Take the samples out of a Pillow image.
+    """Get the samples of a Pillow image.
 
     Parameters
     ----------
     image : Image
-        The image, loaded; it is not changed.
+        The loaded image; not modified.
     raw : str
-        Pillow's name for how the samples lay in the file, see `raw_mode`.
+        Pillow's name for the sample layout in the file, see `raw_mode`.
     sixteen_bits : bool, default False
-        Whether a 32-bit integer image comes from a file of 16 bits.
+        Whether a 32-bit integer image is from a 16-bit file.
 
     Returns
     -------
     Samples
-        Upright. Colours that are not stored as red, green and blue are converted.
+        Upright. Other colour spaces are converted to RGB.
     """
     found = _by_mode(image, raw, sixteen_bits)
     turned = orientation(image)
@@ -61,12 +61,12 @@ def from_pillow(image: Image, raw: str, *, sixteen_bits: bool = False) -> Sample
 
 
 def raw_mode(image: Image) -> str:
-    """Return Pillow's name for how the samples lie in the file, for example RGB;16B.
+    """Return Pillow's name for the sample layout in the file, for example "RGB;16B".
 
     Parameters
     ----------
     image : Image
-        The image, not loaded yet; of a loaded one the mode is returned.
+        The image, not yet loaded; for a loaded image the mode is returned.
 
     Returns
     -------
@@ -92,18 +92,18 @@ def orientation(image: Image) -> int:
     Returns
     -------
     int
-        1 to 8; 1, upright, where the image does not say.
+        1 to 8; 1 (upright) if it is not stated.
     """
     try:
         with quiet_pillow():
             value = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # a camera's broken EXIF block must not make the photo unreadable
+    except Exception:  # broken EXIF data must not make the photo unreadable
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Turn an array as its EXIF orientation says.
+    """Rotate and flip an array by its EXIF orientation.
 
     Parameters
     ----------
@@ -127,19 +127,19 @@ def upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def transparent(values: NDArray[Any], key: object) -> NDArray[np.bool_] | None:
-    """Return the opacity of pixels of which one gray value or colour is transparent.
+    """Return the opacity of an image in which one gray value or colour is transparent.
 
     Parameters
     ----------
     values : array of shape (H, W) or (H, W, 3)
         Samples as stored.
     key : object
-        The transparent value or colour as Pillow gives it; anything else is no transparency.
+        The transparent value or colour from Pillow; other types are ignored.
 
     Returns
     -------
     array of shape (H, W), bool, or None
-        False where transparent.
+        False for transparent pixels; None if there is no transparency.
     """
     if values.ndim == 2 and isinstance(key, int):
         return np.asarray(values != key)
@@ -208,5 +208,5 @@ def _lab_to_rgb(image: Image) -> Image:
     converted = ImageCms.profileToProfile(
         image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
     )
-    assert converted is not None  # None is for in-place conversion only
+    assert converted is not None  # None only for in-place conversion
     return converted

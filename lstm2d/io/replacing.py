@@ -1,4 +1,4 @@
-"""Named output files: what another program wrote is not replaced, and never what is read."""
+"""Protect files of other programs and input files from being replaced."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ def refuse_to_replace(
     inputs: Iterable[str | os.PathLike[str]],
     overwrite: bool,
 ) -> None:
-    """Make sure that a file may be written, before the work.
+    """Check that a file may be written.
 
     Parameters
     ----------
     path : str or path
         The file to write.
     is_ours : callable
-        Tells of an existing file whether this program wrote it.
+        Returns whether this program wrote an existing file.
     inputs : iterable of str or path
-        Files that are read; looked at only where `path` exists.
+        Input files; consumed only if `path` exists.
     overwrite : bool
-        Replace whatever is there, but no input.
+        Replace any file except an input.
 
     Raises
     ------
     ConfigError
-        If the file is an input, also by another name or link, or it exists, is not empty, and is not ours.
+        If the file is an input (under any name or link), or exists, is not empty and is not ours.
     """
     target = Path(path)
     if not os.path.lexists(target) or target.is_dir():
         return
     if any(_same_file(target, other) for other in inputs):
         raise ConfigError(
-            "the result would replace a file that is read", where=path, hint="give another name: `out`"
+            "the result would replace an input file", where=path, hint="give another name: `out`"
         )
     if overwrite or (target.is_file() and (target.stat().st_size == 0 or is_ours(target))):
         return
     if target.exists() and not target.is_file():
-        return  # a device: refused where it is written
+        return  # a device: refused by `write_bytes`
     raise ConfigError(
         "the file exists, and this command did not write it",
         where=path,

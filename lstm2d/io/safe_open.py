@@ -1,4 +1,4 @@
-"""Open input files: regular files only, every failure a DataError."""
+"""Open input files: regular files only; failures raise DataError."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from lstm2d.errors import DataError
 
-MAX_TEXT_BYTES = 64 * 2**20  # a split file of a million long names is smaller
+MAX_TEXT_BYTES = 64 * 2**20  # enough for a split file of a million long names
 
 
 def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
-    """Open a file for reading, if it is a regular file.
+    """Open a regular file for reading.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     Raises
     ------
     DataError
-        If there is no such file, if it is a folder, FIFO or device, or if it may not be read.
+        If the file does not exist, is a folder, FIFO or device, or is not readable.
     """
     try:
         file = open(path, "rb", opener=_open_regular)  # noqa: SIM115 the caller closes it
@@ -54,13 +54,13 @@ def read_text(path: str | os.PathLike[str]) -> str:
     Returns
     -------
     str
-        The text, without a byte order mark. It is UTF-16 if that mark is UTF-16's, else UTF-8. Bytes that are
-        not UTF-8 become surrogates, as in file names.
+        The text without its byte order mark; decoded as UTF-16 if it has such a mark, else as UTF-8. Invalid
+        bytes become surrogate escapes, as in file names.
 
     Raises
     ------
     DataError
-        If the file cannot be read, is too large for a list of names, or is damaged UTF-16.
+        If the file cannot be read, is too large or invalid UTF-16.
     """
     with open_regular(path) as file:
         try:
@@ -68,7 +68,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
         except OSError as e:
             raise DataError(f"cannot read the file ({_reason(e)})", where=path) from e
     if len(data) > MAX_TEXT_BYTES:
-        raise DataError("text file too large", where=path, expected=f"{MAX_TEXT_BYTES} bytes at most")
+        raise DataError("text file too large", where=path, expected=f"at most {MAX_TEXT_BYTES} bytes")
     if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
     try:
@@ -79,7 +79,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 
 def read_existing(path: str | os.PathLike[str]) -> bytes | None:
-    """Read a whole file, if there is one.
+    """Read a whole file if it exists.
 
     Parameters
     ----------
@@ -89,12 +89,12 @@ def read_existing(path: str | os.PathLike[str]) -> bytes | None:
     Returns
     -------
     bytes or None
-        Its contents; None if nothing has that name.
+        Its contents; None if it does not exist.
 
     Raises
     ------
     DataError
-        If something has that name and cannot be read to its end.
+        If it exists but cannot be read completely.
     """
     try:
         with open_regular(path) as file:
@@ -108,7 +108,7 @@ def read_existing(path: str | os.PathLike[str]) -> bytes | None:
 
 
 def inside(root: Path, path: Path) -> bool:
-    """Return whether a path, its links followed, is inside a folder.
+    """Return whether a path is inside a folder after following links.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def inside(root: Path, path: Path) -> bool:
     Returns
     -------
     bool
-        Also False if the path cannot be followed (a loop of links, a NUL in the name).
+        False also if the path cannot be resolved (a loop of links, a NUL in the name).
     """
     try:
         return Path(os.path.realpath(path, strict=True)).is_relative_to(os.path.realpath(root))
@@ -129,8 +129,8 @@ def inside(root: Path, path: Path) -> bool:
 
 
 def _open_regular(path: str, flags: int) -> int:
-    # Opening a FIFO waits for a writer forever: O_NONBLOCK returns at once. The open descriptor is checked,
-    # so the file cannot be swapped between the check and the reading.
+    # O_NONBLOCK: opening a FIFO would wait for a writer forever. The open descriptor is checked, so the file
+    # cannot be exchanged between check and use.
     fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     mode = os.fstat(fd).st_mode
     if not stat.S_ISREG(mode):

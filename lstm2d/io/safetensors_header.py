@@ -1,7 +1,7 @@
-"""The header of a safetensors file, checked before anything in it is trusted.
+"""Read and validate the header of a safetensors file.
 
-It is parsed here and not by the safetensors package, because that accepts keys that occur twice, unknown
-keys and shapes that no array can have, and reads a path or the bytes of a whole file, not an open file.
+The safetensors package is not used for this: it accepts duplicate and unknown keys and impossible shapes, and
+it reads paths or bytes, not open files.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class TensorInfo:
     Parameters
     ----------
     dtype : str
-        NumPy's name of the type, little-endian.
+        NumPy type string, little-endian.
     shape : tuple of int
         Sizes of the axes.
     begin, end : int
-        First byte, and the one after the last, counted from the beginning of the file.
+        Offsets of the first byte and after the last byte, from the beginning of the file.
     """
 
     dtype: str
@@ -55,48 +55,48 @@ class TensorInfo:
 
 
 def broken(reason: str, path: object) -> DataError:
-    """Return the error for a damaged file; `reason` names what is wrong."""
-    hint = "copy the file again from where it came, or use another one"
+    """Return the error for a damaged file, with a reason."""
+    hint = "copy the file again from its source, or use another one"
     return DataError(f"damaged file ({reason})", where=path, expected="an intact safetensors file", hint=hint)
 
 
 def canonical(description: Mapping[str, Any]) -> str:
-    """Return one line of JSON, in ASCII, that is the same after it is parsed and written once more.
+    """Return one line of ASCII JSON that stays the same when parsed and written again.
 
     Raises
     ------
     TypeError, ValueError
-        If the description holds a type that JSON does not have, or a number that is not finite.
+        If the description holds a type that JSON does not have, or a non-finite number.
     """
     return json.dumps(description, allow_nan=False, ensure_ascii=True)
 
 
 def parse_json(text: str, path: object) -> Json:
-    """Parse JSON that may be hostile; no key in it occurs twice, no number is NaN or infinite.
+    """Parse untrusted JSON, without duplicate keys, NaN or infinity.
 
     Raises
     ------
     DataError
-        If the text is not such JSON. It names `path`.
+        If the text is not such JSON.
     """
     try:
         value: Json = json.loads(
             text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite
         )
     except (ValueError, RecursionError) as e:
-        raise broken("a part of its header is no valid JSON", path) from e
+        raise broken("its header is not valid JSON", path) from e
     return value
 
 
 def read_header(file: BinaryIO, size: int, path: object) -> dict[str, Json]:
-    """Read the header of a file; the table of tensors in it is not checked yet.
+    """Read the header of a file, without checking its table of tensors.
 
     Parameters
     ----------
     file : BinaryIO
-        The file, at its beginning; afterwards at the end of the header.
+        The file, at its beginning; it is left at the end of the header.
     size : int
-        Size of the whole file in bytes. Nothing larger is allocated.
+        Size of the file in bytes; limits what is allocated.
     path : object
         Its name, for messages.
 
@@ -108,7 +108,7 @@ def read_header(file: BinaryIO, size: int, path: object) -> dict[str, Json]:
     Raises
     ------
     DataError
-        If the file is shorter than its header, or the header is larger than 16 MiB or no JSON object.
+        If the file is shorter than its header, or the header exceeds 16 MiB or is not a JSON object.
     """
     try:
         start = file.read(8)
@@ -123,9 +123,9 @@ def read_header(file: BinaryIO, size: int, path: object) -> dict[str, Json]:
     try:
         header = parse_json(text.decode(), path)
     except UnicodeDecodeError as e:
-        raise broken("its header is no text", path) from e
+        raise broken("its header is not UTF-8", path) from e
     if not isinstance(header, dict):
-        raise broken("its header is no JSON object", path)
+        raise broken("its header is not a JSON object", path)
     return header
 
 
@@ -137,7 +137,7 @@ def check_header(
     Parameters
     ----------
     header : dict
-        What `read_header` returned.
+        From `read_header`.
     begin : int
         First byte after the header.
     size : int
@@ -148,9 +148,9 @@ def check_header(
     Returns
     -------
     tensors : dict of str to TensorInfo
-        They fill the file after the header without gap or overlap.
+        They cover the file after the header without gaps or overlaps.
     metadata : dict of str to str
-        The texts stored with them.
+        The metadata.
 
     Raises
     ------
@@ -159,10 +159,10 @@ def check_header(
     """
     metadata = header.get(METADATA, {})
     if not isinstance(metadata, dict):
-        raise broken("its metadata are no JSON object", path)
+        raise broken("its metadata is not a JSON object", path)
     texts = {k: v for k, v in metadata.items() if isinstance(v, str)}
     if len(texts) != len(metadata):
-        raise broken("its metadata are not all text", path)
+        raise broken("its metadata holds values that are not text", path)
     tensors = {name: _tensor(name, entry, begin, path) for name, entry in header.items() if name != METADATA}
     position = begin
     for t in sorted(tensors.values(), key=lambda t: (t.begin, t.end)):
@@ -170,24 +170,24 @@ def check_header(
             raise broken("its tensors overlap or leave a gap", path)
         position = t.end
     if position != size:
-        raise broken("its length does not fit its table of tensors", path)
+        raise broken("its length does not match its table of tensors", path)
     return tensors, texts
 
 
 def _tensor(name: str, entry: Json, start: int, path: object) -> TensorInfo:
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise broken(f"tensor {name!r} is not described", path)
+        raise broken(f"tensor {name!r} has an invalid description", path)
     dtype = DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
     if dtype is None:
         raise broken(f"tensor {name!r} has an unknown type", path)
     shape = _naturals(entry["shape"])
     offsets = _naturals(entry["data_offsets"])
     if shape is None or len(shape) > _MAX_AXES or offsets is None or len(offsets) != 2:
-        raise broken(f"tensor {name!r} has a wrong shape or place", path)
+        raise broken(f"tensor {name!r} has an invalid shape or position", path)
     item = int(dtype[2:])
-    bound = math.prod(n for n in shape if n) * item  # NumPy limits it where another axis is empty, too
+    bound = math.prod(n for n in shape if n) * item  # NumPy limits this product even if another axis is empty
     if offsets[1] - offsets[0] != math.prod(shape) * item or max(shape, default=0) >= 2**31 or bound >= 2**63:
-        raise broken(f"the shape of tensor {name!r} does not fit its bytes", path)
+        raise broken(f"the shape of tensor {name!r} does not match its size in bytes", path)
     return TensorInfo(dtype, shape, start + offsets[0], start + offsets[1])
 
 
@@ -206,7 +206,7 @@ def _no_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _finite(text: str) -> float:

@@ -1,4 +1,4 @@
-"""What the samples of an image mean: range, depth, transparency; the same rules for files and arrays."""
+"""Range, depth and transparency of image samples, by the same rules for files and arrays."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from numpy.typing import NDArray
 from lstm2d.errors import DataError
 from lstm2d.io.photo import WHITE, Photo, Reading
 
-DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners deliver
-FRACTIONS = 2.0  # floats up to it are read as 0..1: what resampling leaves of 1 is below it
-BELOW = 0.5  # how far below 0 such floats may lie
-OVERSHOOT = 1e-3  # share of white: a value outside the range by more than this is reported as clipped
+DEPTHS = (8, 10, 12, 14, 16)  # bits per sample of cameras and scanners
+FRACTIONS = 2.0  # floats up to this value are read as 0..1: resampling may overshoot 1
+BELOW = 0.5  # such floats may be as low as -BELOW
+OVERSHOOT = 1e-3  # share of white: larger distances from the range are reported as clipped
 
 WIDER = "integers up to 255 or 65535"
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """An image as it is stored: numbers, and what is known about them.
+    """Samples of an image as stored, with their range and meaning.
 
     Parameters
     ----------
     values : array of shape (H, W) or (H, W, 3)
-        Gray, or red, green and blue, upright; of an indexed image the indices.
+        Gray or RGB, upright; palette indices for an indexed image.
     white : int
-        Largest value that the kind of storage has room for: 1, 3, 15, 255, 4095 or 65535; 0 where it says
-        nothing (floats, integers of 32 bits or more).
+        Largest value of the storage type: 1, 3, 15, 255, 4095 or 65535; 0 if unknown (floats, integers of 32
+        bits or more).
     depth : int, optional
-        Significant bits of a sample as the file states them, where that is less certain or less than `white`.
+        Significant bits per sample stated by the file, if it may differ from `white`.
     palette : array of shape (256, 3), uint8, optional
         Colours of an indexed image.
     alpha : array of shape (H, W), optional
-        Opacity, in the range of the values; booleans where one value or colour is the transparent one.
+        Opacity in the range of the values; bool if a single value or colour is transparent.
     premultiplied : bool
-        Whether the values are multiplied by the opacity already.
+        Whether the values are already multiplied by the opacity.
     exact : bool
-        Whether the colours are stored as red, green and blue, not converted from another colour space.
+        Whether the colours are stored as RGB, not converted from another colour space.
     notes : tuple of str
-        What was left out so far.
+        Notes on what was left out.
     """
 
     values: NDArray[Any]
@@ -55,12 +55,12 @@ class Samples:
 
 
 def first_pixel(wrong: NDArray[np.bool_]) -> tuple[int, int]:
-    """Return row and column of the first pixel that is set.
+    """Return row and column of the first True pixel.
 
     Parameters
     ----------
     wrong : array of shape (H, W) or (H, W, C), bool
-        At least one value is true.
+        At least one value is True.
 
     Returns
     -------
@@ -77,16 +77,16 @@ def check_pixels(width: int, height: int, max_pixels: int, path: object) -> None
     Parameters
     ----------
     width, height : int
-        Size as the header states it.
+        Size from the header.
     max_pixels : int
-        Most pixels to decode.
+        Maximum number of pixels.
     path : object
         Name of the image, for messages.
 
     Raises
     ------
     DataError
-        If they are.
+        If the image is empty or too large.
     """
     if width < 1 or height < 1:
         raise DataError(f"an image of {width}x{height} pixels", where=path, expected="at least 1x1")
@@ -100,21 +100,21 @@ def check_pixels(width: int, height: int, max_pixels: int, path: object) -> None
 
 
 def to_photo(samples: Samples, reading: Reading, where: object = None) -> Photo:
-    """Bring samples to red, green and blue in 0..255.
+    """Convert samples to RGB in 0..255.
 
     Parameters
     ----------
     samples : Samples
         The image as stored.
     reading : Reading
-        Depth and background, where the caller gives them.
+        Depth and background.
     where : object, optional
         Name of the image, for messages.
 
     Returns
     -------
     Photo
-        Pixels are uint8 where the values are integers of up to 8 significant bits, float32 otherwise.
+        Pixels are uint8 if the values are integers of up to 8 significant bits, else float32.
 
     Raises
     ------
@@ -123,11 +123,11 @@ def to_photo(samples: Samples, reading: Reading, where: object = None) -> Photo:
 
     Notes
     -----
-    Floats from -0.5 to 2 are read as 0..1; up to 510 as 0..255; above that, the least of 10, 12, 14 and 16
-    bits that holds them all. Values outside the range are clipped, and reported where the distance is more
-    than 0.001 of white. Integers of 8 bits are read as they are. Of integers with more room the significant
-    bits are those that `reading` gives, or the file, or the least of 8, 10, 12, 14 and 16 that hold the
-    largest value. Transparent pixels are composited on the background.
+    Floats from -0.5 to 2 are read as 0..1, up to 510 as 0..255; larger ones have the smallest of 10, 12, 14
+    and 16 bits that holds them all. Values outside the range are clipped; this is reported if they exceed it
+    by more than 0.001 of white. 8-bit integers are read unchanged. For wider integers the significant bits
+    are taken from `reading`, else from the file, else they are the smallest of 8, 10, 12, 14 and 16 that
+    holds the largest value. Transparent pixels are composited on the background.
     """
     notes = list(samples.notes)
     if samples.palette is not None:
@@ -154,7 +154,7 @@ def to_photo(samples: Samples, reading: Reading, where: object = None) -> Photo:
 
 
 def _white_of_floats(values: NDArray[Any], bits: int | None, where: object, notes: list[str]) -> float:
-    """Return which value is white, and note what is clipped or guessed."""
+    """Return the value of white; add notes on clipping and guesses."""
     low, high = float(values.min()), float(values.max())
     if not np.isfinite(low) or not np.isfinite(high):
         row, column = first_pixel(~np.isfinite(values))
@@ -186,7 +186,7 @@ def _white_of_floats(values: NDArray[Any], bits: int | None, where: object, note
 def _white_of_integers(
     values: NDArray[Any], samples: Samples, bits: int | None, where: object, notes: list[str]
 ) -> float:
-    """Return which value is white, and note what is guessed."""
+    """Return the value of white; add a note if it is guessed."""
     if values.dtype == np.uint8 and samples.white == 255 and (bits is None or bits >= 8):
         return 255.0
     low, high = int(values.min()), int(values.max())
@@ -208,7 +208,7 @@ def _white_of_integers(
     if samples.depth is not None:
         return float(2**samples.depth - 1 if high < 2**samples.depth else room)
     depth = next(d for d in DEPTHS if high < 2**d)
-    expected = 16 if samples.white else 8  # what needs no guess: the whole range, or plain bytes
+    expected = 16 if samples.white else 8  # not a guess: the full range, or bytes
     if depth != expected:
         notes.append(_guessed(depth))
     return float(2**depth - 1)
@@ -257,7 +257,7 @@ def _opacity(alpha: NDArray[Any], white: float, where: object) -> NDArray[np.flo
 def _composite(
     pixels: NDArray[Any], opacity: NDArray[np.float32], premultiplied: bool, background: tuple[int, int, int]
 ) -> NDArray[Any]:
-    holes = opacity < 1  # the others stay as they are, to the bit
+    holes = opacity < 1  # opaque pixels stay bit-identical
     share = opacity[holes][:, None]
     colors = pixels[holes].astype(np.float32)
     if not premultiplied:

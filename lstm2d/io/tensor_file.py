@@ -1,4 +1,4 @@
-"""Arrays and texts in one safetensors file: every file of tensors is read and written here."""
+"""Read and write safetensors files."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ DTYPE_NAMES = {v: k for k, v in DTYPES.items()}
 
 
 class TensorFile:
-    """A safetensors file whose header was checked; its arrays are read one by one.
+    """A safetensors file with a checked header; arrays are read one by one.
 
     Parameters
     ----------
     file : BufferedReader or BytesIO
         The file, at its beginning. It must stay open while arrays are read.
     path : object
-        Its name, for messages.
+        File name, for messages.
 
     Attributes
     ----------
     tensors : dict of str to TensorInfo
         Type, shape and position of each array.
     metadata : dict of str to str
-        The texts stored with them.
+        The metadata.
     size : int
         Size of the file in bytes.
 
     Raises
     ------
     DataError
-        If anything in the header contradicts the format or the size of the file. Nothing else was read then.
+        If the header contradicts the format or the size of the file. Nothing else is read in that case.
     """
 
     def __init__(self, file: BufferedReader | BytesIO, path: object) -> None:
@@ -59,12 +59,12 @@ class TensorFile:
         Returns
         -------
         array
-            A new one of the stored type, little-endian.
+            A new array of the stored type, little-endian.
 
         Raises
         ------
         DataError
-            If the array cannot be read to its end, or there is not enough memory.
+            If the array cannot be read completely, or memory runs out.
         """
         tensor = self.tensors[name]
         try:
@@ -79,7 +79,7 @@ class TensorFile:
 
 
 def stored_form(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return arrays as they are stored, contiguous and little-endian; copies only of those that are not.
+    """Convert arrays to contiguous and little-endian; copy only if needed.
 
     Raises
     ------
@@ -95,19 +95,19 @@ def stored_form(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 
 def to_bytes(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
-    """Return arrays and texts as the bytes of a safetensors file.
+    """Encode arrays and metadata as the bytes of a safetensors file.
 
     Parameters
     ----------
     tensors : mapping of str to array
         Arrays in any memory layout and byte order.
     metadata : mapping of str to str
-        Texts. The order of several in the file differs between runs.
+        Texts. The order of several entries in the file differs between runs.
 
     Returns
     -------
     bytes
-        Contents of a file that `TensorFile` reads, if its header has at most 16 MiB.
+        A file that `TensorFile` can read, if its header has at most 16 MiB.
 
     Raises
     ------
@@ -116,6 +116,6 @@ def to_bytes(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -
     """
     from safetensors.numpy import save
 
-    # `save` writes the memory of a transposed array without looking at its strides, and with an empty dict of
-    # metadata and no tensor a header that is no JSON
+    # `save` ignores the strides of transposed arrays; with empty metadata and no tensor it writes an invalid
+    # header
     return save(stored_form(tensors), metadata=dict(metadata) or None)

@@ -1,4 +1,4 @@
-"""TIFF files that Pillow cannot decode: floats in colour, 16 bits a sample in planes."""
+"""Read TIFF files that Pillow cannot decode: float colour, planar 16-bit samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lstm2d.io.pillow_samples import ORIENTATION, upright
 from lstm2d.io.samples import Samples, check_pixels
 from lstm2d.io.tiff_tags import ASSOCIATED, FURTHER_BAND, UNASSOCIATED, stated_depth
 
-_COMPRESSIONS = (1, 8, 32946, 34925)  # none, Deflate twice, LZMA: what tifffile reads on its own
+_COMPRESSIONS = (1, 8, 32946, 34925)  # none, Deflate (two codes), LZMA: tifffile needs no further package
 
 
 def read_with_tifffile(file: BinaryIO, path: object, max_pixels: int) -> Samples:
@@ -24,9 +24,9 @@ def read_with_tifffile(file: BinaryIO, path: object, max_pixels: int) -> Samples
     file : BinaryIO
         The open file, at its beginning.
     path : object
-        Its name, for messages.
+        File name, for messages.
     max_pixels : int
-        Most pixels to decode.
+        Maximum number of pixels to decode.
 
     Returns
     -------
@@ -36,14 +36,14 @@ def read_with_tifffile(file: BinaryIO, path: object, max_pixels: int) -> Samples
     Raises
     ------
     DataError
-        If it is too large, or neither gray nor red, green and blue.
+        If the page is too large, or neither gray nor RGB.
     """
     with tifffile.TiffFile(file) as tiff:
         page = tiff.pages.first
         check_pixels(page.imagewidth, page.imagelength, max_pixels, path)
         if page.compression not in _COMPRESSIONS:
             name = tifffile.COMPRESSION(page.compression).name
-            what = f"a TIFF of {name} compression with an unusual kind of pixel"
+            what = f"a TIFF with {name} compression and an unusual pixel format"
             raise DataError(what, where=path, hint="save it uncompressed, or with Deflate compression")
         if page.photometric not in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB):
             name = tifffile.PHOTOMETRIC(page.photometric).name
@@ -54,9 +54,9 @@ def read_with_tifffile(file: BinaryIO, path: object, max_pixels: int) -> Samples
     if axes == "SYX":
         values = np.moveaxis(values, 0, -1)
     elif axes not in ("YX", "YXS"):
-        raise DataError(f"a TIFF with axes {axes}", where=path, expected="one gray or RGB image a page")
+        raise DataError(f"a TIFF with axes {axes}", where=path, expected="one gray or RGB image per page")
     if values.shape[:2] != (page.imagelength, page.imagewidth):
-        raise DataError("the image is not of the size its header says", where=path)
+        raise DataError("the image size differs from its header", where=path)
     if values.dtype.kind not in "uif":
         raise DataError(f"an image of {values.dtype} values", where=path, expected="integers or floats")
     turned = tags.get(ORIENTATION)
@@ -64,7 +64,7 @@ def read_with_tifffile(file: BinaryIO, path: object, max_pixels: int) -> Samples
 
 
 def _bands(values: NDArray[Any], extras: tuple[int, ...], tags: dict[int, Any], path: object) -> Samples:
-    """Tell colours, opacity and what else there is apart."""
+    """Split bands into colours and opacity; leave others out."""
     channels = values.shape[2] if values.ndim == 3 else 1
     if channels not in (1, 2, 3, 4):
         raise DataError(f"an image of {channels} channels", where=path, expected="gray or RGB")

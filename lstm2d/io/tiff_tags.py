@@ -1,4 +1,4 @@
-"""What the tags of a TIFF file say about its samples and its pages."""
+"""Interpret the tags of a TIFF file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lstm2d.io.samples import Samples
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-ASSOCIATED, UNASSOCIATED = 1, 2  # kinds of opacity, of the tag ExtraSamples
+ASSOCIATED, UNASSOCIATED = 1, 2  # values of the tag ExtraSamples for opacity
 FURTHER_BAND = "a further band, which is not opacity, is left out"
 
 _BITS_PER_SAMPLE = 258
@@ -20,12 +20,12 @@ _SAMPLES_PER_PIXEL = 277
 _MAX_SAMPLE_VALUES = (281, 341)
 _PLANAR_CONFIGURATION = 284
 _EXTRA_SAMPLES = 338
-_COLOURS = {2: 3, 5: 4, 6: 3, 8: 3}  # samples of a pixel by photometric interpretation; 1 for all others
-_REDUCED_OR_MASK = 1 | 4  # bits of the kind of page
+_COLOURS = {2: 3, 5: 4, 6: 3, 8: 3}  # samples per pixel by photometric interpretation; 1 for all others
+_REDUCED_OR_MASK = 1 | 4  # bits of the tag NewSubfileType
 
 
 def is_deep_planar(image: ImageFile) -> bool:
-    """Return whether a TIFF holds one channel after the other, with more than 8 bits a sample.
+    """Return whether a TIFF is planar with more than 8 bits per sample.
 
     Parameters
     ----------
@@ -35,14 +35,14 @@ def is_deep_planar(image: ImageFile) -> bool:
     Returns
     -------
     bool
-        Whether it does.
+        True if it is.
     """
     tags = getattr(image, "tag_v2", {})
     return tags.get(_PLANAR_CONFIGURATION) == 2 and max(tags.get(_BITS_PER_SAMPLE, (8,))) > 8
 
 
 def stated_depth(tags: Mapping[int, Any]) -> int | None:
-    """Return the significant bits of a sample that a TIFF states.
+    """Return the significant bits per sample stated by a TIFF.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def stated_depth(tags: Mapping[int, Any]) -> int | None:
     Returns
     -------
     int or None
-        1 to 16; None where it states nothing that makes sense.
+        1 to 16; None if not stated, or invalid.
     """
     for tag in _MAX_SAMPLE_VALUES:
         value = tags.get(tag)
@@ -63,12 +63,12 @@ def stated_depth(tags: Mapping[int, Any]) -> int | None:
 
 
 def only_alpha(samples: Samples, tags: Mapping[int, Any]) -> Samples:
-    """Drop a last band that is not stated to be opacity, and note what is left out.
+    """Drop a last band that is not declared as opacity; add a note.
 
     Parameters
     ----------
     samples : Samples
-        As decoded, with the last band as opacity where there is one.
+        As decoded, with the last band, if any, as opacity.
     tags : mapping of int to object
         Values of the tags.
 
@@ -89,7 +89,7 @@ def only_alpha(samples: Samples, tags: Mapping[int, Any]) -> Samples:
 
 
 def has_further_pages(file: BinaryIO) -> bool:
-    """Return whether a TIFF has a second page that is no reduced copy and no mask of another.
+    """Return whether a TIFF has further pages besides reduced copies and masks.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def has_further_pages(file: BinaryIO) -> bool:
     Returns
     -------
     bool
-        False too where what follows the first page cannot be read.
+        False also if the pages after the first cannot be read.
     """
     import tifffile
 
@@ -109,5 +109,5 @@ def has_further_pages(file: BinaryIO) -> bool:
             pages = iter(tiff.pages)
             next(pages)
             return any(not getattr(page, "subfiletype", 0) & _REDUCED_OR_MASK for page in pages)
-    except Exception:  # the first page is read, whatever follows it
+    except Exception:  # the first page is read regardless of what follows
         return False

@@ -1,4 +1,4 @@
-"""Where a user's own files lie: imported weights, and what can be computed again."""
+"""Folders for a user's data and cached files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PROGRAM = "lstm2d"
 
 
 def data_folder() -> Path:
-    r"""Return the folder for what the user gave the program to keep.
+    r"""Return the folder for user data, such as imported weights.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def data_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    r"""Return the folder for what can be computed again.
+    r"""Return the folder for cached files, which can be computed again.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def _folder(own: str, xdg: str, linux: str, mac: str, windows: str) -> Path:
     if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
         return Path(os.environ["LOCALAPPDATA"], _PROGRAM, windows)
     base = os.environ.get(xdg, "")
-    if os.path.isabs(base):  # the specification says to overlook a relative one
+    if os.path.isabs(base):  # the XDG specification ignores relative paths
         return Path(base, _PROGRAM)
     try:
         return Path.home() / (mac if sys.platform == "darwin" else linux) / _PROGRAM

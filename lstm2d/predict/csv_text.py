@@ -1,11 +1,11 @@
 """Names in CSV files."""
 
-# a spreadsheet takes these for the beginning of a formula
+# spreadsheets treat cells with these prefixes as formulas
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_text(cell: str) -> str:
-    """Return a name so that no spreadsheet runs it: an apostrophe is put before what looks like a formula.
+    """Escape a name that a spreadsheet would treat as a formula, by a leading apostrophe.
 
     Parameters
     ----------
@@ -15,13 +15,13 @@ def csv_text(cell: str) -> str:
     Returns
     -------
     str
-        Different for different names: apostrophes before a formula get one more.
+        The escaped name; unique, as apostrophes before a formula are escaped too.
     """
     return "'" + cell if cell.lstrip("'").startswith(_FORMULA) else cell
 
 
 def csv_name(text: str) -> str:
-    """Return the name that `csv_text` was given.
+    """Return the original name; the inverse of `csv_text`.
 
     Parameters
     ----------

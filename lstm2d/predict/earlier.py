@@ -16,11 +16,11 @@ from lstm2d.predict.csv_text import csv_name
 from lstm2d.predict.manifest_file import FILES, Row, Table, read_table
 from lstm2d.predict.result_names import KINDS, result_names
 
-EARLIER = "earlier"  # instead of a fingerprint: a result of another prediction than that of this row
+EARLIER = "earlier"  # instead of a fingerprint: the file is a result of another prediction
 
 
 class Earlier:
-    """Knows which files are results, and how they were made.
+    """Records of earlier predictions: which files are results, and how they were made.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Earlier:
     Notes
     -----
     A result is a file that a ``predictions*.csv`` lists, of the output folder or of a folder above or below
-    it, or a file that a killed prediction had begun to write.
+    it, or a file that a killed prediction started to write.
     """
 
     def __init__(self, out: str | os.PathLike[str]) -> None:
@@ -71,7 +71,7 @@ class Earlier:
 
 
 def begin(manifest: Path, names: Iterable[PurePath]) -> None:
-    """Note what a prediction is going to write, in case it is killed before it can record it.
+    """Note the files a prediction will write, in case it is killed before it records them.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def begin(manifest: Path, names: Iterable[PurePath]) -> None:
     Raises
     ------
     OutputError
-        If that cannot be written.
+        If the note cannot be written.
     """
     write_text(_note(manifest), json.dumps([*sorted(_begun(manifest)), *map(str, names)]))
 
@@ -106,7 +106,7 @@ def _begun(manifest: Path) -> set[str]:
 
 
 def _tables(folder: Path) -> list[Table]:
-    """Read the records in a folder, those of shards first: a run over all images may be later."""
+    """Read the records in a folder, shards first: a run over all images may be later."""
     names = [name for name in _entries(folder) if name.startswith("predictions") and name.endswith(".csv")]
     return [_readable(folder / name) for name in names]
 
@@ -134,7 +134,7 @@ def _listed(folder: Path, tables: Iterable[Table]) -> set[str]:
 
 
 def _written(row: Row) -> Sequence[str]:
-    """Return the kinds of results of a row; older versions did not record them, so it may be all."""
+    """Return the kinds of results of a row; older versions did not record them, so all are assumed."""
     recorded = [kind for kind in KINDS if row.get(FILES[kind])]
     return recorded if recorded or row["error"] else KINDS
 

@@ -27,14 +27,14 @@ IMAGE_COLUMNS = ("image", "labelled_pixels", "pixel_accuracy", "class_accuracy",
 
 @dataclass(frozen=True, slots=True)
 class ImageScore:
-    """Figures of one image; None if it has no labelled pixel.
+    """Metrics of one image; None if it has no labelled pixel.
 
     Parameters
     ----------
     image : str
         Its stem.
     labelled_pixels : int
-        Pixels that count.
+        Number of pixels that are evaluated.
     pixel_accuracy, class_accuracy, mean_iou : float or None
         As for a whole set, over this image alone.
     seconds : float
@@ -56,9 +56,9 @@ class Evaluated:
     Parameters
     ----------
     number : int
-        How many images are done, this one included.
+        Number of images done, including this one.
     score : ImageScore
-        Its figures.
+        Its metrics.
     image : array of shape (H, W, 3)
         Red, green, blue in 0..255.
     truth, labels : array of shape (H, W), uint8
@@ -77,14 +77,14 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Figures of a set of images.
+    """Metrics of a set of images.
 
     Parameters
     ----------
     confusion : Confusion
         The counts over all images, and the metrics.
     images : list of ImageScore
-        One for each image.
+        One per image.
     figures : dict
         What ``lstm2d evaluate --json`` writes.
     """
@@ -100,7 +100,7 @@ def choose_samples(dataset: DatasetFolder, split: str | None) -> tuple[str | Non
     Parameters
     ----------
     dataset : DatasetFolder
-        Where they are.
+        The dataset.
     split : str or None
         Name of the split; None for "test", or for all images if the folder has no splits.
 
@@ -157,7 +157,7 @@ def check_classes(predictor: Predictor, dataset: DatasetFolder) -> None:
     else:
         unknown = [name for name in theirs if name not in ours]
         absent = [name for name in ours if name not in theirs]
-        parts = [f"the model does not know {', '.join(unknown)}"] * bool(unknown)
+        parts = [f"the model lacks {', '.join(unknown)}"] * bool(unknown)
         parts += [f"the dataset lacks {', '.join(absent)}"] * bool(absent)
         what = f"model and dataset have different classes ({'; '.join(parts) or 'a name occurs twice'})"
         hint = "use a model that was trained on these classes"
@@ -180,9 +180,9 @@ def evaluate(
     predictor : Predictor
         The model.
     dataset : DatasetFolder
-        Where the images are.
+        The dataset.
     samples : sequence of Sample
-        Which ones.
+        The images.
     size : "auto", "native" or float, default "auto"
         Size at which the network sees the images, see `Predictor.predict`; labels are compared at the masks'
         size.
@@ -195,12 +195,12 @@ def evaluate(
     Returns
     -------
     Evaluation
-        The figures.
+        The metrics.
 
     Raises
     ------
     DataError
-        If the classes differ, or any image or mask cannot be used: figures of the rest would mislead.
+        If the classes differ, or any image or mask cannot be used: metrics of the others would be misleading.
     ConfigError
         If `edge` or `size` is out of its range.
 
@@ -212,13 +212,13 @@ def evaluate(
     names = [c.name for c in predictor.classes]
     total, edges = (Confusion(len(names), dataset.ignore) for _ in range(2))
     scores, resized = [], 0
-    # the first call loads BLAS; its time belongs to no image
+    # warm-up: the first call loads BLAS
     predictor.predict(np.zeros((1, 1), dtype=np.uint8))
     for number, sample in enumerate(samples, start=1):
         try:
             one, counts = _evaluated(predictor, dataset, sample, size, number, total)
         except Exception as error:
-            if not isinstance(error, Lstm2dError):  # these name their file themselves
+            if not isinstance(error, Lstm2dError):  # these already name the file
                 error.add_note(str(sample.image_path))
             raise
         total.merge(counts)
@@ -290,12 +290,12 @@ def is_image_table(path: Path) -> bool:
 
 
 def image_table(scores: Sequence[ImageScore]) -> str:
-    """Return the figures of each image as CSV.
+    """Return the metrics of each image as CSV.
 
     Parameters
     ----------
     scores : sequence of ImageScore
-        The figures.
+        The metrics.
 
     Returns
     -------

@@ -21,13 +21,13 @@ class Fingerprint:
     Parameters
     ----------
     sha256 : str
-        Of the content, 64 hexadecimal digits.
+        Digest of the content, 64 hexadecimal digits.
     size : int
         Bytes.
     mtime_ns : int
         Time of the last change of the content, in nanoseconds.
     ctime_ns : int
-        Time of the last change of the file: no program can set it, so it also changes if a copy keeps
+        Time of the last status change. Programs cannot set it, so it changes even if a copy preserves
         `mtime_ns`.
     """
 
@@ -42,13 +42,13 @@ class Fingerprint:
 
     @classmethod
     def parse(cls, text: str) -> Fingerprint | None:
-        """Read what `str` of a fingerprint gives; None for any other text."""
+        """Parse the text of a fingerprint; return None for any other text."""
         found = _TEXT.fullmatch(text)
         return None if found is None else cls(found[1], int(found[2]), int(found[3]), int(found[4]))
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> Fingerprint:
-        """Read a file.
+        """Return the fingerprint of a file.
 
         Parameters
         ----------
@@ -58,7 +58,7 @@ class Fingerprint:
         Returns
         -------
         Fingerprint
-            As the file is now.
+            Its current fingerprint.
 
         Raises
         ------

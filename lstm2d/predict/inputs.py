@@ -1,4 +1,4 @@
-"""Find the images of a prediction, and name their results."""
+"""Find the images of a prediction and name their results."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from lstm2d.predict.left_out import IN_OUTPUT, LeftOut, reason_to_leave_out
 from lstm2d.predict.overwriting import refuse_output_among_inputs
 from lstm2d.predict.result_names import OVERLAY, PROBABILITIES, result_names
 
-MAX_READINGS = 64  # of a pattern with brackets
-_BRACKET = "[[]"  # what matches "[" itself
+MAX_READINGS = 64  # maximum number of interpretations of a pattern with brackets
+_BRACKET = "[[]"  # matches a literal "["
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ def plan(
     Returns
     -------
     list of Task
-        In a fixed order, each file once. Below `out` the results lie as the images lie below the input
-        folder, or below the part of a pattern before its first wildcard; of several input folders each has
-        its own sub-folder.
+        In a fixed order, each file once. Results have the same relative paths in `out` as the images in the
+        input folder, or below the part of a pattern before its first wildcard. With several input folders,
+        each has its own sub-folder.
 
     Raises
     ------
@@ -94,11 +94,10 @@ def plan(
 
     Notes
     -----
-    Two images whose results would have one name (``a.jpg`` and ``a.png``, also ``A.jpg`` where a file system
-    ignores case, and names that differ in their Unicode normal form alone) get names with their ending:
-    ``a.jpg.png``, ``a.png.png``, and a number where that is not enough. So do images whose results would have
-    the name of a file that the program itself writes (``legend.jpg``). The names depend on the inputs and the
-    format alone, so they are the same in each shard and each time.
+    Images whose results would have the same name (``a.jpg`` and ``a.png``, also names that differ only in
+    case or Unicode normal form) keep their ending: ``a.jpg.png``, ``a.png.png``, with a number if that is not
+    enough. So do images whose results would have a name that the program itself uses (``legend.jpg``). The
+    names depend only on the inputs and the format, so they are equal in all shards and runs.
     """
     left_out, suffix = LeftOut() if left_out is None else left_out, label_suffix(format)
     found = list(_find([os.fspath(i) for i in inputs], Path(out), left_out))
@@ -116,7 +115,7 @@ def plan(
 
 
 def shard(tasks: Sequence[Task], index: int, count: int) -> list[Task]:
-    """Return part `index` of `count` parts: together they hold every task exactly once.
+    """Return part `index` of `count` disjoint parts of the tasks.
 
     Parameters
     ----------
@@ -130,7 +129,7 @@ def shard(tasks: Sequence[Task], index: int, count: int) -> list[Task]:
     Returns
     -------
     list of Task
-        Every `count`-th task, so that large and small images spread evenly.
+        Every `count`-th task, so that large and small images are spread evenly.
 
     Raises
     ------
@@ -143,7 +142,7 @@ def shard(tasks: Sequence[Task], index: int, count: int) -> list[Task]:
 
 
 def _find(inputs: Sequence[str], out: Path, left_out: LeftOut) -> Iterator[tuple[Path, PurePath]]:
-    """Yield each image once, with its path relative to where its input begins."""
+    """Yield each image once, with its path relative to its input."""
     folders = sum(os.path.isdir(text) for text in inputs)
     seen: set[str] = set()
     for text in inputs:
@@ -185,7 +184,7 @@ def _expand_pattern(pattern: str, out: Path, left_out: LeftOut) -> Iterator[tupl
 
 
 def _readings(pattern: str) -> Iterator[tuple[str, ...]]:
-    """Yield the parts of a pattern: first as they are, then with brackets escaped in some."""
+    """Yield the parts of a pattern: first unchanged, then with brackets escaped in some."""
     choices = [
         (part, part.replace("[", _BRACKET)) if "[" in part else (part,) for part in Path(pattern).parts
     ]
@@ -193,7 +192,7 @@ def _readings(pattern: str) -> Iterator[tuple[str, ...]]:
 
 
 def _images_in(root: Path, out: Path, left_out: LeftOut) -> Iterator[Path]:
-    """Yield the images below a folder but in the output folder, where only results may lie."""
+    """Yield the images below a folder, except in the output folder, which may hold only results."""
     skip = Path(os.path.realpath(out))
     chosen = _chosen(left_out)
     yield from (path for path in _walk(root, skip) if chosen(path))
@@ -220,7 +219,7 @@ def _chosen(left_out: LeftOut) -> Callable[[Path], bool]:
 
 
 def _walk(root: Path, skip: Path | None) -> Iterator[Path]:
-    """Yield the files below `root`, sorted, without hidden ones and never in circles."""
+    """Yield the files below `root`, sorted, without hidden files and loops of links."""
     real_root = Path(os.path.realpath(root))
     linked: set[Path] = set()  # folders outside the root that a link has led to
     stack = [root]
@@ -238,7 +237,7 @@ def _walk(root: Path, skip: Path | None) -> Iterator[Path]:
             if real == skip:
                 continue
             if path.is_symlink():
-                # inside the root a folder is found by its own name; one above the root is an endless loop
+                # folders inside the root are found anyway; a folder above it would be an endless loop
                 if real.is_relative_to(real_root) or real_root.is_relative_to(real) or real in linked:
                     continue
                 linked.add(real)
@@ -276,7 +275,7 @@ def _name(found: Iterable[tuple[Path, PurePath]], suffix: str = ".png") -> list[
 
 
 def _folded(path: PurePath) -> str:
-    """Return a path as a file system compares it that ignores case and Unicode normal form."""
+    """Return a path for comparison without case and Unicode normal form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", str(path)).casefold())
 
 

@@ -1,4 +1,4 @@
-"""Label many image files. Finished results are kept, and a broken file does not end the work."""
+"""Label many image files; finished results are kept, and broken files are skipped."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def label_files(
     progress : callable, optional
         Called with the `Outcome` so far after each image.
     remark : callable, optional
-        Called before the first image, with one line for each thing that the user should know.
+        Called with one line per message to the user, before the first image.
     notes : Notes, optional
-        Gets what was guessed about images or left out of their results.
+        Collects notes on what was guessed or left out.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def label_files(
     ConfigError
         If a file would be replaced that is not a result, and `options.overwrite` is not set.
     OutputError
-        If a result cannot be written, or is missing at the end; what was written before stays.
+        If a result cannot be written, or is missing at the end; earlier results are kept.
     DataError
         If an image cannot be labelled and `options.stop_on_error` is set.
     """
@@ -94,7 +94,7 @@ def label_files(
     write_class_files(out, table, overwrite=options.overwrite)
     if outcome.redone:
         reasons = ", ".join(f"{reason} ({count})" for reason, count in outcome.redone.items())
-        remark(f"images that are labelled again: {reasons}")
+        remark(f"images labelled again: {reasons}")
     record = Manifest(path, [c.name for c in predictor.classes], renewed)
     if record.damaged_copy is not None:
         remark(f"{path} was damaged, or another program's: kept as {record.damaged_copy.name}")
@@ -113,7 +113,7 @@ def label_files(
 
 
 class _Work:
-    """What is the same for all images, and what was written so far."""
+    """State shared by all images of a prediction."""
 
     def __init__(self, predictor: Predictor, folder: Path, options: Options, notes: Notes) -> None:
         self.predictor, self.folder, self.options, self.notes = predictor, folder, options, notes
@@ -160,16 +160,16 @@ class _Work:
         start = time.perf_counter()
         source, target = str(task.source), str(task.labels)
         try:
-            image_file = Fingerprint.of(task.source)  # before it is decoded: a later change is seen next time
+            image_file = Fingerprint.of(task.source)  # before decoding, so that later changes are detected
             self._make_folder(task)
             labels = write_results(self.predictor, task, self.folder, self.options, self.notes)
             rows, columns = self._network_size(labels)
-            size = {NETWORK_SIZE: f"{columns}x{rows}"}  # width x height, as programs for photographs write it
+            size = {NETWORK_SIZE: f"{columns}x{rows}"}  # width x height, as usual for photographs
             marks = size | {IMAGE_FILE: str(image_file), **self._marks(task)}
             areas = _areas(labels, len(self.predictor.classes))
         except OutputError:
             raise  # the next image would meet the same full disk
-        except Exception as error:  # also an unexpected one: the other images are still labelled
+        except Exception as error:  # even unexpected ones: the other images are still labelled
             failure, seconds = Failure(source, error), time.perf_counter() - start
             record.add(source, target, seconds=seconds, error=failure.reason, marks=self._left(task))
             outcome.failed.append(failure)
@@ -186,20 +186,20 @@ class _Work:
         return self.predictor.preprocessing.network_size(height, width, self.options.size)
 
     def _make_folder(self, task: Task) -> None:
-        """Make the folder of a result once: one that is deleted later must not hide that results are gone."""
+        """Create the folder of a result once; if it is deleted later, the missing results must be noticed."""
         parent = (self.folder / task.labels).parent
         if parent not in self._folders:
             self._folders.add(make_folder(parent))
 
     def _marks(self, task: Task) -> dict[str, str]:
-        """Return the marks that tell a later prediction how the results were made."""
+        """Return marks that record how the results were made."""
         marks = {"model": self.wanted.model, "settings": csv_text(self.wanted.settings)}
         for kind in self.options.kinds:
             path = self.folder / task.results[kind]
             try:
                 found = Fingerprint.of(path)
             except DataError as e:
-                raise OutputError("a result is gone as soon as it was written", where=path) from e
+                raise OutputError("a result was deleted right after it was written", where=path) from e
             marks[FILES[kind]] = str(found)
             self._written.add(path, found.size)
         return {**self._left(task), **marks}
@@ -210,17 +210,17 @@ class _Work:
         return {FILES[kind]: EARLIER for kind in there if self._is_ours(task, kind)}
 
     def _is_ours(self, task: Task, kind: str) -> bool:
-        """Return whether an existing file is a result; files there at the start were checked then."""
+        """Return whether an existing file is a result; existing files were checked at the start."""
         checked = kind in self.options.kinds and not self.options.overwrite
         return checked or self.earlier.owns(task.results[kind])
 
     def _record_unfinished(self, task: Task, record: Manifest) -> None:
-        """Record results that were written when the image was not finished: the next run may replace them."""
+        """Record the results of an unfinished image, so that the next run may replace them."""
         marks = self._left(task)
         names = {FILES[kind]: name for kind, name in task.results.items()}
         if all(self.earlier.owns(names[column]) for column in marks):
             return
-        with suppress(OutputError):  # the note of what was begun then stands for the record
+        with suppress(OutputError):  # the note of `begin` replaces the record
             record.add(str(task.source), str(task.labels), seconds=None, error=UNFINISHED, marks=marks)
 
 

@@ -57,7 +57,7 @@ class LeftOut:
         return lines
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return for each kind its name, the number of files, the first file and advice, as JSON values."""
+        """Return kind, number of files, first file and advice per kind, as JSON values."""
         return [
             {"kind": kind.name, "files": len(paths), "first": str(paths[0]), "advice": kind.advice}
             for kind, paths in self.files.items()
@@ -75,7 +75,7 @@ def reason_to_leave_out(path: Path) -> ImageKind | None:
     Returns
     -------
     ImageKind or None
-        None for a file that is no image: text, programs, videos.
+        None for files that are not images, such as text, programs or videos.
     """
     if not path.is_file():
         return SPECIAL if path.exists() else BROKEN_LINK

@@ -24,20 +24,20 @@ __all__ = ["Manifest", "area_columns", "read_manifest"]
 
 
 class Manifest:
-    """Keeps `predictions.csv` consistent with the results.
+    """The record of a prediction, `predictions.csv`.
 
     Columns: image, labels (relative to the output folder), seconds, error (empty on success), crf (the
     settings of the CRF after the network, empty if there is none); the fraction of the image's area
-    that each class covers; then the `MARKS`, by which later runs see whether the results are still valid.
+    that each class covers; then the `MARKS`, by which later runs check whether the results are still valid.
 
     While images are labelled, rows are only appended, so that a crash costs one row. Leaving the `with` block
-    drops the rows that newer ones replace, and the area columns that no row uses any more.
+    drops replaced rows and unused area columns.
 
     Parameters
     ----------
     path : Path
         The file. Rows of earlier predictions are kept, also those of other models. A damaged file, or one
-        that is no record, is kept as a copy next to it.
+        that is not a record, is kept as a copy next to it.
     classes : sequence of str
         Names of the classes.
     renewed : iterable of mapping
@@ -48,9 +48,9 @@ class Manifest:
     damaged_copy : Path or None
         The copy of a damaged file.
     added : set of str
-        Label images of the rows that `add` was given.
+        Label images of the added rows.
     complete : bool
-        Whether the file holds all of them.
+        Whether the file holds all added rows.
     """
 
     def __init__(self, path: Path, classes: Sequence[str], renewed: Iterable[Row] = ()) -> None:
@@ -73,7 +73,7 @@ class Manifest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Drop the rows that were replaced; an error here does not hide one of the prediction."""
+        """Drop replaced rows; an error here does not hide one of the prediction."""
         try:
             if self._replaced or not self.complete:
                 self._write()
@@ -108,7 +108,7 @@ class Manifest:
         seconds : float or None
             Time to read, label and write; None if not measured.
         error : str
-            Why there are no labels.
+            Reason of a failure.
         crf : str
             Settings of the CRF.
         areas : sequence of float
@@ -119,7 +119,7 @@ class Manifest:
         Raises
         ------
         OutputError
-            If the file cannot be written, or is gone.
+            If the file cannot be written, or was deleted.
         """
         row = {
             "image": csv_text(image),

@@ -1,4 +1,4 @@
-"""Read the CSV file of a manifest, also a damaged one, and format its rows."""
+"""Read manifests, even damaged ones, and format their rows."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Table:
     Parameters
     ----------
     columns : tuple of str
-        Its header; empty if it is not that of a manifest.
+        Its header; empty if the file is not a manifest.
     rows : tuple of mapping
-        Column to text, one for each complete row.
+        Column to text, one per complete row.
     fragments : tuple of str
         Label images named in incomplete rows.
     damaged : bool
-        Whether anything in the file is no complete row.
+        Whether the file has incomplete rows.
     """
 
     columns: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a manifest, perhaps a damaged one.
+    """Read a manifest, even a damaged one.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def read_table(path: Path) -> Table:
     Returns
     -------
     Table
-        Without rows if there is no such file, or it is another program's.
+        Without rows if the file does not exist or is not a manifest.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def read_table(path: Path) -> Table:
     if not path.is_file():
         return Table()
     text = _content(path).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-    *lines, rest = text.split("\n")  # and nowhere else: names may hold any other line separator
+    *lines, rest = text.split("\n")  # not splitlines: names may contain other line separators
     lines = [line + "\n" for line in lines] + ([rest] if rest else [])
     header, used = _record(lines, 0)
     if tuple(header[: len(OLDEST)]) != OLDEST:
@@ -113,7 +113,7 @@ def row_line(columns: Sequence[str], row: Row) -> str:
         The line, with its end.
     """
     text = io.StringIO()
-    # cells with a character of the line's end are quoted: with "\n" alone none with "\r" would be
+    # with "\r\n" cells that contain "\r" are quoted too
     csv.writer(text, lineterminator="\r\n").writerow([row.get(name, "") for name in columns])
     return text.getvalue().removesuffix("\r\n") + "\n"
 
@@ -169,8 +169,8 @@ def _salvaged(lines: Sequence[str], header: Sequence[str]) -> Table:
 def _record(lines: Sequence[str], at: int, cells: int = 0) -> tuple[list[str], int]:
     """Return the cells of the record that begins at a line, and the number of its lines.
 
-    A record that is not complete, or has not as many cells as asked for, is its first line alone: whatever
-    a damaged line opens must not swallow the good ones after it.
+    An incomplete record, or one with another number of cells, is reduced to its first line: an open quote in
+    a damaged line must not consume the valid ones after it.
     """
     for used in range(1, min(LONGEST_ROW, len(lines) - at) + 1):
         text = "".join(lines[at : at + used])

@@ -1,4 +1,4 @@
-"""What a prediction is asked to write, and how far it has come."""
+"""Options and outcome of a prediction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Failure:
     image : str
         The file.
     error : Exception
-        What went wrong. Its traceback is kept, without the arrays that its frames refer to.
+        The error. Its traceback is kept, without the local variables of its frames.
     """
 
     image: str
@@ -36,7 +36,7 @@ class Failure:
 
     @property
     def unexpected(self) -> bool:
-        """Whether the error is a fault of the program, not of the image."""
+        """Whether the error is a bug, not a problem of the image."""
         return not isinstance(self.error, Lstm2dError)
 
     @property
@@ -101,7 +101,7 @@ class Outcome:
     Parameters
     ----------
     total : int
-        Images that were asked for.
+        Number of requested images.
     done : int
         Images labelled.
     skipped : int
@@ -113,7 +113,7 @@ class Outcome:
     redone : dict of str to int
         Images that `skip_done` did not skip although they were labelled before, per reason.
     resized : int
-        Images that the network saw at another size than their own.
+        Images that were resized for the network.
     """
 
     total: int

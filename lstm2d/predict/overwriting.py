@@ -1,4 +1,4 @@
-"""Checks that only results are overwritten; paths are compared as the file system sees them."""
+"""Check that only results are overwritten; files are compared by identity, not by name."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Identity = tuple[int, int]
 def refuse_output_among_inputs(sources: Sequence[Path], results: Iterable[PurePath], out: Path) -> None:
     """Check that results replace no input image and are not written to a folder of input images.
 
-    The next prediction would take results among photographs for photographs.
+    Otherwise the next prediction would label results as photographs.
 
     Parameters
     ----------
     sources : sequence of Path
         The images that are read.
     results : iterable of PurePath
-        All that may be written, relative to the output folder.
+        All files that may be written, relative to the output folder.
     out : Path
         The output folder.
 
@@ -58,7 +58,7 @@ def refuse_output_among_inputs(sources: Sequence[Path], results: Iterable[PurePa
     for path in paths.values():
         if _identity(path) in images:
             raise ConfigError(
-                "a result would replace an image that is read (both are one file)",
+                "a result would replace an input image (both are the same file)",
                 where=path,
                 hint=_OTHER_FOLDER,
             )
@@ -74,7 +74,7 @@ def refuse_foreign_files(
     results : mapping of PurePath to PurePath
         Each file to be written, and the label image that it belongs to; relative to the output folder.
     earlier : Earlier
-        Knows the results of earlier predictions.
+        Records of earlier predictions.
     palette : array of shape (K, 3), uint8
         Colours of the classes, by which label images are recognised if a record is damaged.
 
@@ -87,9 +87,9 @@ def refuse_foreign_files(
     if earlier.damaged:
         foreign = [name for name in foreign if not _has_palette(earlier.folder / results[name], palette)]
     if foreign:
-        what = "a file that is no result of lstm2d would be replaced"
+        what = "a file that is not a result of lstm2d would be replaced"
         if len(foreign) > 1:
-            what = f"{len(foreign)} files that are no results of lstm2d would be replaced, the first of them"
+            what = f"{len(foreign)} files that are not results of lstm2d would be replaced, the first of them"
         raise ConfigError(
             what,
             where=earlier.folder / foreign[0],
@@ -104,7 +104,7 @@ def refuse_images_in_output(left_out: LeftOut) -> None:
     Parameters
     ----------
     left_out : LeftOut
-        What `lstm2d.predict.inputs.plan` has found there.
+        From `lstm2d.predict.inputs.plan`.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def refuse_images_in_output(left_out: LeftOut) -> None:
     found = left_out.files.get(IN_OUTPUT)
     if found:
         raise ConfigError(
-            f"the output folder lies among the images, and holds images that are no results ({len(found)})",
+            f"the output folder lies among the images, and holds images that are not results ({len(found)})",
             where=found[0],
             hint="choose another output folder; with `overwrite=True` these images are not labelled",
         )

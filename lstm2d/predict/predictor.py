@@ -37,14 +37,14 @@ CHANNELS = 3
 
 
 class Predictor:
-    """Labels images with a trained model.
+    """Label images with a trained model.
 
     Parameters
     ----------
     model : ModelFile
-        What a model file holds.
+        The model.
     source : str or path, optional
-        Where it comes from, for messages.
+        Its file, for messages.
     crf : bool, str or CRFSection, default True
         The fully connected CRF after the network: True for that of the model's configuration, if it has
         one, False for none, the name of a set (`lstm2d.config.crf.CRF_SETS`), or the settings.
@@ -65,22 +65,22 @@ class Predictor:
     classes : tuple of ClassInfo
         Names and colours of the K classes; labels are numbers 0 to K - 1 in this order.
     preprocessing : Preprocessing
-        What is done to a photograph before the network sees it.
+        Preprocessing of photographs for the network.
     reading : Reading
         How photographs are read, as the model's configuration says. May be replaced.
 
     Raises
     ------
     DataError
-        If the model's configuration and its parameters do not fit each other, or the imported weights that it
-        needs are not in the user's store.
+        If the parameters do not match the configuration of the model, or imported weights that it needs are
+        not in the user's store.
     ConfigError
         If there is no such set, or the device cannot be used.
 
     Notes
     -----
-    The labels of an image depend on that image, the model, the size and the device alone: neither on other
-    images nor on the number of threads.
+    The labels of an image depend only on the image, the model, the size and the device; not on other images
+    or the number of threads.
     """
 
     def __init__(
@@ -106,12 +106,12 @@ class Predictor:
         )
         self.reading = _reading(model, source)
         self.crf = _crf(model, source, crf)
-        if self.crf is not None:  # now: a fork must not meet this import in another thread
+        if self.crf is not None:  # imported now, so that no fork happens during the import in another thread
             import lstm2d.pipeline.crf  # noqa: F401
 
     @property
     def parameters(self) -> int:
-        """Number of trained values: without those of imported layers."""
+        """Number of trained parameters, without imported layers."""
         return sum(values.size for values in self.model.state.values())
 
     def predict(self, image: object, *, size: Size = "auto") -> LabelArray:
@@ -136,7 +136,7 @@ class Predictor:
         ShapeError
             If the array has another shape.
         DataError
-            If the file cannot be read, the values are no image's, or the network's output is not finite.
+            If the file cannot be read, the values are not those of an image, or the output is not finite.
         ConfigError
             If there is no such size.
         Lstm2dError
@@ -162,7 +162,7 @@ class Predictor:
         Returns
         -------
         array of shape (H, W, K), float32
-            In 0..1, with the sum 1 at every pixel.
+            In 0..1; they sum to 1 at every pixel.
 
         Raises
         ------
@@ -215,7 +215,7 @@ class Predictor:
         labels : array of shape (H, W), uint8
             Those of `labels_of`.
         probabilities : array of shape (H, W, K), float32
-            In 0..1, with the sum 1 at every pixel.
+            In 0..1; they sum to 1 at every pixel.
 
         Raises
         ------
@@ -228,7 +228,7 @@ class Predictor:
         )
 
     def _read(self, image: object, size: Size) -> NDArray[Any]:
-        """Return the pixels of a caller's image; warn about what was guessed."""
+        """Read a caller's image; warn about guesses."""
         photo = photo_of(image, self.reading)
         notes = list(photo.notes)
         if size == "auto" and photo.pixels[:, :, 0].size > LARGE and self.size_is_unknown:
@@ -252,22 +252,22 @@ class Predictor:
         except MemoryError as error:
             hint = "use smaller images or a smaller `size`, or close other programs"
             failure = gpu.out_of_memory(error, where=f"{small.shape[0]}x{small.shape[1]} pixels", hint=hint)
-        raise failure  # only now: in the handler it would keep the arrays of the network alive
+        raise failure  # outside the handler, which would keep the arrays of the network alive
 
     def _of_network(self, pixels: NDArray[Any]) -> Array:
         """Return the probabilities of the network, without the CRF."""
         height, width = pixels.shape[:2]
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite has its own error
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below
             x = kernels.to_device(self.preprocessing.network_input(pixels), self.device)
             padded = self._network.probabilities(Tensor(x))  # (1, padded H, padded W, K)
-            result = padded[0, :height, :width].astype(np.float32)  # a copy: without the padding
+            result = padded[0, :height, :width].astype(np.float32)  # a copy without the padding
             if not math.isfinite(float(result.sum())):
                 raise not_finite(self._network, x, self._source)
         return result
 
     def _refined(self, probabilities: Array, pixels: NDArray[Any]) -> Array:
         """Run the CRF on the network's probabilities."""
-        from lstm2d.pipeline.crf import refine  # only now: it loads Numba
+        from lstm2d.pipeline.crf import refine  # loads Numba
 
         assert self.crf is not None
         return refine(probabilities, pixels, self.crf)
@@ -333,7 +333,7 @@ def _contrast(model: ModelFile, source: object) -> str:
     contrast = data.get("contrast", "none") if isinstance(data, dict) else None
     if contrast not in CONTRASTS:
         raise DataError(
-            f"the model file asks for an unknown data.contrast ({contrast!r})",
+            f"the model file has an unknown data.contrast ({contrast!r})",
             where=source,
             expected=" or ".join(CONTRASTS),
             hint="install a newer lstm2d",
@@ -356,7 +356,7 @@ def _crf(model: ModelFile, source: object, crf: bool | str | CRFSection) -> CRFS
     """Return the settings of the CRF: the given ones, else those of the model."""
     if not crf or (crf is True and "crf" not in model.config):
         return None
-    from lstm2d.config.crf import crf_settings  # only now: it loads pydantic
+    from lstm2d.config.crf import crf_settings  # loads pydantic
 
     if isinstance(crf, str):
         return crf_settings(crf)
@@ -369,8 +369,8 @@ def _crf(model: ModelFile, source: object, crf: bool | str | CRFSection) -> CRFS
 
 
 def _refuse_other_size(config: ModelConfig, model: ModelFile) -> None:
-    """Compare the number of parameters before building: wrong sizes in a file must not exhaust memory."""
+    """Check the number of parameters before building: wrong sizes in a file must not exhaust memory."""
     stored = sum(values.size for values in model.state.values())
     expected = parameter_count(config, len(model.classes), channels=CHANNELS)
     if expected != stored:
-        raise ValueError(f"its sizes ask for {expected} parameters, the file has {stored}")
+        raise ValueError(f"its sizes need {expected} parameters, the file has {stored}")

@@ -1,4 +1,4 @@
-"""The settings that decide labels, as one line of text that can be compared and read."""
+"""The settings that labels depend on, as a line of text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PART = re.compile(r'([^\s=]+)=((?:"(?:[^"\\]|\\.)*"|[^\s"])+)')
 def label_settings(
     predictor: Predictor, size: Size = "auto", format: str = "palette", *, legend: bool = False
 ) -> dict[str, object]:
-    """Return the settings that decide label files besides the model, for the record.
+    """Return the settings, besides the model, that label files depend on.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def label_settings(
     Returns
     -------
     dict
-        Keys without blanks, with JSON values. Labels made with other values are replaced.
+        Keys without blanks, and JSON values. Labels made with other values are replaced.
     """
     reading = predictor.reading
     settings: dict[str, object] = {
@@ -50,17 +50,17 @@ def label_settings(
 
 
 def settings_text(settings: Mapping[str, object]) -> str:
-    """Return settings as KEY=VALUE, sorted by key, with a blank between.
+    """Return settings as KEY=VALUE, sorted by key and separated by blanks.
 
     Parameters
     ----------
     settings : mapping
-        Keys without blanks; values that JSON has. Equal settings give equal texts.
+        Keys without blanks, and JSON values. Equal settings give equal texts.
 
     Returns
     -------
     str
-        One line. Plain words are written as they are, other values as JSON.
+        One line. Plain words are written unchanged, other values as JSON.
     """
     return " ".join(f"{key}={_value_text(settings[key])}" for key in sorted(settings))
 
@@ -76,8 +76,8 @@ def changed_keys(before: str, now: str) -> list[str]:
     Returns
     -------
     list of str
-        Sorted; a key that only one text has counts as different. Of "crf" and "crf.KEY", which no settings
-        have both, "crf" alone is listed.
+        Sorted; including keys that only one text has. If one text has "crf" and the other "crf.KEY", only
+        "crf" is listed.
     """
     one, other = dict(_PART.findall(before)), dict(_PART.findall(now))
     changed = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}

@@ -1,4 +1,4 @@
-"""Find the images that can be skipped: their results are what this prediction would write."""
+"""Find images that can be skipped because their results are up to date."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ CHANGED = "label file changed"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a prediction is made with, and what it writes.
+    """Model, settings and result kinds of a prediction.
 
     Parameters
     ----------
     model : str
         Digest of the model, as recorded.
     settings : str
-        Settings that decide labels, from `settings_text`.
+        Settings that labels depend on, from `settings_text`.
     kinds : sequence of str
         Results to write, of `lstm2d.predict.result_names.KINDS`.
     """
@@ -42,7 +42,7 @@ class Wanted:
 
 
 def compare(task: Task, rows: Sequence[Row], folder: Path, wanted: Wanted) -> tuple[Row | None, str]:
-    """Look for a record of an image that shows that it is done.
+    """Find a record that shows that an image is done.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def compare(task: Task, rows: Sequence[Row], folder: Path, wanted: Wanted) -> tu
     row : mapping or None
         The record, updated; None if the image must be labelled.
     reason : str
-        Why; "" for an image without a record.
+        Why it must be labelled; "" for an image without a record.
     """
     reason = ""
     for row in reversed(rows):
@@ -69,12 +69,12 @@ def compare(task: Task, rows: Sequence[Row], folder: Path, wanted: Wanted) -> tu
             return _renewed(task, row, folder), ""
         reason = reason or difference
         if _matches(row, FILES[LABELS], folder / task.labels):
-            return None, difference  # the row of the existing label image: older rows do not count
+            return None, difference  # the row of the existing label image; older rows are obsolete
     return None, reason
 
 
 def _difference(task: Task, row: Row, folder: Path, wanted: Wanted) -> str:
-    """Return how a record differs from what is wanted, "" if it does not; cheap comparisons come first."""
+    """Return how a record differs from this prediction, "" if it does not; cheap comparisons first."""
     if row["error"]:
         return FAILED
     if not row.get("model"):
@@ -101,7 +101,7 @@ def _matches(row: Row, column: str, path: Path) -> bool:
 
 
 def _renewed(task: Task, row: Row, folder: Path) -> Row:
-    """Return a record with the current times of the files, so that the next comparison is cheap."""
+    """Update the file times in a record, so that the next comparison is cheap."""
     paths = {IMAGE_FILE: task.source} | {FILES[kind]: folder / name for kind, name in task.results.items()}
     fresh = {}
     for column, path in paths.items():

@@ -21,13 +21,13 @@ from lstm2d.predict.outcome import Options
 from lstm2d.predict.predictor import FloatArray, LabelArray, Predictor
 from lstm2d.predict.result_names import OVERLAY
 
-LONGEST_NAME = 255  # bytes, of every common file system
+LONGEST_NAME = 255  # bytes, in all common file systems
 
 
 def write_results(
     predictor: Predictor, task: Task, folder: Path, options: Options, notes: Notes
 ) -> LabelArray:
-    """Label one image and write its results, the label image last: if it exists, the others do.
+    """Label one image and write its results; the label image is last, so if it exists, all others do.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def write_results(
     options : Options
         What to write.
     notes : Notes
-        Gets what was guessed or left out.
+        Collects notes on what was guessed or left out.
 
     Returns
     -------
@@ -87,6 +87,6 @@ def _georeference(source: Path, options: Options, notes: Notes) -> Georeference 
 
 def _npz(probabilities: FloatArray, predictor: Predictor) -> bytes:
     buffer = io.BytesIO()
-    names = np.array([c.name for c in predictor.classes])  # text, not objects: loads without pickle
+    names = np.array([c.name for c in predictor.classes])  # strings, not objects: loads without pickle
     np.savez(buffer, probabilities=probabilities, classes=names)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The results that a prediction has written, to be checked before they are reported."""
+"""Check that written results still exist before they are reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Written:
         self._sizes: dict[Path, int] = {}
 
     def add(self, path: Path, size: int) -> None:
-        """Remember a result and its bytes."""
+        """Add a result and its size in bytes."""
         self._sizes[path] = size
 
     def refuse_missing(self, cause: OutputError | None = None) -> None:
@@ -33,10 +33,10 @@ class Written:
         missing = [path for path, size in self._sizes.items() if not _has_size(path, size)]
         if missing:
             raise OutputError(
-                f"{len(missing)} of {len(self._sizes)} results that were written are gone: "
-                "the output folder was deleted or replaced meanwhile",
+                f"{len(missing)} of {len(self._sizes)} written results are missing: "
+                "the output folder was deleted or replaced in the meantime",
                 where=missing[0],
-                hint="predict again, with `skip_done=True` to keep what is left",
+                hint="predict again, with `skip_done=True` to keep the remaining ones",
             ) from cause
 
 

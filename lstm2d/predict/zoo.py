@@ -1,4 +1,4 @@
-"""Find models: files, run folders, and those that come with the package."""
+"""Find model files, also in run folders and in the package."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ZOO = Path(__file__).parents[1] / "zoo"
 
 
 def bundled_models() -> dict[str, Path]:
-    """Return the models that come with the package.
+    """Return the bundled models.
 
     Returns
     -------
@@ -46,8 +46,8 @@ def find_model(path_or_name: str | os.PathLike[str]) -> Path:
     Parameters
     ----------
     path_or_name : str or path
-        A model file, the folder of a run, or the name of a bundled model. A bundled model comes before a file
-        or folder of the same name; write ``./outdoor`` for that, or give a Path object.
+        A model file, the folder of a run, or the name of a bundled model. A bundled model takes precedence
+        over a file or folder of the same name; use ``./outdoor`` or a Path object for that.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def find_model(path_or_name: str | os.PathLike[str]) -> Path:
     """
     bundled = bundled_models()
     path = Path(path_or_name)
-    # a Path has lost the "./" that distinguishes a folder from a name: an existing path comes first
+    # a Path has no "./" that distinguishes a folder from a name: an existing path takes precedence
     is_name = isinstance(path_or_name, str) or not os.path.lexists(path)
     if is_name and os.fspath(path_or_name) in bundled:
         return bundled[os.fspath(path_or_name)]

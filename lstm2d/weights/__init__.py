@@ -1,1 +1,1 @@
-"""Pretrained weights: readers of published files, and the store that keeps them for every model."""
+"""Pretrained weights: readers of published files, and the user's store."""

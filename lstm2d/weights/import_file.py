@@ -1,4 +1,4 @@
-"""Read the weights of published networks from the files in which others publish them."""
+"""Read the weights of published networks from files in common formats."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class ImportedWeights:
         Filters (kh, kw, in, out) for RGB input, 0..255 minus `lstm2d.weights.store.MEANS`, and biases;
         float32. In the order of the network.
     convention : str
-        The input that the file's filters are made for, a key of `CONVENTIONS`.
+        The input that the filters in the file expect, a key of `CONVENTIONS`.
     style : str
         The style of the file's names; "lstm2d" for a file that an earlier import wrote.
     others : int
-        Number of arrays in the file that belong to none of the network's layers.
+        Number of other arrays in the file.
     """
 
     network: str
@@ -68,7 +68,7 @@ def read_weights(path: str | os.PathLike[str], convention: str | None = None) ->
         A safetensors file, a file by torch.save, an .npz file, or one that an earlier import wrote. Its first
         bytes decide which, not its name.
     convention : {"caffe", "torchvision", "rgb"}, optional
-        The input that its filters are made for. By default the names of its layers decide.
+        The input that its filters expect. By default it is recognised from the layer names.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def read_weights(path: str | os.PathLike[str], convention: str | None = None) ->
     ConfigError
         If there is no such convention.
     DataError
-        If the file is missing, damaged, needs code to be run, or holds no published network.
+        If the file is missing, damaged, requires code execution, or holds no published network.
     """
     if convention is not None and convention not in CONVENTIONS:
         raise ConfigError(f"unknown convention {convention!r}", expected=", ".join(CONVENTIONS))
@@ -139,7 +139,7 @@ def _safetensors_arrays(file: BufferedReader, path: object) -> dict[str, LazyArr
 
 
 def _checked_shapes(arrays: dict[str, LazyArray], naming: Naming, path: object) -> dict[str, Shape]:
-    """Return the shapes (kh, kw, in, out) of the layers in a file; those of its arrays agree with them."""
+    """Return the shapes (kh, kw, in, out) of the layers in a file, checked against its arrays."""
     network = NETWORKS[naming.network]
     shapes = {layer: shape for layer, shape in network.layers.items() if (layer, PARTS[0]) in naming.arrays}
     for (layer, part), name in naming.arrays.items():
@@ -177,7 +177,7 @@ def _read_layer(
         array = arrays[naming.arrays[layer, part]].read()
         if array.dtype.kind != "f":
             raise DataError(f"layer {layer} is not of real numbers", where=path, expected="float32")
-        with np.errstate(over="ignore"):  # values that are too large are reported below
+        with np.errstate(over="ignore"):  # too large values are reported below
             if part == "weight":
                 array = channels_last(array, shape, naming.style)
             values.append(np.ascontiguousarray(array, dtype=np.float32))
@@ -187,7 +187,7 @@ def _read_layer(
 
 
 def channels_last(array: NDArray[Any], shape: Shape, style: Style) -> NDArray[Any]:
-    """Bring filters into the order of this library.
+    """Reorder the axes of filters to those of this library.
 
     Parameters
     ----------
@@ -213,13 +213,12 @@ def channels_last(array: NDArray[Any], shape: Shape, style: Style) -> NDArray[An
 def _for_rgb(
     filters: NDArray[np.float32], bias: NDArray[np.float32], convention: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Fold the preparation of a network's input into its first layer, so that all get the same input.
+    """Fold the input normalisation of a network into its first layer.
 
-    Torchvision's input is t = (x / 255 - mean) / std of the RGB values x, ours u = x - MEANS. With the
-    filters divided by 255 std, a sum over t is one over u plus their product with MEANS - 255 mean, which
-    goes into the bias. Where a filter reaches beyond the image, torchvision's network pads t with 0, ours u
-    with 0: there remains this difference, 0.005, 0.5 and 0.4 grey values of the padding, which only the
-    outermost pixels of the first layer are affected by.
+    The input of torchvision is t = (x / 255 - mean) / std for RGB values x, ours is u = x - MEANS. With
+    filters divided by 255 std, a sum over t equals one over u plus their product with MEANS - 255 mean, which
+    is added to the bias. Padding differs: torchvision pads t with 0, we pad u with 0. This changes the
+    padding by 0.005, 0.5 and 0.4 grey values, and affects only the outermost pixels of the first layer.
     """
     if convention == "rgb":
         return filters, bias

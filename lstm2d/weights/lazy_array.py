@@ -1,4 +1,4 @@
-"""Arrays in files whose shape is known before they are read."""
+"""Arrays in files that are read on demand; their shapes are known before."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lstm2d.errors import DataError
 
 @dataclass(frozen=True)
 class LazyArray:
-    """An array in a file that is read when it is asked for.
+    """An array in a file that is read on demand.
 
     Parameters
     ----------
     shape : tuple of int
-        Sizes of the axes, as the file states them. Nothing of that size was allocated yet.
+        Sizes of the axes stated in the file. Nothing is allocated yet.
     read : callable
         Returns the array, or raises `DataError`. The file must still be open.
     """
@@ -32,7 +32,7 @@ def damaged(reason: str, path: object) -> DataError:
     return DataError(
         f"this file of weights cannot be read ({reason})",
         where=path,
-        hint="copy the file again from where it came; nothing in it was run",
+        hint="copy the file again from its source; nothing in it was run",
     )
 
 

@@ -1,4 +1,4 @@
-"""The published networks whose weights can be imported, and how a file's names tell which one it holds."""
+"""The networks whose weights can be imported; they are recognised by the names in a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Naming:
     network : str
         Which network, a key of `NETWORKS`.
     style : Style
-        The kind of names in the file.
+        The naming style of the file.
     arrays : dict of (str, str) to str
         The file's name of each layer's "weight" and "bias".
     others : int

@@ -13,8 +13,8 @@ from lstm2d.weights.lazy_array import LazyArray, damaged, short
 from lstm2d.weights.zip_members import ZipMembers
 
 _MAX_HEADER = 1024  # the header of an array without fields takes 128
-# numpy.lib.format writes these three keys in this order. Its reader parses any Python literal: it warns about
-# some, fails with errors of many types at others, and accepts negative sizes.
+# numpy.lib.format writes these three keys in this order. Its reader is not used, as it parses any Python
+# literal, raises many types of warnings and errors, and accepts negative sizes.
 _HEADER = re.compile(
     rb"\{'descr': '([<>|=]?[a-zA-Z]\d*)', 'fortran_order': (True|False), "
     rb"'shape': \(([\dL, ]{0,200})\),? *\} *\n?"
@@ -82,18 +82,18 @@ def npy_header(
     Raises
     ------
     DataError
-        If this is no header of a plain array.
+        If this is not the header of a plain array.
     """
     length_bytes = {b"\x01": 2, b"\x02": 4, b"\x03": 4}.get(start[6:7], 0)
     begin = 8 + length_bytes + int.from_bytes(start[8 : 8 + length_bytes], "little")
     match = _HEADER.fullmatch(start[8 + length_bytes : begin])
     if start[:6] != b"\x93NUMPY" or not length_bytes or begin > len(start) or match is None:
-        raise damaged(f"{short(member)} is no array of numbers", path)
+        raise damaged(f"{short(member)} is not an array of numbers", path)
     shape = tuple(int(n) for n in re.findall(rb"\d+", match[3]))
     try:
         dtype = np.dtype(match[1].decode())
     except TypeError as e:
-        raise damaged(f"{short(member)} is no array of numbers", path) from e
+        raise damaged(f"{short(member)} is not an array of numbers", path) from e
     return begin, shape, match[2] == b"True", dtype
 
 
@@ -109,5 +109,5 @@ def _read(
 ) -> NDArray[np.generic]:
     data = members.read(member, limit=size)
     if len(data) != size:
-        raise damaged(f"{short(member)} is cut short", path)
+        raise damaged(f"{short(member)} is truncated", path)
     return np.frombuffer(data, dtype, offset=start).reshape(shape, order="F" if fortran else "C")

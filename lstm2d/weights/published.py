@@ -1,4 +1,4 @@
-"""Descriptions of published networks: their layers, and the names that files give to them."""
+"""Descriptions of published networks: layers, and their names in files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PARTS = ("weight", "bias")
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """The names that one kind of file gives to layers, and how it stores them.
+    """Naming and storage of layers in one kind of file.
 
     Parameters
     ----------
     name : str
         Name of the style, "keras" for example.
     convention : str
-        Input that such files are made for, a key of `lstm2d.weights.import_file.CONVENTIONS`.
+        Input that the filters expect, a key of `lstm2d.weights.import_file.CONVENTIONS`.
     pattern : re.Pattern
         Matches the whole name of an array of a layer. Group "layer" is the file's name of the layer, group
         "part" its name of filters or biases.
@@ -32,7 +32,7 @@ class Style:
     channels_last : bool, default False
         Whether filters are stored as (kh, kw, in, out), not as (out, in, kh, kw).
     hint : str, optional
-        For the user whose file has a layer in this style that the network does not have.
+        Hint if a file has a layer in this style that the network does not have.
     """
 
     name: str
@@ -59,7 +59,7 @@ class PublishedNetwork:
     Parameters
     ----------
     title : str
-        What it is called in messages.
+        Name for messages.
     layers : mapping of str to (int, int, int, int)
         Shape of the filters of each layer, (kh, kw, in, out), in the order of the network. The first one
         takes RGB images. Fully connected layers are stated as convolutions.
@@ -68,7 +68,7 @@ class PublishedNetwork:
     styles : tuple of Style
         Tried in this order.
     expected : str
-        The names that files may have, in words.
+        Description of the accepted names.
     """
 
     title: str

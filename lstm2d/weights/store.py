@@ -1,7 +1,7 @@
-"""Weights of published networks, stored for every model that needs them.
+"""The store of imported weights of published networks.
 
-A file in the store is a safetensors file whose description has a digest of each layer. So any selection of
-its layers has a digest too: a model that needs conv1_1 to conv3_3 finds them in whichever file has them.
+A file in the store is a safetensors file whose description has a digest per layer. Any selection of layers
+thus has a digest too: a model that needs conv1_1 to conv3_3 finds them in any file that has them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Weights:
     Parameters
     ----------
     digest : str
-        SHA-256 over these layers: equal for equal layers, whatever file they came from.
+        SHA-256 of these layers, independent of the file they came from.
     layers : dict of str to (array, array)
         Filters of shape (kh, kw, in, out) for RGB input, 0..255 minus `MEANS`, and biases of shape (out,),
         both float32. Names and order are those of the network.
@@ -68,9 +68,9 @@ class StoredWeights:
     network : str
         Which network, a key of `lstm2d.weights.networks.NETWORKS`.
     name : str
-        What a configuration calls it.
+        Its name in configurations.
     convention : str
-        The input that the filters were made for before they were converted.
+        The input that the original filters expect.
     source : str
         Name of the file they were imported from.
     layers : dict of str to str
@@ -128,9 +128,9 @@ def store_weights(
     layers : dict of str to (array, array)
         As in `Weights`.
     name : str
-        What configurations will call them.
+        Their name in configurations.
     convention : str
-        The input that the filters were made for before they were converted.
+        The input that the original filters expect.
     source : str
         Name of the file they came from.
     network : str, default "vgg16"
@@ -182,7 +182,7 @@ def stored_weights() -> tuple[list[StoredWeights], list[DataError]]:
     found : list of StoredWeights
         Sorted by file name.
     problems : list of DataError
-        One for each file that cannot be used.
+        One per unusable file.
     """
     found, problems = [], []
     for path in sorted(store_folder().glob("*.safetensors")):
@@ -209,7 +209,7 @@ def is_stored(path: str | os.PathLike[str]) -> bool:
     Raises
     ------
     DataError
-        If the file is missing or may not be read.
+        If the file is missing or not readable.
     """
     with open_regular(path) as file:
         try:
@@ -235,7 +235,7 @@ def read_stored(path: str | os.PathLike[str]) -> StoredWeights:
     Raises
     ------
     DataError
-        If the file is missing, damaged or no file of weights.
+        If the file is missing, damaged or not a file of weights.
     """
     with open_regular(path) as file:
         return _described(TensorFile(file, path), path)
@@ -254,7 +254,7 @@ def load_stored(path: str | os.PathLike[str], names: Collection[str] | None = No
     Returns
     -------
     Weights
-        They agree with their digests.
+        The layers, verified by their digests.
 
     Raises
     ------
@@ -272,7 +272,7 @@ def load_stored(path: str | os.PathLike[str], names: Collection[str] | None = No
         for name, digest in digests.items():
             filters, bias = (file.read(f"{name}.{part}").astype(np.float32, copy=False) for part in PARTS)
             if _layer_digest(filters, bias) != digest:
-                raise _damaged(f"the checksum of {name} does not fit its values", path)
+                raise _damaged(f"the checksum of {name} does not match its values", path)
             layers[name] = (filters, bias)
     return Weights(_digest(digests), layers)
 
@@ -290,12 +290,12 @@ def find_weights(
     names : collection of str, optional
         Which layers; all by default.
     partial : bool, default False
-        Whether some of them may be missing.
+        Whether layers may be missing.
 
     Returns
     -------
     Weights
-        These layers alone, and their digest.
+        Only these layers, with their digest.
 
     Raises
     ------
@@ -352,14 +352,15 @@ def _not_found(
 def _described(file: TensorFile, path: str | os.PathLike[str]) -> StoredWeights:
     """Return the description in a file; the shapes of its tensors agree with it."""
     if METADATA_KEY not in file.metadata:
-        raise DataError("this is no file of imported weights", where=path, hint="lstm2d weights import FILE")
+        what = "this is not a file of imported weights"
+        raise DataError(what, where=path, hint="lstm2d weights import FILE")
     value = parse_json(file.metadata[METADATA_KEY], path)
     if not isinstance(value, dict) or value.get("format_version") != FORMAT_VERSION:
         raise _damaged("its description is of another version", path)
     texts = {key: v for key in ("name", "convention", "source") if isinstance(v := value.get(key), str)}
     key, digests = value.get("network", FIRST), value.get("layers")
     if not isinstance(key, str) or key not in NETWORKS:
-        raise _damaged("it is of a network that this version does not know", path)
+        raise _damaged("it is of an unknown network", path)
     shapes = NETWORKS[key].layers
     if len(texts) != 3 or not isinstance(digests, dict) or not set(digests) <= set(shapes):
         raise _damaged("its description is not complete", path)

@@ -1,4 +1,4 @@
-"""Tensors in a file of torch.save, read without torch and without running anything."""
+"""Read tensors from files of torch.save, without torch and without running code."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def torch_zip_arrays(members: ZipMembers, path: object) -> dict[str, LazyArray]:
     Raises
     ------
     DataError
-        If it is damaged or holds anything but tensors.
+        If the file is damaged or holds anything but tensors.
     """
     found = [name for name in members.names if name.endswith("/data.pkl")]
     if len(found) != 1:
-        raise damaged("it is a zip file, but not by torch.save", path)
+        raise damaged("it is a zip file, but not from torch.save", path)
     folder = found[0].removesuffix("data.pkl")
     order = "<"
     if f"{folder}byteorder" in members.names:
@@ -58,7 +58,7 @@ def torch_zip_arrays(members: ZipMembers, path: object) -> dict[str, LazyArray]:
         size = storage.count * dtype.itemsize
         name = f"{folder}data/{storage.key}"
         if members.size(name) != size:
-            raise damaged(f"{short(name)} has not the length it should", path)
+            raise damaged(f"{short(name)} has a wrong length", path)
         return np.frombuffer(members.read(name, limit=size), dtype)
 
     return _lazy(described.value, numbers, path)
@@ -82,7 +82,7 @@ def torch_legacy_arrays(file: BinaryIO, path: object) -> dict[str, LazyArray]:
     Raises
     ------
     DataError
-        If it is damaged or holds anything but tensors.
+        If the file is damaged or holds anything but tensors.
     """
     data = file.read(_MAX_DESCRIPTION)
     version = read_pickle(data, path, len(LEGACY_START))
@@ -100,7 +100,7 @@ def torch_legacy_arrays(file: BinaryIO, path: object) -> dict[str, LazyArray]:
         file.seek(places[storage.key])
         values = np.frombuffer(file.read(storage.count * dtype.itemsize), dtype)
         if values.size != storage.count:
-            raise damaged("it is cut short", path)
+            raise damaged("it is truncated", path)
         return values
 
     return _lazy(described.value, numbers, path)
@@ -120,7 +120,7 @@ def _legacy_places(
         places[key] = position + 8
         position = places[key] + storage.count * np.dtype(storage.dtype).itemsize
         if int.from_bytes(file.read(8), "little") != storage.count or position > size:
-            raise damaged("its numbers are cut short or have another length than they should", path)
+            raise damaged("its numbers are truncated or have a wrong length", path)
     return places
 
 

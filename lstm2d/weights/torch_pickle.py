@@ -1,9 +1,8 @@
-"""Read the description of tensors that torch.save writes, without running anything.
+"""Read the pickle of tensors that torch.save writes, without running code.
 
-The description is a pickle: a small program that builds objects, and that may call any function. pickletools
-decodes its instructions. This reader knows the few that a dict of tensors needs, and of functions only the
-names of those that make dicts and tensors, for which it puts plain descriptions. Everything else in the
-program ends the reading.
+A pickle is a small program that builds objects and may call any function. pickletools decodes its
+instructions. This reader supports only those that a dict of tensors needs, and replaces the functions that
+create dicts and tensors by plain descriptions. Anything else is an error.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ _MARK = object()
 
 @dataclass(frozen=True)
 class Storage:
-    """Numbers elsewhere in the file.
+    """A storage: numbers elsewhere in the file.
 
     Parameters
     ----------
@@ -57,7 +56,7 @@ class Storage:
     dtype : str
         NumPy's name of the type, without byte order.
     count : int
-        How many there are.
+        Number of values.
     """
 
     key: str
@@ -87,7 +86,7 @@ class TensorPlace:
 
 @dataclass(frozen=True)
 class Described:
-    """What a pickle describes.
+    """The contents of a pickle.
 
     Parameters
     ----------
@@ -111,7 +110,7 @@ class _Global:
 
 
 def read_pickle(data: bytes, path: object, start: int = 0) -> Described:
-    """Build what a pickle describes.
+    """Read a pickle.
 
     Parameters
     ----------
@@ -130,7 +129,7 @@ def read_pickle(data: bytes, path: object, start: int = 0) -> Described:
     Raises
     ------
     DataError
-        If the pickle needs anything that a dict of tensors does not; nothing was run.
+        If the pickle has anything that a dict of tensors does not need; no code is run.
     """
     program = _Program(data)
     program.seek(start)
@@ -138,12 +137,12 @@ def read_pickle(data: bytes, path: object, start: int = 0) -> Described:
     try:
         value = machine.run(program)
     except (IndexError, ValueError) as e:
-        raise damaged("its description is cut short or damaged", path) from e
+        raise damaged("its description is truncated or damaged", path) from e
     return Described(value, program.tell(), machine.storages)
 
 
 class _Program(io.BytesIO):
-    """The bytes of a pickle, as pickletools reads them."""
+    """The bytes of a pickle, as a file for pickletools."""
 
     def readline(self, size: int | None = -1, /) -> bytes:
         line = super().readline(size)
@@ -153,7 +152,7 @@ class _Program(io.BytesIO):
 
 
 class _Machine:
-    """Carries out the instructions of a pickle on a stack."""
+    """Execute the instructions of a pickle on a stack."""
 
     def __init__(self, path: object) -> None:
         self.path = path
@@ -181,7 +180,7 @@ class _Machine:
         self.stack.append(value)
 
     def push_bytes(self, text: str) -> None:
-        """Push a text of Python 2, which pickletools decodes as Latin-1."""
+        """Push a Python 2 string, which pickletools decodes as Latin-1."""
         self.push(text.encode("latin-1").decode())
 
     def pop(self) -> Value:
@@ -214,7 +213,7 @@ class _Machine:
             raise damaged("its description is damaged", self.path)
         for key, value in zip(items[::2], items[1::2], strict=True):
             if not isinstance(key, str | int):  # hashing a deep tuple could take forever
-                raise self.refused("a dict with keys that are no names")
+                raise self.refused("a dict with keys that are not names")
             target[key] = value
 
     def extend(self, items: list[Value]) -> None:
@@ -258,7 +257,7 @@ class _Machine:
 
     def tensor(self, value: Value) -> TensorPlace:
         if not isinstance(value, TensorPlace):
-            raise damaged("a parameter in it is no tensor", self.path)
+            raise damaged("a parameter in it is not a tensor", self.path)
         return value
 
     def place(self, storage: Value, offset: Value, shape: Value, strides: Value) -> TensorPlace:
@@ -316,6 +315,6 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "LONG_BINGET": _Machine.get,
     "GLOBAL": _Machine.find_global,
     "REDUCE": lambda m, _: m.call(),
-    "BUILD": lambda m, _: m.pop(),  # notes that torch keeps with a dict, not its contents
+    "BUILD": lambda m, _: m.pop(),  # metadata that torch attaches to a dict
     "BINPERSID": lambda m, _: m.find_storage(),
 }

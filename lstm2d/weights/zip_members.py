@@ -1,4 +1,4 @@
-"""Members of a zip file that may be hostile: nothing is extracted, and no more is read than is needed."""
+"""Read members of untrusted zip files; nothing is extracted, and only what is needed is read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import BinaryIO
 from lstm2d.errors import DataError
 from lstm2d.weights.lazy_array import damaged, short
 
-_MAX_MEMBERS = 10_000  # torch writes one for each tensor and a few more
+_MAX_MEMBERS = 10_000  # torch writes one per tensor and a few more
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _FAILURES = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 
@@ -27,7 +27,7 @@ class ZipMembers:
     Raises
     ------
     DataError
-        If it is no zip file, or two of its members have one name.
+        If it is not a zip file, or two members have the same name.
     """
 
     def __init__(self, file: BinaryIO, path: object) -> None:
@@ -35,13 +35,13 @@ class ZipMembers:
         try:
             self._zip = zipfile.ZipFile(file)
         except _FAILURES as e:
-            raise damaged(f"it is cut short or no zip file: {e}", path) from e
+            raise damaged(f"it is truncated or not a zip file: {e}", path) from e
         members = self._zip.infolist()
         self._members = {member.filename: member for member in members}
         if len(members) > _MAX_MEMBERS:
             raise damaged(f"it has {len(members)} members", path)
         if len(self._members) != len(members):
-            raise damaged("two of its members have one name", path)
+            raise damaged("two of its members have the same name", path)
 
     @property
     def names(self) -> list[str]:
@@ -49,7 +49,7 @@ class ZipMembers:
         return list(self._members)
 
     def size(self, name: str) -> int:
-        """Return how many bytes a member claims to have."""
+        """Return the stated size of a member in bytes."""
         return self._member(name).file_size
 
     def read(self, name: str, *, limit: int, beginning: bool = False) -> bytes:
@@ -58,9 +58,9 @@ class ZipMembers:
         Parameters
         ----------
         name : str
-            Which one.
+            Its name.
         limit : int
-            Bytes it may have.
+            Maximum size in bytes.
         beginning : bool, default False
             Read only its first `limit` bytes, where there are more.
 
@@ -81,13 +81,13 @@ class ZipMembers:
             raise self._too_large(name, limit)
         try:
             with self._zip.open(member) as file:
-                data = file.read(limit if beginning else limit + 1)  # never more than was claimed
+                data = file.read(limit if beginning else limit + 1)  # at most the stated size
         except _FAILURES as e:
             raise damaged(f"{short(name)}: {e}", self._path) from e
         if len(data) > limit:
             raise self._too_large(name, limit)
         if not beginning and len(data) != member.file_size:
-            raise damaged(f"{short(name)} is cut short", self._path)
+            raise damaged(f"{short(name)} is truncated", self._path)
         return data
 
     def _member(self, name: str) -> zipfile.ZipInfo:

@@ -1,4 +1,4 @@
-"""An LSTM2D_ISA that is no instruction-set level is one error, before any work."""
+"""An LSTM2D_ISA that is not an instruction-set level is one error, before any work."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_a_wrong_word(
     ran = lstm2d(command, *(("outdoor", photos, "-o", out) if command == "predict" else ()))
     assert ran.code == 2
     assert ran.err.splitlines() == [
-        "Error: environment variable LSTM2D_ISA is no instruction-set level: 'sse2'",
+        "Error: environment variable LSTM2D_ISA is not an instruction-set level: 'sse2'",
         "  expected: plain, avx2, avx512",
         "  do: set LSTM2D_ISA to one of these, or unset it",
     ]

@@ -62,7 +62,7 @@ def test_no_models(lstm2d: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyP
     ran = lstm2d("models", "--json")
     assert ran.code == 0
     assert ran.json == {"models": []}
-    assert "no model comes with this installation" in ran.err
+    assert "this installation has no models" in ran.err
 
 
 def test_inspect_json(lstm2d: Callable, brightness_model: Path) -> None:
@@ -90,7 +90,7 @@ def test_inspect_for_people(lstm2d: Callable, small_zoo: Path) -> None:
     assert ["1", "bright", "#c8d2dc"] in words
     assert ["model.window", "1"] in words
     assert ["lstm.0.recurrent", "4x2x5", "float32"] in words
-    assert "checksum right" in ran.out
+    assert "checksum verified" in ran.out
     assert str(small_zoo) in ran.out
 
 
@@ -164,7 +164,7 @@ def test_what_a_model_leaves_out(
     assert lstm2d("models", "--json").json["models"][0]["imported"] == ["conv1_1"]
     ran = lstm2d("inspect", "mini")  # needs no weights
     assert ran.code == 0
-    assert f"conv1_1 of VGG-16, digest {imported.digest[:16]}; not here yet" in " ".join(ran.out.split())
+    assert f"conv1_1 of VGG-16, digest {imported.digest[:16]}; not imported yet" in " ".join(ran.out.split())
     assert lstm2d("inspect", "mini", "--json").json["imported"]["path"] is None
     path = store_weights(layers, name="any", convention="rgb", source="f").path
     assert lstm2d("inspect", "mini", "--json").json["imported"] == {
@@ -178,8 +178,8 @@ def test_what_a_model_leaves_out(
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({}, "that of the training images is not known"),
-        ({"typical_size": 277.1}, "brought to 277x277 pixels in area"),
+        ({}, "the size of the training images is unknown"),
+        ({"typical_size": 277.1}, "resized to 277x277 pixels in area"),
         ({"native": True}, "a pixel has a fixed scale"),
     ],
 )

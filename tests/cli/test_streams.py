@@ -27,7 +27,7 @@ from lstm2d.cli.output import Console
 from lstm2d.weights.vgg16 import LAYERS
 
 PROGRAM = (sys.executable, "-m", "lstm2d.cli")
-LOST = "Error: cannot write to stdout ({})\n  do: send it elsewhere; all files were written\n"
+LOST = "Error: cannot write to stdout ({})\n  do: redirect it elsewhere; all files were written\n"
 CLOSED, FULL = os.strerror(errno.EBADF), os.strerror(errno.ENOSPC)
 
 # state -> redirections of the shell, and what stderr then says about text that stdout should have got;

@@ -35,7 +35,7 @@ def test_the_variable(
     ran = lstm2d(*(names.get(word, word) for word in words))
     assert ran.code == 2
     assert ran.err.splitlines()[-3:] == [
-        f"Error: environment variable OMP_NUM_THREADS is no number of threads: {value!r}",
+        f"Error: environment variable OMP_NUM_THREADS is not a number of threads: {value!r}",
         f"  expected: 1 to {MAX_THREADS}",
         "  do: set OMP_NUM_THREADS to the number of threads, or unset it",
     ]

@@ -46,7 +46,7 @@ def test_import_and_list(lstm2d: Callable, file: Path, tmp_path: Path) -> None:
 
 
 def test_for_people(lstm2d: Callable, file: Path) -> None:
-    assert "no weights were imported yet" in lstm2d("weights", "list").out
+    assert "no weights imported yet" in lstm2d("weights", "list").out
     ran = lstm2d("weights", "import", file)
     assert "conv1_1, conv1_2, conv2_1" in ran.out
     assert "BGR" in ran.out

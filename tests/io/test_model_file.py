@@ -123,7 +123,7 @@ def test_no_model(tmp_path: Path, read: Callable[[Path], object]) -> None:
         ("text", "damaged"),
         ("folder", "a folder"),
         ("missing", "not found"),
-        ("foreign", "no lstm2d model"),
+        ("foreign", "not an lstm2d model"),
     ]:
         with pytest.raises(DataError, match=message) as e:
             read(tmp_path / name)

@@ -42,7 +42,7 @@ def test_only_files_that_need_it_ask_for_a_newer_program(tmp_path: Path) -> None
     ],
 )
 def test_wrong_lists_of_what_is_left_out(value: Any) -> None:
-    with pytest.raises(ValueError, match="leaves"):
+    with pytest.raises(ValueError, match="imported layers"):
         Imported.from_json(value)
 
 

@@ -45,7 +45,7 @@ def test_no_input_is_replaced(tmp_path: Path, overwrite: bool) -> None:
     os.link(source, tmp_path / "hard")
     for name in ("in", "link", "hard", "../" + tmp_path.name + "/in"):
         assert refused(tmp_path / name, tmp_path / "other", source, overwrite=overwrite)
-    with pytest.raises(ConfigError, match="a file that is read"):
+    with pytest.raises(ConfigError, match="an input file"):
         refuse_to_replace(source, is_ours=is_ours, inputs=[source], overwrite=overwrite)
 
 

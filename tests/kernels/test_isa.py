@@ -151,7 +151,7 @@ def test_a_wrong_word(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError) as caught:
         isa.level()
     assert str(caught.value).splitlines() == [
-        "environment variable LSTM2D_ISA is no instruction-set level: 'AVX-512'",
+        "environment variable LSTM2D_ISA is not an instruction-set level: 'AVX-512'",
         "  expected: plain, avx2, avx512",
         "  do: set LSTM2D_ISA to one of these, or unset it",
     ]

@@ -116,7 +116,7 @@ ODD = [
 @pytest.mark.parametrize("value", [*ODD, str(10**20), "9" * 5000, str(MAX_THREADS + 1)])
 def test_no_number_of_threads(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", value)
-    with pytest.raises(ThreadsError, match="environment variable OMP_NUM_THREADS is no number") as caught:
+    with pytest.raises(ThreadsError, match="environment variable OMP_NUM_THREADS is not a number") as caught:
         get_num_threads()
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, ConfigError)

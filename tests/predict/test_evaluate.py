@@ -119,8 +119,8 @@ def test_no_such_split_or_nothing_in_it(dataset: Path, split: str) -> None:
     [
         (["bright", "dark", "never"], "another order"),
         (["dark", "bright"], "lacks never"),
-        (["dark", "bright", "never", "more"], "does not know more"),
-        (["dark", "bright", "other"], r"does not know other; the dataset lacks never"),
+        (["dark", "bright", "never", "more"], "the model lacks more"),
+        (["dark", "bright", "other"], r"the model lacks other; the dataset lacks never"),
     ],
 )
 def test_other_classes_are_refused(predictor: Predictor, dataset: Path, names: list[str], part: str) -> None:

@@ -83,7 +83,7 @@ def test_a_hard_link_of_an_image(predictor: Predictor, tmp_path: Path) -> None:
     save(tmp_path / "photos/a.png")
     (tmp_path / "out").mkdir()
     os.link(tmp_path / "photos/a.png", tmp_path / "out/a.png")
-    with pytest.raises(ConfigError, match="both are one file"):
+    with pytest.raises(ConfigError, match="both are the same file"):
         run(predictor, tmp_path / "photos", tmp_path / "out", overwrite=True)
 
 
@@ -119,7 +119,7 @@ def test_a_link_in_place_of_a_result(predictor: Predictor, tmp_path: Path) -> No
     save(tmp_path / "photos/a.png", tmp_path / "elsewhere/mine.png")
     (tmp_path / "out").mkdir()
     (tmp_path / "out/a.png").symlink_to("../elsewhere/mine.png")
-    with pytest.raises(ConfigError, match="no result"):
+    with pytest.raises(ConfigError, match="not a result"):
         run(predictor, tmp_path / "photos", tmp_path / "out")
     mine = (tmp_path / "elsewhere/mine.png").read_bytes()
     assert run(predictor, tmp_path / "photos", tmp_path / "out", overwrite=True).done == 1
@@ -258,7 +258,7 @@ def test_results_that_vanish_during_the_work(predictor: Predictor, tmp_path: Pat
 
     tasks = plan([tmp_path / "photos"], out)
     missing = {"one result": "1 of 5", "emptied": "1 of 5", "replaced": "2 of 5"}.get(what, "2 of 2")
-    with pytest.raises(OutputError, match=f"{missing} results that were written are gone") as caught:
+    with pytest.raises(OutputError, match=f"{missing} written results are missing") as caught:
         label_files(predictor, tasks, out, progress=vanish)
     assert caught.value.exit_code == 5
     assert str(out / "sub/0.png") in str(caught.value)
@@ -279,7 +279,7 @@ def test_the_output_folder_is_deleted_while_the_command_runs(brightness_model: P
             shutil.rmtree(out, ignore_errors=True)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 5
-    assert "results that were written are gone" in err
+    assert "written results are missing" in err
     assert "images labelled in" not in err
 
 

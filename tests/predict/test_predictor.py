@@ -225,7 +225,7 @@ def test_the_largest_sizes_in_a_file_take_no_memory(
     model = random_model(rng, config={"model": section})
     tracemalloc.start()
     try:
-        with pytest.raises(DataError, match=r"its sizes ask for \d{10,} parameters"):
+        with pytest.raises(DataError, match=r"its sizes need \d{10,} parameters"):
             Predictor(model)
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:

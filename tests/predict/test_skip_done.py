@@ -96,7 +96,7 @@ def test_another_model(predictor: Predictor, brightness_model: Path, images: Pat
         remark=lines.append,
     )
     assert (outcome.done, outcome.skipped, outcome.redone) == (2, 0, {OTHER_MODEL: 2})
-    assert lines == ["images that are labelled again: another model (2)"]
+    assert lines == ["images labelled again: another model (2)"]
     np.testing.assert_array_equal(np.array(Image.open(out / "a.png")), 1 - expected(images / "a.png"))
     rows = {row["labels"]: row for row in read_manifest(out / "predictions.csv")}
     bright = expected(images / "sub/c.png").mean()

@@ -254,7 +254,7 @@ def test_a_storage_of_another_length(tmp_path: Path, layers: Layers) -> None:
     pickle = torch_bytes.state_dict(arrays)
     shorter = {name: values.ravel()[:-1] for name, values in arrays.items()}
     (tmp_path / "w.pth").write_bytes(torch_bytes.torch_zip(shorter, pickle=pickle))
-    with pytest.raises(DataError, match="has not the length"):
+    with pytest.raises(DataError, match="has a wrong length"):
         read_weights(tmp_path / "w.pth")
 
 
@@ -265,7 +265,7 @@ def test_npz_that_claims_much(tmp_path: Path, claim: tuple[int, ...]) -> None:
     with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
         archive.writestr("block1_conv1_W.npy", header.getvalue())
         archive.writestr("block1_conv1_b.npy", header.getvalue())
-    with pytest.raises(DataError, match=r"wrong shape|no array"):
+    with pytest.raises(DataError, match=r"wrong shape|not an array"):
         read_weights(tmp_path / "w.npz")
 
 
@@ -281,7 +281,7 @@ def test_two_members_of_one_name(tmp_path: Path) -> None:
         archive.writestr("a.npy", b"")
         with pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr("a.npy", b"")
-    with pytest.raises(DataError, match="one name"):
+    with pytest.raises(DataError, match="the same name"):
         read_weights(tmp_path / "w.npz")
 
 
@@ -318,7 +318,7 @@ def test_cut_or_flipped(tmp_path: Path, layers: Layers, kind: str, rng: np.rando
         (b"", "unknown kind"),
         (b"hello", "unknown kind"),
         (b"\x89HDF\r\n\x1a\n" + bytes(50), "weights.md"),
-        (b"PK\x03\x04" + bytes(50), "no zip file"),
+        (b"PK\x03\x04" + bytes(50), "not a zip file"),
         (struct.pack("<Q", 2**60) + b"{}", "damaged"),
     ],
 )

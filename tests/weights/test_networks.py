@@ -106,7 +106,7 @@ def test_stored_file_of_an_unknown_network(layers: Layers, network: object) -> N
         tensors = {name: file.read(name) for name in file.tensors}
     assert "network" not in description  # as in files of version 0.1.0
     path.write_bytes(to_bytes(tensors, {METADATA_KEY: json.dumps(description | {"network": network})}))
-    with pytest.raises(DataError, match="a network that this version does not know"):
+    with pytest.raises(DataError, match="of an unknown network"):
         load_stored(path)
 
 

@@ -122,7 +122,7 @@ def test_damaged_in_the_store(layers: Layers) -> None:
 
 
 def test_a_model_file_is_no_weights(brightness_model: Path) -> None:
-    with pytest.raises(DataError, match="no file of imported weights"):
+    with pytest.raises(DataError, match="not a file of imported weights"):
         load_stored(brightness_model)
 
 

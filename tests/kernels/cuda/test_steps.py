@@ -55,7 +55,7 @@ def test_networks_of_the_papers_fit(steps: ModuleType, monkeypatch: pytest.Monke
 
 def test_too_little_room(steps: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "shared_limit", lambda: 4096)
-    with pytest.raises(ValueError, match="200 units: a block has room for 1024 values"):
+    with pytest.raises(ValueError, match="200 units: the states of a step do not fit in the 1024 values"):
         steps.plan(200, 600, 200, 200, 600, 4, False)
 
 
