@@ -44,12 +44,12 @@ def test_every_option_exists() -> None:
     assert set(OPTIONS.values()) <= options
 
 
-# these folders name options still
+# these folders still name options
 EXCEPT = {"training", "weights", "io"}
 
 
 def texts(tree: ast.AST) -> Iterator[ast.Constant]:
-    """Yield the strings of a source that are no docstrings."""
+    """Yield the strings of a source except docstrings."""
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
