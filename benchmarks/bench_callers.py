@@ -1,7 +1,7 @@
-"""How many images per second several Python threads label together, with one predictor.
+"""Images per second of several Python threads that share one predictor.
 
-A round labels the same images with every number of callers; a line shows the median rate, and how many times
-that of the fewest callers it is. Labels are compared with those of one thread before anything is measured.
+Each round labels the same images with every number of callers. A row shows the median rate, and its ratio to
+the rate of the fewest callers. First, labels are compared with those of one thread.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Images = Sequence[NDArray[np.uint8]]
 
 
 def label(pool: ThreadPoolExecutor, predictor: Predictor, images: Images) -> list[bytes]:
-    """Return the labels of all images, from the threads of a pool."""
+    """Return the labels of all images, computed by the threads of a pool."""
     return [labels.tobytes() for labels in pool.map(predictor.predict, images)]
 
 
@@ -36,9 +36,9 @@ def measure(
     Parameters
     ----------
     predictor : Predictor
-        What all of them call.
+        The predictor that all threads call.
     images : sequence of array of shape (H, W, 3)
-        What is labelled in one round.
+        The images of one round.
     callers : sequence of int
         Numbers of Python threads.
     repeats : int
@@ -103,7 +103,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=32, help="images of one round (32)")
     parser.add_argument("--repeats", type=int, default=7, help="measured rounds (7)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
-    parser.add_argument("--quick", action="store_true", help="once, on tiny images: does everything run?")
+    parser.add_argument("--quick", action="store_true", help="smoke test: tiny images, once")
     return parser.parse_args()
 
 

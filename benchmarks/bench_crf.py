@@ -1,8 +1,7 @@
-"""How long the fully connected CRF takes on a 320x240 photo: whole, and its parts.
+"""Time of the fully connected CRF on a 320x240 photo, as a whole and in parts.
 
-One line is the whole of what ``--crf`` adds to an image: both lattices, their normalisation and all
-iterations. The time depends on the photo, on the deviations (small ones give more lattice points) and hardly
-on the probabilities.
+The whole is what ``--crf`` adds per image: both lattices, their normalisation and all iterations. The time
+depends on the photo and on the deviations (small ones give more lattice points), hardly on the probabilities.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ TINY = (40, 30)
 
 
 def load_photo(path: Path | None, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return a photo of this size: the named one, else the rocket that comes with scikit-image."""
+    """Return a photo of this size; by default the rocket of scikit-image."""
     if path is None:
         import skimage
 
@@ -37,7 +36,7 @@ def load_photo(path: Path | None, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def cases(photo: NDArray[np.uint8]) -> dict[str, Callable[[], object]]:
-    """Return what is measured."""
+    """Return the functions to measure."""
     height, width = photo.shape[:2]
     rng = np.random.default_rng(0)
     found: dict[str, Callable[[], object]] = {}

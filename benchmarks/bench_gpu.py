@@ -1,16 +1,14 @@
-"""Whole networks on a GPU, beside the same networks in PyTorch on the same GPU; the cases are presets.
+"""Networks of the presets on a GPU, compared with PyTorch on the same GPU.
 
-``torch``: the same network with the same weights (``peers/``), on cuDNN's recurrent layers and convolutions,
-whose algorithms it may choose by trial; the faster of the two orders of memory of its convolutions. Both
-sides compute in float32, PyTorch without TF32. Before anything is measured, scores, loss and all gradients of
-both are compared.
+``torch``: the same network with the same weights (``peers/``), with cuDNN's recurrent layers and convolutions
+and its autotuning; the faster of the two memory formats of convolutions. Both sides compute in float32,
+PyTorch without TF32. First, scores, loss and all gradients of both are compared.
 
 forward: from images on the device to the scores of their pixels, no gradients. step: loss, the gradients of
-all trained parameters and one step of SGD with momentum, at a learning rate of 0; from the features that are
-kept where a network starts with layers that are not trained.
+all trained parameters and one step of SGD with momentum, at a learning rate of 0; from cached features
+if a network starts with frozen layers.
 
-Times are those between two events on the device, for all images of a batch together. Without a GPU nothing is
-measured.
+Times are measured between two events on the device, for a whole batch. Without a GPU nothing is measured.
 """
 
 from __future__ import annotations
@@ -53,13 +51,13 @@ CASES = {  # case: preset, values set
     "h-renet": ("h-renet", []),
     "fcn-largefov": ("fcn-largefov", []),
 }
-TOLERANCE = 1e-2  # of the largest value, float32: a ReLU near 0 that rounding turns passes a gradient or not
+TOLERANCE = 1e-2  # of the largest value, float32: rounding may switch a ReLU near 0
 FOLDER = Path(__file__).parent / "peers"
 Programs = dict[str, tuple[Program, Callable[[], Any]]]  # forward and step: arrays to compare, what is timed
 
 
 def make(name: str, images: int, size: tuple[int, int], device: str) -> Case:
-    """Return a preset's network and random images on a device; sides are made multiples of its stride."""
+    """Return a preset's network and random images on a device; sides are multiples of its stride."""
     rng = np.random.default_rng([*name.encode(), images])
     preset, sets = CASES[name]
     network = build(resolve(preset, [(item, "--set") for item in sets]).model, CLASSES, rng)
@@ -100,7 +98,7 @@ def our_programs(case: Case) -> Programs:
 
 
 def peer_programs(case: Case, order: str) -> Programs:
-    """Return PyTorch's, with convolutions in one order of memory."""
+    """Return PyTorch's forward and step, with convolutions in one memory format."""
     torch = sys.modules["torch"]
     where = kernels.device_of(case.image.data)  # PyTorch calls them the same
     arrays = (case.image.data, case.kept.data, case.labels)
@@ -156,7 +154,7 @@ def twin_of(case: Case, order: str, image: Any, kept: Any, labels: Any) -> tuple
 
 
 def byeon(network: LSTM2DNetwork, image: Any, labels: Any) -> tuple[Any, Any, Any, Any]:
-    """Return the same of the 2D-LSTM network; the windows' targets are computed beforehand."""
+    """Return the same for the 2D-LSTM network; the targets of windows are precomputed."""
     torch, window = sys.modules["torch"], network.stride
     twin = load_peer("torch_lstm2d").TorchByeon(window, CLASSES).to(image.device)
     pairs = [pair for k, layer in enumerate(network.lstm) for pair in lstm_pairs(layer, twin.layers[2 * k])]
@@ -199,7 +197,7 @@ def load_peer(name: str) -> ModuleType:
 
 
 def use_torch() -> bool:
-    """Tell whether PyTorch is there and has the GPU; let it compute in float32, as fast as it can."""
+    """Return whether PyTorch can use the GPU; set float32 and autotuning."""
     if importlib.util.find_spec("torch") is None:
         return False
     torch: Any = importlib.import_module("torch")
@@ -219,7 +217,7 @@ def check(name: str, ours: Program, theirs: Program) -> None:
 
 
 def measured(run: Callable[[], Any], start: Any, end: Any) -> None:
-    """Run a program between two events on the device, and wait for the second."""
+    """Return the time of a program between two events on the device."""
     start.record()
     run()
     end.record()
@@ -227,7 +225,7 @@ def measured(run: Callable[[], Any], start: Any, end: Any) -> None:
 
 
 def interleaved(tasks: dict[str, Callable[[], Any]], repeats: int) -> dict[str, Timing]:
-    """Run every program once a round, after two rounds that are not counted."""
+    """Run every program once per round, after two warm-up rounds."""
     cuda: Any = importlib.import_module("cupy").cuda
     samples: dict[str, list[float]] = {name: [] for name in tasks}
     gc.collect()
@@ -248,7 +246,7 @@ def interleaved(tasks: dict[str, Callable[[], Any]], repeats: int) -> dict[str, 
 
 
 def rows_of(case: Case, images: int, repeats: int, torch: bool) -> list[dict[str, Any]]:
-    """Return what comes of a case in both directions; of PyTorch's two orders the faster."""
+    """Return the rows of a case in both directions, with PyTorch's faster memory format."""
     ours = our_programs(case)
     peers = {order: peer_programs(case, order) for order in ORDERS} if torch else {}
     found = []
@@ -270,7 +268,7 @@ def rows_of(case: Case, images: int, repeats: int, torch: bool) -> list[dict[str
 
 
 def lines_of(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Return the titles and lines of the table."""
+    """Return the titles and rows of the table."""
     titles = ["case", "images", "", "ours ms", "+-", "torch ms", "+-", "torch/ours"]
     keys = ["case", "images", "direction", "ours_ms", "ours_spread", "torch_ms", "torch_spread", "ratio"]
     forms = [str, str, str, *2 * ["{:.2f}".format, "{:.0%}".format], "{:.2f}".format]
@@ -292,7 +290,7 @@ def options() -> argparse.Namespace:
         "--only", default="", metavar="TEXT", help='cases with TEXT in their names, like "lstm2d"'
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
-    parser.add_argument("--quick", action="store_true", help="tiny images, once: does everything run?")
+    parser.add_argument("--quick", action="store_true", help="smoke test: tiny images, once")
     return parser.parse_args()
 
 
@@ -303,7 +301,7 @@ def main() -> None:
         device = gpu.resolve_device(asked.device)
     except ConfigError as error:
         print(f"nothing to measure: {error.what}", file=sys.stderr)
-        sys.exit(not asked.quick)  # what runs on a machine without a GPU does run
+        sys.exit(not asked.quick)  # without a GPU a quick run succeeds
     if device == "cpu":
         sys.exit("nothing to measure: this compares programs on a GPU")
     repeats, size = (1, TINY) if asked.quick else (asked.repeats, SIZE)

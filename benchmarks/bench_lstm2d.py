@@ -1,11 +1,11 @@
-"""The 2D-LSTM layer and the paper's two networks, beside PyTorch and beside their matrix products alone.
+"""The 2D-LSTM layer and the paper's two networks, compared with PyTorch and with their matrix products alone.
 
-``torch``: a plain PyTorch program of the same function (``peers/torch_lstm2d.py``, or ``--peer FILE``);
-before anything is measured, outputs and gradients of both are compared. ``floor``: the same matrix products
-in BLAS alone, each as one big product on memory that exists already, one thread.
+``torch``: a plain PyTorch implementation (``peers/torch_lstm2d.py``, or ``--peer FILE``); first, outputs and
+gradients of both are compared. ``floor``: the same matrix products in BLAS alone, each as one large product
+on allocated memory, one thread.
 
-forward: no gradients. train: forward, backward and the gradients of all weights; a layer after another one
-also has the gradient of its input, a network also its loss on soft targets.
+forward: no gradients. train: forward, backward and the gradients of all weights; for a layer after
+another one also the gradient of its input, for a network also its loss on soft targets.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Product = tuple[int, int, int]  # (m, k) times (k, n)
 
 
 class Pair(NamedTuple):
-    """A tensor of ours and the peer's twin of it."""
+    """A tensor of the library and its counterpart in the peer."""
 
     ours: Tensor
     twin: Any  # a torch tensor; its layout differs for linear weights (2 axes) and peepholes (5 axes)
@@ -67,7 +67,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """One function in one direction, on both sides."""
+    """A function in one direction, in the library and in the peer."""
 
     name: str
     direction: str
@@ -86,7 +86,7 @@ class Case:
 
 
 def layer_cases(window: int, index: int, size: tuple[int, int], peer: Any) -> Iterator[Case]:
-    """Yield the cases of one layer of a network, alone."""
+    """Yield the cases of a single layer of a network."""
     rng = np.random.default_rng([window, index])
     units, features = NETWORKS[window]
     u, inputs = units[index], (3 * window**2, *features)[index]
@@ -199,9 +199,9 @@ def lstm_pairs(layer: LSTM2D, twin: Any) -> list[Pair]:
 
 
 def scatter(module: Module, rng: np.random.Generator) -> None:
-    """Give biases and peepholes, which start at 0, values that count, and lower the forget gates.
+    """Set biases and peepholes, which start at 0, to random values, and lower the forget gates.
 
-    Two forget gates above one half would double the cells with every step, and the rounding errors with them.
+    With two forget gates above one half, cells and rounding errors would grow exponentially.
     """
     for name, p in module.named_parameters():
         if not p.data.any():
@@ -216,7 +216,7 @@ def grid(window: int, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def matrix_products(positions: int, inputs: int, outputs: int, *, train: bool, back: int) -> list[Product]:
-    """Return the products of ``x @ weight``; `back` inputs have a gradient."""
+    """Return the products of ``x @ weight``; `back` of the inputs have a gradient."""
     forward = (positions, inputs, outputs)
     return [forward, (inputs, positions, outputs), (positions, outputs, back)] if train else [forward]
 
@@ -239,7 +239,7 @@ def network_products(window: int, positions: int, *, train: bool) -> list[Produc
 
 
 def floor(products: Sequence[Product]) -> Callable[[], None]:
-    """Return a function that computes the products in BLAS and does nothing else."""
+    """Return a function that computes only the products, in BLAS."""
     rng = np.random.default_rng(0)
 
     def matrix(rows: int, columns: int) -> FloatArray:
@@ -267,7 +267,7 @@ def measure(case: Case, threads: Sequence[int], repeats: int, clock: str) -> lis
 
 
 def load_peer(path: Path) -> Any:
-    """Return the peer's module, or None where PyTorch is not installed."""
+    """Return the peer's module, or None if PyTorch is not installed."""
     if importlib.util.find_spec("torch") is None:
         return None
     spec = importlib.util.spec_from_file_location("peer", path)
@@ -279,7 +279,7 @@ def load_peer(path: Path) -> Any:
 
 
 def _torch() -> Any:
-    return sys.modules["torch"]  # imported by the peer, or not at all
+    return sys.modules["torch"]  # imported by the peer
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """Peak memory of a training step of whole networks on one image of 320x240 pixels.
 
-Loss and the gradients of all trained parameters; from the features that are kept where a network starts with
-layers that are not trained. Weights are random. Each network in a fresh process; ``memory.py`` says what is
-counted. Linux only.
+Loss and the gradients of all trained parameters; from cached features if a network starts with frozen
+layers. Weights are random. Each network runs in a fresh process; see ``memory.py`` for what is counted. Linux
+only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PRESETS = {
 def peak(preset: str, size: tuple[int, int], threads: int) -> float:
     """Return the peak memory of a training step in this process, in MB."""
     set_threads(threads)
-    our_programs(make(preset, (QUICK, QUICK)))["train"]()  # loads what is loaded late
+    our_programs(make(preset, (QUICK, QUICK)))["train"]()  # triggers lazy imports
     case = make(preset, size)
     program = our_programs(case)["train"]
     for parameter in case.trained.values():
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("presets", nargs="*", default=list(PRESETS), help=f"({', '.join(PRESETS)})")
     parser.add_argument("--threads", type=int, default=1, help="kernel threads (1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
-    parser.add_argument("--quick", action="store_true", help="a tiny image: does everything run?")
+    parser.add_argument("--quick", action="store_true", help="smoke test on a tiny image")
     options = parser.parse_args()
     if not measurable():
         sys.exit("this system cannot reset the peak of a process's memory")

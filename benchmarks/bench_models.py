@@ -1,14 +1,13 @@
-"""Whole networks beside PyTorch, and beside their matrix products alone; the cases are presets.
+"""Networks of the presets, compared with PyTorch and with their matrix products alone.
 
-``torch``: the same network with the same weights (``peers/torch_models.py``), the faster of the two orders of
-memory of its convolutions; before anything is measured, scores, loss and all gradients of both sides are
-compared. ``floor``: the matrix products that the definitions of the layers need, each as one big product in
-BLAS on memory that exists already, one thread; a convolution by Winograd's method needs fewer multiplications
-than that.
+``torch``: the same network with the same weights (``peers/torch_models.py``), the faster of the two memory
+formats of convolutions; first, scores, loss and all gradients of both sides are compared. ``floor``: the
+matrix products in the definitions of the layers, each as one large product in BLAS on allocated memory, one
+thread; Winograd's method needs fewer multiplications for a convolution.
 
-forward: from the image to the scores of its pixels, VGG-16 with it, no gradients. train: loss and the
-gradients of all trained parameters of one image; from the features that are kept where a network starts with
-layers that are not trained.
+forward: from the image to the scores of its pixels, including VGG-16, no gradients. train: loss and
+the gradients of all trained parameters of one image; from cached features if a network starts with frozen
+layers.
 """
 
 from __future__ import annotations
@@ -41,13 +40,13 @@ CASES = {  # case: preset, values set, rows and columns, classes: those of CamVi
     "fcn-largefov, width 0.125": ("fcn-largefov", ["model.width=0.125"], (240, 320), 8),
 }
 QUICK = 24  # rows and columns: a multiple of all strides
-TOLERANCE = 1e-2  # of the largest value, float32: a ReLU near 0 that rounding turns passes a gradient or not
+TOLERANCE = 1e-2  # of the largest value, float32: rounding may switch a ReLU near 0
 PEER = Path(__file__).parent / "peers" / "torch_models.py"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A preset's network, an image with labels, and what the network's frozen part makes of it."""
+    """A preset's network, an image with labels, and the output of the network's frozen part for it."""
 
     name: str
     network: Network
@@ -62,9 +61,9 @@ class Case:
 
 
 def make(name: str, size: tuple[int, int] | None = None) -> Case:
-    """Return a preset's network with random weights, and a random image, of `size` if that is given.
+    """Return a preset's network with random weights, and a random image, optionally of `size`.
 
-    A name that is not in `CASES` is a preset's own, with the classes of Stanford background.
+    A name that is not in `CASES` is that of a preset, with the classes of Stanford background.
     """
     rng = np.random.default_rng(list(name.encode()))
     preset, sets, usual, classes = CASES.get(name, (name, [], (QUICK, QUICK), 8))
@@ -93,7 +92,7 @@ def our_programs(case: Case) -> dict[str, Program]:
 
 
 def peer_programs(case: Case, peer: ModuleType, order: str) -> dict[str, Program]:
-    """Return PyTorch's programs in one order of memory; their arrays in ours."""
+    """Return PyTorch's programs in one memory format; their arrays are in the library's."""
     torch, twin = sys.modules["torch"], make_twin(case, peer, order)
     network = case.network
     twin.load({name: p.data for name, p in network.named_parameters()} | dict(network.named_buffers()))
@@ -144,7 +143,7 @@ def make_twin(case: Case, peer: ModuleType, order: str) -> Any:
 
 
 def products(y: Tensor, *, backward: bool) -> list[Product]:
-    """Return the matrix products of everything that led to `y`, and those of the gradients with them."""
+    """Return the matrix products of the graph of `y`, including those of the gradients."""
     found: list[Product] = []
     for t in inputs_first(y):
         if t.node is None:
@@ -159,7 +158,7 @@ def products(y: Tensor, *, backward: bool) -> list[Product]:
 
 
 def node_products(y: Tensor) -> list[Product]:
-    """Return the forward's products of one operation; none for what needs none."""
+    """Return the products of one operation's forward, if any."""
     assert y.node is not None
     op, inputs = y.node.op, y.node.inputs
     if op == "conv2d":
@@ -217,7 +216,7 @@ def check(name: str, programs: Programs) -> None:
 
 
 def load_peer() -> ModuleType | None:
-    """Return the peer's module, or None where PyTorch is not installed."""
+    """Return the peer's module, or None if PyTorch is not installed."""
     if importlib.util.find_spec("torch") is None:
         return None
     spec = importlib.util.spec_from_file_location("torch_models", PEER)

@@ -1,16 +1,16 @@
-"""Every op compared with PyTorch, and with its matrix products alone; cases come from the table of ops.
+"""Every op compared with PyTorch and with its matrix products alone; cases come from the table of cases.
 
-``torch``: PyTorch's own op on the same values, the faster of its two orders of memory, channels first and
-channels last; before anything is measured, outputs and gradients of both sides are compared. ``floor``: the
-matrix products that the op's definition needs, each as one big product in BLAS on memory that exists
-already, one thread; a convolution by Winograd's method needs fewer multiplications than that. GFLOP/s and
-GB/s: operations and bytes of the definition, every array read or written once per pass, over our time.
+``torch``: PyTorch's own op on the same values, the faster of channels first and channels last; first, outputs
+and gradients of both sides are compared. ``floor``: the matrix products in the op's definition, each as one
+large product in BLAS on allocated memory, one thread; Winograd's method needs fewer multiplications for a
+convolution. GFLOP/s and GB/s: operations and bytes of the definition, every array read or written once per
+pass, divided by the library's time.
 
 forward: no gradients. train: forward, backward and the gradients of all parameters and of the input, unless
 the case is a network's first layer.
 
 ours MB, torch MB: peak memory besides inputs and parameters, as ``memory.py`` measures it; PyTorch's in the
-order of memory that needs less.
+memory format that needs less.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ VGG_POOLS = (2, 4)  # of 2 x 2, before these convolutions
 VGG_NAME = "VGG-16 conv1_1 to conv3_3"
 FIRST = ("conv 3x3 3-64", "lstm 12-40 columns", VGG_NAME)  # layers whose input needs no gradient
 FORWARD = (VGG_NAME,)  # whose training is not measured
-MEMORY = ("conv 3x3 64-64", VGG_NAME)  # whose last direction's peak is measured without --memory
+MEMORY = ("conv 3x3 64-64", VGG_NAME)  # peak of the last direction is measured without --memory
 ORDERS = ("channels_first", "channels_last")  # of PyTorch's memory
-TOLERANCE = 1e-4  # of the largest value of an array, float32: Winograd's convolutions are allowed that much
+TOLERANCE = 1e-4  # of the largest value of an array, float32: for Winograd's convolutions
 PEER = Path(__file__).parent / "peers/torch_ops.py"
 Arrays = list[FloatArray]
 Program = Callable[[], Arrays]
@@ -52,7 +52,7 @@ Program = Callable[[], Arrays]
 
 @dataclass(frozen=True)
 class Programs:
-    """What is measured of one case in one direction."""
+    """The programs of one case in one direction."""
 
     ours: Program
     peers: dict[str, Program]  # by order of memory
@@ -84,7 +84,7 @@ def vgg(rows: int, columns: int) -> Case:
 
 
 def cases(*, quick: bool) -> dict[str, Case]:
-    """Return what is measured, by name; `quick`: small cases of the same ops under these names."""
+    """Return the cases by name; `quick`: small cases of the same ops under these names."""
     found = {case.name: case for case in CASES if BENCH in case.users}
     if quick:
         found = {name: small(case) for name, case in found.items()}
@@ -136,7 +136,7 @@ def prepare(name: str, case: Case, peer: ModuleType | None) -> dict[str, Program
 def peer_programs(
     case: Case, values: Values, grad_y: FloatArray, peer: ModuleType, order: str, first: bool
 ) -> tuple[Program, Program] | None:
-    """Return PyTorch's forward and training step in one order of memory, if it has the op."""
+    """Return PyTorch's forward and training step in one memory format, if it has the op."""
     torch = sys.modules["torch"]
     given = {name: torch.from_numpy(a) for name, a in values.arrays.items()}
     twin = vgg_twin(peer, case) if case.name == VGG_NAME else peer.twin(case, given)
@@ -197,7 +197,7 @@ def check(name: str, programs: Programs) -> None:
 
 
 def floor(products: Sequence[Product]) -> Callable[[], None]:
-    """Return a function that computes the products in BLAS and does nothing else."""
+    """Return a function that computes only the products, in BLAS."""
     rng = np.random.default_rng(0)
 
     def matrix(rows: int, columns: int) -> FloatArray:
@@ -236,7 +236,7 @@ def measure(
 
 
 def peaks(name: str, quick: bool, direction: str, threads: int, torch: bool) -> dict[str, float]:
-    """Return the peak memory of both sides in MB; PyTorch's in the order of memory that needs less."""
+    """Return the peak memory of both sides in MB; PyTorch's in the memory format that needs less."""
 
     def side(which: str) -> float:
         return in_fresh_process(peak, name, quick, direction, which, threads)
@@ -256,12 +256,12 @@ def peak(name: str, quick: bool, direction: str, side: str, threads: int) -> flo
         chosen = prepare(name, cases(quick=quick)[name], peer)[direction]
         return chosen.ours if peer is None else chosen.peers[side]
 
-    program(True)()  # loads what is loaded late
+    program(True)()  # triggers lazy imports
     return peak_mb(program(quick))
 
 
 def load_peer() -> ModuleType | None:
-    """Return the peer's module, or None where PyTorch is not installed."""
+    """Return the peer's module, or None if PyTorch is not installed."""
     if importlib.util.find_spec("torch") is None:
         return None
     spec = importlib.util.spec_from_file_location("torch_ops", PEER)
@@ -275,7 +275,7 @@ def load_peer() -> ModuleType | None:
 def main() -> None:
     """Measure and print."""
     parser = command_line(__doc__, "conv")
-    parser.add_argument("--memory", action="store_true", help="peak memory of every case, not of some only")
+    parser.add_argument("--memory", action="store_true", help="peak memory of every case")
     options = parse(parser)
     repeats = 1 if options.quick else options.repeats
     peer = load_peer()

@@ -1,7 +1,7 @@
-"""How long ``lstm2d predict`` takes from the shell on a photograph of 0.08, 1 and 12 megapixels.
+"""Time of ``lstm2d predict`` from the shell on photographs of 0.08, 1 and 12 megapixels.
 
 Whole processes, from start to exit, in turn; each ran once before. The photograph is a JPEG, the labels are a
-PNG of its size; memory is the most that the process held, in a run of its own.
+PNG of its size; memory is the peak of the process, in a separate run.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("photo", type=Path, nargs="?", help="an image (default: scikit-image's rocket)")
-    parser.add_argument("--models", default="outdoor,outdoor-renet", help="what to predict with")
+    parser.add_argument("--models", default="outdoor,outdoor-renet", help="models to measure")
     parser.add_argument("--threads", default="1,2", help="numbers of threads (1,2)")
     parser.add_argument("--runs", type=int, default=7, help="measured runs of each command (7)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
-    parser.add_argument("--quick", action="store_true", help="once, small: does everything run?")
+    parser.add_argument("--quick", action="store_true", help="smoke test: once, small")
     options = parser.parse_args()
     threads = [int(n) for n in options.threads.split(",")]
     lstm2d = command()

@@ -1,7 +1,7 @@
-"""How long the command takes from the shell: ``lstm2d --help``, and ``lstm2d predict`` on one 320x240 photo.
+"""Time of commands from the shell: ``lstm2d --help``, and ``lstm2d predict`` on one 320x240 photo.
 
 Whole processes, from start to exit, one after the other; each ran once before. ``python`` is the interpreter
-alone, the least that any command takes.
+alone.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("photo", type=Path, nargs="?", help="an image (default: scikit-image's rocket)")
-    parser.add_argument("--model", default="outdoor", help="what to predict with (outdoor)")
+    parser.add_argument("--model", default="outdoor", help="the model (outdoor)")
     parser.add_argument("--runs", type=int, default=11, help="measured runs of each command (11)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
-    parser.add_argument("--quick", action="store_true", help="once: does everything run?")
+    parser.add_argument("--quick", action="store_true", help="smoke test: once")
     options = parser.parse_args()
     runs = 1 if options.quick else options.runs
     lstm2d = command()

@@ -1,9 +1,9 @@
-"""Make a bundled model of a training run: add its test figures, what it was trained on and the terms of use.
+"""Make a bundled model from a training run: add test results, training data and terms of use.
 
     python benchmarks/bundle_model.py RUN --data DIR --terms TEXT -o lstm2d/zoo/NAME.safetensors [--half]
 
-Labels the test split of DIR once, with the run's best weights, and stores the figures in the file.
-With --half the weights are rounded to half precision first: the figures are those of what is stored.
+Labels the test split of DIR once, with the run's best weights, and stores the results in the file.
+With --half the weights are rounded to half precision first; the results are those of the stored weights.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FIGURES = ("images", "pixel_accuracy", "class_accuracy", "mean_iou")
 
 
 def main() -> None:
-    """Evaluate, complete and write the model."""
+    """Evaluate the model, add the metadata and write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("run", type=Path, help="run folder, or a model file")
     parser.add_argument("--data", type=Path, required=True, help="dataset folder with a test split")

@@ -1,16 +1,16 @@
-"""Tables of runs that differ in a few values: which trainings they need, and what the runs have reached.
+"""Compare runs that differ in a few values: print the training commands, and a table of results.
 
     python benchmarks/compare_runs.py halve DATA HALF                # the same images at half their size
     python benchmarks/compare_runs.py commands HALF -o RUNS          # prints the trainings, one per line
     python benchmarks/compare_runs.py table RUNS/* -o benchmarks/results/renet.md
 
-`commands` is for the question whether ReNet layers help: VGG-16's conv3_3 with none, one and two of them, and
-two of each recurrent unit, all for the same minutes on the same data; class scores are enlarged, so that
-nothing else is trained. Its first line fills the cache of features, whose time would else be the first run's.
-Nothing is trained here: pipe the lines into a shell, or run them one by one.
+`commands` measures whether ReNet layers help: VGG-16's conv3_3 with none, one and two of them, and two of
+each recurrent unit, all for the same time on the same data; class scores are enlarged, so that nothing else
+is trained. The first line fills the feature cache, so that its time does not count for the first run. The
+trainings are not run: pipe the lines into a shell, or run them one by one.
 
-`table` reads any run folders. Its first columns are the values of the configuration in which they differ,
-whatever these are; the test figures are those of RUN/test.json, which the printed lines write.
+`table` reads any run folders. Its first columns are the configuration values in which they differ; test
+results are read from RUN/test.json, which the printed lines write.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ TEST = "test.json"  # in the run folder: what evaluate --json printed
 
 
 def main() -> None:
-    """Do what the first argument says."""
+    """Run the command given as first argument."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -56,13 +56,11 @@ def main() -> None:
     part.add_argument("data", type=Path, help="dataset folder")
     part.add_argument("-o", "--out", type=Path, required=True, help="folder of the runs")
     part.add_argument("--preset", default="reseg", help="a preset of kind reseg (reseg)")
-    part.add_argument("--time", default="8m", help="training time of each (8m)")
-    part.add_argument("--threads", type=int, default=1, help="threads of each (1)")
+    part.add_argument("--time", default="8m", help="training time per run (8m)")
+    part.add_argument("--threads", type=int, default=1, help="threads per run (1)")
     part.set_defaults(run=lambda a: print("\n".join(commands(a.data, a.out, a.preset, a.time, a.threads))))
     part = parts.add_parser("table", help="write a table of runs")
-    part.add_argument(
-        "runs", type=Path, nargs="+", help="run folders; other files and folders are passed over"
-    )
+    part.add_argument("runs", type=Path, nargs="+", help="run folders; other files and folders are skipped")
     part.add_argument("-o", "--out", type=Path, help="Markdown file to write; printed if left out")
     part.set_defaults(run=lambda a: write_table(a.runs, a.out, parser))
     args = parser.parse_args()
@@ -70,7 +68,7 @@ def main() -> None:
 
 
 def halve(data: Path, out: Path) -> None:
-    """Write a dataset folder again with images of half the size: means of pixels, one label of four.
+    """Copy a dataset folder with images of half the size: means of 2x2 pixels, one label of four.
 
     Parameters
     ----------
@@ -104,11 +102,11 @@ def commands(data: Path, out: Path, preset: str, time: str, threads: int) -> lis
     data, out : Path
         Dataset folder; folder of the runs.
     preset : str
-        Where all other values come from.
+        Preset of all other values.
     time : str
-        Training time of each, such as "8m".
+        Training time per run, such as "8m".
     threads : int
-        Threads of each.
+        Threads per run.
 
     Returns
     -------
@@ -161,7 +159,7 @@ def table(runs: Sequence[RunSummary]) -> str:
     Returns
     -------
     str
-        What differs in their configurations, size, length, figures in percent.
+        Configuration values that differ, number of parameters, length, accuracies in percent.
     """
     configs = [flat(tomllib.loads(run.config)) for run in runs]
     keys = [key for key in configs[0] if len({json.dumps(config.get(key)) for config in configs}) > 1]
@@ -197,7 +195,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def test_figures(run: Path) -> Mapping[str, Any]:
-    """Return what ``evaluate --json`` said of a run; nothing if it was not asked."""
+    """Return the output of ``evaluate --json`` for a run; empty if there is none."""
     path = run / TEST
     if not path.is_file():
         return {}

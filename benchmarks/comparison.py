@@ -1,4 +1,4 @@
-"""What the scripts that compare with PyTorch share: their options, the rows and the table."""
+"""Options, rows and tables shared by the scripts that compare with PyTorch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from timing import CLOCKS, Timing, publish
 
-COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title: where it is in a row, how it is written
+COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title: key in a row, format
     "case": ("case", str),
     "": ("direction", str),
     "threads": ("threads", str),
@@ -30,18 +30,18 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title: where it is i
 def row(
     case: str, direction: str, n: int, times: dict[tuple[str, int], Timing], peers: Sequence[str]
 ) -> dict[str, Any]:
-    """Return one line's figures; of several peers, those of the fastest.
+    """Return the values of one row, with the fastest of several peers.
 
     Parameters
     ----------
     case, direction : str
-        What was measured.
+        Name of the case, and forward or train.
     n : int
         Number of threads.
     times : dict of (str, int) to Timing
         "ours", "floor" and the peers, each with its number of threads.
     peers : sequence of str
-        Names of the peers in `times`; none where PyTorch is not installed.
+        Names of the peers in `times`; none if PyTorch is not installed.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def row(
 
 
 def publish_rows(as_json: bool, result: Mapping[str, Any], note: str) -> None:
-    """Print the rows of `row`, without the columns that none of them fills; as `timing.publish`."""
+    """Print rows made by `row`, without empty columns; see `timing.publish`."""
     rows = result["rows"]
     columns = {title: c for title, c in COLUMNS.items() if any(c[0] in row for row in rows)}
     lines = [[form(row[key]) if key in row else "" for key, form in columns.values()] for row in rows]
@@ -78,7 +78,7 @@ def publish_rows(as_json: bool, result: Mapping[str, Any], note: str) -> None:
 
 
 def command_line(description: str | None, example: str) -> argparse.ArgumentParser:
-    """Return a parser with the options that all comparisons have; `example` names some cases."""
+    """Return a parser with the options of all comparisons; `example` is an example for ``--only``."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -89,7 +89,7 @@ def command_line(description: str | None, example: str) -> argparse.ArgumentPars
     )
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: one thread on a busy machine")
     parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
-    parser.add_argument("--quick", action="store_true", help="tiny images, once: does everything run?")
+    parser.add_argument("--quick", action="store_true", help="smoke test: tiny images, once")
     return parser
 
 

@@ -1,6 +1,6 @@
-"""How far the CRF on the lattice is from the CRF with exact sums, on 20x20 crops of photos.
+"""Difference of the CRF on the lattice from the CRF with exact sums, on 20x20 crops of photos.
 
-Two unaries: what a model says of the crop, and random ones, with which nothing but the CRF decides.
+Two unaries: a model's probabilities for the crop, and random ones, with which only the CRF decides.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FIGURES = ("mean |dQ|", "worst crop", "equal labels", "worst crop ")
 
 
 def crops(model: Predictor, files: list[Path], each: int) -> list[tuple[Any, Any]]:
-    """Return parts of images at random places, with what the model says of them."""
+    """Return random crops of images, with the model's probabilities."""
     rng = np.random.default_rng(0)
     found = []
     for path in files:

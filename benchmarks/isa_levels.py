@@ -1,6 +1,6 @@
-"""How far the instruction-set levels of the kernels differ: the same operations in one process per level.
+"""Differences between instruction-set levels of the kernels: the same operations in one process per level.
 
-A line is an operation of ``lstm2d doctor``, in float32. A cell is the largest difference from the plain
+A row is an operation of ``lstm2d doctor``, in float32. A cell is the largest difference from the plain
 level, of the result and of all gradients, in units in the last place of an array's largest value.
 """
 
@@ -29,7 +29,7 @@ def compute() -> dict[str, Arrays]:
 
 
 def at(level: str) -> dict[str, Arrays]:
-    """Return the arrays of `compute` at a level."""
+    """Return the arrays of `compute`, computed at a level."""
     os.environ[isa.VARIABLE] = level  # read by the new process
     return in_fresh_process(compute)
 

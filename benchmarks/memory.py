@@ -27,14 +27,14 @@ RESET_PEAK = "5"  # proc(5): the peak becomes what is resident now
 
 
 def in_fresh_process(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Return what a function of an importable module returns in a process of its own.
+    """Call a function of an importable module in a new process and return its result.
 
     Parameters
     ----------
     function : callable
-        Not a lambda, not nested: the other process imports its module again.
+        Not a lambda and not nested, since the new process imports its module.
     *args, **kwargs : object
-        Its arguments, and they and the result can be sent to another process.
+        Its arguments; they and the result must be picklable.
 
     Returns
     -------
@@ -46,12 +46,12 @@ def in_fresh_process(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
 
 
 def measurable() -> bool:
-    """Tell whether this system can reset the peak."""
+    """Return whether this system can reset the peak."""
     return RESET.exists()
 
 
 def peak_mb(program: Callable[[], object]) -> float:
-    """Run a program once.
+    """Return the peak memory of running a program once.
 
     Parameters
     ----------

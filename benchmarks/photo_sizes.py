@@ -1,4 +1,4 @@
-"""How well models label photographs of other sizes than their training images.
+"""Accuracy of models on photographs of other sizes than their training images.
 
     python benchmarks/photo_sizes.py DIR --models outdoor,outdoor-renet --factors 12,0.25 --noise 40
 
@@ -32,7 +32,7 @@ Pixels = NDArray[Any]
 def variants(
     image: Pixels, labels: NDArray[np.uint8], factors: list[float], noise: int, rng: np.random.Generator
 ) -> Iterator[tuple[str, Pixels, NDArray[np.uint8], tuple[Size, ...]]]:
-    """Yield the name, image, labels and sizes of everything that is labelled."""
+    """Yield the name, image, labels and sizes of every variant of an image."""
     yield "as it is", image, labels, ("auto",)
     height, width = labels.shape
     for factor in factors:
@@ -50,8 +50,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("data", type=Path, help="dataset folder with 8-bit images")
     parser.add_argument("--split", default="test", help="the split to label")
-    parser.add_argument("--models", default="outdoor,outdoor-renet", help="models, with commas between")
-    parser.add_argument("--factors", default="12,0.25", help="factors of both sides, with commas between")
+    parser.add_argument("--models", default="outdoor,outdoor-renet", help="models, separated by commas")
+    parser.add_argument("--factors", default="12,0.25", help="factors of both sides, separated by commas")
     parser.add_argument(
         "--noise", type=int, default=40, help="largest noise to add, in gray levels; 0 for none"
     )

@@ -1,4 +1,4 @@
-"""Photographs to measure with."""
+"""Photographs for benchmarks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-GRAIN = 4.0  # deviation of the noise of a camera's sensor, in gray levels: detail that the file has to hold
+GRAIN = 4.0  # deviation of the noise of a camera's sensor, in gray levels
 
 
 def write_photo(path: Path, source: Path | None, size: tuple[int, int]) -> None:
-    """Save a photograph of some size as a camera would: the named one, else scikit-image's rocket."""
+    """Save a photograph of a given size as a camera would; by default scikit-image's rocket."""
     if source is None:
         import skimage
 

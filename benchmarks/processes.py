@@ -1,4 +1,4 @@
-"""Measure whole processes: their time, and the most memory that they held."""
+"""Measure time and peak memory of whole processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def command() -> str:
     return found
 
 
-# A child starts with the peak of the process that makes it: a small one between them makes it.
+# a child inherits the peak of its parent, so a small process starts it
 LAUNCHER = """
 import os, subprocess, sys
 child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
@@ -32,7 +32,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 @dataclass(frozen=True)
 class Process:
-    """A command that is run again and again; it ends the program if it fails.
+    """A command that can be run repeatedly; if it fails, the program exits.
 
     Parameters
     ----------
@@ -43,17 +43,17 @@ class Process:
     words: Sequence[str]
 
     def run(self) -> str:
-        """Run it once; return what it writes on stdout."""
+        """Run it once and return its stdout."""
         done = subprocess.run(self.words, capture_output=True, text=True, check=False)
         if done.returncode:
             sys.exit(f"{' '.join(self.words)}: exit code {done.returncode}\n{done.stderr}")
         return done.stdout
 
     def task(self) -> Task:
-        """Return it as `timing.interleaved` takes it."""
+        """Return it as a task for `timing.interleaved`."""
         return Task(self.run)
 
     def peak_mb(self) -> float:
-        """Run it once; return the most memory that it held, in MB (1e6 bytes)."""
+        """Run it once and return its peak memory in MB (1e6 bytes)."""
         launched = Process([sys.executable, "-S", "-c", LAUNCHER, *self.words]).run()
         return int(launched) / (1e6 if sys.platform == "darwin" else 1e6 / 1024)

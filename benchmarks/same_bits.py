@@ -2,10 +2,9 @@
 
     python benchmarks/same_bits.py COMMIT [--data DIR]
 
-builds COMMIT and the working tree in temporary folders, with this interpreter, lets both label the same six
-images with all bundled models and train three presets for 20 steps on the same images, and compares the class
-probabilities and the weights. Exit code 1 if any of them differ. Bits depend on the machine and on BLAS: only
-results of one machine can be compared.
+builds COMMIT and the working tree in temporary folders with this interpreter. Both label the same six images
+with all bundled models and train three presets for 20 steps; class probabilities and weights are compared.
+The exit code is 1 if any differ. Bits depend on the machine and on BLAS: compare results of one machine only.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ SIZES = ((240, 320), (213, 320), (97, 131), (320, 240), (40, 56), (480, 640))  #
 
 
 def draw(folder: Path, count: int, seed: int) -> None:
-    """Write images and masks of smooth random colours: they depend on NumPy and Pillow alone."""
+    """Write images and masks of smooth random colours, which depend on NumPy and Pillow only."""
     rng = np.random.default_rng(seed)
     for sub in ("images", "masks"):
         (folder / sub).mkdir(parents=True)
@@ -52,7 +51,7 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
 
 
 def results(tree: Path, out: Path, photos: Path, data: Path) -> dict[str, str]:
-    """Return the digests of what one version computes."""
+    """Return the digests of one version's results."""
     found = {}
     for words in ((name, "--no-crf") for name in MODELS), (CRF,):
         for model, *options in words:
@@ -73,11 +72,11 @@ def results(tree: Path, out: Path, photos: Path, data: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    """Build both, compare, print."""
+    """Build both versions, compare them and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("commit", help="the commit to compare the working tree with")
-    parser.add_argument("--data", type=Path, help="a data set to train on; drawn if left out")
-    parser.add_argument("--images", type=Path, help="a folder of images to label; drawn if left out")
+    parser.add_argument("--data", type=Path, help="dataset to train on (default: drawn)")
+    parser.add_argument("--images", type=Path, help="folder of images to label (default: drawn)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="same-bits-") as name:
         work = Path(name)

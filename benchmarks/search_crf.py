@@ -1,8 +1,8 @@
-"""Search settings of the CRF on images held out of a model's training.
+"""Search settings of the CRF on images held out from a model's training.
 
 The images are those that ``lstm2d train`` held out for validation with the same ``--val`` and seed: the
-network has not learned from them, so it is as sure of itself as it will be on new images. Every combination
-of the values is tried; the best pixel accuracy comes first.
+network is as confident on them as on new images. Every combination of the values is tried; results are sorted
+by pixel accuracy.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def command_line() -> argparse.Namespace:
     parser.add_argument("data", help="the folder it was trained on")
     parser.add_argument("--val", type=float, default=0.1, help="fraction that was held out (0.1)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the training (0)")
-    parser.add_argument("--images", type=int, help="only so many of them")
+    parser.add_argument("--images", type=int, help="number of images (default: all)")
     for key in KEYS:
         parser.add_argument(f"--{key.replace('_', '-')}", type=numbers, default=[None], metavar="A,B,...")
     parser.add_argument("--show", type=int, default=20, help="lines of the table (20)")
@@ -51,7 +51,7 @@ def command_line() -> argparse.Namespace:
 
 
 def images(predictor: Predictor, data: str, fraction: float, seed: int) -> Iterator[Image]:
-    """Yield each held-out image with its labels and what the network says."""
+    """Yield each held-out image with its labels and the network's probabilities."""
     dataset = DatasetFolder(data)
     _, held_out = hold_out(dataset.split("train"), fraction, seed)
     for sample in held_out:
@@ -60,7 +60,7 @@ def images(predictor: Predictor, data: str, fraction: float, seed: int) -> Itera
 
 
 def measure(samples: list[Image], overrides: list[str] | None, ignore: int, classes: int) -> dict[str, float]:
-    """Return both accuracies with some settings; None for no CRF."""
+    """Return both accuracies for the given settings; None for no CRF."""
     whole, edges = Confusion(classes, ignore), Confusion(classes, ignore)
     settings = None if overrides is None else crf_settings(overrides=overrides)
     for image, truth, probabilities in samples:

@@ -1,4 +1,4 @@
-"""Measure functions side by side, on a machine that may have other things to do."""
+"""Measure functions in turn, on a machine that may be busy."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from threadpoolctl import ThreadpoolController
 import lstm2d
 
 Key = TypeVar("Key", bound=Hashable)
-PAUSE = 0.003  # seconds; a library's threads spin for a while after their work, on the cores of the next one
+PAUSE = 0.003  # seconds; threads of a library keep spinning after their work
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 PACKAGES = ("lstm2d", "numpy", "scipy", "numba", "torch")
 
 
 class Task(NamedTuple):
-    """What to measure, and with how many threads."""
+    """A function to measure, and its number of threads."""
 
     run: Callable[[], object]
     threads: int = 1
@@ -47,7 +47,7 @@ class Timing:
 
     @property
     def spread(self) -> float:
-        """The distance of the quartiles as a share of the median."""
+        """The interquartile range as a share of the median."""
         if len(self.samples) < 2:
             return 0.0
         low, middle, high = quantiles(self.samples, n=4, method="inclusive")
@@ -57,20 +57,20 @@ class Timing:
 def interleaved(
     tasks: Mapping[Key, Task], *, repeats: int, warmup: int = 1, clock: str = "wall"
 ) -> dict[Key, Timing]:
-    """Run every task once a round, so that a slow second of the machine hits all of them.
+    """Run every task once per round, so that disturbances affect all of them.
 
     BLAS called from Python, not by the library, runs with one thread.
 
     Parameters
     ----------
     tasks : mapping of any key to Task
-        What to measure.
+        The tasks to measure.
     repeats : int
         Measured rounds.
     warmup : int
-        Rounds before them.
+        Warm-up rounds before them.
     clock : {"wall", "cpu"}
-        "cpu" counts the time this process ran, in all threads together: for one thread on a busy machine.
+        "cpu" measures the CPU time of the process: for one thread on a busy machine.
 
     Returns
     -------
@@ -101,19 +101,19 @@ def _measure(task: Task, clock: Callable[[], float]) -> float:
 
 
 def set_threads(n: int) -> None:
-    """Let the library, and PyTorch where it is loaded, use `n` threads."""
+    """Let the library, and PyTorch if it is loaded, use `n` threads."""
     lstm2d.set_num_threads(n)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(n)
 
 
 def machine(threads: Sequence[int]) -> dict[str, Any]:
-    """Describe where and with what was measured.
+    """Describe the machine and the libraries.
 
     Parameters
     ----------
     threads : sequence of int
-        The numbers of threads that are measured.
+        The measured numbers of threads.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def machine(threads: Sequence[int]) -> dict[str, Any]:
 
 
 def heading(described: Mapping[str, Any]) -> str:
-    """Return what `machine` found as text, 100 columns wide at most."""
+    """Return the result of `machine` as text of at most 100 columns."""
     versions = ", ".join(f"{name} {number}" for name, number in described["versions"].items())
     return (
         f"{described['cpu']}, {described['cpus']} CPUs, load {described['load']} at the start, "
@@ -151,16 +151,16 @@ def heading(described: Mapping[str, Any]) -> str:
 def publish(
     as_json: bool, result: Mapping[str, Any], note: str, titles: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> None:
-    """Print the outcome of a benchmark.
+    """Print the result of a benchmark.
 
     Parameters
     ----------
     as_json : bool
         Print `result` as one JSON object, not a table.
     result : mapping
-        "rows", and "machine" from `machine` where the figures depend on it.
+        "rows", and "machine" from `machine` if the rows depend on it.
     note : str
-        What the figures are, a line below the heading.
+        Description of the rows, printed below the heading.
     titles, rows : sequences of str
         As for `table`.
     """
@@ -173,7 +173,7 @@ def publish(
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows below their titles; the first column is aligned left, the others right."""
+    """Return a table as text; the first column is aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     lines = [titles, ["-" * width for width in widths], *rows]
     return "\n".join(

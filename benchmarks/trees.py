@@ -1,4 +1,4 @@
-"""Versions of the library beside each other: a commit or the working tree, built in a folder of its own."""
+"""Several versions of the library: a commit or the working tree, each built in its own folder."""
 
 from __future__ import annotations
 

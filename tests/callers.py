@@ -27,7 +27,7 @@ def at_once(n: int, call: Callable[[int], Result]) -> list[Result]:
 
 @contextmanager
 def restless() -> Iterator[None]:
-    """Switch between threads as often as the interpreter can."""
+    """Let the interpreter switch between threads as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
@@ -38,7 +38,7 @@ def restless() -> Iterator[None]:
 
 @contextmanager
 def blas_threads(n: int) -> Iterator[None]:
-    """Let the BLAS of the kernels have `n` threads where nothing limits it, whatever the environment says."""
+    """Give the kernels' BLAS `n` threads outside of any limit, whatever the environment variables are."""
     libraries = find_libraries()
     before = [library.exchange(n) for library in libraries]
     try:
@@ -51,7 +51,7 @@ def blas_threads(n: int) -> Iterator[None]:
 
 @contextmanager
 def kernel_threads(n: int | None = None) -> Iterator[None]:
-    """Let kernels use `n` threads or, without it, as many as the block sets; afterwards as many as before."""
+    """Set the kernels' number of threads to `n`, if given, and restore it after the block."""
     before = threads._threads
     if n is not None:
         threads.set_num_threads(n)

@@ -13,21 +13,21 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-# the same examples in every run, whatever the machine does besides; none are kept in the checkout
+# the same examples in every run, however busy the machine; none are stored in the checkout
 settings.register_profile("lstm2d", derandomize=True, database=None, deadline=None)
 settings.load_profile("lstm2d")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
-    """Let child processes be interrupted: under nohup, or behind ``&`` in a script, SIGINT starts ignored."""
+    """Let child processes be interrupted: under nohup, or after ``&`` in a script, SIGINT is ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what is stored, compiled or computed once out of the folders of whoever runs the tests."""
+    """Keep stored weights and caches out of the user's folders."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LSTM2D_DATA", str(tmp_path_factory.mktemp("data")))
         patch.setenv("LSTM2D_CACHE", str(tmp_path_factory.mktemp("cache")))
@@ -36,7 +36,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _settings() -> Iterator[None]:
-    """Fail a test that leaves a setting of the process changed for those after it."""
+    """Fail a test that leaves a setting of the process changed."""
     from tests.guard import unchanged
 
     with unchanged():
@@ -53,15 +53,15 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
 def checkout() -> Path:
     """Return the folder of the sources, for tests that read them.
 
-    It is the folder above ``tests/``, unless LSTM2D_CHECKOUT names another: so the tests also run
-    from a copy, against an installed wheel, where no source may be imported by accident.
+    It is the folder above ``tests/``, unless LSTM2D_CHECKOUT names another. So the tests can run from a
+    copy against an installed wheel, without importing the sources by accident.
     """
     return Path(os.environ.get("LSTM2D_CHECKOUT", Path(__file__).resolve().parents[1]))
 
 
 @pytest.fixture(scope="session")
 def brightness_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a model file whose labels are known: class 1 where the red channel is above 127.5, else class 0.
+    """Return a model file with known labels: class 1 if the red channel is above 127.5, else class 0.
 
     A 2D-LSTM with open input and output gates and closed forget gates sees only its own pixel. Class 2
     never wins.
@@ -104,7 +104,7 @@ STAND_IN = Path(__file__).resolve().parent / "stand_in"
 
 
 def real_gpu() -> bool:
-    """Tell whether CuPy is installed and has a device."""
+    """Return whether CuPy is installed and has a device."""
     if importlib.util.find_spec("cupy") is None:
         return False
     cupy = importlib.import_module("cupy")
@@ -116,7 +116,7 @@ def real_gpu() -> bool:
 
 @pytest.fixture(scope="session")
 def cupy_module() -> ModuleType:
-    """Return CuPy, or the stand-in where it has no device."""
+    """Return CuPy, or the stand-in if it has no device."""
     if real_gpu():
         return importlib.import_module("cupy")
     for name in [name for name in sys.modules if name.partition(".")[0] == "cupy"]:
@@ -129,7 +129,7 @@ def cupy_module() -> ModuleType:
 
 @pytest.fixture
 def device(cupy_module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the name of a device: of a GPU where there is one, else of the stand-in that runs on the CPU."""
+    """Return the name of a device: a GPU if there is one, else the stand-in, which runs on the CPU."""
     if hasattr(cupy_module, "_pool"):
         monkeypatch.setenv("LSTM2D_STAND_IN_DEVICES", "1")
     return "cuda:0"

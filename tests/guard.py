@@ -1,4 +1,4 @@
-"""What a test must leave as it was: settings of the process that later tests would inherit."""
+"""Settings of the process that a test must restore, since later tests would inherit them."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ OTHERS = {  # variables that pytest sets in each phase of a test, and other libr
 
 
 class Setting(NamedTuple):
-    """A setting of the process: how it is read, and how it is set back."""
+    """A setting of the process: how to read and restore it."""
 
     read: Callable[[], Any]
     restore: Callable[[Any], object]
@@ -60,9 +60,9 @@ SETTINGS = {  # in this order: threadpoolctl sets a variable, and threads depend
 
 @contextmanager
 def unchanged() -> Iterator[None]:
-    """Raise AssertionError if a setting is another one after the block; set it back.
+    """Raise AssertionError if a setting has changed after the block, and restore it.
 
-    An error of the block itself comes first.
+    An error of the block itself takes precedence.
     """
     before = {name: setting.read() for name, setting in SETTINGS.items()}
     yield

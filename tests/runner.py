@@ -1,4 +1,4 @@
-"""A runner of commands that keeps stderr apart, in every version of click."""
+"""A runner of commands that separates stderr from stdout in every version of click."""
 
 import inspect
 

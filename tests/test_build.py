@@ -1,4 +1,4 @@
-"""What each extension module is compiled from."""
+"""The sources of each extension module."""
 
 import runpy
 from collections.abc import Callable
@@ -55,4 +55,4 @@ def test_every_header_is_needed_by_a_kernel(
     kernels = sorted(folder.glob("*.pyx"))
     used = {path: {needed.name for needed in dependencies(path)} for path in kernels}
     assert set.union(*used.values()) == {p.name for kind in ("*.h", "*.pxd") for p in folder.glob(kind)}
-    assert "simd.h" not in used[folder / "windows.pyx"]  # a change there leaves it alone
+    assert "simd.h" not in used[folder / "windows.pyx"]  # a change there does not recompile it

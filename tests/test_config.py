@@ -1,4 +1,4 @@
-"""Presets, TOML files, --set, and what is said when they are wrong."""
+"""Presets, TOML files, --set, and messages for errors in them."""
 
 import re
 import subprocess
@@ -36,14 +36,14 @@ def test_presets() -> None:
     sizes = {name: load_preset(name).model for name in preset_names()}
     windows = {name: size["window"] for name, size in sizes.items() if size["kind"] == "lstm2d"}
     assert windows == {"lstm2d-1x1": 1, "lstm2d-3x3": 3, "lstm2d-5x5": 5}
-    # systems.md section 1, from the paper
+    # from the paper
     assert (sizes["lstm2d-5x5"]["units"], sizes["lstm2d-5x5"]["features"]) == ([10, 20, 50], [12, 30])
     assert (sizes["lstm2d-3x3"]["units"], sizes["lstm2d-3x3"]["features"]) == ([4, 20, 50], [10, 30])
 
 
 @pytest.mark.parametrize(
     ("name", "units", "patches", "features"),
-    [  # systems.md sections 3 and 4
+    [
         ("reseg", [100, 100], [1, 1], "conv3_3"),
         ("reseg-paper", [100, 100], [2, 1], "conv3_3"),
         ("reseg-raw", [100, 100], [2, 1], "image"),
@@ -58,7 +58,7 @@ def test_presets_of_renet_layers(name: str, units: list[int], patches: list[int]
 
 @pytest.mark.parametrize(
     ("name", "sources", "units", "normalisation", "steps"),
-    [  # systems.md section 4
+    [
         ("fcn-largefov", ["conv7"], [], "none", 12000),
         ("h-renet", ["conv7", "pool5", "pool4"], [120], "batch", 40000),
     ],
@@ -170,14 +170,14 @@ def test_what_an_earlier_choice_used_is_left_out_with_it() -> None:
 
 
 def test_what_is_not_used_is_an_error_where_the_user_sets_it(tmp_path: Path) -> None:
-    said = 'train.rho = 0.9 (--set): is used only with train.optimizer = "adadelta"'
-    assert said in message("train.rho=0.9")
-    said = 'train.momentum = 0.5 (--set): is used only with train.optimizer = "sgd"'
-    assert said in message("train.optimizer=adadelta", "train.momentum=0.5")
+    expected = 'train.rho = 0.9 (--set): is used only with train.optimizer = "adadelta"'
+    assert expected in message("train.rho=0.9")
+    expected = 'train.momentum = 0.5 (--set): is used only with train.optimizer = "sgd"'
+    assert expected in message("train.optimizer=adadelta", "train.momentum=0.5")
     path = tmp_path / "mine.toml"
     path.write_text('preset = "lstm2d-5x5"\n[train]\nstep_every = 9\nmomentum = 0.9\n')
-    said = f'train.step_every = 9 ({path}, line 3): is used only with train.schedule = "step"'
-    with pytest.raises(ConfigError, match=re.escape(said)):
+    expected = f'train.step_every = 9 ({path}, line 3): is used only with train.schedule = "step"'
+    with pytest.raises(ConfigError, match=re.escape(expected)):
         load_toml(path)
     assert "train.optimizer = 'adam'" in message("train.optimizer=adam", "train.rho=0.9")
 
@@ -212,7 +212,7 @@ def test_all_errors_at_once_each_with_key_place_range_and_nearest_key(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "expected"),
     [
         ("train.flip=1", "train.flip = 1 (--set): expected true or false"),
         ("train.epochs=2.5", "train.epochs = 2.5 (--set): expected an integer >= 1"),
@@ -253,13 +253,13 @@ def test_all_errors_at_once_each_with_key_place_range_and_nearest_key(tmp_path: 
         (f"train.seed={2**63}", "train.seed = 9223372036854775808 (--set): expected an integer >= 0"),
     ],
 )
-def test_one_wrong_value(override: str, said: str) -> None:
-    assert said in message(override)
+def test_one_wrong_value(override: str, expected: str) -> None:
+    assert expected in message(override)
 
 
 def test_numbers_to_choose_from_stand_without_quotes() -> None:
-    said = message("model.conv7_kernel=2", base="fcn-largefov")
-    assert "model.conv7_kernel = 2 (--set): expected 3 or 1" in said
+    expected = message("model.conv7_kernel=2", base="fcn-largefov")
+    assert "model.conv7_kernel = 2 (--set): expected 3 or 1" in expected
 
 
 def test_no_such_preset() -> None:
@@ -378,7 +378,7 @@ def test_the_default_set_is_the_default_of_each_key() -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_files_of_other_encodings(tmp_path: Path, encoding: str) -> None:
-    """Windows' editors write such files."""
+    """Such files are written by editors on Windows."""
     path = tmp_path / "mine.toml"
     path.write_bytes('# größer\r\npreset = "lstm2d-3x3"\r\n[train]\r\nepochs = 7\r\n'.encode(encoding))
     assert load_toml(path).train.epochs == 7

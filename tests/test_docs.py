@@ -1,4 +1,4 @@
-"""What README and docs tell people to type exists, and what they claim about files is so."""
+"""Commands, options, keys and files in README and docs exist."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ import pytest
 import skimage.data
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OPTIONAL = ("joblib", "torch")  # packages that only a how-to imports
+OPTIONAL = ("joblib", "torch")  # packages that are imported only in how-tos
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 
 
@@ -31,7 +31,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def shell_commands(text: str) -> Iterator[list[str]]:
-    """Yield the words of each command of a shell block; comments and continued lines are understood."""
+    """Yield the words of each command of a shell block; comments and continued lines are supported."""
     for line in text.replace("\\\n", " ").splitlines():
         lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
         lexer.whitespace_split = True
@@ -45,7 +45,7 @@ def shell_commands(text: str) -> Iterator[list[str]]:
 
 
 def lstm2d_commands(checkout: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield page and arguments of each `lstm2d ...` that the pages tell people to type."""
+    """Yield page and arguments of each `lstm2d ...` command on the pages."""
     for page in pages(checkout):
         for block in blocks(page, "sh"):
             for words in shell_commands(block):
@@ -54,7 +54,7 @@ def lstm2d_commands(checkout: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def complaint(args: list[str]) -> str | None:
-    """Return what the command line would say against these arguments, None if it would take them."""
+    """Return the usage error for these arguments; None if they are valid."""
     command: click.Command = import_module("lstm2d.cli.program").program
     context = click.Context(command, info_name="lstm2d")
     while isinstance(command, click.Group):
@@ -77,7 +77,7 @@ def complaint(args: list[str]) -> str | None:
 
 
 def _convert(command: click.Command, context: click.Context, values: dict[str, object]) -> None:
-    """Convert each value as its option would; that a file exists is not asked for."""
+    """Convert each value as its option would, without checking that files exist."""
     for param in command.params:
         if param.name in values and not isinstance(param.type, click.Path | click.File):
             param.process_value(context, values[param.name])
@@ -190,7 +190,7 @@ def test_the_tutorial_runs_as_it_is_typed(checkout: Path, tmp_path: Path) -> Non
     (tmp_path / "photo.jpg").write_bytes(Path(skimage.data.__file__).with_name("rocket.jpg").read_bytes())
     for block in blocks(checkout / "docs" / "tutorial.md", "sh"):
         for words in shell_commands(block):
-            if words[0] != "lstm2d":  # making the environment: this is it
+            if words[0] != "lstm2d":  # creates the environment, which exists here
                 continue
             command = [sys.executable, "-P", "-m", "lstm2d.cli", *words[1:]]
             run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
@@ -217,7 +217,7 @@ def test_the_how_to_on_label_files_runs_as_it_is_typed(checkout: Path, tmp_path:
     tried = 0
     for block in blocks(page, "python"):
         imported = re.findall(r"^(?:import|from) (\w+)", block, flags=re.MULTILINE)
-        if all(find_spec(module) for module in imported):  # the package needs not all of them
+        if all(find_spec(module) for module in imported):  # the package does not need all of them
             run = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True)
             assert (run.returncode, run.stderr) == (0, ""), f"{block}\n{run.stderr}"
             tried += 1

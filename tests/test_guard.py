@@ -1,4 +1,4 @@
-"""Each setting that a test could leave changed is found, named and set back."""
+"""Each setting that a test could leave changed is found, named and restored."""
 
 import os
 from collections.abc import Callable

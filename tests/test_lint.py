@@ -1,4 +1,4 @@
-"""Rules that no linter knows: nothing in a data file can run, and nothing reaches the network."""
+"""Rules beyond the linters: no code in data files is run, and nothing uses the network."""
 
 import ast
 import re
@@ -28,7 +28,7 @@ LARGEST_FILE = 3_000_000  # bytes
 
 
 def sources(checkout: Path, *suffixes: str) -> Iterator[Path]:
-    """Yield the source files of the package, each once: what the links show is skipped."""
+    """Yield the source files of the package, each once, without following the links."""
     for folder in FOLDERS:
         for path in sorted((checkout / folder).rglob("*")):
             inside = path.relative_to(checkout)
@@ -46,7 +46,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def problems(tree: ast.AST) -> Iterator[str]:
-    """Yield what a source does that could run the contents of a file or reach the network."""
+    """Yield calls and imports of a source that could run the contents of a file or use the network."""
     for name in imported(tree):
         if name in PICKLES:
             yield f"imports {name}: it can run what it reads"

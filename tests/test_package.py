@@ -1,4 +1,4 @@
-"""The installed package holds everything, under one name."""
+"""The installed package is complete, under one name."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ HEAVY = {"numba", "cupy", "click", "rich", "scipy", "pydantic", "skimage", "matp
 
 
 def source_files(checkout: Path, name: str, pattern: str) -> list[Path]:
-    """Return the files of one source folder, relative to it, not looking behind the two links."""
+    """Return the files of one source folder, relative to it, without following the two links."""
     folder = checkout / FOLDERS[name]
     links = [path for path in folder.iterdir() if path.is_symlink()]
     found = [path for path in folder.rglob(pattern) if not any(path.is_relative_to(link) for link in links)]

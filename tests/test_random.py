@@ -1,4 +1,4 @@
-"""Random numbers depend on seed, epoch, sample and purpose, and on nothing else."""
+"""Random numbers depend only on seed, epoch, sample and purpose."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_equal_exactly_where_all_four_are_equal(
 
 
 def test_neighbours_share_no_number() -> None:
-    """Streams that differ by one in one place lie 2**128 draws apart, not one."""
+    """Streams whose counters differ by one in one word are 2**128 draws apart, not one."""
     base = [5, 6, 7, Purpose.FLIP]
     streams = [
         base,

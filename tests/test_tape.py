@@ -1,4 +1,4 @@
-"""Gradients of leaves belong to them alone; what was kept for a backward pass is freed by it."""
+"""Gradients of leaves share no memory; a backward pass frees what was kept for it."""
 
 import weakref
 

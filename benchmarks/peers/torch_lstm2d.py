@@ -1,12 +1,12 @@
-"""The 2D-LSTM in plain PyTorch (autograd, no compiler), as fast as we could make it: the benchmarks' peer.
+"""The 2D-LSTM in optimized plain PyTorch (autograd, no compiler): the peer of the benchmarks.
 
-All four directions advance together, one anti-diagonal a step. What makes it quick:
+All four directions advance together, one anti-diagonal per step. Optimizations:
 
 - a diagonal is stored channels first, ``(4, gates * units, images, rows)``: a gate is a contiguous block
   whatever the number of units, and vectors run over pixels;
 - only the rows that a diagonal crosses are computed, widened to multiples of 16: products of other widths
   take up to twice the time in MKL;
-- input, a constant one for the bias and both hidden states are the operand of a single product a step.
+- input, a constant one for the bias and both hidden states are the operand of one product per step.
 
 The grid is skewed by padding and reshaping, so autograd never scatters. Cells left of the grid see zeros only
 and stay zero; cells right of it and below it are computed, feed no cell of the grid, and are dropped.
@@ -64,7 +64,7 @@ class TorchLSTM2D(nn.Module):
         matrix = torch.cat([self.recurrent, self.weight, self.bias], 1).transpose(1, 2).contiguous()
         pieces = _skew(x, bands)
         first, last = bands[0]
-        # taken apart once: indexing in the loop would make autograd fill a whole gradient each time
+        # unbound once: with indexing in the loop, autograd would fill a whole gradient each time
         p = None if self.peephole is None else self.peephole.view(5, 4, self.units, 1, 1).unbind(0)
         h = c = x.new_zeros(4, self.units, n, last - first)
         outputs = []
@@ -82,7 +82,7 @@ class TorchLSTM2D(nn.Module):
 
 
 class TorchByeon(nn.Module):
-    """The three-layer network on windows already cut: (N, H, W, 3 * window**2) to (N, H, W, classes) scores.
+    """The three-layer network on cut windows: (N, H, W, 3 * window**2) to (N, H, W, classes) scores.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def _skew(x: Tensor, bands: list[tuple[int, int]]) -> tuple[Tensor, ...]:
 
 
 def _unskew(diagonals: list[Tensor], bands: list[tuple[int, int]], height: int, width: int) -> Tensor:
-    """Undo `_skew` and put the directions beside each other: (N, H, W, 4 * units)."""
+    """Undo `_skew` and concatenate the directions: (N, H, W, 4 * units)."""
     _, units, n, _ = diagonals[0].shape
     steps, rows = len(bands), -(-height // ROWS) * ROWS
     *before, after = (diagonals[0].new_zeros(4, units, n, gap) for gap in _gaps(bands, rows))

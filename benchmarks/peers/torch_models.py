@@ -1,8 +1,8 @@
-"""ReSeg, N-ReNet and H-ReNet in plain PyTorch (autograd, no compiler), as fast as we could: the peers.
+"""ReSeg, N-ReNet and H-ReNet in optimized plain PyTorch (autograd, no compiler): the peers.
 
-Images and features are ``(N, H, W, C)``, as in the library. What makes them quick:
+Images and features are ``(N, H, W, C)``, as in the library. Optimizations:
 
-- a feature map of one image is one array whatever reads it: a convolution sees it as channels last,
+- a feature map of one image is one array for all layers: a convolution sees it as channels last,
   ``(1, C, H, W)``, a sweep as ``(H, W, C)``, steps first along columns, sequences first along rows. Only
   `order` = "channels_first" copies between the two, and a sweep along the columns of several images;
 - a sweep is one bidirectional nn.GRU, nn.LSTM or nn.RNN: the input product of all steps is one;
@@ -32,7 +32,7 @@ RECURRENT: dict[str, tuple[type[nn.RNNBase], int, dict[str, str]]] = {  # unit: 
 
 
 class Layer(Protocol):
-    """A layer that knows the library's order of axes."""
+    """A layer that converts from the library's order of axes."""
 
     def load(self, key: str, values: Array) -> None:
         """Set a parameter to the library's values."""
@@ -42,7 +42,7 @@ class Layer(Protocol):
 
 
 class Filters:
-    """Parameters with one tensor each, in another order of axes than in the library."""
+    """Layer whose parameters are single tensors, in another order of axes than in the library."""
 
     axes: tuple[int, ...]  # of the library's weight, in PyTorch's order
 
@@ -149,10 +149,10 @@ class ReNet(nn.Module):
 
 
 class Network(nn.Module):
-    """What both networks share."""
+    """Base class of the networks."""
 
     def load(self, arrays: Mapping[str, Array]) -> None:
-        """Take the library's weights, by name."""
+        """Load the library's weights, by name."""
         for name, values in arrays.items():
             layer, key = self._find(name)
             layer.load(key, values)
@@ -171,7 +171,7 @@ class Network(nn.Module):
         return layer, key
 
     def frozen(self, image: Tensor) -> Tensor:
-        """Return what ``forward`` reads, from images ``(N, H, W, 3)``."""
+        """Return the input of ``forward``, from images ``(N, H, W, 3)``."""
         return image
 
     def loss(self, z: Tensor, labels: Tensor, reduction: str) -> Tensor:
@@ -192,7 +192,7 @@ class VGG(nn.Module):
             inputs = outputs
 
     def forward(self, x: Tensor, steps: Sequence[str]) -> Tensor:
-        """Return what some steps, "conv1_1" to "pool5", make of ``(N, C, H, W)``."""
+        """Apply some steps, "conv1_1" to "pool5", to ``(N, C, H, W)``."""
         for name in steps:
             if name.startswith("conv"):
                 x = torch.relu_(getattr(self, name)(x))
@@ -296,7 +296,7 @@ class TorchHReNet(Network):
         self.to(memory_format=self.format)
 
     def frozen(self, image: Tensor) -> Tensor:
-        """Return what conv1 and conv2 make of images, ``(N, H / 4, W / 4, 128)``."""
+        """Return the output of conv1 and conv2, ``(N, H / 4, W / 4, 128)``."""
         with torch.no_grad():
             x = self.backbone(image.permute(0, 3, 1, 2).contiguous(memory_format=self.format), self.steps)
         return x.permute(0, 2, 3, 1).contiguous()

@@ -1,4 +1,4 @@
-"""The ops of the table in PyTorch: the same function of the same values, in PyTorch's order of axes."""
+"""The ops of the table of cases in PyTorch, in PyTorch's order of axes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tensors = dict[str, Any]
 
 
 class Twin(NamedTuple):
-    """A case in PyTorch: a function of tensors, and which axes of ours those of each tensor are."""
+    """A case in PyTorch: a function of tensors, and the order of axes of each tensor."""
 
     run: Callable[..., Any]
     axes: tuple[Axes, ...]
@@ -35,7 +35,7 @@ def twin(case: Case, arrays: Tensors) -> Twin | None:
     case : Case
         A row of the table.
     arrays : dict of str to torch.Tensor
-        What it reads besides tensors with a gradient.
+        Its arrays without a gradient.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def twin(case: Case, arrays: Tensors) -> Twin | None:
 
 
 def fits(case: Case) -> bool:
-    """Tell whether PyTorch takes the input: a batch of maps, and a reflection that does not go to and fro."""
+    """Return whether PyTorch accepts the input: a batch of maps, and padding by at most one reflection."""
     if len(case.shapes[0]) < 4:
         return case.op == "batch_norm"
     padding = case.options.get("padding")
@@ -78,7 +78,7 @@ def fits(case: Case) -> bool:
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    """Apply a matrix of ours, turned."""
+    """Apply the transpose of the library's matrix."""
     return F.linear(x, weight, bias)
 
 
@@ -104,7 +104,7 @@ def window_gather(x: Any, window: int) -> Any:
 
 
 def batch_norm(x: Any, scale: Any = None, shift: Any = None, *, mean: Any, var: Any, **options: Any) -> Any:
-    """Normalise; running values are changed in place."""
+    """Normalise; running statistics are changed in place."""
     return F.batch_norm(x, mean, var, scale, shift, **options)
 
 
@@ -119,7 +119,7 @@ def activated(convolve: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def pool(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a pooling with our names of arguments."""
+    """Return a pooling with the library's argument names."""
     return lambda x, size, **options: function(x, size, **options)
 
 

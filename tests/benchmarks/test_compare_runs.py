@@ -32,7 +32,7 @@ def test_commands_are_understood(script: ModuleType) -> None:
     trainings = [words[1:] for line in lines if (words := shlex.split(line))[1] == "train"]
     assert len(trainings) == 1 + len(script.NETWORKS)
     for words in trainings:
-        # behind its group, as from the shell: a command keeps the names of its help option from its first use
+        # through its group, as in the shell: a command keeps its help option's names from its first use
         context = train.make_context("train", words[1:], parent=program.make_context("lstm2d", words))
         config = resolve("reseg", [(item, "--set") for item in context.params["sets"]])
         assert str(context.params["data"]) == "a b"

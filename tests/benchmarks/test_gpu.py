@@ -1,4 +1,4 @@
-"""The comparison on a GPU: its two sides are equal, it runs, and without a GPU it says so in one line."""
+"""The comparison on a GPU: both sides agree, it runs, and without a GPU it reports so in one line."""
 
 import importlib
 import json
@@ -26,7 +26,7 @@ def bench(checkout: Path) -> Iterator[ModuleType]:
 
 
 def run(checkout: Path, *args: str, stand_in: bool) -> subprocess.CompletedProcess[str]:
-    """Run the benchmark where no GPU can be found but the stand-in."""
+    """Run the benchmark with the stand-in as the only GPU."""
     env = os.environ | {"LSTM2D_STAND_IN_DEVICES": "1" if stand_in else "0", "CUDA_VISIBLE_DEVICES": ""}
     if stand_in:
         env["PYTHONPATH"] = os.pathsep.join([str(STAND_IN), env.get("PYTHONPATH", "")])

@@ -1,4 +1,4 @@
-"""The peak memory that the benchmarks report."""
+"""Peak memory as the benchmarks report it."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The networks that the benchmarks compare with, against the library in float64; skipped without PyTorch."""
+"""The PyTorch networks of the benchmarks against the library in float64; skipped without PyTorch."""
 
 import importlib.util
 import sys

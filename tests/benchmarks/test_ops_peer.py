@@ -1,4 +1,4 @@
-"""The cases of the table against PyTorch in float64, and optimizers; skipped where it is not installed."""
+"""The cases of the table against PyTorch in float64, and optimizers; skipped without PyTorch."""
 
 import importlib.util
 import sys

@@ -1,4 +1,4 @@
-"""The 2D-LSTM layer against a program of the same function in PyTorch, where PyTorch is installed."""
+"""The 2D-LSTM layer against the PyTorch implementation of the benchmarks; skipped without PyTorch."""
 
 import importlib.util
 from pathlib import Path

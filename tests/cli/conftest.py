@@ -19,7 +19,7 @@ from tests.runner import runner
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command wrote, and its exit code."""
+    """The output of a command, and its exit code."""
 
     code: int
     out: str
@@ -73,7 +73,7 @@ CLASSES = "".join(
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    """Return a dataset of two images for the brightness model: 5 of 7 labelled pixels are as it says."""
+    """Return a dataset of two images; the brightness model is right on 5 of 7 labelled pixels."""
     root = tmp_path / "dataset"
     for name in ("images", "masks", "splits"):
         (root / name).mkdir(parents=True)

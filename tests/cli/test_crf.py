@@ -141,7 +141,7 @@ def test_evaluate_with_a_crf(lstm2d: Callable, brightness_model: Path, dataset: 
     ran = lstm2d("evaluate", brightness_model, dataset, "--json", "--set", "crf.spatial_weight=100")
     assert ran.code == 0, ran.err
     assert ran.json["crf"] == crf_settings(overrides=["crf.spatial_weight=100"]).model_dump()
-    # image b is bright, bright, dark, bright: so strong a CRF makes it bright everywhere
+    # image b is bright, bright, dark, bright: this strong CRF makes it bright everywhere
     assert ran.json["confusion"][0][1] > 1
 
 

@@ -1,4 +1,4 @@
-"""`lstm2d data stats` from the outside."""
+"""`lstm2d data` on the command line."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The demo, short: every part of it runs and what it says is what is there."""
+"""A short demo: all parts run, and the output matches the files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHORT = ("--seconds", "1", "--scenes", "10")
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of bundled models with one that is quick and knows nothing."""
+    """Return a folder of bundled models with one fast, untrained model."""
     section = {"kind": "lstm2d", "window": 5, "units": [2], "features": [], "leaky": True}
     network = build(section, len(CLASSES), np.random.default_rng(0))
     model = ModelFile(
@@ -56,7 +56,7 @@ def _bundled(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> dict[str, Any]:
-    """Return what one demo answered."""
+    """Return the JSON result of one demo."""
     out = tmp_path_factory.mktemp("demo") / "a demo"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zoo, "ZOO", bundle)
@@ -122,7 +122,7 @@ def test_report_tells_about_the_bundled_model(shown: dict[str, Any]) -> None:
 
 
 def test_again_in_the_same_folder(shown: dict[str, Any], lstm2d: Callable[..., Any]) -> None:
-    """The folder of a demo is made anew; what else lies in it stays, or is named before it goes."""
+    """The folder of a demo is replaced; other files in it are kept, or named before they are deleted."""
     out = Path(shown["out"])
     (out / "mine.txt").write_text("mine")
     (out / "labels" / "mine.png").write_text("mine")

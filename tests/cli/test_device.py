@@ -1,4 +1,4 @@
-"""`--device` and `--gpu-memory` from the outside: what is said, and that results are those of the CPU."""
+"""`--device` and `--gpu-memory` on the command line: messages, and the same results as on the CPU."""
 
 import os
 import subprocess
@@ -51,7 +51,7 @@ def renet_model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cupy(cupy_module: ModuleType) -> Iterator[ModuleType]:
-    """Return the module, and give all memory back at the end."""
+    """Return the module, and free all memory at the end."""
     yield cupy_module
     cupy_module.get_default_memory_pool().set_limit(size=0)
 
@@ -85,7 +85,7 @@ def test_no_gpu_is_one_clear_line(
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--device", "cpu", "--gpu-memory", "1"], "--gpu-memory together with --device cpu"),
         (["--gpu-memory", "0"], "--gpu-memory"),
@@ -95,11 +95,11 @@ def test_no_gpu_is_one_clear_line(
     ],
 )
 def test_wrong_options(
-    lstm2d: Callable, renet_model: Path, photos: Path, tmp_path: Path, options: list[str], said: str
+    lstm2d: Callable, renet_model: Path, photos: Path, tmp_path: Path, options: list[str], message: str
 ) -> None:
     ran = lstm2d("predict", renet_model, photos, "-o", tmp_path / "out", *options)
     assert ran.code == 2
-    assert said in ran.err
+    assert message in ran.err
 
 
 @pytest.mark.parametrize("crf", [[], ["--crf"]], ids=["network", "CRF"])
@@ -148,7 +148,7 @@ def run(*words: object, env: dict[str, str]) -> subprocess.CompletedProcess[str]
 
 @pytest.mark.slow
 def test_training_and_labelling_in_processes_of_their_own(tmp_path: Path) -> None:
-    """Everything as users type it, with the stand-in where Python looks for CuPy."""
+    """Commands as users type them, with the stand-in as CuPy."""
     path = os.pathsep.join([str(STAND_IN), os.environ.get("PYTHONPATH", "")])
     env = {"PYTHONPATH": path, "LSTM2D_STAND_IN_DEVICES": "1"}
     data = tmp_path / "scenes"

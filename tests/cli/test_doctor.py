@@ -1,4 +1,4 @@
-"""`lstm2d doctor` from the outside: facts, the self-test, and what it says of a broken installation."""
+"""`lstm2d doctor` on the command line: facts, the self-test, and reports about a broken installation."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +16,7 @@ NAMED = {case.name: case for case in CASES if "doctor" in case.users}
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the self-test be two operations, the optimizers, and a CRF that needs no compiler."""
+    """Reduce the self-test to two operations, the optimizers, and a CRF that needs no compiler."""
     crf = replace(NAMED["CRF lattice"], call=lambda **arrays: 1.0)
     cases = [NAMED[name] for name in ("softmax", "maxima", "optimizer steps")]
     monkeypatch.setattr(doctor, "CASES", [*cases, crf])
@@ -41,7 +41,7 @@ def test_a_right_installation(lstm2d: Callable) -> None:
     assert {case.family for case in NAMED.values()} == set(values["kernels"])  # nothing is left out
     assert [c["name"] for c in checks if c["backend"] == "numba"] == ["CRF lattice"]
     assert all(c["error"] <= 1e-4 and c["problem"] is None for c in checks)
-    assert max(c["error"] for c in checks) > 0  # something else was computed than the plain result
+    assert max(c["error"] for c in checks) > 0  # the result differs from the reference
 
 
 @pytest.mark.usefixtures("short")

@@ -1,4 +1,4 @@
-"""`lstm2d evaluate` from the outside."""
+"""`lstm2d evaluate` on the command line."""
 
 import csv
 from collections.abc import Callable
@@ -165,7 +165,7 @@ def test_an_unwritable_csv(lstm2d: Callable, brightness_model: Path, dataset: Pa
 def test_notes_on_images_and_masks(
     lstm2d: Callable, brightness_model: Path, dataset: Path, command: str
 ) -> None:
-    """One line for the first of a kind, another for how many there are, none with --quiet."""
+    """One line for the first of a kind, another for the number, none with --quiet."""
     images = sorted((dataset / "images").iterdir())
     for path in images:
         with Image.open(path) as image:

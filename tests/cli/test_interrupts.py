@@ -1,4 +1,4 @@
-"""Ctrl-C and its like end a command with one line, at whatever moment they come."""
+"""Signals such as Ctrl-C end a command with one line, at any moment."""
 
 import os
 import re
@@ -41,7 +41,7 @@ def test_the_first_moments(delay: float, brightness_model: Path, photos: Path, t
 
 
 def check(code: int, err: str) -> None:
-    """Assert that a command was stopped cleanly, or had come to its end."""
+    """Assert that a command was stopped cleanly, or had finished."""
     assert code in (0, 130), err
     assert (code == 130) == err.endswith("Interrupted.\n"), err
     assert not re.search("Traceback|Exception ignored|Error", err), err
@@ -86,7 +86,7 @@ command()
 
 
 def run_command(body: str, folder: Path, *, ignores: str = "") -> tuple[int, str, str]:
-    """Run a command whose body is given, in a folder that modules are imported from."""
+    """Run a command with the given body, in a folder from which modules are imported."""
     script = COMMAND.replace("{body}", body.replace("\n", "\n        "))
     done = subprocess.run(
         ["/bin/sh", "-c", f'{ignores} exec "$@"', "sh", sys.executable, "-c", script],
@@ -135,7 +135,7 @@ def test_in_a_destructor_it_is_not_lost(tmp_path: Path) -> None:
     assert run_command(body, tmp_path) == CLEAN
 
 
-def test_what_native_code_makes_of_it(tmp_path: Path) -> None:
+def test_an_interrupt_in_native_code(tmp_path: Path) -> None:
     body = (
         "try:\n    send()\n    time.sleep(1)\nexcept KeyboardInterrupt:\n    raise SystemError('no result')"
     )

@@ -1,4 +1,4 @@
-"""An LSTM2D_ISA that is not an instruction-set level is one error, before any work."""
+"""An invalid LSTM2D_ISA is one error, before any work."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -107,7 +107,7 @@ HEAVY = {"numpy", "scipy", "PIL", "pydantic", "rich", "numba", "matplotlib", "sk
 
 
 def lean(*args: str) -> str:
-    """Run the program in a process of its own; return which heavy modules it has loaded at the end."""
+    """Run the program in a new process; return the heavy modules that it has loaded at the end."""
     code = (
         "import sys\n"
         "from lstm2d.cli import main\n"
@@ -145,7 +145,7 @@ def test_predict_loads_only_what_it_needs(
 
 
 def cpu_seconds(*args: str) -> float:
-    """Return the processor time of the program, best of three: what else the machine does counts less."""
+    """Return the CPU time of the program, best of three, so that other programs have little effect."""
     best = float("inf")
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,4 +1,4 @@
-"""`lstm2d models` and `lstm2d inspect` from the outside."""
+"""`lstm2d models` and `lstm2d inspect` on the command line."""
 
 import shutil
 from collections.abc import Callable

@@ -45,7 +45,7 @@ def test_every_option_exists() -> None:
 
 
 def texts(tree: ast.AST) -> Iterator[ast.Constant]:
-    """Yield the strings of a source that are no docstrings."""
+    """Yield the strings of a source except docstrings."""
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:

@@ -1,4 +1,4 @@
-"""`lstm2d predict` from the outside: files, JSON, messages, exit codes."""
+"""`lstm2d predict` on the command line: files, JSON, messages, exit codes."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ from lstm2d.predict.manifest import read_manifest
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Return the files of a folder, without those that say what the classes are."""
+    """Return the files of a folder, without classes.json and legend.png."""
     found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     return {name: found[name] for name in found.keys() - {"classes.json", "legend.png"}}
 
@@ -106,7 +106,7 @@ def test_an_error_of_the_program_leaves_its_traceback(
     monkeypatch: pytest.MonkeyPatch,
     quiet: list[str],
 ) -> None:
-    """Once for each place in the code, at once, and the other images are labelled."""
+    """It is shown immediately, once per place in the code, and the other images are labelled."""
     labels_of = Predictor.labels_of
     calls = iter(range(100))
 

@@ -1,4 +1,4 @@
-"""`lstm2d predict --format` and `--legend` from the outside."""
+"""`lstm2d predict --format` and `--legend` on the command line."""
 
 from collections.abc import Callable
 from pathlib import Path

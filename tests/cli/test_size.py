@@ -1,4 +1,4 @@
-"""`--size`, `--bits` and `--background`: what predict and evaluate do with them, and what they say."""
+"""`--size`, `--bits` and `--background` of predict and evaluate: effects and messages."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_ordinary_photographs_are_not_mentioned(lstm2d: Run, photos: Path, tmp_p
     assert "size" not in ran.json
 
 
-def test_an_unknown_size_is_said_once(
+def test_an_unknown_size_is_reported_once(
     lstm2d: Run, photos: Path, tmp_path: Path, brightness_model: Path
 ) -> None:
     ran = lstm2d("predict", brightness_model, photos, "-o", tmp_path / "out")

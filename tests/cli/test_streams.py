@@ -1,4 +1,4 @@
-"""The work is done and saved, whatever happens to the descriptors that a command was started with."""
+"""The work is done and saved, whatever the state of stdin, stdout and stderr."""
 
 import errno
 import fcntl
@@ -30,7 +30,7 @@ PROGRAM = (sys.executable, "-m", "lstm2d.cli")
 LOST = "Error: cannot write to stdout ({})\n  do: redirect it elsewhere; all files were written\n"
 CLOSED, FULL = os.strerror(errno.EBADF), os.strerror(errno.ENOSPC)
 
-# state -> redirections of the shell, and what stderr then says about text that stdout should have got;
+# state -> redirections of the shell, and what stderr reports about text that stdout should have got;
 # "PIPE" is a pipe without a reader
 STATES = {
     "stdin closed": ("<&-", None),
@@ -47,7 +47,7 @@ STATES = {
 
 @dataclass(frozen=True)
 class Case:
-    """A command: its words, where OUT is a folder of its own and IN that of the inputs, and what it does."""
+    """A command: its words, with OUT for its own folder and IN for that of the inputs, and what it does."""
 
     words: str
     code: int = 0
@@ -80,13 +80,18 @@ CASES = {
     "data labels to a file": Case("data labels voc -o OUT.toml", saves=("*.toml",)),
     "demo": Case("demo -o OUT --seconds 1 --scenes 10", answers=True, saves=("scenes/*/*.png",)),
 }
-QUICK = {"models", "no such file", "predict", "data labels to a file"}  # of every kind one, a few states each
+QUICK = {
+    "models",
+    "no such file",
+    "predict",
+    "data labels to a file",
+}  # in a few states each
 QUICK_STATES = {"stdout closed", "stderr closed", "all closed", "stdout full", "stdout a broken pipe"}
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How a process ended, and the files that it made."""
+    """The outcome of a process, and the files that it made."""
 
     code: int
     out: str
@@ -131,7 +136,7 @@ def run(case: Case, inputs: Path, folder: Path, redirections: str = "", *more: s
 
 
 def content(path: Path) -> object:
-    """Return what a file holds but for the time that it took to make."""
+    """Return the contents of a file without times."""
     if path.suffix == ".safetensors":
         return {name: array.tobytes() for name, array in safetensors.numpy.load_file(path).items()}
     if path.suffix == ".csv":
@@ -141,7 +146,7 @@ def content(path: Path) -> object:
 
 @pytest.fixture(scope="module")
 def undisturbed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ran]:
-    """Return a function that gives the results of a command whose descriptors are all right."""
+    """Return a function that returns the results of a command with normal streams."""
     known: dict[str, Ran] = {}
 
     def get(name: str) -> Ran:
@@ -154,7 +159,7 @@ def undisturbed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
 
 def combinations() -> Iterator[object]:
-    """Yield every command with every state; with --json too where stdout does not take what it writes."""
+    """Yield every command with every state; also with --json if stdout cannot be written."""
     for (name, case), (state, (_, lost)) in product(CASES.items(), STATES.items()):
         marks = () if name in QUICK and state in QUICK_STATES else (pytest.mark.slow,)
         if name == "demo" and state not in ("all closed", "both full"):
@@ -176,7 +181,7 @@ def test_the_work_is_done(
 ) -> None:
     case, (redirections, lost) = CASES[name], STATES[state]
     ran, expected = run(case, inputs, tmp_path / "at", redirections, *more), undisturbed(name)
-    shown = lost is None or not (case.answers or more)  # all that was to be shown
+    shown = lost is None or not (case.answers or more)  # everything was shown
     assert ran.code == (case.code or (0 if shown else 5)), ran.err
     assert steps_apart(ran.files) == steps_apart(expected.files)
     for pattern in case.saves:
@@ -239,7 +244,7 @@ def test_a_sink_keeps_the_first_error_and_tries_again() -> None:
 
 
 class Tee:
-    """A stream as programs write them to copy their output: not all of a text stream."""
+    """A stream as programs write them to copy their output; it lacks parts of a text stream."""
 
     def __init__(self) -> None:
         self.text = io.StringIO()
@@ -251,7 +256,7 @@ class Tee:
 
 @pytest.mark.parametrize("replaced", [None, io.StringIO(), Tee()])
 def test_streams_of_a_host(replaced: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that it has replaced are its own; where it has none, text goes nowhere."""
+    """Streams that the host replaced are used; if there are none, text is dropped."""
     monkeypatch.setattr(sys, "stdout", replaced)
     monkeypatch.setattr(sys, "__stdout__", None)
     monkeypatch.setattr(sys, "stderr", replaced)
@@ -291,7 +296,7 @@ def test_text_that_the_terminal_cannot_show(inputs: Path) -> None:
 
 
 class Terminal:
-    """A process with a terminal of its own, which can be closed."""
+    """A process with its own terminal, which can be closed."""
 
     def __init__(self, words: list[str], *, ignores: bool) -> None:
         self.master, slave = pty.openpty()

@@ -1,4 +1,4 @@
-"""Bars and tables on a terminal: what its screen shows, whatever its size and settings."""
+"""Bars and tables on a terminal: the contents of its screen, for any size and settings."""
 
 import fcntl
 import os
@@ -56,7 +56,7 @@ class Terminal:
         raise AssertionError(found)
 
     def close(self) -> None:
-        """Wait for what was written last."""
+        """Wait for the last output."""
         self.stream.close()
         os.close(self.slave)
         self.reader.join()
@@ -95,7 +95,7 @@ def test_a_bar(terminal: Callable[..., Terminal]) -> None:
     console.end_progress()
     shown.wait(lambda lines: not lines)
     assert not shown.screen.cursor.hidden
-    assert b"?25l" not in shown.raw  # whoever is killed cannot show it again
+    assert b"?25l" not in shown.raw  # a process that is killed could not show it again
     assert b"\x1b[38;5" in shown.raw
 
 

@@ -1,4 +1,4 @@
-"""A number of threads that is none is one error, before any work."""
+"""An invalid number of threads is one error, before any work."""
 
 from collections.abc import Callable
 from pathlib import Path

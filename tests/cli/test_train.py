@@ -1,4 +1,4 @@
-"""`lstm2d train` from the shell's point of view."""
+"""`lstm2d train` on the command line."""
 
 import json
 import shlex
@@ -187,17 +187,17 @@ def test_errors_and_their_codes(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "said"),
+    ("device", "message"),
     [
         ("tpu", "unknown device"),
         ("cuda:", "unknown device"),
         ("cuda:x", "unknown device"),
     ],
 )
-def test_device(data: Path, tmp_path: Path, device: str, said: str) -> None:
+def test_device(data: Path, tmp_path: Path, device: str, message: str) -> None:
     result = run("lstm2d-3x3", "--data", data, "-o", tmp_path / "run", "--device", device)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stderr.count("\n") <= 3
 
 
@@ -348,7 +348,7 @@ def command(data: Path, out: Path, *more: str) -> list[str]:
 
 
 def start(data: Path, out: Path, more: list[str]) -> subprocess.Popen[str]:
-    """Start a run, or go on with it if it has begun."""
+    """Start a run, or resume it if it has begun."""
     resume = ["--resume"] if (out / "config.toml").exists() else []
     return subprocess.Popen(command(data, out, *more, *resume), stderr=subprocess.PIPE, text=True)
 
@@ -359,7 +359,7 @@ def newest_step(out: Path) -> int:
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    """Wait for something that another process does."""
+    """Wait until a condition holds that another process causes."""
     for _ in range(30000):
         if happened():
             return
@@ -376,14 +376,14 @@ def test_interrupted_process_says_how_to_go_on(data: Path, tmp_path: Path, numbe
     )
     wait_until(lambda: newest_step(out) >= 15)
     process.send_signal(number)
-    _, told = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Traceback" not in told
-    assert f"continue with: lstm2d train lstm2d-3x3 --data {data} -o '{out}' --resume" in told
+    assert "Traceback" not in stderr
+    assert f"continue with: lstm2d train lstm2d-3x3 --data {data} -o '{out}' --resume" in stderr
     newest = newest_file(out / "checkpoints")
     assert newest is not None
     step = unpack(newest.read_bytes()).state["progress"]["step"]
-    assert f"stopped after step {step} of" in told
+    assert f"stopped after step {step} of" in stderr
     limit = str(step // 5 + 3)
     resumed = run("lstm2d-3x3", "--data", data, "-o", out, "--resume", "--epochs", limit)
     assert resumed.exit_code == 0, resumed.stderr
@@ -402,16 +402,16 @@ def test_a_reader_that_goes_away_does_not_stop_a_run(data: Path, tmp_path: Path)
     assert process.stderr is not None
     assert json.loads(process.stdout.readline())["event"] == "start"
     process.stdout.close()
-    told = process.stderr.read()
+    stderr = process.stderr.read()
     process.stderr.close()
     assert process.wait(timeout=60) == 5
-    assert told == ""
+    assert stderr == ""
     assert len((out / "results.csv").read_text().splitlines()) == 41
     assert load_model(out / "model.safetensors").classes[1].name == "b"
 
 
 def numbers(run_folder: Path) -> dict[str, bytes]:
-    """Return the bytes of all numbers of the last checkpoint."""
+    """Return the bytes of all arrays of the last checkpoint."""
     newest = newest_file(run_folder / "checkpoints")
     assert newest is not None
     tensors = unpack(newest.read_bytes()).tensors
@@ -432,8 +432,8 @@ def test_killed_processes_always_go_on_to_the_same_bits(data: Path, tmp_path: Pa
         process.kill()
         process.communicate()
     process = start(data, out, more)
-    _, told = process.communicate(timeout=300)
-    assert process.returncode == 0, told
+    _, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
     assert numbers(out) == numbers(tmp_path / "straight")
     last = [(tmp_path / name / "results.csv").read_text().splitlines() for name in ("straight", "killed")]
     assert len(last[0]) == len(last[1]) == 61

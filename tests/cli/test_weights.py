@@ -1,4 +1,4 @@
-"""`lstm2d weights` from the outside."""
+"""`lstm2d weights` on the command line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -85,7 +85,7 @@ def test_the_file_that_was_given_stays_as_it_is(lstm2d: Callable, file: Path, tm
     assert lstm2d("weights", "list", "--json").json["weights"] == []
 
 
-def test_a_name_that_other_weights_have_is_told(lstm2d: Callable, file: Path) -> None:
+def test_a_name_of_other_weights_is_reported(lstm2d: Callable, file: Path) -> None:
     digest = lstm2d("weights", "import", file, "--json").json["digest"]
     ran = lstm2d("weights", "import", file)  # the same once more
     assert (ran.code, ran.err) == (0, "")
@@ -94,7 +94,7 @@ def test_a_name_that_other_weights_have_is_told(lstm2d: Callable, file: Path) ->
     assert f"different weights are called vgg16 now, {digest[:16]}" in ran.err
 
 
-def test_a_damaged_file_in_the_store_is_told(lstm2d: Callable, file: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_in_the_store_is_reported(lstm2d: Callable, file: Path, tmp_path: Path) -> None:
     lstm2d("weights", "import", file)
     bad = tmp_path / "data/weights/bad.safetensors"
     bad.write_bytes(b"nothing")

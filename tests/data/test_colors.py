@@ -1,4 +1,4 @@
-"""Masks of colours are read by the table that dataset.toml or CVAT's labelmap.txt holds."""
+"""Masks of colours, read with the colours of dataset.toml or CVAT's labelmap.txt."""
 
 import codecs
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Local contrast normalisation against a plain loop and hand values."""
+"""Local contrast normalisation against a plain loop and values worked out by hand."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from lstm2d.errors import ShapeError
 
 
 def plain(image: np.ndarray, size: int, sigma: float) -> np.ndarray:
-    """Return the same, pixel by pixel."""
+    """Return the normalised image, computed pixel by pixel."""
     half = size // 2
     offsets = np.arange(size) - half
     window = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * sigma**2))

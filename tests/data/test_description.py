@@ -1,4 +1,4 @@
-"""dataset.toml: what it may say, and what is guessed where there is none."""
+"""dataset.toml: valid and invalid contents, and what is guessed without it."""
 
 import os
 import tomllib
@@ -21,13 +21,13 @@ from lstm2d.io.classes import ClassInfo, default_color, palette_of
 Maker = Callable[..., Path]
 
 
-def said(text: str, tmp_path: Path) -> Description:
+def described(text: str, tmp_path: Path) -> Description:
     (tmp_path / "dataset.toml").write_text(text)
     return read_description(tmp_path / "dataset.toml")
 
 
 def test_defaults(tmp_path: Path) -> None:
-    d = said('[[classes]]\nname = "a"\n[[classes]]\nname = "b"\n', tmp_path)
+    d = described('[[classes]]\nname = "a"\n[[classes]]\nname = "b"\n', tmp_path)
     assert d.name == tmp_path.name
     assert d.classes == (ClassInfo("a", (0, 0, 0)), ClassInfo("b", (128, 0, 0)))
     assert d.values == (0, 1)
@@ -35,12 +35,12 @@ def test_defaults(tmp_path: Path) -> None:
 
 
 def test_default_ignore_is_a_free_value(tmp_path: Path) -> None:
-    assert said('[[classes]]\nname = "a"\nvalue = 255\n', tmp_path).ignore == 254
+    assert described('[[classes]]\nname = "a"\nvalue = 255\n', tmp_path).ignore == 254
 
 
 def test_labels_of_mask_values(tmp_path: Path) -> None:
     text = 'ignore = 0\n[[classes]]\nname = "a"\nvalue = 7\n[[classes]]\nname = "b"\nvalue = 255\n'
-    table = said(text, tmp_path).label_of_value()
+    table = described(text, tmp_path).label_of_value()
     assert (table[7], table[255], table[0], table[1], table[254]) == (0, 1, 255, -1, -1)
 
 
@@ -85,13 +85,13 @@ def test_mask_values_of_any_choice(make: Maker) -> None:
 )
 def test_wrong_toml(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message) as e:
-        said(text, tmp_path)
+        described(text, tmp_path)
     assert "dataset.toml" in str(e.value)
 
 
 def test_all_findings_at_once(tmp_path: Path) -> None:
     with pytest.raises(DataError) as e:
-        said("ignore = -1\nfoo = 1\n[[classes]]\nname = 3\nvalue = 999\n", tmp_path)
+        described("ignore = -1\nfoo = 1\n[[classes]]\nname = 3\nvalue = 999\n", tmp_path)
     assert all(word in str(e.value) for word in ("ignore", "foo", "class 0: name", "class 0: value"))
 
 
@@ -155,7 +155,7 @@ def test_guess_takes_colours_from_palettes(make: Maker) -> None:
     mask.putpalette([9, 8, 7, 6, 5, 4, 3, 2, 1])
     mask.save(root / "masks" / "a.png")
     assert [c.color for c in DatasetFolder(root).classes] == [(9, 8, 7), (6, 5, 4), (3, 2, 1)]
-    mask.putpalette([0] * 9)  # tells nothing apart
+    mask.putpalette([0] * 9)  # all colours are the same
     mask.save(root / "masks" / "a.png")
     assert [c.color for c in DatasetFolder(root).classes] == [default_color(i) for i in range(3)]
 
@@ -254,7 +254,7 @@ def test_masks_with_the_noise_of_jpeg_are_asked_about(make: Maker) -> None:
 
 def test_low_values_of_smoothing_beside_255(make: Maker) -> None:
     mask = smoothed()
-    mask[(mask > 120) & (mask < 255)] = 0  # what lies between does not reach up
+    mask[(mask > 120) & (mask < 255)] = 0  # no values just below 255
     with pytest.raises(DataError, match="0, 255 and many values between"):
         DatasetFolder(make({"a": mask}, toml=None))
 
@@ -267,10 +267,10 @@ def test_many_classes_are_not_taken_for_smoothing(make: Maker) -> None:
 
 def test_scale(tmp_path: Path) -> None:
     text = '[[classes]]\nname = "a"\n'
-    assert not said(text, tmp_path).native
-    assert not said(f'scale = "auto"\n{text}', tmp_path).native
-    description = said(f'scale = "native"\n{text}', tmp_path)
+    assert not described(text, tmp_path).native
+    assert not described(f'scale = "auto"\n{text}', tmp_path).native
+    description = described(f'scale = "native"\n{text}', tmp_path)
     assert description.native
-    assert said(description.to_toml(), tmp_path) == description
+    assert described(description.to_toml(), tmp_path) == description
     with pytest.raises(DataError, match='scale: "auto" or "native"'):
-        said(f"scale = 3\n{text}", tmp_path)
+        described(f"scale = 3\n{text}", tmp_path)

@@ -1,4 +1,4 @@
-"""A dataset folder is read as it stands; what is wrong with it is named to the pixel."""
+"""Dataset folders: what is read, and errors that name file and pixel."""
 
 from collections.abc import Callable
 from pathlib import Path

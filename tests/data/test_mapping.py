@@ -20,7 +20,7 @@ Maker = Callable[..., Path]
 CLASSES = '[[classes]]\nname = "sky"\n[[classes]]\nname = "tree"\n'
 
 
-def said(text: str) -> Description:
+def described(text: str) -> Description:
     return parse(tomllib.loads(text), "folder/dataset.toml")
 
 
@@ -47,8 +47,8 @@ def test_others(make: Maker, others: str, label: int) -> None:
 
 
 def test_the_ignored_value_is_255_or_a_free_one() -> None:
-    assert said(f'[map]\n0 = "tree"\n255 = "ignore"\n{CLASSES}').ignore == 255
-    assert said(f'[map]\n0 = "tree"\n255 = "sky"\n{CLASSES}').ignore == 254
+    assert described(f'[map]\n0 = "tree"\n255 = "ignore"\n{CLASSES}').ignore == 255
+    assert described(f'[map]\n0 = "tree"\n255 = "sky"\n{CLASSES}').ignore == 254
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,12 @@ def test_the_ignored_value_is_255_or_a_free_one() -> None:
 )
 def test_wrong_maps(text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        said(f"{text}\n{CLASSES}")
+        described(f"{text}\n{CLASSES}")
 
 
 def test_map_and_values_exclude_each_other() -> None:
     with pytest.raises(DataError, match="cannot be combined with a value"):
-        said('[map]\n1 = "a"\n[[classes]]\nname = "a"\nvalue = 1\n')
+        described('[map]\n1 = "a"\n[[classes]]\nname = "a"\nvalue = 1\n')
 
 
 @settings(max_examples=50)
@@ -108,7 +108,7 @@ def test_ready_made_conventions() -> None:
     voc, coco, stuff = read["voc"], read["coco-to-voc"], read["coco-stuff-to-voc"]
     names = [info.name for info in voc.classes]
     assert len(names) == 21
-    assert (names[0], names[1:]) == ("background", sorted(names[1:]))  # VOC's order is that of the alphabet
+    assert (names[0], names[1:]) == ("background", sorted(names[1:]))  # VOC's order is alphabetical
     assert [info.color for info in voc.classes] == [default_color(k) for k in range(21)]
     assert coco.classes == stuff.classes == voc.classes
     plain, by_category, less_one = (one.label_of_value() for one in (voc, coco, stuff))

@@ -1,4 +1,4 @@
-"""Names match whichever Unicode form they have; text files are read in every encoding with a mark."""
+"""Names match in any Unicode form; text files are read in every encoding with a byte order mark."""
 
 import codecs
 import unicodedata

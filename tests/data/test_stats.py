@@ -1,4 +1,4 @@
-"""Figures of a dataset against figures on paper and against NumPy on all pixels at once."""
+"""Statistics of a dataset against values worked out by hand and NumPy on all pixels at once."""
 
 from collections.abc import Callable
 from pathlib import Path

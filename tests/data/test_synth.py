@@ -48,7 +48,7 @@ def test_any_seed_number_and_size(seed: int, index: int, height: int, width: int
 
 
 def test_a_picture_of_a_few_rows_has_boats_too() -> None:
-    """Here the far shore comes before the near one."""
+    """In this scene the far shore comes before the near one."""
     image, _ = draw_scene(0, 65535, 16, 50)
     assert image.shape == (16, 50, 3)
 
@@ -77,7 +77,7 @@ def test_another_process_draws_the_same() -> None:
 
 
 def test_a_larger_picture_shows_the_same_scene() -> None:
-    """Sizes scale with the picture: labels of the small one and of the large one agree but at edges."""
+    """Sizes scale with the picture: labels of the small and of the large one agree except at edges."""
     small, large = draw_scene(2, 11, 60, 80)[1], draw_scene(2, 11, 120, 160)[1]
     assert (small == large[1::2, 1::2]).mean() > 0.9
 

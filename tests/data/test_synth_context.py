@@ -39,7 +39,7 @@ def scenes(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def train(model: Module, scores: Callable[[Tensor], Tensor], rate: float, steps: int) -> None:
-    """Train on one scene a step, flipped at random; the rate falls to zero along a cosine."""
+    """Train on one scene per step, flipped at random, with a cosine schedule."""
     images, labels = scenes(1, TRAIN_SCENES)
     optimizer = SGD(dict(model.named_parameters()), momentum=0.9, clip_norm=WINDOWS)
     order = np.random.default_rng(0)
@@ -70,7 +70,7 @@ def pixel_accuracy(scores: Callable[[Tensor], Tensor]) -> float:
 
 @pytest.mark.slow
 def test_windows_alone_stay_ten_points_below_the_2d_lstm() -> None:
-    """Both see the same windows of the same scenes; the classifier gets three times the steps.
+    """Both get the same windows of the same scenes; the classifier gets three times the steps.
 
     Measured: pixel accuracy 0.801 with the 2D-LSTM, 0.624 with windows alone.
     """

@@ -109,7 +109,7 @@ def test_scale_by_one_changes_nothing(
 
 
 def test_scale_keeps_labels_with_their_pixels(rng: np.random.Generator) -> None:
-    """Labels follow the picture: they are the picture, and the borders of both stay within a pixel."""
+    """Labels follow the image: both are the same, and their borders stay within a pixel."""
     labels = np.zeros((40, 60), np.uint8)
     labels[:25, 10:40] = 3
     labels[30:, 50:] = 255
@@ -161,7 +161,7 @@ def test_same_draws_same_result(image: NDArray[np.uint8], labels: NDArray[np.uin
 
 
 def numbered(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return an image that says where each pixel was, and labels that say the same."""
+    """Return an image and labels whose values are the position of each pixel."""
     labels = np.arange(rows * columns, dtype=np.uint8).reshape(rows, columns)
     return np.stack([labels, labels + 100, 255 - labels], axis=2), labels
 

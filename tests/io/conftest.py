@@ -16,7 +16,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _png(values: NDArray[np.uint16], *, bits: int, kind: int, size: tuple[int, int] | None = None) -> bytes:
-    """Write a PNG by the book: no filter, no interlacing. `size` puts another size into the header."""
+    """Write a plain PNG: no filter, no interlacing. `size` replaces the size in the header."""
     rows, columns = values.shape[:2]
     lines = []
     for row in values.reshape(rows, -1):

@@ -1,4 +1,4 @@
-"""Fonts made for a test: a filled box for each character of a choice."""
+"""Fonts for tests, with a filled box for each of some characters."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +19,9 @@ def make_font(path: Path, characters: str, *, empty: str = "", size: int = 900) 
     path : Path
         File to write; its folder is made.
     characters : str
-        What the font has.
+        Characters of the font.
     empty : str
-        Those of them without an outline, as in fonts of colour emoji.
+        Characters without an outline, as in fonts of colour emoji.
     size : int
         Side of the box, of 1000.
 
@@ -56,12 +56,12 @@ def make_font(path: Path, characters: str, *, empty: str = "", size: int = 900) 
 
 @contextmanager
 def only_fonts_of(folder: Path) -> Iterator[Path]:
-    """Let a folder stand for all fonts of the system; DejaVu Sans of matplotlib stays.
+    """Replace the fonts of the system by those of a folder; matplotlib's DejaVu Sans stays available.
 
     Parameters
     ----------
     folder : Path
-        For font files; it need not be there yet.
+        For font files; may not exist yet.
 
     Yields
     ------
@@ -78,6 +78,6 @@ def only_fonts_of(folder: Path) -> Iterator[Path]:
 
 
 def forget() -> None:
-    """Let the fonts be looked for again."""
+    """Clear the caches, so that fonts are searched for again."""
     fonts.system_fonts.cache_clear()
     fonts.find_fonts.cache_clear()

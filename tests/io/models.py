@@ -1,4 +1,4 @@
-"""A model to save, and the comparison of two."""
+"""A model to save, and a comparison of models."""
 
 import dataclasses
 from typing import Any

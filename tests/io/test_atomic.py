@@ -1,4 +1,4 @@
-"""A file is there completely or not at all, whatever call fails."""
+"""Files are written completely or not at all, whichever call fails."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ CALLS = ("open", "write", "fsync", "lseek", "read", "close", "replace", "unlink"
 
 
 class Disk:
-    """The functions of `os` that the writer calls, of which the k-th call fails."""
+    """The functions of `os` that the writer uses; the k-th call fails."""
 
     def __init__(self, failing: int, error: int) -> None:
         self.failing, self.error, self.count = failing, error, 0

@@ -28,7 +28,7 @@ def chunks(data: bytes) -> list[tuple[bytes, int, int]]:
 
 
 def flipped(data: bytes, at: int, *, repair: bool = False) -> bytes:
-    """Return a PNG with one bit flipped; with the checksum of its chunk made right again if wanted."""
+    """Return a PNG with one bit flipped; optionally with the checksum of its chunk corrected."""
     changed = bytearray(data)
     changed[at] ^= 4
     if repair:
@@ -92,8 +92,8 @@ def test_interlaced_and_deep_files_pass(tmp_path: Path, png: Png, rng: np.random
         assert read_photo(tmp_path / "a.png").size == (9, 13)
 
 
-def test_a_bomb_behind_the_pixels_is_not_unpacked(tmp_path: Path) -> None:
-    """Decoders ignore what comes after the last row; it must not take their time either."""
+def test_a_bomb_after_the_pixels_is_not_unpacked(tmp_path: Path) -> None:
+    """Decoders ignore data after the last row; it must not be unpacked either."""
     packer = zlib.compressobj(9)
     rows = packer.compress(b"\0\x07" * 4)
     zeros = b"".join([rows, *(packer.compress(bytes(1 << 20)) for _ in range(64)), packer.flush()])
@@ -133,4 +133,4 @@ def test_compressed_tiff_with_a_flipped_bit(
             found = read_mask(path)
         except DataError:
             continue
-        np.testing.assert_array_equal(found, labels)  # a bit that means nothing
+        np.testing.assert_array_equal(found, labels)  # an unused bit

@@ -1,4 +1,4 @@
-"""classes.json and legend.png: what they hold, and whose files they never replace."""
+"""classes.json and legend.png: their contents, and files that they never replace."""
 
 import json
 from io import BytesIO
@@ -88,7 +88,7 @@ def test_somebody_elses_legend_is_not_replaced(tmp_path: Path, kind: str) -> Non
     assert not (tmp_path / "classes.json").exists()
     write_class_files(tmp_path, OUTDOOR, overwrite=True)
     assert path.read_bytes() == encode_legend(OUTDOOR.classes)
-    write_class_files(tmp_path, STREET)  # ours by now
+    write_class_files(tmp_path, STREET)  # they are ours now
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

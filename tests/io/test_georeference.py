@@ -1,4 +1,4 @@
-"""A GeoTIFF's place on the earth goes with its labels, in every form that the standard has."""
+"""The georeference of a GeoTIFF is kept in its labels, in every form of the standard."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a Python program gives as an image, and is none, is an error that says how to make one of it."""
+"""Images given from Python: invalid ones are errors that say how to convert them."""
 
 import warnings
 from io import BytesIO
@@ -53,7 +53,7 @@ def test_shapes_that_are_no_image(shape: tuple[int, ...], hint: str | None) -> N
 
 
 def test_a_list_of_images_is_no_image() -> None:
-    """Nor are its three gray images taken for red, green and blue."""
+    """Three gray images are not taken for red, green and blue either."""
     gray = np.zeros((5, 7), np.uint8)
     for images in ([gray] * 3, [Image.fromarray(gray)] * 3, (gray, gray)):
         with pytest.raises(ShapeError, match="one image at a time"):

@@ -194,7 +194,7 @@ def test_other_programs_read_class_numbers(
 
 @pytest.mark.parametrize("read", READERS)
 def test_who_reads_a_palette_png_as_numbers(tmp_path: Path, read: Callable[[str], np.ndarray]) -> None:
-    """As docs/how-to/label-files.md says: PIL and GDAL do, the others see colours."""
+    """As in docs/how-to/label-files.md: Pillow and GDAL read numbers, the others colours."""
     if read is _with_tifffile:
         pytest.skip("tifffile reads TIFF")
     write_labels(tmp_path / "a.png", LABELS, PALETTE)

@@ -1,4 +1,4 @@
-"""What a file holds besides the picture that is read is noted in one line; what it states is believed."""
+"""Contents of a file besides the image that is read are noted in one line; stated bit depths are used."""
 
 import struct
 import zlib
@@ -144,7 +144,7 @@ def test_associated_opacity(tmp_path: Path, rng: np.random.Generator, dtype: Any
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("bands", [2, 4])
 def test_opacity_after_gray_bands(tmp_path: Path, dtype: Any, bands: int) -> None:
-    """As GDAL stores it: all bands gray, the last one opacity."""
+    """As GDAL stores it: all bands are gray, the last one is opacity."""
     white = 1 if dtype == np.float32 else np.iinfo(dtype).max
     values = np.full((6, 7, bands), white // 2 if white > 1 else 0.5).astype(dtype)
     values[..., -1] = white
@@ -191,7 +191,7 @@ def test_depth_that_a_png_states(tmp_path: Path, png: Png, spread: bool) -> None
 
 
 def test_depths_that_formats_state(tmp_path: Path) -> None:
-    """Dark images whose largest value would be taken for 8 bits."""
+    """Dark images whose values fit into 8 bits."""
     (tmp_path / "a.pgm").write_bytes(b"P5 2 1 4095\n" + np.array([0, 200], ">u2").tobytes())
     photo = read_photo(tmp_path / "a.pgm")
     assert photo.notes == ()

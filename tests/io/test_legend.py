@@ -1,4 +1,4 @@
-"""Legends: every colour with its name, and beside an overlay what occurs in it."""
+"""Legends: every colour with its name; those of an overlay list the classes in it."""
 
 from io import BytesIO
 from pathlib import Path
@@ -89,7 +89,7 @@ def test_same_bytes_each_time() -> None:
 def test_only_what_occurs_with_its_share(written: list[str]) -> None:
     labels = np.zeros((100, 120), np.uint8)
     labels[:30] = 2
-    labels[30, :] = 255  # ignored: counts in no share
+    labels[30, :] = 255  # ignored, not counted
     labels[31, 0] = 3
     named = [ClassInfo(name, (50 * k + 1, 7, 200)) for k, name in enumerate("abcde")]
     picture = np.full((100, 120, 3), 77, np.uint8)

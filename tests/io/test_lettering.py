@@ -1,4 +1,4 @@
-"""What is drawn for a class name: any script for which there is a font, else the number, never a box."""
+"""What is drawn for a class name: any script with a font, else the number, never a missing glyph."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Masks keep their numbers; colours, fractions and lossy files are refused with the reason."""
+"""Masks keep their numbers; errors for colours, fractions and lossy files give the reason."""
 
 from collections.abc import Callable
 from pathlib import Path

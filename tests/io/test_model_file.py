@@ -1,4 +1,4 @@
-"""Model files come back as they were saved; whatever else stands in a file is one DataError."""
+"""Model files load as they were saved; any other contents are one DataError."""
 
 import json
 import os
@@ -291,7 +291,7 @@ def test_name_that_is_no_text(tmp_path: Path) -> None:
 
 
 def test_description_of_another_model_does_not_fit(tmp_path: Path) -> None:
-    """The checksum ties the words to the numbers: class names cannot be exchanged unseen."""
+    """The checksum covers the description, so exchanged class names are detected."""
     save_model(tmp_path / "m", example())
     data = (tmp_path / "m").read_bytes()
     changed = data.replace(b"sky", b"sea")

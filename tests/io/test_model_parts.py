@@ -1,4 +1,4 @@
-"""What a model file leaves out, and half precision."""
+"""Imported layers left out of a model file, and half precision."""
 
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def test_half_precision(tmp_path: Path, rng: np.random.Generator) -> None:
     assert dtypes == {"w": "<f2", "large": "<f4", "n": "<i8"}
     saved = (tmp_path / "full").stat().st_size - (tmp_path / "half").stat().st_size
     assert 1900 < saved < 2100
-    # asked for without rounding, nothing is changed behind one's back
+    # without rounding, nothing is changed silently
     save_model(tmp_path / "asked", model, half=True)
     assert_equal(load_model(tmp_path / "asked"), model)
 

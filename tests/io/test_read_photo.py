@@ -1,4 +1,4 @@
-"""Photographs of every kind come out as RGB in 0..255, upright; everything else is one DataError."""
+"""Photographs of every kind are read as upright RGB in 0..255; other files are one DataError."""
 
 import os
 import struct

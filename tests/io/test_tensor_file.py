@@ -1,4 +1,4 @@
-"""Arrays come back from a file of tensors as they were; what is damaged is found before it takes memory."""
+"""Arrays load from a file as they were saved; damage is found before memory is allocated."""
 
 import struct
 import tracemalloc

@@ -1,4 +1,4 @@
-"""What no backend builds a lattice on, and a part of the message."""
+"""Inputs for which no backend builds a lattice, and a part of the message."""
 
 import numpy as np
 

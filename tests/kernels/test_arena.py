@@ -1,4 +1,4 @@
-"""Memory that is handed out again."""
+"""Reuse of memory by the arena."""
 
 import os
 
@@ -65,7 +65,7 @@ def test_a_new_block_replaces_the_largest_unused_one_that_is_too_small() -> None
     assert sizes == [k * VALUES for k in (7, 2, 1, 2 * ROOM)]
     assert len({address(held), address(large)}) == 2
     del large
-    again = arena.empty((ROOM * 2 * VALUES,), np.uint8)  # is there now: nothing is replaced
+    again = arena.empty((ROOM * 2 * VALUES,), np.uint8)  # exists now, so nothing is replaced
     assert [block.nbytes - ALIGNMENT for block in arena._blocks] == sizes
     arena.empty((ROOM * 3 * VALUES,), np.uint8)  # 2 and 1 are far too small to serve in its place
     assert [block.nbytes - ALIGNMENT for block in arena._blocks] == [*sizes, ROOM * 3 * VALUES]
@@ -113,7 +113,7 @@ def test_sole_holder() -> None:
 
 
 def overwritten(arena: Arena, threads: int, rounds: int) -> int:
-    """Return how often an array of one thread held what another one had written."""
+    """Return how often an array of one thread contained values of another thread."""
     held = [arena.empty((VALUES,), np.uint8) for _ in range(100)]  # a long search
 
     def work(k: int) -> int:
@@ -136,7 +136,7 @@ def test_one_block_is_never_given_to_two_threads() -> None:
 
 
 def test_blocks_of_other_threads_stay_when_others_are_freed() -> None:
-    arena = Arena(limit=0)  # every search for memory that finds none frees what nobody holds
+    arena = Arena(limit=0)  # every search that finds no memory frees unused blocks
 
     def work(k: int) -> bool:
         held = arena.empty((VALUES,), np.uint8)
@@ -151,7 +151,7 @@ def test_blocks_of_other_threads_stay_when_others_are_freed() -> None:
 
 
 def test_without_exact_reference_counts_nothing_is_handed_out_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a Python without the GIL, where nobody can know that a block is free."""
+    """As on free-threaded Python, where it is not known whether a block is free."""
     arena = Arena()
     monkeypatch.setattr(module, "_counts_are_exact", lambda: False)
     starts = {address(arrays) for arrays in [arena.empty((VALUES,), np.uint8) for _ in range(5)]}

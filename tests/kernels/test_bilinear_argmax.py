@@ -1,4 +1,4 @@
-"""Labels from scores of another size: by hand, against the full-size scores, for any number of threads."""
+"""Labels from scores of another size: by hand, against full-size scores, with any number of threads."""
 
 import numpy as np
 import pytest

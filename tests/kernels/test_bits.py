@@ -1,4 +1,4 @@
-"""Sums over a batch are those of its images: of losses in every bit, of a linear layer's gradients nearly."""
+"""Sums over a batch equal the sum over its images: losses bit by bit, gradients of linear layers closely."""
 
 from dataclasses import replace
 

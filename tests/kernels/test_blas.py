@@ -1,4 +1,4 @@
-"""BLAS has one thread while any thread of the program is inside, and then as many as before."""
+"""BLAS has one thread while any thread of the program uses the limit, and as many as before afterwards."""
 
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -17,7 +17,7 @@ MANY = 6
 
 
 class Counted:
-    """A library with one number of threads for all, or with one for each thread."""
+    """A library with one number of threads for the process, or one per thread."""
 
     def __init__(self, per_thread: bool) -> None:
         self.numbers: Any = local() if per_thread else SimpleNamespace()
@@ -200,7 +200,7 @@ def test_openblas_on_openmp_has_a_number_for_each_thread() -> None:
 
 
 def test_mkl_has_both() -> None:
-    """A number for all threads, and one for each that hides it while it is not 0."""
+    """A number for the process, and one per thread that overrides it unless it is 0."""
     everywhere, own = [8], [0]
 
     def set_own(n: int) -> int:

@@ -24,7 +24,7 @@ def products(x: FloatArray, weight: FloatArray, bias: FloatArray | None, padding
 def both(
     x: FloatArray, weight: FloatArray, bias: FloatArray | None, grad_y: FloatArray, padding: Pair
 ) -> tuple[list[FloatArray], list[FloatArray]]:
-    """Return what the kernel and the reference find: results, gradient of x, gradient of weight."""
+    """Return results, gradient of x and gradient of weight of the kernel and of the reference."""
     kernel = (weight.shape[0], weight.shape[1])
     outside = (kernel[0] - 1 - padding[0], kernel[1] - 1 - padding[1])
     turned = weight.transpose(0, 1, 3, 2)[::-1, ::-1]

@@ -102,7 +102,7 @@ def test_weights_are_barycentric(rng: np.random.Generator) -> None:
 
 
 def test_blur_is_undone_by_no_axis(rng: np.random.Generator) -> None:
-    """Neighbours are mutual: who is above someone has that one below."""
+    """Neighbours are mutual: if a is above b, b is below a."""
     neighbours = FAST.build_lattice(rng.standard_normal((300, 3))).neighbours
     axes, m, _ = neighbours.shape
     for j in range(axes):
@@ -113,7 +113,7 @@ def test_blur_is_undone_by_no_axis(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("d", [1, 2])
 def test_a_dense_lattice_is_nearly_the_gaussian(d: int) -> None:
-    """Where every lattice point exists, a filtered impulse is the Gaussian, up to one common factor."""
+    """If every lattice point exists, a filtered impulse is the Gaussian up to a constant factor."""
     axis = np.arange(-6, 6, 0.1 if d == 1 else 0.2)
     features = np.stack(np.meshgrid(*[axis] * d, indexing="ij"), axis=-1).reshape(-1, d) + 0.01
     ones = np.ones(len(features))

@@ -1,4 +1,4 @@
-"""Which device computes, and the one line that says why it does not; all without a GPU."""
+"""The choice of the device, and the messages if it cannot be used; all without a GPU."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -11,11 +11,11 @@ from lstm2d.kernels import gpu
 
 
 class NoGPUError(RuntimeError):
-    """Stands for CuPy's CUDARuntimeError."""
+    """Stand-in for CuPy's CUDARuntimeError."""
 
 
 class Cuda(SimpleNamespace):
-    """Stands for `cupy.cuda`, which looks for libraries when they are first asked for."""
+    """Stand-in for `cupy.cuda`, which loads libraries when they are first used."""
 
     missing = ""
 
@@ -34,7 +34,7 @@ class Cuda(SimpleNamespace):
 
 
 def fake_cupy(count: int | None = 1, free: int = 4 << 30, missing: str = "") -> SimpleNamespace:
-    """Return what `resolve_device` asks of CuPy: a number of GPUs, None for no driver, and their memory."""
+    """Return the part of CuPy that `resolve_device` uses; `count` is None without a driver."""
 
     def device_count() -> int:
         if count is None:
@@ -57,7 +57,7 @@ def fake_cupy(count: int | None = 1, free: int = 4 << 30, missing: str = "") -> 
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
-    """Return a function that lets a CuPy be installed: None for none, an exception for a broken one."""
+    """Return a function that installs a CuPy: None for none, an exception for a broken one."""
 
     def put(cupy: Any) -> None:
         def import_module(name: str) -> Any:
@@ -168,9 +168,9 @@ def test_what_a_gpu_is(install: Callable[[Any], None]) -> None:
 
 
 def test_out_of_memory() -> None:
-    told = gpu.out_of_memory(MemoryError(), where="here", hint="do that")
-    assert isinstance(told, Lstm2dError)
-    assert str(told) == "out of memory: here\n  do: do that"
+    error = gpu.out_of_memory(MemoryError(), where="here", hint="do that")
+    assert isinstance(error, Lstm2dError)
+    assert str(error) == "out of memory: here\n  do: do that"
     theirs = type("OutOfMemoryError", (MemoryError,), {"__module__": "cupy.cuda.memory"})
-    told = gpu.out_of_memory(theirs("Out of memory allocating 8 bytes\nmore"), where="here", hint="do that")
-    assert told.what == "out of GPU memory (Out of memory allocating 8 bytes)"
+    error = gpu.out_of_memory(theirs("Out of memory allocating 8 bytes\nmore"), where="here", hint="do that")
+    assert error.what == "out of GPU memory (Out of memory allocating 8 bytes)"

@@ -13,7 +13,7 @@ import pytest
 from lstm2d.errors import ConfigError
 from lstm2d.kernels import isa
 
-# computes with what LSTM2D_ISA says; a second argument replaces what the CPU supports
+# computes at the level of LSTM2D_ISA; a second argument replaces what the CPU supports
 PROGRAM = """
 import sys
 import numpy as np

@@ -55,7 +55,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def hits(loop: kernel) -> int:
-    """Return how many signatures of a loop came from the cache."""
+    """Return the number of signatures of a loop that were loaded from the cache."""
     compiled: Any = loop._compiled
     return sum(compiled.stats.cache_hits.values())
 

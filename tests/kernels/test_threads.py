@@ -1,4 +1,4 @@
-"""Every operation gives the same bits from any thread of the program, and what a number of threads is."""
+"""Every operation gives the same bits from any thread; valid numbers of threads."""
 
 from math import prod
 
@@ -17,7 +17,7 @@ from lstm2d.selftest import CASES as table
 from lstm2d.selftest import Case, evaluate, typed
 from tests.callers import at_once, blas_threads, kernel_threads, restless
 
-# arrays are memory of the arena, and the case does not take long
+# arrays that use the arena, and a fast case
 CASES = [
     case
     for case in table
@@ -34,7 +34,7 @@ def run(case: Case) -> bytes:
 
 
 def different(n: int, rounds: int) -> list[str]:
-    """Return the operations that gave other bits in one of n threads than here."""
+    """Return the operations whose bits in one of n threads differ from those of this thread."""
     expected = [run(case) for case in CASES]
 
     def work(k: int) -> list[str]:

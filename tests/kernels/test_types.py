@@ -1,4 +1,4 @@
-"""A type checker sees the signatures of the kernels, and that every backend has those of its protocol."""
+"""A type checker accepts each backend for its protocol, and no other."""
 
 import importlib.util
 import subprocess
@@ -44,7 +44,7 @@ WRONG = {
 
 
 def backends() -> str:
-    """Return a program that takes each module of each backend for its protocol."""
+    """Return a program that uses each module of each backend as its protocol."""
     lines = ["from lstm2d.kernels import families"]
     for family in FAMILIES:
         for backend in ("_reference", "_numba", "_cuda"):  # the signatures of compiled modules have no types
@@ -76,7 +76,7 @@ def errors(checkout: Path, folder: Path, programs: Mapping[str, str]) -> dict[st
 
 
 def swapped() -> str:
-    """Return a program that takes a module for the protocol of another family."""
+    """Return a program that uses a module as the protocol of another family."""
     head = "from lstm2d.kernels import families\nfrom lstm2d.kernels._reference import norm\n"
     return head + "taken: families.Pool = norm"
 

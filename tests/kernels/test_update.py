@@ -1,4 +1,4 @@
-"""Steps of optimizers: every backend on the host gives the bits of the reference."""
+"""Steps of optimizers: every backend on the host has the same bits as the reference."""
 
 import numpy as np
 import pytest

@@ -67,7 +67,7 @@ def test_saves_counts_multiplications() -> None:
         return winograd.saves(size, size, (padding,) * 2, (dilation,) * 2, largest)
 
     assert saves((50, 63), 12, 12, 6)  # 74 * 87 + 24 * 56 points, 126 * 165 taps inside the image
-    assert not saves((50, 63), 49, 49, 6)  # a result sees one tap of three in most rows
+    assert not saves((50, 63), 49, 49, 6)  # in most rows a result uses one tap of three
     assert saves((13, 13), 1, 1, 4)  # 21 * 21 + 24 * 36 against 37 * 37
     assert not saves((12, 12), 1, 1, 4)  # 18 * 18 + 24 * 36 against 34 * 34
     assert not winograd.saves((1, 1), (3, 3), (2, 2), (1, 1), 4)
@@ -76,7 +76,7 @@ def test_saves_counts_multiplications() -> None:
 def _reference(
     x: FloatArray, weight: FloatArray, bias: FloatArray | None, size: Pair, padding: Pair, dilation: Pair
 ) -> FloatArray:
-    """Return the convolution at `size` results, for any padding, also a negative one."""
+    """Return `size` results of the convolution, for any padding, including negative ones."""
     padded = x
     for axis in (1, 2):
         places = np.arange(size[axis - 1] + 2 * dilation[axis - 1]) - padding[axis - 1]

@@ -1,4 +1,4 @@
-"""Figures on paper, and a slow twin that counts pixel by pixel."""
+"""Metrics against values worked out by hand and a slow version that counts pixel by pixel."""
 
 import json
 from typing import Any
@@ -38,7 +38,7 @@ def test_by_hand() -> None:
 
 
 def test_ignored_pixels_count_nowhere() -> None:
-    """Not as truth, and not as prediction: what is predicted there must not make an IoU smaller."""
+    """Neither as truth nor as prediction: predictions there must not reduce an IoU."""
     with_ignored = counted([[0, 1, 255, 255]], [[0, 1, 0, 1]], 2)
     without = counted([[0, 1]], [[0, 1]], 2)
     assert with_ignored.figures("ab") == without.figures("ab")
@@ -46,7 +46,7 @@ def test_ignored_pixels_count_nowhere() -> None:
 
 
 def test_class_that_is_predicted_but_absent() -> None:
-    """It is in no mean, but the pixels it took are missing elsewhere."""
+    """It counts in no mean, but its predicted pixels are wrong for other classes."""
     table = counted([[0, 0]], [[0, 1]], 3)
     assert table.ious == [0.5, None, None]
     assert table.class_accuracies == [0.5, None, None]
@@ -66,7 +66,7 @@ def test_foreground_is_averaged_over_images() -> None:
     table.add(np.array([[1, 1, 1, 0]]), np.array([[1, 1, 0, 1]]))  # 2 / 4
     table.add(np.array([[1, 255]]), np.array([[1, 0]]))  # 1 / 1
     table.add(np.array([[0, 1]]), np.array([[0, 0]]))  # all background: 0
-    table.add(np.array([[0, 0]]), np.array([[0, 0]]))  # no foreground anywhere: no figure
+    table.add(np.array([[0, 0]]), np.array([[0, 0]]))  # no foreground anywhere: undefined
     assert table.foreground_iou == 0.5
     assert table.images == 4
     assert table.figures("ab")["foreground_iou"] == 0.5

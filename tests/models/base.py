@@ -1,4 +1,4 @@
-"""What every model must do; the test class of a model inherits this."""
+"""Tests that every model must pass; the test class of a model inherits them."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -23,7 +23,7 @@ def training_loss(net: Network, z: Tensor, labels: Any, class_weights: Any = Non
 
 
 class ModelTests(ABC):
-    """Tests of one model; `section` says which. `rate`, `steps` and `grid` are those of the overfitting."""
+    """Tests of the model in `section`. `rate`, `steps` and `grid` are used for overfitting."""
 
     rate, steps, grid = 0.01, 150, (2, 5, 6)
 
@@ -74,7 +74,7 @@ class ModelTests(ABC):
         weights, z = np.array([1.0, 2.0, 0.5, 3.0]), net.frozen(Tensor(x))
         rng = np.random.default_rng(8)
         for name, p in net.named_parameters():
-            if p.requires_grad and name.endswith("bias"):  # away from 0, where a rectifier bends
+            if p.requires_grad and name.endswith("bias"):  # away from 0, where a ReLU is not differentiable
                 p.data += 0.5 * rng.standard_normal(p.shape)
         loss = training_loss(net, z, labels, weights)
         backward(loss)
@@ -93,7 +93,7 @@ class ModelTests(ABC):
 
         for name, p in net.named_parameters():
             assert (p.grad is not None) == p.requires_grad, name
-            # a shorter step, another way, if there was the bend of a rectifier or a maximum on the first
+            # a shorter step in another direction, if the first crossed a kink of a ReLU or maximum
             assert p.grad is None or any(agrees(p, eps) for eps in (1e-6, 1e-7, 1e-8)), name
 
     def train(self, net: Network, x: FloatArray, labels: Any, steps: int) -> list[float]:

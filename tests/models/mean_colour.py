@@ -1,4 +1,4 @@
-"""A toy network as its author would write it: mean colours of blocks, one hidden layer, class scores."""
+"""A small example network: mean colours of blocks, one hidden layer, class scores."""
 
 from __future__ import annotations
 

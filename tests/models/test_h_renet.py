@@ -126,16 +126,16 @@ def test_prediction_uses_the_running_statistics(rng: np.random.Generator) -> Non
     net: Any = build(section, 4, rng, dtype=np.float64)
     z = Tensor(rng.standard_normal((2, 4, 4, 128)))
     pool4 = net.backbone(z, after="pool2", last="pool4")
-    answers = [pool4.data, net.backbone(pool4, after="pool4").data]
+    maps = [pool4.data, net.backbone(pool4, after="pool4").data]
     before = net.scores(z).data
     np.testing.assert_array_equal(net.scores(z).data, before)  # prediction changes nothing
     training_loss(net, z, rng.integers(0, 4, (2, 16, 16)))
-    for norm, x in zip(net.norms, answers, strict=True):
+    for norm, x in zip(net.norms, maps, strict=True):
         np.testing.assert_allclose(norm.mean, 0.1 * x.mean((0, 1, 2)), rtol=1e-9)
         np.testing.assert_allclose(norm.var, 0.9 + 0.1 * x.var((0, 1, 2), ddof=1), rtol=1e-9)
         x -= norm.mean
         x /= np.sqrt(norm.var + 1e-5)
-    small = np.concatenate(answers, axis=-1) @ net.conv8.weight.data + net.conv8.bias.data
+    small = np.concatenate(maps, axis=-1) @ net.conv8.weight.data + net.conv8.bias.data
     np.testing.assert_allclose(net.scores(z).data, ops.bilinear_resize(Tensor(small), 16, 16).data, rtol=1e-9)
     assert np.abs(net.scores(z).data - before).max() > 1e-3
 
@@ -157,7 +157,7 @@ def test_first_values(rng: np.random.Generator) -> None:
     net: Any = build({"kind": "h-renet", "width": 0.125, "units": [40]}, 21, rng)
     for layer in (net.conv6, net.conv7, net.conv8):
         assert layer.weight.data.std() == pytest.approx(0.1, rel=0.05)
-        assert abs(layer.weight.data).max() > 0.25  # normal, not even
+        assert abs(layer.weight.data).max() > 0.25  # normal, not uniform
         assert not layer.bias.data.any()
     for sweep in (net.renet[0].vertical, net.renet[0].horizontal):
         for p in (sweep.weight, sweep.recurrent):

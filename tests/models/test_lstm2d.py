@@ -1,4 +1,4 @@
-"""The 2D-LSTM network: the paper's sizes, its equations put together by hand, and its variants."""
+"""The 2D-LSTM network: the paper's sizes, its equations computed by hand, and its variants."""
 
 from typing import Any
 
@@ -84,7 +84,7 @@ def test_layers_put_together_by_hand(feedforward: str, rng: np.random.Generator)
     np.testing.assert_allclose(net.scores(Tensor(image)).data, x, rtol=1e-12, atol=1e-12)
 
     labels = rng.integers(0, 6, (1, 4, 6)).astype(np.uint8)
-    log_p = scipy.special.log_softmax(x, axis=-1).repeat(2, 1).repeat(2, 2)  # a window answers for its pixels
+    log_p = scipy.special.log_softmax(x, axis=-1).repeat(2, 1).repeat(2, 2)  # the same for its pixels
     per_pixel = -np.take_along_axis(log_p, labels[..., None].astype(np.int64), -1)
     assert float(training_loss(net, Tensor(image), labels).data) == pytest.approx(
         per_pixel.sum() / 4, rel=1e-6

@@ -1,4 +1,4 @@
-"""N-ReNet: its layers put together by hand, its sizes, and its variants."""
+"""N-ReNet: its layers computed by hand, its sizes, and its variants."""
 
 from typing import Any
 
@@ -90,7 +90,7 @@ def test_first_values(rng: np.random.Generator) -> None:
             assert sweep.bias.data.reshape(2, 4, 30)[:, :, 0].tolist() == [[0, 2, 0, 0]] * 2
     for matrix in (net.convs[0].weight.data, net.classify.weight.data):
         assert matrix.std() == pytest.approx(0.1, rel=0.05)
-        assert abs(matrix).max() > 0.25  # normal, not even
+        assert abs(matrix).max() > 0.25  # normal, not uniform
 
 
 def test_a_wrong_config_names_everything() -> None:

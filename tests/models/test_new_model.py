@@ -1,4 +1,4 @@
-"""A network is one file, one row of the registry and one preset: everything else then works with it."""
+"""A new network needs one file, one row of the registry and one preset; everything else works with it."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def data(tmp_path: Path, rng: np.random.Generator) -> Path:
-    """Return a folder of images whose colours tell the class; sides that are no multiple of the blocks."""
+    """Return a dataset whose colours determine the class; its sides are not multiples of the block size."""
     for name in ("images", "masks"):
         (tmp_path / "data" / name).mkdir(parents=True)
     for k in range(8):

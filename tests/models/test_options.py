@@ -1,4 +1,4 @@
-"""Options of the networks: what is refused, the same everywhere, and that all others give a network."""
+"""Options of the networks: invalid ones are refused everywhere, all others build a network."""
 
 import subprocess
 import sys
@@ -54,7 +54,7 @@ def renet_sections(draw: st.DrawFn) -> dict[str, Any]:
 @settings(max_examples=12)
 @given(section=renet_sections(), rows=st.integers(1, 2), columns=st.integers(1, 3))
 def test_any_options_and_any_size(section: dict[str, Any], rows: int, columns: int) -> None:
-    model = from_dict({"model": section}, "test").model  # what the configuration takes, the network takes
+    model = from_dict({"model": section}, "test").model  # the network accepts what the configuration accepts
     net = build(model, CLASSES, np.random.default_rng(0))
     assert parameter_count(model, CLASSES) == sum(p.size for p in net.stored_arrays().values())
     x = np.random.default_rng(1).standard_normal((1, rows * net.stride, columns * net.stride, 3))
@@ -87,7 +87,7 @@ VALUES = st.one_of(
 
 
 def refusal(check: Any, section: dict[str, Any]) -> str:
-    """Return what is wrong with a section; "" for nothing."""
+    """Return the error for a section; "" if it is valid."""
     try:
         check(section)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""ReSeg: its layers put together by hand, its sizes, and its variants."""
+"""ReSeg: its layers computed by hand, its sizes, and its variants."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Conv2d, ConvTranspose2d and BatchNorm: against plain NumPy, and how their parameters start."""
+"""Conv2d, ConvTranspose2d and BatchNorm: against plain NumPy, and initial parameters."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Linear and LSTM2D: their parameters, and that each option reaches the operation."""
+"""Linear and LSTM2D: their parameters, and options passed to the operation."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Parameters of a module: their names, their values out and in, and where they are not found."""
+"""Parameters of a module: names, saving and loading, and containers that are not walked."""
 
 from collections import deque
 from collections.abc import Callable

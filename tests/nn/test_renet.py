@@ -1,4 +1,4 @@
-"""Sweep and ReNet: against plain NumPy, and how their parameters start."""
+"""Sweep and ReNet: against plain NumPy, and initial parameters."""
 
 from functools import partial
 
@@ -34,7 +34,7 @@ def step(unit: Unit, a: Array, h: Array, c: Array, r: Array) -> tuple[Array, Arr
 
 
 def plain_sweep(x: Array, sweep: Sweep, unit: Unit, axis: int) -> Array:
-    """Return what a sweep gives, position by position."""
+    """Return a sweep, computed position by position."""
     x = np.moveaxis(x, axis, 0)  # (steps, N, others, C)
     steps, n, others, _ = x.shape
     results = []

@@ -1,4 +1,4 @@
-"""The images and imported weights that the runs in this folder began with: the same on every machine."""
+"""The images and imported weights of the runs in this folder, the same on every machine."""
 
 from pathlib import Path
 
@@ -19,11 +19,11 @@ SETTINGS = (
     'data.feature_cache="off"',
     "data.val=0.3",
 )
-EARLY, LATE = 3, 8  # steps: of the stored runs, and of the same runs when they have gone on
+EARLY, LATE = 3, 8  # steps: of the stored runs, and of the resumed runs
 
 
 def dataset(folder: Path) -> Path:
-    """Write images and masks; integers alone decide every pixel."""
+    """Write images and masks, computed with integers only."""
     rng = np.random.default_rng(0)
     for sub in ("images", "masks"):
         (folder / sub).mkdir(parents=True)
@@ -44,7 +44,7 @@ def imported(path: Path) -> Path:
 
 
 def options(network: str) -> list[str]:
-    """Return what follows `lstm2d train` on the command line, but for folders and the number of steps."""
+    """Return the arguments of `lstm2d train`, without folders and the number of steps."""
     preset, *model = NETWORKS[network]
     settings = [*(f"model.{item}" for item in model), *SETTINGS]
     return [preset, "--seed", "5", *(word for item in settings for word in ("--set", item))]

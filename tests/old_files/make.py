@@ -1,7 +1,7 @@
-"""Write run folders as a commit of this repository makes them: ``make.py COMMIT NAME``.
+"""Write run folders with a commit of this repository: ``make.py COMMIT NAME``.
 
-NAME is the folder beside this file that gets them. To be run once for each version of the formats; the tests
-read what lies there.
+NAME is the folder to write, next to this file. Run once for each version of the formats; the tests read the
+folders.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""dropout: the share that is left out, what decides which, the gradient."""
+"""dropout: the share of zeros, its random numbers, the gradient."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""tanh, sigmoid, relu, add and direction_sum: hand values, exact values, finite differences, all backends."""
+"""tanh, sigmoid, relu, add and direction_sum: hand values, exact values, differences, all backends."""
 
 import math
 

@@ -31,7 +31,7 @@ def test_nothing_is_hidden(backend: str) -> None:
     with kernels.use(backend):
         assert np.isnan(softmax(Tensor(bad)).data).all()
         np.testing.assert_array_equal(softmax(Tensor(np.array([-inf, 0, -inf]))).data, [0, 1, 0])
-        for row in bad:  # also where no target and no weight looks at it
+        for row in bad:  # even if no target or weight refers to it
             scores = np.stack([np.zeros(3), row])[None]
             for targets in (np.zeros((1, 2, 3)), np.full((1, 2, 3), 1 / 3)):
                 for weight in (np.ones((1, 2)), np.zeros((1, 2))):

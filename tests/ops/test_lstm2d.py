@@ -19,7 +19,7 @@ BACKENDS = kernels.available("lstm2d")
 def parameters(
     rng: np.random.Generator, channels: int, units: int, *, peepholes: bool = True, dtype: type = np.float64
 ) -> list[NDArray[Any]]:
-    """Return weight, recurrent, bias and, if asked, peepholes: small, so that cells stay small."""
+    """Return weight, recurrent, bias and, if asked, peepholes: small values, so that cells stay small."""
     shapes = [(4, channels, 5 * units), (4, 2 * units, 5 * units), (4, 5 * units), (4, 5, units)]
     return [(0.3 * rng.standard_normal(s)).astype(dtype) for s in shapes[: 4 if peepholes else 3]]
 

@@ -25,7 +25,7 @@ def test_batch_norm_by_hand(backend: str, dtype: type) -> None:
         backward(y, np.array([[1.0, 0.0], [0.0, 4.0]], dtype))
     np.testing.assert_allclose(y.data, [[8, -1], [12, 1]], rtol=1e-6)
     np.testing.assert_allclose(mean, [0.5, 4], rtol=1e-6)
-    np.testing.assert_allclose(var, [0.75 + 0.25 * 2, 0.75 + 0.25 * 32], rtol=1e-6)  # divided by M - 1
+    np.testing.assert_allclose(var, [0.75 + 0.25 * 2, 0.75 + 0.25 * 32], rtol=1e-6)  # by M - 1
     for t, expected in ((scale, [-1, 4]), (shift, [1, 4]), (x, np.zeros((2, 2)))):  # two values: y is fixed
         assert t.grad is not None
         np.testing.assert_allclose(t.grad, expected, rtol=1e-6, atol=1e-6)

@@ -31,7 +31,7 @@ def test_max_by_hand(backend: str) -> None:
 def test_overlapping_max_by_hand(backend: str) -> None:
     x = Tensor(np.array([-1, -5, -2, -3], float).reshape(1, 1, 4, 1), requires_grad=True)
     with kernels.use(backend):
-        y = max_pool2d(x, (1, 3), stride=1, padding=(0, 1))  # the padding does not count as 0
+        y = max_pool2d(x, (1, 3), stride=1, padding=(0, 1))  # padding is not a zero
         backward(y, np.array([1.0, 2.0, 4.0, 8.0]).reshape(1, 1, 4, 1))
     assert y.data.ravel().tolist() == [-1, -1, -2, -2]
     assert x.grad is not None
@@ -44,7 +44,7 @@ def test_average_by_hand(backend: str) -> None:
     with kernels.use(backend):
         y = avg_pool2d(
             x, (1, 3), stride=2, padding=(0, 1)
-        )  # a zero on the left; the one on the right is left over
+        )  # a zero on the left; the one on the right is not used
         backward(y, np.array([3.0, 30.0]).reshape(1, 1, 2, 1))
     assert y.data.ravel().tolist() == [3, 9]
     assert x.grad is not None

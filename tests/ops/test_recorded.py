@@ -1,4 +1,4 @@
-"""What a node of the tape knows: the arguments of its op, so that the output can be computed from it."""
+"""Nodes of the tape record the arguments of their op, so that the output can be recomputed."""
 
 import inspect
 from collections.abc import Callable
@@ -87,7 +87,7 @@ CASES: list[tuple[str, Make, dict[str, Any]]] = [
 
 
 def parameters(op: str, kind: str) -> set[str]:
-    """Return the parameters of an op whose annotation names a kind of value."""
+    """Return the parameters of an op whose annotation contains a type."""
     signature = inspect.signature(getattr(ops, op))
     return {name for name, p in signature.parameters.items() if kind in str(p.annotation)}
 

@@ -37,7 +37,7 @@ def _threads() -> Iterator[None]:
 def parameters(
     rng: np.random.Generator, name: str, channels: int, units: int, dtype: type = float
 ) -> list[Array]:
-    """Return weight, recurrent and bias: small, so that states stay small."""
+    """Return weight, recurrent and bias: small values, so that states stay small."""
     gates = SWEEPS[name][1] * units
     shapes = [(2, channels, gates), (2, units, gates), (2, gates)]
     return [(0.3 * rng.standard_normal(s)).astype(dtype) for s in shapes]

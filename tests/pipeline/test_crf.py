@@ -1,4 +1,4 @@
-"""The fully connected CRF: its equations, the lattice beside the exact sum, and models that have one."""
+"""The fully connected CRF: its equations, the lattice compared with the exact sum, and models with a CRF."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +37,7 @@ def softmax(x: np.ndarray) -> np.ndarray:
 
 
 def dense(p: np.ndarray, image: np.ndarray, crf: Any) -> np.ndarray:
-    """Return the mean field from whole matrices, written down from the paper."""
+    """Return the mean field computed with full matrices, as in the paper."""
     h, w, k = p.shape
     place = np.stack(np.meshgrid(np.arange(h), np.arange(w), indexing="ij"), axis=-1).reshape(-1, 2)
     colour = image.reshape(-1, 3).astype(float)
@@ -58,7 +58,7 @@ def dense(p: np.ndarray, image: np.ndarray, crf: Any) -> np.ndarray:
     q = p.reshape(-1, k)
     for _ in range(crf.iterations):
         message = pairwise @ q
-        others = message.sum(axis=1, keepdims=True) - message  # Potts: what the other labels weigh
+        others = message.sum(axis=1, keepdims=True) - message  # Potts: the weight of all other labels
         q = softmax(-unary - others)
     return q.reshape(p.shape)
 
@@ -140,7 +140,7 @@ def test_the_fast_lattice_is_the_slow_one(dtype: type) -> None:
 
 @pytest.mark.parametrize("normalisation", ["symmetric", "after"])
 def test_the_lattice_beside_the_exact_sum(normalisation: str) -> None:
-    """20x20 crops of drawn scenes, what the bundled model says of them."""
+    """20x20 crops of drawn scenes, with the bundled model's probabilities."""
     model = lstm2d.load("outdoor")
     crf = crf_settings(overrides=[f"crf.normalisation={normalisation}"])
     exact = crf_settings(overrides=[f"crf.normalisation={normalisation}", "crf.exact=true"])

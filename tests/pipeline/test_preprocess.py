@@ -1,4 +1,4 @@
-"""Which size a network sees, by hand; and that reading for training follows."""
+"""The size of a network's input, worked out by hand; reading for training uses the same."""
 
 import math
 
@@ -101,7 +101,7 @@ def test_resized_returns_the_same_array_where_nothing_changes(rng: np.random.Gen
 def test_reduced_for_training(rng: np.random.Generator) -> None:
     pixels = rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)
     labels = np.repeat(np.repeat(np.arange(6, dtype=np.uint8).reshape(2, 3), 20, axis=0), 20, axis=1)
-    for size in ("native", 49.0, 4000.0):  # not larger than that already
+    for size in ("native", 49.0, 4000.0):  # images that are not larger
         same = reduced(pixels, labels, size)
         assert same[0] is pixels
         assert same[1] is labels

@@ -1,4 +1,4 @@
-"""Photographs of another size, against plain products and Pillow; and what comes back."""
+"""Resized photographs against plain matrix products and Pillow, and labels of the original size."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_is_a_product_with_one_matrix_an_axis(
 def test_enlarging_is_pillows_bicubic_filter_away_from_the_edges(
     rng: np.random.Generator, factor: int
 ) -> None:
-    """Pillow drops what lies beyond an edge instead of repeating the edge pixel."""
+    """Pillow leaves out pixels beyond an edge instead of repeating the edge pixel."""
     pixels = rng.integers(60, 190, (20, 30, 3), dtype=np.uint8)
     planes = [Image.fromarray(np.ascontiguousarray(p, np.float32)) for p in np.moveaxis(pixels, 2, 0)]
     size = (30 * factor, 20 * factor)
@@ -66,7 +66,7 @@ def test_an_even_photograph_stays_even(size: tuple[int, int], new: tuple[int, in
 
 
 def test_noise_is_averaged_away(rng: np.random.Generator) -> None:
-    """Of 16 x 16 pixels each new one is a mean: a filter that picks pixels leaves the noise as it is."""
+    """Each new pixel is a mean of 16 x 16: a filter that picks single pixels would not reduce the noise."""
     noisy = np.clip(128 + rng.integers(-40, 41, (320, 480, 3)), 0, 255).astype(np.uint8)
     assert resize_photo(noisy, 20, 30).std() < 1.5
     assert noisy[::16, ::16].std() > 20
@@ -75,7 +75,7 @@ def test_noise_is_averaged_away(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("deviation", [0.5, 5.0, 20.0])
 def test_noise_is_estimated(rng: np.random.Generator, deviation: float) -> None:
     smooth = np.add.outer(np.arange(300) / 3, np.arange(400) / 4)[..., None] + [0, 10, 20]
-    smooth[100:200, 50:300] = 30  # edges are no noise
+    smooth[100:200, 50:300] = 30  # edges are not noise
     assert noise(smooth.astype(np.float32)) < 1e-4
     noisy = (smooth + rng.normal(0, deviation, smooth.shape)).astype(np.float32)
     assert noise(noisy) == pytest.approx(deviation, rel=0.03)

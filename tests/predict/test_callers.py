@@ -24,7 +24,7 @@ Load = Callable[..., Predictor]
 
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Return a function that loads a bundled model; the layers that "street" imports are random ones."""
+    """Return a function that loads a bundled model; the imported layers of "street" are random."""
     monkeypatch.setenv("LSTM2D_DATA", str(tmp_path / "user"))
 
     def make(name: str, crf: bool = False) -> Predictor:
@@ -75,7 +75,7 @@ def test_four_threads(load: Load, name: str, per_call: int) -> None:
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_products_large_enough_for_the_threads_of_blas(load: Load, threads: int) -> None:
-    """Their bits depend on how many BLAS takes."""
+    """Their bits depend on the number of BLAS threads."""
     with kernel_threads(1), blas_threads(4):
         assert wrong([load("outdoor")], images([(120, 160)]), threads, 2 * threads) == 0
 
@@ -122,7 +122,7 @@ assert results == {lstm2d.load("outdoor", crf="krahenbuehl").predict(photo).toby
 
 @pytest.mark.slow
 def test_the_first_calls_come_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything is imported, found and compiled by several threads at once; then taken from the cache so."""
+    """Several threads import, load and compile at the same time; a second process uses the cache."""
     monkeypatch.setenv("LSTM2D_CACHE", str(tmp_path))
     for _ in range(2):
         run = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, timeout=300)

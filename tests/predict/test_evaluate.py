@@ -1,4 +1,4 @@
-"""Evaluation: figures that can be counted by hand, and classes that must agree."""
+"""Evaluation: metrics counted by hand, and classes that must agree."""
 
 import csv
 from pathlib import Path
@@ -28,7 +28,7 @@ def predictor(brightness_model: Path) -> Predictor:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    """Return a dataset of two 1x4 images whose labels the brightness model gets as the comments say."""
+    """Return a dataset of two 1x4 images; comments give the brightness model's labels."""
     for name in ("images", "masks", "splits"):
         (tmp_path / name).mkdir()
     (tmp_path / "dataset.toml").write_text(TOML)

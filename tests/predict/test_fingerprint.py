@@ -1,4 +1,4 @@
-"""Files and settings that are known again."""
+"""Digests of files and settings."""
 
 import os
 from pathlib import Path

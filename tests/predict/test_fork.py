@@ -1,4 +1,4 @@
-"""Processes that a program starts after it has labelled an image label the same."""
+"""Processes started after the program has labelled an image give the same labels."""
 
 import subprocess
 import sys

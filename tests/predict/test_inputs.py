@@ -1,4 +1,4 @@
-"""Which images are found, and what their results are called."""
+"""Which images are found, and the names of their results."""
 
 import os
 import unicodedata
@@ -161,7 +161,7 @@ def test_no_such_format(tmp_path: Path) -> None:
 
 
 def test_names_that_differ_in_their_normal_form(tmp_path: Path) -> None:
-    """File systems of macOS take them for one name."""
+    """On macOS both are the same file name."""
     composed, decomposed = "caf\u00e9", "cafe\u0301"
     touch(tmp_path, f"one/{composed}.png", f"two/{decomposed}.png")
     tasks = plan([tmp_path / f"one/{composed}.png", tmp_path / f"two/{decomposed}.png"], tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Labelling many files: what is written, what is recorded, and what a failure costs."""
+"""Labelling many files: results, records and failures."""
 
 import gc
 import io
@@ -47,7 +47,7 @@ def expected_labels(path: Path) -> np.ndarray:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Return the files of a folder, without those that say what the classes are."""
+    """Return the files of a folder, without classes.json and legend.png."""
     found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     return {name: found[name] for name in found.keys() - {"classes.json", "legend.png"}}
 

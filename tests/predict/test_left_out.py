@@ -1,4 +1,4 @@
-"""Files among the images that are not labelled: each kind is named, and what is no image is not."""
+"""Files among the images that are not labelled: each kind is reported, other files are not."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""A record of a prediction that is damaged: what can be read is kept, and nothing is lost."""
+"""Damaged records of predictions: complete rows are kept, and nothing is lost."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Nothing is replaced but results, and images that are read never: whatever leads to them."""
+"""Only results are replaced, and never an input image, not even through links."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def save(*paths: Path) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return the files of a folder, without those that say what the classes are."""
+    """Return the files of a folder, without classes.json and legend.png."""
     found = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     return {name: found[name] for name in found.keys() - {"classes.json", "legend.png"}}
 
@@ -235,7 +235,7 @@ def test_a_kill_between_a_result_and_its_record(
 
 @pytest.mark.parametrize("what", ["deleted", "replaced", "sub-folder", "one result", "emptied"])
 def test_results_that_vanish_during_the_work(predictor: Predictor, tmp_path: Path, what: str) -> None:
-    """What is reported as written must be there: exit code 5, with what is missing."""
+    """Files reported as written must exist; otherwise exit code 5, with the missing ones."""
     import shutil
 
     out = tmp_path / "out"
@@ -307,7 +307,7 @@ def test_no_tree_loses_a_file(
     overlay: bool,
     again: bool,
 ) -> None:
-    """Whatever lies where: files that were there are there after a run, the same to the byte."""
+    """For any layout of files: existing files have the same bytes after a run."""
     root = tmp_path_factory.mktemp("tree")
     save(*(root / "photos" / name for name in photos))
     (root / "photos/x").mkdir(exist_ok=True)

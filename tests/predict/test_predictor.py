@@ -1,4 +1,4 @@
-"""A predictor normalises, pads, asks the network, crops; and believes nothing that a file says."""
+"""Predictors: normalisation, padding, cropping, and invalid files."""
 
 import tracemalloc
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Earlier results are known by content: which images are labelled again, and why."""
+"""Earlier results are compared by content: which images are labelled again, and why."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def expected(path: Path) -> np.ndarray:
 def test_another_photograph_of_the_same_size_and_time(
     predictor: Predictor, tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    """As `cp -p` leaves it: only the time that no program can set has changed."""
+    """As after `cp -p`: only the change time (ctime) differs."""
     folder = tmp_path / "in"
     folder.mkdir()
     for seed in (0, 1):
@@ -63,7 +63,7 @@ def run(predictor: Predictor, images: Path, out: Path, **options: bool) -> Outco
 
 
 def inverted(path: Path, brightness_model: Path, *names: str) -> Predictor:
-    """Return a model that calls dark what the brightness model calls bright, with other class names."""
+    """Return a model whose labels are opposite to the brightness model's, with other class names."""
     model = load_model(brightness_model)
     state = {**model.state, "feedforward.0.weight": -model.state["feedforward.0.weight"]}
     classes = tuple(ClassInfo(name, (k, k, k)) for k, name in enumerate(names or ("dark", "bright", "never")))

@@ -1,4 +1,4 @@
-"""Each kind of input gives the pixels and the labels of its plain RGB twin."""
+"""Each kind of input gives the same pixels and labels as its RGB equivalent."""
 
 import warnings
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def guessed(bits: int) -> str:
 
 @cache
 def scene() -> Bytes:
-    """Return a small drawn photograph of the whole range, with both ends in it."""
+    """Return a small drawn photograph whose values include 0 and 255."""
     image, _ = draw_scene(1, 3, 48, 64)
     image = image.copy()
     image[0, 0], image[0, 1], image[5, 5] = 0, 255, KEY
@@ -76,7 +76,7 @@ def rgba() -> Bytes:
 
 
 class Tensor:
-    """What the library sees of a torch tensor that needs gradients."""
+    """Behaves like a torch tensor that requires gradients."""
 
     def __init__(self, array: Twin, *, attached: bool = True) -> None:
         self._array, self._attached = array, attached
@@ -94,7 +94,7 @@ class Tensor:
 
 
 class Labelled:
-    """What the library sees of an array of xarray or pandas."""
+    """Behaves like an array of xarray or pandas."""
 
     def __init__(self, array: Twin) -> None:
         self._array = array
@@ -172,7 +172,7 @@ def as_file(image: Image.Image, folder: Path) -> Path:
 
 
 def spread(white: int, dtype: Any) -> Twin:
-    """Return the photograph with another white than 255."""
+    """Return the photograph with a white level other than 255."""
     return np.rint(scene() / 255 * white).astype(dtype)
 
 

@@ -1,4 +1,4 @@
-"""A run folder and a dataset whose figures are known."""
+"""A run folder and a dataset with known metrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RESULTS = """epoch,step,seconds,learning_rate,loss,pixel_accuracy,class_accuracy
 
 @pytest.fixture
 def run_folder(tmp_path: Path, brightness_model: Path) -> Path:
-    """Return a run whose model says class 1 where red is bright, else class 0."""
+    """Return a run whose model labels bright red pixels as class 1, others as class 0."""
     folder = tmp_path / "run one"
     folder.mkdir()
     validation = {"pixel_accuracy": 0.75, "class_accuracy": 0.6, "mean_iou": None}

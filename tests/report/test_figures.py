@@ -1,4 +1,4 @@
-"""What the figures show, read back from matplotlib."""
+"""Contents of the figures, read back from matplotlib."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -83,7 +83,7 @@ def test_confusion(drawn: list[Figure], tmp_path: Path) -> None:
     widths = [bar.get_width() for bar in bars.patches]
     assert widths == pytest.approx([50, 50, 0, 100 * 8 / 12, 100 * 4 / 12, 0])
     places = [bar.get_y() + bar.get_height() / 2 for bar in bars.patches]
-    assert np.rint(places).astype(int).tolist() == [0, 1, 2, 0, 1, 2]  # beside the rows of the table
+    assert np.rint(places).astype(int).tolist() == [0, 1, 2, 0, 1, 2]  # next to the rows of the table
     assert table.get_ylim() == bars.get_ylim()
     assert [t.get_text() for t in bars.get_legend().get_texts()] == ["training", "test"]
 

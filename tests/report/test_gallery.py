@@ -16,7 +16,7 @@ CLASSES = (ClassInfo("left", (200, 0, 0)), ClassInfo("right", (0, 0, 100)))
 
 
 def halves(title: str = "halves", *, truth: bool = True) -> Example:
-    """Return a grey image of 60 rows and 80 columns, class 1 in its right half; in truth all is class 0."""
+    """Return a grey image of 60x80 pixels, with labels of class 1 in its right half and a mask of class 0."""
     image = np.full((60, 80, 3), 100, dtype=np.uint8)
     labels = np.zeros((60, 80), dtype=np.uint8)
     labels[:, 40:] = 1

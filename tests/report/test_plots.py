@@ -1,4 +1,4 @@
-"""The pictures of a run whose figures are known."""
+"""Plots of a run with known metrics."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -72,7 +72,7 @@ def test_pictures_are_written_one_by_one(run_folder: Path, red_dataset: Path) ->
 
 
 def test_extremes_by_hand() -> None:
-    """Ties go by name, no image is on both sheets, and images without labelled pixels are on none."""
+    """Ties are sorted by name, no image is on both sheets, and images without labelled pixels are on none."""
     extremes = Extremes()
     pixels = np.zeros((1, 1, 3)), np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8)
     accuracies = {"a": 0.5, "b": 0.75, "c": 0.5, "d": None, "e": 0.25, "f": 0.5}

@@ -1,4 +1,4 @@
-"""What the readers of the table of cases share: arrays as views, and how results are compared."""
+"""Helpers for tests of the table of cases: arrays as views, and comparison of results."""
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -15,7 +15,7 @@ SEVERAL = [case for case in SMALL if len(case.shapes) > 1]
 
 
 def parameters(cases: Iterable[Case]) -> list[Any]:
-    """Return the parameters of a test of cases; one that takes long is marked slow."""
+    """Return the parameters of a test of cases; slow ones are marked."""
     return [
         pytest.param(c, id=c.name, marks=[pytest.mark.slow] if sum(map(np.prod, c.products)) > 3e8 else [])
         for c in cases
@@ -35,7 +35,7 @@ def expected(case: Case) -> dict[str, Any]:
 
 
 def view(values: np.ndarray, move: Callable[[np.ndarray], Any] = np.asarray) -> Any:
-    """Return values as a view: in Fortran's order, reversed along axes, of every second value of the last."""
+    """Return values as a view: in Fortran order, reversed along axes, every second value of the last axis."""
     if not values.ndim:
         return move(values)
     shape = (*values.shape[:-1], 2 * values.shape[-1])
@@ -46,7 +46,7 @@ def view(values: np.ndarray, move: Callable[[np.ndarray], Any] = np.asarray) -> 
 
 
 class Arguments:
-    """Bring arrays into a data type and the form of views, and notice whether one is changed."""
+    """Convert arrays to a data type and to views, and detect changes to them."""
 
     def __init__(self, dtype: type, move: Callable[[np.ndarray], Any] = np.asarray, *, views: bool = True):
         self.typed, self.move, self.views = typed(dtype), move, views
@@ -88,7 +88,7 @@ def bits(found: dict[str, Any]) -> dict[str, bytes]:
 
 
 def check_one_input_alone(case: Case, move: Callable[[np.ndarray], Any]) -> None:
-    """Compare the gradient of each input that alone needs one; what is kept serves twice."""
+    """Compare the gradient of each input if only that is needed; kept values are used twice."""
     values = case.values()
     grads = []
     for needed in range(-1, len(values.inputs)):  # -1: all of them

@@ -38,7 +38,7 @@ FAMILIES = sorted(
 
 
 def check_gradient(case: Case, rng: np.random.Generator, spoiled: Any = None) -> None:
-    """Compare gradients with differences; kernels that are spoiled are so in the backward pass only."""
+    """Compare gradients with finite differences; changed kernels are changed in the backward pass only."""
     values = case.values()
     arrays = {name: typed(np.float64)(a, False) for name, a in values.arrays.items()}
 
@@ -63,7 +63,7 @@ def test_gradient(case: Case, rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("case", using("backends"))
 def test_backends_agree(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    # memory that nobody has written must not reach a result
+    # uninitialised memory must not affect a result
     monkeypatch.setattr(arena, "empty", lambda s, t: np.full(s, np.nan if np.dtype(t).kind == "f" else 77, t))
     backends = case.backends() if "cuda" in case.users else case.backends()[:-1]  # the reference takes long
     for backend in backends or ["_cython"]:
@@ -77,7 +77,7 @@ def test_backends_agree(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
             assert_close(found, case, dtype, f"{backend}, {dtype.__name__}")
             assert bits(alone) == {
                 name: bits(found)[name] for name in alone
-            }  # keeping nothing changes no bit
+            }  # the bits are the same if nothing is kept
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_names_are_unique() -> None:
 
 
 class Spoiled:
-    """Functions of the kernels that count their calls, and on request return a value that is 0.01 % wrong."""
+    """Functions of the kernels that count their calls, and optionally return a value that is 0.01 % wrong."""
 
     def __init__(self, patch: pytest.MonkeyPatch):
         self.calls: Counter[str] = Counter()

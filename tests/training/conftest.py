@@ -1,4 +1,4 @@
-"""A tiny dataset, and a configuration that trains on it in a moment."""
+"""A tiny dataset, and a configuration that trains on it quickly."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +40,7 @@ def dataset(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def configure() -> Callable[..., RunConfig]:
-    """Return a function that gives a small configuration with some values replaced."""
+    """Return a function that returns a small configuration with some values replaced."""
 
     def make(*overrides: str) -> RunConfig:
         model = {"kind": "lstm2d", "window": 3, "units": [2, 3], "features": [3], "peepholes": True}
@@ -58,7 +58,7 @@ def configure() -> Callable[..., RunConfig]:
 
 @pytest.fixture
 def output_error() -> Callable[[Callable[[], object]], OutputError | None]:
-    """Return a function that does something and returns its OutputError, or None if it ends well."""
+    """Return a function that calls another one and returns its OutputError, or None."""
 
     def attempt(action: Callable[[], object]) -> OutputError | None:
         try:

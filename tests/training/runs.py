@@ -1,4 +1,4 @@
-"""What tests of runs share: a listener that stops them, and digests of what they leave."""
+"""Helpers for tests of runs: a listener that stops them, and digests of their files."""
 
 import csv
 import hashlib
@@ -43,7 +43,7 @@ class Stopper:
 
 
 def digest(run: Path) -> str:
-    """Return the digest of the last checkpoint, without what is another in each run: times, names."""
+    """Return the digest of the last checkpoint, without times and names."""
     newest = newest_file(run / "checkpoints")
     assert newest is not None
     checkpoint = unpack(newest.read_bytes())
@@ -59,7 +59,7 @@ def digest(run: Path) -> str:
 
 
 def model_digest(run: Path) -> str:
-    """Return the digest of the saved model's numbers."""
+    """Return the digest of the saved model's weights."""
     state = load_model(run / "model.safetensors").state
     return hashlib.sha256(b"".join(a.tobytes() for _, a in sorted(state.items()))).hexdigest()
 
@@ -78,7 +78,7 @@ def rewrite(run: Path, change: Callable[[Checkpoint], Checkpoint]) -> None:
 
 
 def make_old(run: Path) -> None:
-    """Turn a run folder into one that version 0.1.0 wrote: nothing in it says what it belongs to."""
+    """Turn a run folder into one that version 0.1.0 wrote: nothing in it identifies its data and run."""
 
     def old(checkpoint: Checkpoint) -> Checkpoint:
         tensors = {k: a for k, a in checkpoint.tensors.items() if not k.startswith(("data.", "best."))}

@@ -1,4 +1,4 @@
-"""Adadelta against figures worked out by hand and against a plain loop."""
+"""Adadelta against values worked out by hand and a plain loop."""
 
 import math
 
@@ -84,5 +84,5 @@ def test_state_continues_to_the_same_bits(rng: np.random.Generator) -> None:
 def test_a_square_that_overflows_is_seen() -> None:
     optimizer, p = make(np.float32)
     apply(optimizer, [1e25, 0.0], 0.0)
-    assert p["a"].data.tolist() == [1.0, 2.0]  # it would stand still from now on
+    assert p["a"].data.tolist() == [1.0, 2.0]  # otherwise it would never change again
     assert not optimizer.is_finite()

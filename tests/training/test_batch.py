@@ -1,4 +1,4 @@
-"""Minibatches: the mean gradient of their images, the last one smaller, the same bits after a stop."""
+"""Minibatches: the mean gradient of their images, a smaller last one, the same bits after a resume."""
 
 from collections.abc import Iterator
 from pathlib import Path

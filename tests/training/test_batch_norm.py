@@ -1,4 +1,4 @@
-"""A network that normalises over the minibatch: its running statistics are kept, and resumed to the bit."""
+"""A network that normalises over the minibatch: its running statistics are saved and resumed."""
 
 from pathlib import Path
 
@@ -33,15 +33,15 @@ def test_running_statistics_are_stored_and_resumed(dataset: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "message"),
     [
         (["train.crop=[]"], r"images of \d sizes \(\d+x\d+, .*set train\.crop"),
         (["train.crop=[]", "train.scale_jitter=0.1"], r"train\.scale_jitter.*set train\.crop"),
     ],
 )
 def test_images_of_a_minibatch_must_have_one_size(
-    dataset: Path, tmp_path: Path, overrides: list[str], said: str
+    dataset: Path, tmp_path: Path, overrides: list[str], message: str
 ) -> None:
-    with pytest.raises(DataError, match=f"(?s){said}"):
+    with pytest.raises(DataError, match=f"(?s){message}"):
         train(apply_overrides(CONFIG, overrides), dataset, tmp_path / "run")
-    assert not (tmp_path / "run").exists()  # it is said before the run begins
+    assert not (tmp_path / "run").exists()  # the error comes before the run begins

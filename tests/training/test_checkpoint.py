@@ -1,4 +1,4 @@
-"""Checkpoints: exact, never half written, damage found."""
+"""Checkpoints are exact and written completely, and damage is detected."""
 
 import errno
 import json
@@ -97,28 +97,28 @@ def test_damaged_is_named_set_aside_and_the_older_one_used(tmp_path: Path, rng: 
     data[-1] ^= 255
     newest.write_bytes(data)
     assert newest_file(tmp_path) == tmp_path / "step-00000001.safetensors"
-    said: list[str] = []
-    loaded = load_newest(tmp_path, said.append)
+    notes: list[str] = []
+    loaded = load_newest(tmp_path, notes.append)
     assert loaded is not None
     assert loaded.state["step"] == 1
-    assert len(said) == 1
-    assert str(newest) in said[0]
-    assert "damaged" in said[0]
+    assert len(notes) == 1
+    assert str(newest) in notes[0]
+    assert "damaged" in notes[0]
     assert [path.name for path in files(tmp_path)] == ["step-00000001.safetensors"]
     assert newest.with_name(newest.name + ".damaged").read_bytes() == bytes(data)
 
 
 def test_all_damaged_is_an_error_and_stays_one(tmp_path: Path, rng: np.random.Generator) -> None:
     save_checkpoint(tmp_path, 1, example(rng, 1)).write_bytes(b"")
-    said: list[str] = []
+    notes: list[str] = []
     for _ in range(2):
         with pytest.raises(DataError, match="no valid checkpoint is left"):
-            load_newest(tmp_path, said.append)
-    assert len(said) == 1
+            load_newest(tmp_path, notes.append)
+    assert len(notes) == 1
 
 
 def unreadable(monkeypatch: pytest.MonkeyPatch, path: Path, code: int, name: str = "open") -> None:
-    """Let opening or reading one file fail, as it does for whoever may not, or on a broken disk."""
+    """Let opening or reading one file fail, as without permission or on a broken disk."""
     real = safe_open.open_regular
 
     class Broken(BytesIO):
@@ -141,7 +141,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch, path: Path, code: int, name: str
 def test_what_cannot_be_read_is_not_renamed(
     tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, code: int, name: str
 ) -> None:
-    """It may be good: neither is it called damaged, nor does the run go on from an older one."""
+    """It may be good, so it is not reported as damaged, and no older one is used."""
     save_checkpoint(tmp_path, 1, example(rng, 1))
     newest = save_checkpoint(tmp_path, 2, example(rng, 2))
     before = sorted(path.name for path in tmp_path.iterdir())
@@ -177,7 +177,7 @@ def test_without_a_free_descriptor(tmp_path: Path, rng: np.random.Generator) -> 
     import resource
 
     newest = save_checkpoint(tmp_path, 2, example(rng, 2))
-    assert load_newest(tmp_path, pytest.fail)  # what is imported at the first call needs descriptors too
+    assert load_newest(tmp_path, pytest.fail)  # imports at the first call need descriptors too
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
@@ -230,7 +230,7 @@ CALLS = ("open", "write", "fsync", "read", "replace")
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> None:
-    """Let the call number `call` of os.`name` say that the disk is full."""
+    """Let call number `call` of os.`name` fail as on a full disk."""
     real: Callable[..., object] = getattr(os, name)
     count = 0
 
@@ -262,7 +262,7 @@ def test_full_disk_at_any_call(
     if error is not None:
         assert error.exit_code == 5
         assert "No space left" in str(error)
-        # where only the last call of all fails, the new file is there already
+        # if only the very last call fails, the new file exists already
         assert str(newest_file(tmp_path)) in str(error)
     else:
         assert call > 1

@@ -1,4 +1,4 @@
-"""Runs on a device: as on the CPU, begun on one and resumed on the other, and out of memory."""
+"""Runs on a device: the same as on the CPU, resumed on another device, and out of memory."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -136,7 +136,7 @@ def take_memory(cupy: ModuleType) -> None:
 
 @pytest.fixture
 def cupy(cupy_module: ModuleType) -> Iterator[ModuleType]:
-    """Return the module, and give all memory back at the end."""
+    """Return the module, and free all memory at the end."""
     yield cupy_module
     cupy_module.get_default_memory_pool().set_limit(size=0)
 
@@ -151,7 +151,7 @@ def test_out_of_memory_in_training(dataset: Path, tmp_path: Path, device: str, c
     assert error.where == "after step 7"
     assert str(newest_file(run / "checkpoints")) in str(error.hint)
     assert "step-00000005" in str(error.hint)
-    assert error.__context__ is None  # it would keep the arrays of the step
+    assert error.__context__ is None  # a context would keep the arrays of the step alive
     cupy.get_default_memory_pool().set_limit(size=0)
     train(RunFolder(run).reopen(""), dataset, run, resume=True, device=device)
     train(config("n-renet"), dataset, tmp_path / "straight")

@@ -1,4 +1,4 @@
-"""Numbers that are not finite: said with image, step and layer, never saved."""
+"""Values that are not finite are reported with image, step and layer, and never saved."""
 
 from pathlib import Path
 

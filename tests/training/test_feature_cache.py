@@ -1,4 +1,4 @@
-"""Cached features are those that were computed, whoever filled the cache, whatever happened to its files."""
+"""Cached features equal computed ones, also if several processes fill the cache or files are damaged."""
 
 import os
 import resource
@@ -39,7 +39,7 @@ def files(folder: Path) -> list[Path]:
 
 @pytest.fixture
 def values(rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return what is to be kept."""
+    """Return the values to cache."""
     return rng.standard_normal((1, 5, 7, 3)).astype(np.float32)
 
 
@@ -49,9 +49,9 @@ def test_computed_once(tmp_path: Path, values: NDArray[np.float32], dtype: str) 
     assert KEYS[0] not in first
     kept = first.get(KEYS[0], lambda: values)
     np.testing.assert_array_equal(kept, values.astype(dtype), strict=True)
-    for again in (first, cache(tmp_path, dtype=dtype)):
-        assert KEYS[0] in again
-        found = again.get(KEYS[0], never)
+    for reader in (first, cache(tmp_path, dtype=dtype)):
+        assert KEYS[0] in reader
+        found = reader.get(KEYS[0], never)
         np.testing.assert_array_equal(found, values.astype(dtype), strict=True)
         assert not found.flags.writeable
     assert len(files(tmp_path)) == 1
@@ -144,12 +144,12 @@ def test_damaged_files_are_computed_again(
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
     assert path.read_bytes() != whole
-    told: list[str] = []
-    second = cache(tmp_path, warn=told.append)
+    warnings: list[str] = []
+    second = cache(tmp_path, warn=warnings.append)
     np.testing.assert_array_equal(second.get(KEYS[0], lambda: values), values)
     assert path.read_bytes() == whole
-    assert len(told) == 1
-    assert str(path) in told[0]
+    assert len(warnings) == 1
+    assert str(path) in warnings[0]
     np.testing.assert_array_equal(second.get(KEYS[0], never), values)
 
 
@@ -177,8 +177,8 @@ def test_what_was_not_used_for_longest_makes_room(tmp_path: Path, values: NDArra
     size = files(tmp_path)[0].stat().st_size
     for seconds, path in zip((100, 400, 200, 300), files(tmp_path), strict=True):
         age(path, seconds)
-    told: list[str] = []
-    second = cache(tmp_path, limit=4 * size, warn=told.append, digest="cd" * 32)
+    warnings: list[str] = []
+    second = cache(tmp_path, limit=4 * size, warn=warnings.append, digest="cd" * 32)
     used = cache(tmp_path, limit=4 * size)
     used.get(KEYS[3], never)  # 300 seconds old, and used again
     second.get(KEYS[5], lambda: values)
@@ -187,32 +187,32 @@ def test_what_was_not_used_for_longest_makes_room(tmp_path: Path, values: NDArra
     second.get(KEYS[6], lambda: values)
     assert [key for key in KEYS[:4] if key in used] == [KEYS[0], KEYS[3]]
     assert KEYS[5] in second
-    assert told == []
+    assert warnings == []
 
 
 def test_what_this_run_uses_stays(tmp_path: Path, values: NDArray[np.float32]) -> None:
-    told: list[str] = []
+    warnings: list[str] = []
     size = 4 * values.size + 160
-    first = cache(tmp_path, limit=2 * size, warn=told.append)
+    first = cache(tmp_path, limit=2 * size, warn=warnings.append)
     for key in KEYS[:4]:
         np.testing.assert_array_equal(first.get(key, lambda: values), values)
     assert [key for key in KEYS[:4] if key in first] == KEYS[:2]
-    assert len(told) == 1
-    assert "feature_cache_gib" in told[0]
-    assert "training goes on" in told[0]
+    assert len(warnings) == 1
+    assert "feature_cache_gib" in warnings[0]
+    assert "training goes on" in warnings[0]
 
 
 def test_a_part_of_the_disk_is_left_to_others(
     tmp_path: Path, values: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
+    warnings: list[str] = []
     cache(tmp_path).get(KEYS[0], lambda: values)
     age(files(tmp_path)[0], 100)
     monkeypatch.setattr(feature_cache, "_free", lambda folder: feature_cache.RESERVE + 10)
-    first = cache(tmp_path, warn=told.append)
+    first = cache(tmp_path, warn=warnings.append)
     np.testing.assert_array_equal(first.get(KEYS[1], lambda: values), values)
     assert KEYS[1] not in first
-    assert "would be left" in told[0]
+    assert "would be left" in warnings[0]
 
 
 @contextmanager
@@ -227,25 +227,25 @@ def no_large_files() -> Iterator[None]:
 
 
 def test_a_full_disk(tmp_path: Path, values: NDArray[np.float32]) -> None:
-    told: list[str] = []
+    warnings: list[str] = []
     with no_large_files():
-        first = cache(tmp_path, warn=told.append)
+        first = cache(tmp_path, warn=warnings.append)
         first.get(KEYS[0], lambda: values[:, :1, :2])  # fits
         kept = [first.get(KEYS[1], lambda: values) for _ in range(2)]
     np.testing.assert_array_equal(kept[0], values)
     np.testing.assert_array_equal(kept[1], values)
     np.testing.assert_array_equal(first.get(KEYS[0], never), values[:, :1, :2])
-    assert len(told) == 1
-    assert "cannot write" in told[0]
+    assert len(warnings) == 1
+    assert "cannot write" in warnings[0]
     assert len(files(tmp_path)) == 1  # nothing half written
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path, values: NDArray[np.float32]) -> None:
-    told: list[str] = []
+    warnings: list[str] = []
     (tmp_path / "file").write_bytes(b"")
-    first = cache(tmp_path / "file", warn=told.append)
+    first = cache(tmp_path / "file", warn=warnings.append)
     np.testing.assert_array_equal(first.get(KEYS[0], lambda: values), values)
-    assert len(told) == 1
+    assert len(warnings) == 1
 
 
 def test_leftovers_of_killed_processes_are_removed(tmp_path: Path, values: NDArray[np.float32]) -> None:

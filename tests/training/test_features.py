@@ -1,4 +1,4 @@
-"""Training behind a part of the network that is never trained: computed once, neither trained nor stored."""
+"""Training after frozen layers: their output is computed once, and they are neither trained nor stored."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ SECTION = {
 
 
 class Shelf:
-    """Keeps everything, and counts what it was asked."""
+    """Keeps everything, and counts requests."""
 
     def __init__(self) -> None:
         self.kept: dict[str, NDArray[Any]] = {}
@@ -50,7 +50,7 @@ class Shelf:
 
 @pytest.fixture
 def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
-    """Let every run keep its features on one shelf."""
+    """Let all runs share one shelf of features."""
     shelf = Shelf()
     monkeypatch.setattr(
         "lstm2d.training.assemble.FrozenFeatures", lambda network: FrozenFeatures(network, shelf)
@@ -160,7 +160,7 @@ def test_what_is_not_trained_stays_and_is_stored(
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of a cache that nobody else uses."""
+    """Return the folder of a cache of its own."""
     monkeypatch.setenv("LSTM2D_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache/features"
 
@@ -190,11 +190,11 @@ def test_a_run_fills_the_cache_and_the_next_one_computes_nothing(
     train(config("train.flip=true"), dataset, tmp_path / "first", report=listener)
     assert len(counted) == 2 * 5 + 2
     assert (cached(folder, "float16"), cached(folder, "float32")) == (2 * 5, 2)  # a validation is exact
-    told = [event.values for event in listener.events if event.kind == "features"]
-    assert [values["done"] for values in told[:-1]] == list(range(1, 13))
-    assert (told[-1]["computed"], told[-1]["total"]) == (12, 12)
+    events = [event.values for event in listener.events if event.kind == "features"]
+    assert [values["done"] for values in events[:-1]] == list(range(1, 13))
+    assert (events[-1]["computed"], events[-1]["total"]) == (12, 12)
     assert '"event": "features"' in (tmp_path / "first/log.jsonl").read_text()
-    other = ("model.units=[3]", "train.learning_rate=0.02", "train.flip=true")  # behind the same frozen part
+    other = ("model.units=[3]", "train.learning_rate=0.02", "train.flip=true")  # with the same frozen part
     train(config(*other), dataset, tmp_path / "second", report=listener)
     assert len(counted) == 12
     train(config("train.flip=true"), dataset, tmp_path / "third")
@@ -230,10 +230,10 @@ def test_a_full_cache_changes_no_result(
     kept = cached(folder, "float16") + cached(folder, "float32")
     assert 1 <= kept < 5 + 2
     (computed,) = [event.values["computed"] for event in listener.events if "computed" in event.values]
-    assert computed == kept  # what was not kept is computed again in the epochs
+    assert computed == kept  # features that were not kept are computed again in the epochs
 
 
-def test_a_full_disk_changes_no_result_and_is_told_once(
+def test_a_full_disk_changes_no_result_and_is_reported_once(
     dataset: Path, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(config(), dataset, tmp_path / "kept")

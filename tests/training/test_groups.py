@@ -1,4 +1,4 @@
-"""Parts of the network with a rate of their own, or frozen."""
+"""Parts of the network with their own learning-rate factor, or frozen."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ ONE_STEP = (
 
 
 def changes(run: Path, configure: Configure) -> dict[str, np.ndarray]:
-    """Return by how much a run has changed each parameter."""
+    """Return the change of each parameter by a run."""
     newest = newest_file(run / "checkpoints")
     assert newest is not None
     tensors = unpack(newest.read_bytes()).tensors
@@ -92,7 +92,7 @@ def test_names_with_dots_are_tables_inside_tables(tmp_path: Path, configure: Con
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("train.groups.lstm.0.rate=-1", "train.groups.lstm.0.rate = -1 (overrides): expected a number >= 0"),
         ("train.groups.lstm.frozen=1", "train.groups.lstm.frozen = 1 (overrides): expected true or false"),
@@ -101,10 +101,10 @@ def test_names_with_dots_are_tables_inside_tables(tmp_path: Path, configure: Con
         ("train.groups=1", "train.groups = 1 (overrides): expected a table"),
     ],
 )
-def test_wrong_values(configure: Configure, override: str, said: str) -> None:
+def test_wrong_values(configure: Configure, override: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         configure(override)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_name_that_is_no_part_is_an_error_with_the_parts(

@@ -1,4 +1,4 @@
-"""Models on imported layers: no file of a run holds these, and other weights are never taken for them."""
+"""Models on imported layers: run files leave these out, and no other weights are used instead."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def stored() -> Layers:
-    """Return the layers that are in the store, with one that no model here needs."""
+    """Return the layers in the store, including one that no model here needs."""
     weights = layers("conv1_1", "conv1_2", "conv2_1")
     keep(weights)
     return weights
@@ -83,13 +83,13 @@ def test_the_saved_model_predicts_as_the_trained_one(
     image = rng.integers(0, 256, (9, 11, 3), dtype=np.uint8)
     train(config(), dataset, tmp_path / "run")
     expected = load(tmp_path / "run").predict_proba(image)
-    # another file with the same layers serves as well
+    # another file with the same layers can be used too
     for path in store_folder().iterdir():
         path.unlink()
     keep(stored | layers("conv3_1", seed=3), name="elsewhere")
-    keep(layers("conv1_1", "conv1_2", seed=9))  # other weights of the right name are not taken
+    keep(layers("conv1_1", "conv1_2", seed=9))  # other weights of the same name are not used
     assert load(tmp_path / "run").predict_proba(image).tobytes() == expected.tobytes()
-    # and they do matter
+    # and they affect the result
     model = load_model(tmp_path / "run/model.safetensors")
     assert np.ptp(expected[:, :, 0]) > 0
     assert model.state
@@ -105,7 +105,7 @@ def test_missing_weights(tmp_path: Path, dataset: Path, stored: Layers) -> None:
     digest = weights_digest({n: stored[n] for n in ("conv1_1", "conv1_2")})
     for word in ("conv1_1, conv1_2 of VGG-16", digest, "lstm2d weights import FILE", "run/model.safetensors"):
         assert word in str(error.value)
-    (other,) = stored_weights()[0]  # someone may have imported the wrong file: say that it was seen
+    (other,) = stored_weights()[0]  # the wrong file may have been imported: name it
     assert f"there: vgg16 ({other.digest[:16]}, caffe)" in str(error.value)
     (store_folder() / "damaged.safetensors").write_bytes(b"")
     with pytest.raises(DataError, match="there: 1 damaged, vgg16"):
@@ -129,8 +129,8 @@ def test_resumed_with_the_weights_it_began_with(tmp_path: Path, dataset: Path) -
     with pytest.raises(InterruptedRun):
         train(config(), dataset, tmp_path / "run", report=Stopper(3))
     for path in store_folder().iterdir():
-        path.rename(path.with_name("other.safetensors"))  # a name of a file means nothing
-    keep(layers("conv1_1", "conv1_2", "conv2_1", seed=5))  # now the name has two meanings
+        path.rename(path.with_name("other.safetensors"))  # the name of a file does not matter
+    keep(layers("conv1_1", "conv1_2", "conv2_1", seed=5))  # now the name is ambiguous
     with pytest.raises(ConfigError, match="different weights"):
         train(config(), dataset, tmp_path / "new")
     train(config(), dataset, tmp_path / "run", resume=True)
@@ -169,8 +169,8 @@ def test_layers_that_another_model_brings_are_not_called_random(tmp_path: Path, 
     keep(layers("conv1_1", "conv1_2", "conv2_1", "conv2_2"))
     model = {"kind": "h-renet", "sources": ["pool4"], "units": [2], "patches": [1], "width": 1 / 128}
     start = from_dict({"model": model, "train": {"steps": 1, "learning_rate": 1e-3}}, "test")
-    for run, init_from, said in (("first", None, True), ("second", tmp_path / "first", False)):
+    for run, init_from, noted in (("first", None, True), ("second", tmp_path / "first", False)):
         listener = Stopper()
         train(start, dataset, tmp_path / run, init_from=init_from, report=listener)
         notes = [event.values["text"] for event in listener.events if event.kind == "note"]
-        assert any("lack conv3_1" in text for text in notes) is said
+        assert any("lack conv3_1" in text for text in notes) is noted

@@ -1,4 +1,4 @@
-"""Training end to end on a tiny dataset: what the loop computes, when it ends, what it leaves."""
+"""Training end to end on a tiny dataset: results, ends and files."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ from tests.training.runs import Configure, Stopper, digest, rows
 
 
 def test_three_steps_by_hand(dataset: Path, tmp_path: Path, configure: Configure) -> None:
-    """The loop does what systems.md says: order, normalisation, summed loss, clipping, momentum, schedule."""
+    """Against a plain computation: order, normalisation, summed loss, clipping, momentum, schedule."""
     config = configure(
         "train.steps=3", "train.flip=false", "train.average=0", "train.schedule=linear", "train.seed=5"
     )
@@ -118,7 +118,7 @@ def test_steps_end_a_run_within_an_epoch_and_its_last_weights_are_measured(
     (row,) = rows(tmp_path / "run")
     assert (row["epoch"], row["step"], float(row["mean_iou"])) == ("1", "3", result.best["mean_iou"])
     assert float(row["loss"]) > 0
-    assert float(row["learning_rate"]) == 0  # of the step that would come next: the cosine has come down
+    assert float(row["learning_rate"]) == 0  # of the next step: the cosine has reached 0
     assert result.best["mean_iou"] is not None
     assert result.model.is_file()
 

@@ -30,7 +30,7 @@ def test_notes_are_events(tmp_path: Path, dataset: Path, configure: Configure) -
 
 
 def test_a_note_that_nobody_reads(tmp_path: Path, dataset: Path, configure: Configure) -> None:
-    """It comes in the middle of reading an image, which must not fail for it."""
+    """It arises while an image is read, which must not fail."""
     make_transparent(dataset / "images" / "i0.png")
 
     def report(event: Event) -> None:

@@ -1,4 +1,4 @@
-"""Run folders and model files that earlier versions wrote still load, predict and go on."""
+"""Run folders and model files of earlier versions can be loaded, used and resumed."""
 
 import shutil
 from pathlib import Path

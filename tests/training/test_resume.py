@@ -1,4 +1,4 @@
-"""Runs that are stopped and go on: the same bits however they are cut."""
+"""Resumed runs have the same bits wherever they were stopped."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def test_resumed_is_uninterrupted_bit_for_bit(
 def test_stopped_in_a_validation(
     dataset: Path, tmp_path: Path, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The validation that did not come to its end is the first thing a resumed run does."""
+    """A resumed run first repeats the validation that was interrupted."""
     straight, cut = tmp_path / "straight", tmp_path / "cut"
     train(configure(), dataset, straight)
     probabilities = LSTM2DNetwork.probabilities_from
@@ -103,7 +103,7 @@ def test_the_row_of_an_epoch_that_is_not_complete_goes_when_the_run_goes_on(
 def test_stopped_in_the_last_validation(
     dataset: Path, tmp_path: Path, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run has not ended before its last weights are measured."""
+    """A run has not ended before its last weights are validated."""
     probabilities = LSTM2DNetwork.probabilities_from
 
     def interrupted(self: LSTM2DNetwork, z: Tensor) -> object:
@@ -160,7 +160,7 @@ def test_damaged_checkpoint_is_named_and_the_older_one_used(
     assert rows(cut) == rows(straight)
 
 
-def test_records_behind_the_checkpoint_are_dropped(
+def test_records_after_the_checkpoint_are_dropped(
     dataset: Path, tmp_path: Path, configure: Configure
 ) -> None:
     straight, cut = tmp_path / "straight", tmp_path / "cut"
@@ -181,9 +181,9 @@ def test_a_finished_run_resumed_does_nothing_more(
     run = tmp_path / "run"
     first = train(configure(), dataset, run)
     before = digest(run), model_digest(run)
-    again = train(RunFolder(run).reopen(""), dataset, run, resume=True)
+    second = train(RunFolder(run).reopen(""), dataset, run, resume=True)
     assert (digest(run), model_digest(run)) == before
-    assert (again.steps, again.best, again.reason) == (first.steps, first.best, "epochs")
+    assert (second.steps, second.best, second.reason) == (first.steps, first.best, "epochs")
 
 
 def test_more_epochs_can_be_asked_for(dataset: Path, tmp_path: Path, configure: Configure) -> None:

@@ -1,4 +1,4 @@
-"""The folder of a run: never overwritten, used by one process, on a disk that may be full."""
+"""Run folders: never overwritten, used by one process; full disks."""
 
 import errno
 import os
@@ -80,7 +80,7 @@ def test_full_disk(
     name: str,
     call: int,
 ) -> None:
-    """Whichever call of the system fails, the run says so, and can go on to the same bits."""
+    """Whichever system call fails, the run reports it, and can be resumed to the same bits."""
     straight, run = tmp_path / "straight", tmp_path / "run"
     train(configure(), dataset, straight)
     real = getattr(os, name)

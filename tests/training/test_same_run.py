@@ -1,4 +1,4 @@
-"""A run goes on with its own data, settings and checkpoints only, known by their contents."""
+"""A run is resumed only with its own data, settings and checkpoints, compared by contents."""
 
 import json
 import os
@@ -26,7 +26,7 @@ NOT_SAME = "the dataset has changed since the run began"
 
 
 def resume(run: Path, dataset: Path, *sets: str, stopper: Stopper | None = None) -> TrainResult:
-    """Go on with a run as the command does."""
+    """Resume a run as the command does."""
     config = RunFolder(run).reopen("", [(item, "--set") for item in sets])
     asked = [item.partition("=")[0] for item in sets]
     return train(config, dataset, run, resume=True, changes=asked, report=stopper or Stopper())
@@ -135,7 +135,7 @@ def compressed_anew(root: Path) -> Path:
 
 
 def recoloured(root: Path) -> Path:
-    """Change what decides nothing in masks of numbers: colours, and what the map says about absent values."""
+    """Change settings that do not affect masks of numbers: colours, and map entries of absent values."""
     replace_text("dataset.toml", "color = [2, 0, 0]", "color = [9, 9, 9]")(root)
     replace_text("dataset.toml", "ignore = 255", "ignore = 255\n" + MAP.format(one="bright") + "9 = 0")(root)
     return root
@@ -175,10 +175,10 @@ def test_files_that_nobody_wrote_to_are_not_read_for_a_digest(
     assert read == ["i3.png"]  # its new time is in the checkpoint of step 9
 
 
-def test_a_file_changed_behind_its_time(
+def test_a_file_changed_without_its_times(
     dataset: Path, tmp_path: Path, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither its size nor the time of its last writing has changed."""
+    """Neither its size nor its modification time has changed."""
     monkeypatch.setattr(contents, "FRESH", -(10**18))  # as if the files were old
     path = dataset / "images" / "i0.bmp"
     with Image.open(path.with_suffix(".png")) as image:
@@ -196,7 +196,7 @@ def test_a_file_changed_behind_its_time(
 def test_a_file_that_was_just_written_is_read_again(
     dataset: Path, tmp_path: Path, configure: Configure
 ) -> None:
-    """Its time may not change with the next writing."""
+    """Its modification time may not change with the next write."""
     run = stopped(dataset, tmp_path / "run", configure)
     newest = newest_file(run / "checkpoints")
     assert newest is not None
@@ -227,7 +227,7 @@ ENTRIES = st.builds(
 
 @given(st.dictionaries(STEMS, ENTRIES, max_size=9), st.integers(0, 9))
 def test_digests_come_back_from_a_checkpoint(entries: dict[str, contents.Entry], cut: int) -> None:
-    """Whatever bytes the names are made of."""
+    """For any bytes in the names."""
     before = contents.Contents()
     before.entries = entries
     stems = list(entries)
@@ -285,7 +285,7 @@ def test_what_the_command_line_asks_for_is_taken_and_reported(
     assert f"changed from step 7 on: {key} is " in note
     assert load_toml(run / "config.toml") == configure(override)
     stopper = Stopper()
-    resume(run, dataset, stopper=stopper)  # it is the run's own from then on
+    resume(run, dataset, stopper=stopper)  # it belongs to the run from then on
     assert "note" not in stopper.kinds()
 
 

@@ -1,4 +1,4 @@
-"""Which images a run sees, and what is measured on them."""
+"""The images of a run, and statistics of them."""
 
 import json
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def test_images_that_do_not_fit_into_memory_change_nothing(
     assert digest(tmp_path / "kept") == digest(tmp_path / "read") == digest(tmp_path / "some")
 
 
-def test_guessed_folder_is_said(dataset: Path, tmp_path: Path, configure: Configure) -> None:
+def test_guessed_folder_is_reported(dataset: Path, tmp_path: Path, configure: Configure) -> None:
     (dataset / "dataset.toml").unlink()
     stopper = Stopper()
     train(configure("train.steps=1"), dataset, tmp_path / "run", report=stopper)
@@ -92,7 +92,7 @@ def test_a_class_that_only_validation_images_have(
 
 
 def test_validation_images_without_a_label(dataset: Path, tmp_path: Path, configure: Configure) -> None:
-    """There is nothing to select by: the last weights are kept, as without validation images."""
+    """There is no metric to select by: the last weights are kept, as without validation images."""
     relabel(dataset, "val", lambda labels: np.full_like(labels, 255))
     stopper = Stopper()
     result = train(configure("train.patience=1"), dataset, tmp_path / "run", report=stopper)

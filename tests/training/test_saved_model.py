@@ -1,4 +1,4 @@
-"""The model file of a run is the one that the run saved, or is written again, or the run fails."""
+"""The model file of a run is the one it saved; otherwise it is written again, or the run fails."""
 
 import errno
 import os
@@ -90,7 +90,7 @@ def test_a_model_of_another_run_is_set_aside(dataset: Path, tmp_path: Path, conf
 def test_a_model_lost_in_the_middle_of_a_run(
     dataset: Path, tmp_path: Path, configure: Configure, damage: Callable[[Path], object]
 ) -> None:
-    """No later validation is better: without the checkpoint nothing would ever write the file again."""
+    """No later validation is better, so the file can be written again only from the checkpoint."""
     straight, run = tmp_path / "straight", tmp_path / "run"
     train(configure(*EARLY), dataset, straight)
     with pytest.raises(InterruptedRun):
@@ -138,7 +138,7 @@ def test_a_model_saved_after_the_checkpoint_needs_no_word(
 def test_the_last_weights_of_a_run_that_goes_on_are_forgotten(
     dataset: Path, tmp_path: Path, configure: Configure
 ) -> None:
-    """The end of a run within an epoch is measured; going on is as if it had never ended there."""
+    """Weights at the end of a run within an epoch are validated; a resumed run ignores that validation."""
     straight, run = tmp_path / "straight", tmp_path / "run"
     constant = "train.schedule=constant"
     train(configure(constant), dataset, straight)
@@ -238,7 +238,7 @@ def test_of_the_version_before_the_best_weights_are_kept_from_now_on(
 
 
 def test_the_best_weights_are_stored_once(dataset: Path, tmp_path: Path, configure: Configure) -> None:
-    """Not beside the weights of the checkpoint, if they are the same."""
+    """Not in addition to the weights of the checkpoint, if they are the same."""
     train(configure(*EARLY), dataset, tmp_path / "run")
     last, before = (unpack(path.read_bytes()) for path in files(tmp_path / "run" / "checkpoints"))
     assert last.state["model"]["step"] == before.state["model"]["step"] == 5

@@ -36,7 +36,7 @@ def test_warmup_longer_than_the_run() -> None:
     assert rates(2, schedule="linear", warmup_steps=8) == [1, 2, 3]
 
 
-def test_behind_the_end_nothing_is_negative() -> None:
+def test_rate_after_the_end_is_not_negative() -> None:
     for schedule in ("linear", "cosine"):
         assert learning_rate(11, 10, rate=1.0, schedule=schedule) == 0
 
@@ -54,7 +54,7 @@ def test_step_at_fractions_of_the_run() -> None:
         assert learning_rate(third, total, **options) == 0.1  # type: ignore[arg-type]
 
 
-def test_step_counts_from_behind_the_warmup() -> None:
+def test_steps_count_from_the_end_of_the_warmup() -> None:
     assert rates(6, schedule="step", step_every=2, warmup_steps=2) == pytest.approx(
         [4, 8, 8, 8, 0.8, 0.8, 0.08]
     )

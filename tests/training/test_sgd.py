@@ -1,4 +1,4 @@
-"""The optimizer, against figures worked out by hand."""
+"""SGD against values worked out by hand."""
 
 import numpy as np
 import pytest

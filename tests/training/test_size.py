@@ -1,4 +1,4 @@
-"""The size of images in training: reduced as they are read, stored in the model, the same in validation."""
+"""The size of training images: reduced as they are read, stored in the model, used in validation."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Runs of several stages: what each of them trains, and the same bits wherever they are killed."""
+"""Runs of several stages: what each stage trains, and the same bits wherever a run is killed."""
 
 import json
 import shutil
@@ -28,12 +28,12 @@ SETS = ("train.epochs=2", "train.seed=3", "train.groups.lstm.0.rate=0.5")
 
 @pytest.fixture
 def staged(monkeypatch: pytest.MonkeyPatch) -> Callable[[Stages], None]:
-    """Return a function that gives the toy network other stages."""
+    """Return a function that sets the stages of the toy network."""
     return lambda stages: monkeypatch.setitem(STAGES, "lstm2d", stages)
 
 
 class Camera(Stopper):
-    """Copies the run folder at every event, as a process leaves it that is killed then."""
+    """Copies the run folder at every event, as if the process were killed then."""
 
     def __init__(self, run: Path) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ def test_events_and_records_go_on_over_the_stages(
 def test_the_model_is_that_of_the_last_stage(
     dataset: Path, tmp_path: Path, configure: Configure, staged: Callable[[Stages], None]
 ) -> None:
-    """A stage that does not save leaves no file; one that saves begins to compare anew."""
+    """A stage that does not save leaves no file; one that saves ignores the metrics of earlier stages."""
     staged(fine_to_coarse)
     camera = Camera(tmp_path / "fine")
     result = train(configure(*SETS), dataset, tmp_path / "fine", report=camera)
@@ -191,7 +191,7 @@ def test_killed_at_any_event(
 def test_the_model_of_the_stage_before_is_kept_until_the_first_validation(
     dataset: Path, tmp_path: Path, configure: Configure, staged: Callable[[Stages], None]
 ) -> None:
-    """The running mean that it holds begins anew with the stage: the checkpoint keeps both."""
+    """Its running mean restarts with the stage; the checkpoint holds both."""
     staged(twice)
     camera = Camera(tmp_path / "run")
     train(configure("train.epochs=1"), dataset, tmp_path / "run", report=camera)

@@ -1,4 +1,4 @@
-"""A toy source of patches, a toy objective with subclasses, and runs of two stages made of them."""
+"""A toy source of patches, a toy objective with subclasses, and runs of two stages that use them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Patches(Source):
         return PER_IMAGE * len(self.data.training)
 
     def example(self, number: int, epoch: int) -> Example:
-        """Return a patch; where it sticks out of the image it is padded."""
+        """Return a patch, padded if it extends beyond the image."""
         prepare = self.data.preprocessing
         image, labels = self.data.dataset.load(self.data.training[number // PER_IMAGE])
         rng = generator(self.train.seed, epoch, number, Purpose.CROP)

@@ -1,4 +1,4 @@
-"""Weights mean the same whatever file they came from; hostile files are a DataError, and nothing runs."""
+"""Weights are the same from every file format; hostile files are a DataError, and no code is run."""
 
 import io
 import os
@@ -28,7 +28,7 @@ FEATURES = {"conv1_1": "features.0", "conv1_2": "features.2", "conv2_1": "featur
 
 
 def caffe(layers: Layers) -> Arrays:
-    """Return what a file for BGR input would hold: filters (out, in, kh, kw) under plain names."""
+    """Return the contents of a file for BGR input: filters (out, in, kh, kw) under plain names."""
     arrays: Arrays = {}
     for name, (filters, bias) in layers.items():
         bgr = filters[:, :, ::-1] if name == "conv1_1" else filters
@@ -103,7 +103,7 @@ def test_torchvision_input_is_folded_in(tmp_path: Path, layers: Layers, rng: np.
     arrays = sequential(layers)
     found = read_weights(write_safetensors(tmp_path / "w", arrays))
     assert found.convention == "torchvision"
-    pixels = rng.integers(0, 256, (3, 3, 3)).astype(np.float64)  # what one filter sees, RGB
+    pixels = rng.integers(0, 256, (3, 3, 3)).astype(np.float64)  # receptive field of one filter, RGB
     theirs = (pixels / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     expected = np.einsum("rsi,oirs->o", theirs, arrays["features.0.weight"].astype(np.float64))
     filters, bias = found.layers["conv1_1"]
@@ -238,7 +238,7 @@ def test_a_zip_that_unpacks_to_much(tmp_path: Path, layers: Layers) -> None:
     arrays = caffe(layers)
     data = io.BytesIO(torch_bytes.torch_zip(arrays))
     with zipfile.ZipFile(data, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("vgg16/bomb", bytes(64 * 2**20))  # nobody asks for it
+        archive.writestr("vgg16/bomb", bytes(64 * 2**20))  # not needed
     (tmp_path / "w.pth").write_bytes(data.getvalue())
     assert_equal(read_weights(tmp_path / "w.pth").layers, layers)
     out = io.BytesIO()
@@ -309,7 +309,7 @@ def test_cut_or_flipped(tmp_path: Path, layers: Layers, kind: str, rng: np.rando
             found = read_weights(path).layers
         except DataError:
             continue
-        assert all(found[n][0].shape == LAYERS[n] for n in found)  # formats without a checksum cannot see it
+        assert all(found[n][0].shape == LAYERS[n] for n in found)  # not detected without a checksum
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Published networks: VGG-16 as a table, and another network that needs nothing but a row."""
+"""Published networks: the table of VGG-16, and another network that needs only a row."""
 
 import json
 import re

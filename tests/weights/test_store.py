@@ -1,4 +1,4 @@
-"""The store of imported weights: found by name or digest, whole or in part; other weights are never taken."""
+"""The store of imported weights: found by name or digest, whole or in part; no others are used instead."""
 
 from pathlib import Path
 
@@ -82,7 +82,7 @@ def test_one_name_for_different_weights(layers: Layers) -> None:
     with pytest.raises(ConfigError, match="different weights are called"):
         find_weights("vgg16")
     assert find_weights(weights_digest(part)).digest == weights_digest(part)
-    # both have the same conv1_1: then either will do; and where only one has a layer, it is meant
+    # both have the same conv1_1, so either is used; if only one has a layer, that one is used
     assert find_weights("vgg16", ["conv1_1"]).digest == weights_digest(part)
     assert list(find_weights("vgg16", ["conv1_2"]).layers) == ["conv1_2"]
 

@@ -1,4 +1,4 @@
-"""The reader of pickles takes what describes tensors, says what it does not take, and never runs anything."""
+"""The pickle reader accepts descriptions of tensors, names what it refuses, and never runs code."""
 
 from contextlib import suppress
 

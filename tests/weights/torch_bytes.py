@@ -1,4 +1,4 @@
-"""Random layers, files of them as torch.save writes them but made without torch, and a comparison."""
+"""Random layers, their files as torch.save writes them (made without torch), and a comparison."""
 
 import io
 import struct
@@ -39,7 +39,7 @@ def tensor(key: str, values: NDArray[np.float32], *, legacy: bool = False) -> by
 
 
 def state_dict(arrays: dict[str, NDArray[np.float32]], *, legacy: bool = False) -> bytes:
-    """Return the pickle of an ordered dict of tensors, with torch's note of versions behind it."""
+    """Return the pickle of an ordered dict of tensors, followed by torch's version attribute."""
     items = b"".join(text(n) + tensor(str(k), v, legacy=legacy) for k, (n, v) in enumerate(arrays.items()))
     notes = b"}" + text("_metadata") + b"}sb"
     return b"\x80\x02ccollections\nOrderedDict\n)Rq\x00(" + items + b"u" + notes + b"."
@@ -54,7 +54,7 @@ def torch_zip(
         archive.writestr("vgg16/data.pkl", state_dict(arrays) if pickle is None else pickle)
         archive.writestr("vgg16/byteorder", b"little")
         for key, values in enumerate(arrays.values()):
-            # numbers lie in memory order: a transposed array has other strides, not other numbers
+            # values are in memory order: a transposed array has other strides, not other values
             archive.writestr(f"vgg16/data/{key}", values.ravel(order="K").tobytes())
         archive.writestr("vgg16/version", b"3\n")
     return out.getvalue()

@@ -101,7 +101,7 @@ def test_saves_counts_memory_and_multiplications(cp: ModuleType, module: ModuleT
         return module.saves((n, *size, c_in), (n, *size, c_out), (dilation, dilation))
 
     assert saves((240, 320), 64, 64)
-    assert not saves((240, 320), 3, 64)  # the points of 64 results are much more than the patches of 3
+    assert not saves((240, 320), 3, 64)  # 64 results have many more points than the patches of 3 channels
     assert saves((30, 40), 512, 512)
     assert saves((30, 40), 1024, 1024)
     assert not saves((6, 6), 1024, 1024)  # points of the filters, for four tiles

@@ -1,4 +1,4 @@
-"""Gaussian filtering on a GPU, or the stand-in: the reference's lattice, number by number, and its values."""
+"""Gaussian filtering on a GPU, or the stand-in: lattice and values of the reference."""
 
 import re
 import shutil
@@ -54,7 +54,7 @@ def test_features_on_borders_of_simplices(cp: ModuleType, dtype: str, shift: flo
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc here")
 def test_no_product_melts_into_a_sum(tmp_path: Path) -> None:
-    """Or those features would fall otherwise than in the reference, on a GPU only."""
+    """Otherwise those features would get other lattice points than in the reference, on a GPU only."""
     folder = files("lstm2d.kernels._cuda")
     text = "".join((folder / f"{name}.cu").read_text("utf-8") for name in ("common", "crf"))
     source, target = tmp_path / "kernel.cu", tmp_path / "kernel.ptx"

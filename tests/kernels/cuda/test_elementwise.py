@@ -1,4 +1,4 @@
-"""Functions of single elements on a GPU, or the stand-in: small values are precise, too."""
+"""Elementwise functions on a GPU, or the stand-in: precision of small values."""
 
 from types import ModuleType
 

@@ -1,4 +1,4 @@
-"""What the library does with arrays on a device, outside of the kernels: modules."""
+"""Modules with parameters on a device."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How kernels are launched, and that every source is one for the compilers of CUDA."""
+"""Launching kernels, and compiling every source with CUDA's compilers."""
 
 import shutil
 import subprocess

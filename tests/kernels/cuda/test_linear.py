@@ -23,7 +23,7 @@ def test_types_must_agree(cp: ModuleType) -> None:
 @pytest.mark.parametrize("positions", [127, 128, 129, 128 * 128 + 1])
 def test_bias_gradient_is_summed_in_double(cp: ModuleType, positions: int) -> None:
     grad_y = np.full((1, positions, 2), 0.1, np.float32)
-    grad_y[0, 0, 1] = 1e8  # beside it nothing would be left of the others in float32
+    grad_y[0, 0, 1] = 1e8  # the others would be lost next to it in float32
     expected = grad_y.sum((0, 1), dtype=np.float64).astype(np.float32)
     found = on_device(cp, "linear", "linear_grad_bias", grad_y)
     assert found.tolist() == expected.tolist()

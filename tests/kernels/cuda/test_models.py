@@ -31,7 +31,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "patches": [2, 1],
         "upsample_channels": 4,
     },
-    "reseg behind vgg": {
+    "reseg after vgg": {
         "kind": "reseg",
         "features": "conv2_1",
         "weights": "",
@@ -46,7 +46,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
 
 
 def run(network: Network, bring: Any) -> dict[str, np.ndarray]:
-    """Return on the host what a network makes of two images, and what training asks of it."""
+    """Return a network's probabilities, loss and gradients for two images, on the host."""
     rng = np.random.default_rng(3)
     shape = (2, network.stride, 2 * network.stride)
     x = Tensor(bring(rng.standard_normal((*shape, 3))))

@@ -1,4 +1,4 @@
-"""Operations on tensors that lie on a GPU, or the stand-in, give what they give on the host."""
+"""Operations on tensors on a GPU, or the stand-in, give the same results as on the host."""
 
 from types import ModuleType
 

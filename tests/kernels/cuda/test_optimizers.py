@@ -1,4 +1,4 @@
-"""Optimizers whose parameters lie on a GPU, or the stand-in, do what they do on the host."""
+"""Optimizers with parameters on a GPU, or the stand-in, give the same results as on the host."""
 
 from types import ModuleType
 from typing import Any
@@ -21,7 +21,7 @@ OPTIONS: list[dict[str, Any]] = [
 
 
 def run(kind: type[Optimizer], cp: ModuleType | None, options: dict[str, Any], steps: int = 3) -> Optimizer:
-    """Return an optimizer after some steps, on the device if there is one given."""
+    """Return an optimizer after some steps, on the device if one is given."""
     rng = np.random.default_rng(4)
 
     def draw(shape: tuple[int, ...]) -> Any:

@@ -21,7 +21,7 @@ def test_taps_go_to_the_device_once(cp: ModuleType) -> None:
     module._on_device.cache_clear()
     x = cp.zeros((1, 4, 4, 1))
     for _ in range(3):
-        taps = tuple(t.copy() for t in cubic_taps(4, 8))  # known by what they hold
+        taps = tuple(t.copy() for t in cubic_taps(4, 8))  # found by their contents
         module.resample(x, taps, taps)
     assert module._on_device.cache_info().misses == 1
     module.resample(x.astype("float32"), taps, taps)

@@ -16,7 +16,7 @@ def tolerance(dtype: str) -> dict[str, float]:
 
 
 def both(cp: ModuleType, name: str, *args: Any) -> tuple[Any, Any]:
-    """Return what a function gives on the device, brought to the host, and what the reference gives."""
+    """Return the results of a function on the device, copied to the host, and of the reference."""
     with kernels.use("_reference"):
         expected = getattr(kernels.pick("softmax", like=args[0]), name)(*args)
     device = [cp.asarray(a) if isinstance(a, np.ndarray) else a for a in args]
@@ -33,7 +33,7 @@ def test_nothing_is_hidden(cp: ModuleType) -> None:
     np.testing.assert_array_equal(
         both(cp, "softmax_forward", np.array([[[-inf, 0, -inf]]]))[0], [[[0, 1, 0]]]
     )
-    for row in bad[0]:  # also where no target and no weight looks at it
+    for row in bad[0]:  # even if no target or weight refers to it
         scores = np.stack([np.zeros(3), row])[None]
         (total, _), _ = both(cp, "soft_cross_entropy_forward", scores, np.zeros((1, 2, 3)), np.zeros((1, 2)))
         assert np.isnan(total)

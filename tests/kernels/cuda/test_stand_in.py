@@ -1,4 +1,4 @@
-"""The stand-in finds what goes wrong in silence on a GPU."""
+"""The stand-in detects errors that are silent on a GPU."""
 
 from types import ModuleType
 

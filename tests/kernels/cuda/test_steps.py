@@ -1,4 +1,4 @@
-"""The shares of a step's product: what a kernel relies on, for every GPU and size."""
+"""The partition of a step's product: assumptions of the kernels, for every GPU and size."""
 
 from importlib import import_module
 from types import ModuleType
@@ -38,7 +38,7 @@ def test_what_kernels_rely_on(
             assert p.threads - couriers >= min(p.quarter * p.slices, 384 - couriers)
             assert 4 * p.quarter >= size[1]
             assert p.stride >= 4 * p.quarter
-            assert (p.stride - p.quarter) % 32 == 0  # no bank twice where one slice ends and the next begins
+            assert (p.stride - p.quarter) % 32 == 0  # no bank conflict between slices
             assert 1 <= p.slices <= max(1, size[0])
             assert 0 <= p.n_held <= size[0]
 

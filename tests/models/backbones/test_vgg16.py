@@ -1,4 +1,4 @@
-"""VGG-16: against a plain computation, its variants, and what is imported into it."""
+"""VGG-16: against a plain computation, its variants, and imported weights."""
 
 import numpy as np
 import pytest
@@ -200,6 +200,6 @@ def test_frozen_layers_get_no_gradient_and_are_imported(rng: np.random.Generator
     without = [name for name, p in network.named_parameters() if p.grad is None]
     assert without == names
     drawn = build(ReSegConfig(features="conv1_2", weights="", units=(), patches=()), 3, rng)
-    assert drawn.imported == ()  # no file has them: a model file must
+    assert drawn.imported == ()  # no weights file has them, so a model file must
     image = build(ReSegConfig(features="image", units=(), patches=()), 3, rng)
     assert load_imported(image, {}) == []

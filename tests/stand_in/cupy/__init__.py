@@ -1,7 +1,7 @@
 """A small CuPy for machines without a GPU: it runs CUDA sources on the CPU and is as strict as a device.
 
-Arrays refuse to become NumPy's by themselves, or to be mixed with them; kernels are compared with their
-declarations, and what they write beside an array is found.
+Arrays are not converted to NumPy's implicitly, nor mixed with them; kernel arguments are checked against the
+declarations, and writes outside of arrays are detected.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def asnumpy(a: Any) -> _numpy.ndarray:
 
 
 def ascontiguousarray(a: ndarray, dtype: Any = None) -> ndarray:
-    """Return an array whose values lie in order; itself if they do."""
+    """Return a C-contiguous array; itself if it is one."""
     a = asarray(a, dtype)
     return a if a.flags.c_contiguous else wrap(_numpy.ascontiguousarray(a._values))
 

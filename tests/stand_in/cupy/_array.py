@@ -1,4 +1,4 @@
-"""Arrays that are as hard to get at as those on a GPU, in guarded memory."""
+"""Arrays that can be accessed only as those on a GPU, in guarded memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from cupy.cuda import OutOfMemoryError
 
-GUARD = 256  # bytes before and behind every array
+GUARD = 256  # bytes before and after every array
 POISON = 0xFF  # NaN in any floating-point type, -1 in integers
 
 limit = 0  # bytes of all arrays together; 0 for none
@@ -18,7 +18,7 @@ _blocks: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDiction
 
 
 class Guarded(np.ndarray):
-    """Memory of one array with its guards: a class that can be referred to weakly by identity."""
+    """Memory of one array with its guards; a class, so that it supports weak references."""
 
 
 def allocate(shape: Any, dtype: Any) -> np.ndarray:
@@ -53,7 +53,7 @@ def block_of(values: np.ndarray) -> np.ndarray | None:
 
 
 def check_guards(values: np.ndarray) -> None:
-    """Raise if something was written beside an array."""
+    """Raise if something was written outside of an array."""
     block = block_of(values)
     if block is None:
         raise AssertionError("an array that was not allocated here")
@@ -63,7 +63,7 @@ def check_guards(values: np.ndarray) -> None:
 
 
 def wrap(value: Any) -> Any:
-    """Return what NumPy gave as what CuPy would give: arrays on the device, also single numbers."""
+    """Convert a result of NumPy to what CuPy would return: arrays on the device, also for scalars."""
     if isinstance(value, tuple | list):
         return type(value)(wrap(v) for v in value)
     if not isinstance(value, np.ndarray | np.generic):
@@ -79,7 +79,7 @@ def wrap(value: Any) -> Any:
 
 
 def unwrap(value: Any) -> Any:
-    """Return the values behind arrays on the device; arrays of NumPy do not go with them."""
+    """Return the values of arrays on the device; raise for NumPy arrays."""
     if isinstance(value, ndarray):
         return value._values
     if isinstance(value, np.ndarray) and value.ndim:
@@ -101,7 +101,7 @@ class _Pointer:
 
 
 class ndarray(NDArrayOperatorsMixin):
-    """An array that stands for one on a GPU."""
+    """Stand-in for an array on a GPU."""
 
     __array_priority__ = 100
     _values: np.ndarray
@@ -114,7 +114,7 @@ class ndarray(NDArrayOperatorsMixin):
         return self._values.copy()
 
     def set(self, values: np.ndarray) -> None:
-        """Take over values from the host."""
+        """Copy values from the host."""
         if not isinstance(values, np.ndarray) or values.dtype != self.dtype or values.shape != self.shape:
             raise TypeError("set: an array of NumPy of the same type and shape")
         self._values[...] = values
@@ -136,7 +136,7 @@ class ndarray(NDArrayOperatorsMixin):
 
     @property
     def base(self) -> Any:
-        """Return None: who owns the memory is not known here."""
+        """Return None: the owner of the memory is not known."""
         return None
 
     def __getattr__(self, name: str) -> Any:

@@ -99,7 +99,7 @@ def _split(text: str) -> list[str]:
 
 
 def _parameter(text: str, real: str) -> tuple[bool, str]:
-    """Return whether a parameter is a pointer, and the type of what it is or points to."""
+    """Return whether a parameter is a pointer, and its type or the type that it points to."""
     kind = text.replace("*", " ").replace("__restrict__", " ").replace("const ", " ").split()[:-1]
     name = " ".join(kind)
     return "*" in text, TYPES[real if name == "REAL" else name]
@@ -120,7 +120,7 @@ def _value(kernel: str, parameter: tuple[bool, str], value: Any) -> Any:
 
 
 def _wrapper(name: str, text: str) -> str:
-    """Return a function in C++ that runs a kernel, with the same parameters behind the launch's own."""
+    """Return a function in C++ that runs a kernel, with the same parameters after those of the launch."""
     given = ", ".join(p.replace("*", " ").split()[-1] for p in _split(text))
     launch = "const unsigned *grid_, unsigned threads_, size_t shared_, unsigned order_"
     return f"""

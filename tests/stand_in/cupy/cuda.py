@@ -12,11 +12,11 @@ MEMORY = 8 << 30  # bytes
 
 
 class CUDARuntimeError(RuntimeError):
-    """What CuPy raises for an error of the CUDA runtime."""
+    """Error of the CUDA runtime."""
 
 
 class OutOfMemoryError(MemoryError):
-    """What CuPy raises when the device has no memory left."""
+    """Error if the device has no memory left."""
 
 
 def _count() -> int:
@@ -42,7 +42,7 @@ class Device(AbstractContextManager["Device"]):
         """Make it the current one."""
 
     def synchronize(self) -> None:
-        """Wait: everything is done at once here."""
+        """Do nothing: all calls are synchronous."""
 
     def __exit__(self, *exc: object) -> None:
         return None
@@ -54,21 +54,21 @@ class Stream:
     null: Any
 
     def synchronize(self) -> None:
-        """Wait: everything is done at once here."""
+        """Do nothing: all calls are synchronous."""
 
 
 Stream.null = Stream()
 
 
 class Event:
-    """A moment."""
+    """A point in time."""
 
     def record(self, stream: Stream | None = None) -> None:
-        """Take the time."""
+        """Record the time."""
         self.time = time.perf_counter()
 
     def synchronize(self) -> None:
-        """Wait: everything is done at once here."""
+        """Do nothing: all calls are synchronous."""
 
 
 def get_elapsed_time(start: Event, end: Event) -> float:

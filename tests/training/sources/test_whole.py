@@ -35,7 +35,7 @@ def whole_images(config: RunConfig, dataset: Path, stride: int = 1) -> WholeImag
 
 
 def first_example(config: RunConfig, dataset: Path) -> NDArray[np.float32]:
-    """Return the first training image as the first epoch sees it, without the padding."""
+    """Return the first training image of the first epoch, without padding."""
     source = whole_images(config, dataset, 3)
     image, _ = source.data.dataset.load(source.data.training[0])
     return source.example(0, 0).x[0, : image.shape[0], : image.shape[1]]
@@ -105,7 +105,7 @@ def test_a_crop_depends_on_seed_epoch_and_image_alone(dataset: Path, configure: 
     assert len({example.x.tobytes() for example in first}) > 4
     assert [other.example(1, epoch).x.tobytes() for epoch in range(8)] != [e.x.tobytes() for e in first]
     image, labels = source.data.dataset.load(source.data.training[1])
-    for example in first:  # labels are cut out where the image is
+    for example in first:  # labels are cropped at the same place as the image
         spots = np.argwhere(
             (np.lib.stride_tricks.sliding_window_view(image, (4, 4, 3))[:, :, 0] == example.x[0]).all(
                 (2, 3, 4)
