@@ -123,7 +123,8 @@ class Console:
         done, total : float, optional
             Completed and total work, in any unit.
         """
-        columns = streams.columns(sys.stderr)
+        # while there is a bar, sys.stderr is a proxy that in older versions of rich is no terminal
+        columns = streams.columns(sys.stderr if self._bar is None else self._bar.stream)
         seconds = PROGRESS_SECONDS if columns is None else LIVE_SECONDS
         if self.quiet or time.monotonic() - self._shown_at < seconds:
             return

@@ -51,6 +51,7 @@ class Bar:
     """
 
     def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
         self._bar = BarColumn()
         text = TextColumn(
             "{task.description}", markup=False, table_column=table.Column(no_wrap=True, overflow="crop")

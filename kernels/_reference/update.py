@@ -13,7 +13,15 @@ def gradient_norm(gradient: FloatArray) -> float:
     NaN or infinity if a value is not finite: finite values of float32 have finite squares in float64.
     """
     with np.errstate(over="ignore"):
-        return float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
+        return float(np.sqrt(_pairwise_sum(np.square(gradient, dtype=np.float64).ravel())))
+
+
+def _pairwise_sum(values: FloatArray) -> float:
+    """Add halves of at most 128 values each; NumPy's own order for longer arrays depends on its version."""
+    if values.size <= 128:
+        return float(values.sum())
+    half = values.size // 2 - values.size // 2 % 8
+    return _pairwise_sum(values[:half]) + _pairwise_sum(values[half:])
 
 
 def is_finite(values: FloatArray) -> bool:
