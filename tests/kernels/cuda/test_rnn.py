@@ -33,5 +33,5 @@ def test_weights_beyond_shared_memory(
 
 def test_too_many_units(cp: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lstm2d.kernels._cuda.steps.shared_limit", lambda: 1000)
-    with pytest.raises(ValueError, match=r"20 units: .* room for 250 values"):
+    with pytest.raises(ValueError, match=r"20 units: .* do not fit in the 250 values"):
         check(cp, sweep(*UNITS[0], (1, 4, 5, 2), 20, 2), np.float32)
