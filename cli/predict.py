@@ -265,12 +265,17 @@ def finish(
         | ({} if crf is None else {"crf": crf.model_dump()})
         | ({} if resizing is None else {"size": resizing})
     )
-    if not failed:
-        return
+    if failed:
+        raise error_of(outcome, out / manifest)
+
+
+def error_of(outcome: Outcome, record: Path) -> Exception:
+    """Return the error of a command in which images failed; `record` has the images that it does not list."""
+    failed = outcome.failed
     if len(failed) == outcome.total == 1:
-        raise outcome.failed[0].error
-    lines = [f"{f['image']}: {f['error']}" for f in failed[:LISTED]]
+        return failed[0].error
+    lines = [f"{f.image}: {f.reason}" for f in failed[:LISTED]]
     if len(failed) > LISTED:
-        lines.append(f"and {len(failed) - LISTED} more, see {out / manifest}")
+        lines.append(f"and {len(failed) - LISTED} more, see {record}")
     what = f"{len(failed)} of {outcome.total} images could not be labelled\n  " + "\n  ".join(lines)
-    raise (DataError if len(failed) == outcome.total else SomeFailedError)(what)
+    return (DataError if len(failed) == outcome.total else SomeFailedError)(what)
