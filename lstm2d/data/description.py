@@ -227,13 +227,7 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
     name = values.get("name", root.resolve().name or "dataset")
     if not isinstance(name, str) or not name:
         problems.append("name: a non-empty string is expected")
-    folders = {}
-    for key in ("images", "masks"):
-        folders[key] = folder = values.get(key, key)
-        if not isinstance(folder, str) or not folder:
-            problems.append(f"{key}: the name of a folder is expected")
-        elif (root / folder).exists() and not inside(root, root / folder):
-            problems.append(f"{key}: {folder!r} lies outside the dataset's folder")
+    images, masks = (_folder(values, key, root, problems) for key in ("images", "masks"))
     scale = values.get("scale", "auto")
     if scale not in ("auto", "native"):
         problems.append('scale: "auto" or "native" is expected')
@@ -265,13 +259,22 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
         tuple(classes),
         tuple(numbers),
         ignore,
-        folders["images"],
-        folders["masks"],
+        images,
+        masks,
         mapping,
         frozenset(k for k, table in enumerate(tables) if "color" not in table),
         None if ignore_color is None else (ignore_color[0], ignore_color[1], ignore_color[2]),
         scale == "native",
     )
+
+
+def _folder(values: dict[str, Any], key: str, root: Path, problems: list[str]) -> Any:
+    folder = values.get(key, key)
+    if not isinstance(folder, str) or not folder:
+        problems.append(f"{key}: the name of a folder is expected")
+    elif (root / folder).exists() and not inside(root, root / folder):
+        problems.append(f"{key}: {folder!r} lies outside the dataset's folder")
+    return folder
 
 
 def _classes(tables: list[Any], problems: list[str]) -> tuple[list[ClassInfo], list[int]]:
