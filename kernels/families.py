@@ -163,9 +163,14 @@ class Lstm2d(Protocol):
         peepholes: FloatArray | None,
         cell_scale: float,
         leaky: bool,
+        gate_clip: float,
         need_x: bool,
     ) -> tuple[FloatArray | None, FloatArray, FloatArray, FloatArray, FloatArray | None]:
-        """Return the gradients of x (None unless `need_x`), weight, recurrent, bias, peepholes."""
+        """Return the gradients of x (None unless `need_x`), weight, recurrent, bias, peepholes.
+
+        Those of the gates and the candidate, before the activation, are clipped to [-gate_clip, gate_clip]; 0
+        for no limit.
+        """
 
 
 class Norm(Protocol):

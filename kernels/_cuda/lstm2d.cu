@@ -276,20 +276,26 @@ struct Saved {
     Cells old;
 };
 
-// Gradients of the sums from those of hidden state and cell; returns those of the old cells.
-__device__ inline Cells retreat(const Scan &s, const Saved &v, const REAL *p, REAL hidden, REAL cell,
+// NaN stays NaN.
+__device__ inline REAL clipped(REAL value, REAL limit) {
+    value = value > limit ? limit : value;
+    return value < -limit ? -limit : value;
+}
+
+// Gradients of the sums, each at most `limit`, from those of hidden state and cell; returns those of the old cells.
+__device__ inline Cells retreat(const Scan &s, const Saved &v, const REAL *p, REAL limit, REAL hidden, REAL cell,
                                 REAL (&grad)[5]) {
     const REAL *g = v.gates;
     const REAL x = v.old.x, y = v.old.y;
     const REAL kept = s.leaky ? g[1] * (g[2] * y + (1 - g[2]) * x) : g[1] * x + g[2] * y;
     const REAL t = tanh_(s.cell_scale * kept + g[0] * g[3]);
-    grad[4] = hidden * t * g[4] * (1 - g[4]);
+    grad[4] = clipped(hidden * t * g[4] * (1 - g[4]), limit);
     cell += hidden * g[4] * (1 - t * t) + grad[4] * p[4 * s.units];
-    grad[0] = cell * g[3] * g[0] * (1 - g[0]);
-    grad[3] = cell * g[0] * (1 - g[3] * g[3]);
+    grad[0] = clipped(cell * g[3] * g[0] * (1 - g[0]), limit);
+    grad[3] = clipped(cell * g[0] * (1 - g[3] * g[3]), limit);
     cell *= s.cell_scale;
-    grad[1] = cell * (s.leaky ? g[2] * y + (1 - g[2]) * x : x) * g[1] * (1 - g[1]);
-    grad[2] = cell * (s.leaky ? g[1] * (y - x) : y) * g[2] * (1 - g[2]);
+    grad[1] = clipped(cell * (s.leaky ? g[2] * y + (1 - g[2]) * x : x) * g[1] * (1 - g[1]), limit);
+    grad[2] = clipped(cell * (s.leaky ? g[1] * (y - x) : y) * g[2] * (1 - g[2]), limit);
     return {cell * g[1] * (s.leaky ? 1 - g[2] : (REAL)1) + grad[0] * p[0] + grad[1] * p[2 * s.units],
             cell * g[2] * (s.leaky ? g[1] : (REAL)1) + grad[0] * p[s.units] + grad[2] * p[3 * s.units]};
 }
@@ -300,6 +306,7 @@ template <int L> struct Backward {
     typedef Saved Read;
     Scan s;
     Matrix m;
+    REAL limit;  // of the gradient of a sum
     const REAL *grad_y, *gates, *kept;
     REAL *grad_z;
     REAL *states;     // gradients of the sums (5 U)
@@ -329,7 +336,7 @@ template <int L> struct Backward {
         hidden += lane ? product_of<L>(m, partial, lane - 1, units + u) : stage[u];
         cell += lane ? carries_y[(((step - 1) & 1) * L + lane - 1) * units + u] : stage[units + u];
         REAL grad[5];
-        const Cells to = retreat(s, v, peepholes + u, hidden, cell, grad);
+        const Cells to = retreat(s, v, peepholes + u, limit, hidden, cell, grad);
         carries_x[lane * units + u] = to.x;
         carries_y[((step & 1) * L + lane) * units + u] = to.y;
 #pragma unroll
@@ -384,14 +391,14 @@ template <int L> struct Backward {
 
 extern "C" __global__ void __launch_bounds__(384, 1) lstm2d_backward(
     const REAL *grad_y, const REAL *recurrent, const REAL *peepholes, const REAL *gates, const REAL *kept,
-    REAL *grad_z, REAL *edges, unsigned *sent, REAL cell_scale, int leaky, int units, int height, int width,
-    int bands, int tasks, int first, int lanes, int n_held, int stride, int quarter, int slices) {
+    REAL *grad_z, REAL *edges, unsigned *sent, REAL limit, REAL cell_scale, int leaky, int units, int height,
+    int width, int bands, int tasks, int first, int lanes, int n_held, int stride, int quarter, int slices) {
     SHARED(shared);
     const int d = first + blockIdx.y;
     const Scan s = {units, height, width, bands, tasks, d, leaky, cell_scale};
     const Matrix m = {recurrent + (Long)d * 5 * units * stride, 5 * units, n_held, stride, quarter, slices};
     if (lanes == 4)
-        Backward<4>{s, m, grad_y, gates, kept, grad_z, shared}.run(peepholes, edges, sent);
+        Backward<4>{s, m, limit, grad_y, gates, kept, grad_z, shared}.run(peepholes, edges, sent);
     else
-        Backward<32 / sizeof(REAL)>{s, m, grad_y, gates, kept, grad_z, shared}.run(peepholes, edges, sent);
+        Backward<32 / sizeof(REAL)>{s, m, limit, grad_y, gates, kept, grad_z, shared}.run(peepholes, edges, sent);
 }

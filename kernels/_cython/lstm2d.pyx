@@ -36,9 +36,9 @@ cdef extern from "lstm2d_gates.h" nogil:
                            float*, const float*, float*, float*, float*)
     void gates_forward_f64(Py_ssize_t, Py_ssize_t, Py_ssize_t, double, int, const double*, const double*,
                            double*, const double*, double*, double*, double*)
-    void gates_backward_f32(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float, int, const float*,
+    void gates_backward_f32(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float, int, float, const float*,
                             const float*, const float*, const float*, const float*, const float*, float*, float*)
-    void gates_backward_f64(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double, int, const double*,
+    void gates_backward_f64(Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double, int, double, const double*,
                             const double*, const double*, const double*, const double*, const double*,
                             double*, double*)
     void gates_reduce_f32(Py_ssize_t, Py_ssize_t, Py_ssize_t, float, int, const float*, const float*,
@@ -84,7 +84,7 @@ def lstm2d_forward(x, weight, recurrent, bias, peepholes, cell_scale, leaky, kee
     return y, (state if keep else None)
 
 
-def lstm2d_backward(grad_y, x, kept, weight, recurrent, bias, peepholes, cell_scale, leaky, need_x):
+def lstm2d_backward(grad_y, x, kept, weight, recurrent, bias, peepholes, cell_scale, leaky, gate_clip, need_x):
     """See kernels/_reference/lstm2d.py."""
     grad_y = np.ascontiguousarray(grad_y)
     n, h, w, channels = x.shape
@@ -103,8 +103,8 @@ def lstm2d_backward(grad_y, x, kept, weight, recurrent, bias, peepholes, cell_sc
     if grad_y.size:
         _check(dtype)
         with single_blas():
-            _backward(grad_y, weight, recurrent, peepholes, cell_scale, leaky, crossing, kept, scratch, grad_both,
-                      grad_bias, grad_peepholes, grad_pixels, grad_x, threads)
+            _backward(grad_y, weight, recurrent, peepholes, cell_scale, leaky, gate_clip, crossing, kept, scratch,
+                      grad_both, grad_bias, grad_peepholes, grad_pixels, grad_x, threads)
     elif need_x:
         grad_x[...] = 0
     grad_both = grad_both.sum(0)  # over images, in order
@@ -235,7 +235,7 @@ cdef inline void _gates_forward(
 
 def _backward(
     const floating[:, :, :, ::1] grad_y, const floating[:, :, ::1] weight, const floating[:, :, ::1] recurrent,
-    const floating[:, :, ::1] peepholes, double cell_scale, bint leaky, Py_ssize_t crossing,
+    const floating[:, :, ::1] peepholes, double cell_scale, bint leaky, double gate_clip, Py_ssize_t crossing,
     const floating[:, :, :, ::1] state, floating[:, ::1] scratch, floating[:, :, :, ::1] grad_both,
     floating[:, :, ::1] grad_bias, floating[:, :, :, ::1] grad_peepholes, floating[:, :, :, ::1] grad_pixels,
     floating[:, :, :, ::1] grad_x, int n_threads,
@@ -253,7 +253,7 @@ def _backward(
         _scan_backward(
             _scan(task % 4, height, width, channels, units, ld, 0, cell_scale, leaky),
             &grad_y[task // 4, 0, 0, task % 4 * units], &weight[task % 4, 0, 0] if channels else NULL,
-            &recurrent[task % 4, 0, 0], peep + task % 4 * 5 * units if peep else NULL, crossing,
+            &recurrent[task % 4, 0, 0], peep + task % 4 * 5 * units if peep else NULL, gate_clip, crossing,
             &state[task // 4, task % 4, 0, 0], &scratch[threadid(), 0],
             &grad_both[task // 4, task % 4, 0, 0], &grad_bias[task // 4, task % 4, 0],
             grad_peep + task * 5 * units if peep else NULL,
@@ -266,7 +266,7 @@ def _backward(
 
 cdef void _scan_backward(
     Scan s, const floating* grad_y, const floating* weight, const floating* recurrent,
-    const floating* peepholes, Py_ssize_t crossing, const floating* operand, floating* scratch,
+    const floating* peepholes, double gate_clip, Py_ssize_t crossing, const floating* operand, floating* scratch,
     floating* grad_both, floating* grad_bias, floating* grad_peepholes, floating* grad_pixels,
 ) noexcept nogil:
     cdef Py_ssize_t inner = s.channels + 2 * s.units, pixels = s.height * s.width, units = s.units, t, back, row
@@ -286,9 +286,9 @@ cdef void _scan_backward(
         row = LSTM2D_LANES + d.low
         _pixels_to_columns(grad_y, d.pixel * 4 * units, d.step * 4 * units, d.length, units,
                            in_hidden + row, crossing)
-        _gates_backward(&s, d.lanes, crossing, peepholes, gates + d.column - back, cells + d.column - back,
-                        tanh_cell + d.column - back, in_hidden + row - back, in_cells + row - back,
-                        out_cells + row - back, grad_z + d.column - back)
+        _gates_backward(&s, d.lanes, crossing, gate_clip, peepholes, gates + d.column - back,
+                        cells + d.column - back, tanh_cell + d.column - back, in_hidden + row - back,
+                        in_cells + row - back, out_cells + row - back, grad_z + d.column - back)
         _clear_column(out_cells + row - 1, units, crossing)  # no pixel of this diagonal has it to its left
         in_cells, out_cells = out_cells, in_cells
         if t:
@@ -304,15 +304,15 @@ cdef void _scan_backward(
 
 
 cdef inline void _gates_backward(
-    const Scan* s, Py_ssize_t n, Py_ssize_t crossing, const floating* peepholes, const floating* gates,
-    const floating* cells, const floating* tanh_cell, const floating* in_hidden, const floating* in_cells,
-    floating* out_cells, floating* grad_z,
+    const Scan* s, Py_ssize_t n, Py_ssize_t crossing, double gate_clip, const floating* peepholes,
+    const floating* gates, const floating* cells, const floating* tanh_cell, const floating* in_hidden,
+    const floating* in_cells, floating* out_cells, floating* grad_z,
 ) noexcept nogil:
     if floating is float:
-        gates_backward_f32(s.units, n, s.ld, crossing, <float>s.cell_scale, s.leaky, peepholes, gates, cells,
-                           tanh_cell, in_hidden, in_cells, out_cells, grad_z)
+        gates_backward_f32(s.units, n, s.ld, crossing, <float>s.cell_scale, s.leaky, <float>gate_clip, peepholes,
+                           gates, cells, tanh_cell, in_hidden, in_cells, out_cells, grad_z)
     else:
-        gates_backward_f64(s.units, n, s.ld, crossing, s.cell_scale, s.leaky, peepholes, gates, cells,
+        gates_backward_f64(s.units, n, s.ld, crossing, s.cell_scale, s.leaky, gate_clip, peepholes, gates, cells,
                            tanh_cell, in_hidden, in_cells, out_cells, grad_z)
 
 

@@ -74,14 +74,23 @@ LSTM2D_PER_LEVEL(void, NAME(gates_forward), (ptrdiff_t units, ptrdiff_t n, ptrdi
 #undef FORWARD
 }
 
-/* gates, cells, tanh_cell as the forward pass left them; grad_z: gradient of the gates before activation.
+/* NaN stays NaN. */
+LSTM2D_INLINE REAL NAME(clipped)(REAL value, REAL limit)
+{
+    value = value > limit ? limit : value;
+    return value < -limit ? -limit : value;
+}
+
+/* gates, cells, tanh_cell as the forward pass left them; grad_z: gradient of the gates before activation, with
+   `clip` each bounded by `limit` before anything reads it.
    Gradients that cross diagonals lie by image row, `gd` apart: in_hidden has `units` rows each from the output,
    the right and the lower neighbour, in_cells from the right and the lower one, out_cells to the left and the
    upper one. The lower neighbour of column p lies at p + 1. */
 LSTM2D_INLINE void NAME(backward_rows)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, ptrdiff_t gd, REAL scale,
-                                       const int leaky, const int peep, const REAL *peepholes, const REAL *gates,
-                                       const REAL *cells, const REAL *tanh_cell, const REAL *in_hidden,
-                                       const REAL *in_cells, REAL *out_cells, REAL *grad_z)
+                                       const int leaky, const int clip, REAL limit, const int peep,
+                                       const REAL *peepholes, const REAL *gates, const REAL *cells,
+                                       const REAL *tanh_cell, const REAL *in_hidden, const REAL *in_cells,
+                                       REAL *out_cells, REAL *grad_z)
 {
     for (ptrdiff_t u = 0; u < units; u++) {
         const REAL *w = peep ? peepholes + u : NULL;
@@ -112,13 +121,22 @@ LSTM2D_INLINE void NAME(backward_rows)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t l
                 const REAL i = s_i[p], fx = s_fx[p], fy = s_fy[p], g = s_g[p], o = s_o[p];
                 const REAL cx = c_x[p], cy = c_y[p], t = tanh_c[p];
                 const REAL dh = g_y[p] + g_hr[p] + g_hb[p];
-                const REAL dzo = dh * t * o * (1 - o);
+                REAL dzo = dh * t * o * (1 - o);
+                if (clip)
+                    dzo = NAME(clipped)(dzo, limit);
                 REAL dc = dh * o * (1 - t * t) + g_cr[p] + g_cb[p];
                 if (peep)
                     dc += dzo * w_o;
-                const REAL dzi = dc * g * i * (1 - i), dzg = dc * i * (1 - g * g), dco = dc * scale;
+                const REAL dco = dc * scale;
+                REAL dzi = dc * g * i * (1 - i), dzg = dc * i * (1 - g * g);
                 const REAL dfx = leaky ? fy * cy + (1 - fy) * cx : cx, dfy = leaky ? fx * (cy - cx) : cy;
-                const REAL dzfx = dco * dfx * fx * (1 - fx), dzfy = dco * dfy * fy * (1 - fy);
+                REAL dzfx = dco * dfx * fx * (1 - fx), dzfy = dco * dfy * fy * (1 - fy);
+                if (clip) {
+                    dzi = NAME(clipped)(dzi, limit);
+                    dzfx = NAME(clipped)(dzfx, limit);
+                    dzfy = NAME(clipped)(dzfy, limit);
+                    dzg = NAME(clipped)(dzg, limit);
+                }
                 REAL dcx = dco * (leaky ? fx * (1 - fy) : fx), dcy = dco * (leaky ? fx * fy : fy);
                 if (peep) {
                     dcx += dzi * w_ix + dzfx * w_fx;
@@ -137,24 +155,26 @@ LSTM2D_INLINE void NAME(backward_rows)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t l
 }
 
 LSTM2D_PER_LEVEL(void, NAME(gates_backward), (ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, ptrdiff_t gd, REAL scale,
-                                              int leaky, const REAL *peepholes, const REAL *gates, const REAL *cells,
-                                              const REAL *tanh_cell, const REAL *in_hidden, const REAL *in_cells,
-                                              REAL *out_cells, REAL *grad_z),
-                 (units, n, ld, gd, scale, leaky, peepholes, gates, cells, tanh_cell, in_hidden, in_cells, out_cells,
-                  grad_z))
+                                              int leaky, REAL limit, const REAL *peepholes, const REAL *gates,
+                                              const REAL *cells, const REAL *tanh_cell, const REAL *in_hidden,
+                                              const REAL *in_cells, REAL *out_cells, REAL *grad_z),
+                 (units, n, ld, gd, scale, leaky, limit, peepholes, gates, cells, tanh_cell, in_hidden, in_cells,
+                  out_cells, grad_z))
 {
-#define BACKWARD(peep, leaky)                                                                                    \
-    NAME(backward_rows)(units, n, ld, gd, scale, leaky, peep, peepholes, gates, cells, tanh_cell, in_hidden, in_cells, \
-                        out_cells, grad_z)
-    if (leaky) {
-        if (peepholes)
-            BACKWARD(1, 1);
-        else
-            BACKWARD(0, 1);
-    } else if (peepholes)
-        BACKWARD(1, 0);
-    else
-        BACKWARD(0, 0);
+#define BACKWARD(leaky, clip, peep)                                                                                  \
+    NAME(backward_rows)(units, n, ld, gd, scale, leaky, clip, limit, peep, peepholes, gates, cells, tanh_cell,       \
+                        in_hidden, in_cells, out_cells, grad_z)
+    /* one loop for each choice, so that none is made for every pixel */
+    switch (4 * (leaky != 0) + 2 * (limit > 0) + (peepholes != NULL)) {
+    case 0: BACKWARD(0, 0, 0); break;
+    case 1: BACKWARD(0, 0, 1); break;
+    case 2: BACKWARD(0, 1, 0); break;
+    case 3: BACKWARD(0, 1, 1); break;
+    case 4: BACKWARD(1, 0, 0); break;
+    case 5: BACKWARD(1, 0, 1); break;
+    case 6: BACKWARD(1, 1, 0); break;
+    default: BACKWARD(1, 1, 1);
+    }
 #undef BACKWARD
 }
 

@@ -73,10 +73,16 @@ def lstm2d_backward(
     peepholes: FloatArray | None,
     cell_scale: float,
     leaky: bool,
+    gate_clip: float,
     need_x: bool,
 ) -> tuple[FloatArray | None, FloatArray, FloatArray, FloatArray, FloatArray | None]:
-    """Return the gradients of x (None unless `need_x`), weight, recurrent, bias, peepholes."""
+    """Return the gradients of x (None unless `need_x`), weight, recurrent, bias, peepholes.
+
+    With a `gate_clip` above 0 the gradient of each gate and of the candidate, before the activation, is
+    clipped to [-gate_clip, gate_clip] before anything else reads it. That of a cell is not clipped.
+    """
     before, gates, tanh_cell = kept
+    limit = gate_clip or np.inf
     n, h, w, _ = x.shape
     units = recurrent.shape[1] // 2
     grad_x = np.zeros(x.shape, x.dtype)
@@ -98,13 +104,14 @@ def lstm2d_backward(
             t = tanh_cell[b, d, i, j]
             old = f_x * (f_y * c_y + (1 - f_y) * c_x) if leaky else f_x * c_x + f_y * c_y
             dh = scan_grad_y[i, j] + grad_hidden[i + 1, j + 1]
-            dz_o = dh * t * gate_o * (1 - gate_o)
+            dz_o = np.clip(dh * t * gate_o * (1 - gate_o), -limit, limit)
             dc = dh * gate_o * (1 - t * t) + grad_cell[i + 1, j + 1] + dz_o * p_o
-            dz_i = dc * candidate * gate_i * (1 - gate_i)
-            dz_g = dc * gate_i * (1 - candidate**2)
+            dz_i = np.clip(dc * candidate * gate_i * (1 - gate_i), -limit, limit)
+            dz_g = np.clip(dc * gate_i * (1 - candidate**2), -limit, limit)
             df_x = cell_scale * dc * (f_y * c_y + (1 - f_y) * c_x if leaky else c_x)
             df_y = cell_scale * dc * (f_x * (c_y - c_x) if leaky else c_y)
-            dz_x, dz_y = df_x * f_x * (1 - f_x), df_y * f_y * (1 - f_y)
+            dz_x = np.clip(df_x * f_x * (1 - f_x), -limit, limit)
+            dz_y = np.clip(df_y * f_y * (1 - f_y), -limit, limit)
             dz = np.concatenate([dz_i, dz_x, dz_y, dz_g, dz_o])
             grad_cell[i + 1, j] += (
                 cell_scale * dc * f_x * ((1 - f_y) if leaky else 1) + dz_i * p_ix + dz_x * p_fx

@@ -26,6 +26,7 @@ from lstm2d.config.schema import (
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.safe_open import read_text
 from lstm2d.models import MODELS, ModelKind
+from lstm2d.models.options import ModelConfig, without_retired
 
 Table = dict[str, Any]
 
@@ -200,7 +201,8 @@ def check(table: Table, places: Mapping[str, str], problems: Iterable[str] = ())
         found.append(f"{shown('model.kind', kind)}{place('model.kind', places)}: expected {kinds}")
     else:
         section = model_section(kind, chosen.config)
-        sections["model"] = _section(section, "model", table, valid, places, found)
+        present = {**table, "model": _present(chosen.config, model, places, found)}
+        sections["model"] = _section(section, "model", present, valid, places, found)
     used = {**table, "train": _used(table.get("train", {}), places, found)}
     sections["train"] = _section(TrainSection, "train", used, valid, places, found)
     sections["data"] = _section(DataSection, "data", table, valid, places, found)
@@ -236,6 +238,18 @@ def _section(
     except ValidationError as error:
         found += section_problems(error, section, f"{name}.", valid, places)
         return None
+
+
+def _present(
+    config: type[ModelConfig], model: Table, places: Mapping[str, str], found: list[str]
+) -> dict[str, Any]:
+    """Return ``[model]`` without options of earlier versions; those that had an effect are problems."""
+    values, wrong = without_retired(config, model)
+    for name in wrong:
+        key, option = f"model.{name}", config.retired[name]
+        value = f"{shown(key, values.pop(name))}{place(key, places)}"
+        found.append(f"{value}: no option any more, expected {option.value!r}; {option.hint}")
+    return values
 
 
 def _used(train: Any, places: Mapping[str, str], found: list[str]) -> Any:

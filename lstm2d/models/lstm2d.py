@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -11,8 +13,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from lstm2d import kernels
 from lstm2d.models.network import Maps, Network, Step
-from lstm2d.models.options import MAX_LAYERS, Check, ModelConfig, Units
-from lstm2d.nn import LSTM2D, Linear
+from lstm2d.models.options import MAX_LAYERS, Check, ModelConfig, Retired, Units
+from lstm2d.nn import LSTM2D, Linear, init
 from lstm2d.ops import cubic_resize, direction_sum, soft_cross_entropy, softmax, tanh, window_gather
 from lstm2d.ops.windows import window_targets
 from lstm2d.tape import no_grad
@@ -46,10 +48,13 @@ class LSTM2DConfig(ModelConfig):
         Factor of both old cells in the new one; 1.0 is the paper.
     leaky : bool, default False
         Whether the new cell holds a weighted mean of the old ones instead of their sum.
-    error_clip : float, default 0.0
-        Largest absolute value of the gradient that enters a 2D-LSTM layer; 0 for no limit.
+    gate_clip : float, default 0.0
+        Bound of the error of every gate and candidate, at every position of the backward scan; 0 for none.
+    init : float, default 0.0
+        Deviation of the first weights, biases and peepholes, which are normal; 0 for the first values of
+        `lstm2d.nn.LSTM2D` and `lstm2d.nn.Linear`.
     forget_bias : tuple of float, default (0.0, 0.0)
-        First bias of the forget gates x and y.
+        First bias of the forget gates x and y; the mean of it if `init` is not 0.
 
     Raises
     ------
@@ -58,6 +63,13 @@ class LSTM2DConfig(ModelConfig):
     """
 
     title: ClassVar[str] = "2D-LSTM network"
+    retired: ClassVar[Mapping[str, Retired]] = {
+        "error_clip": Retired(
+            0.0,
+            "it limited the gradient that enters a layer, which then still grows inside the scan; "
+            "model.gate_clip limits it at every position",
+        )
+    }
 
     window: Annotated[int, Interval(ge=1, le=64)]
     units: Annotated[tuple[Units, ...], Len(1, MAX_LAYERS)]
@@ -66,7 +78,8 @@ class LSTM2DConfig(ModelConfig):
     peepholes: bool = True
     cell_scale: Annotated[float, Gt(0), Le(1)] = 1.0
     leaky: bool = False
-    error_clip: Annotated[float, Ge(0)] = 0.0
+    gate_clip: Annotated[float, Ge(0)] = 0.0
+    init: Annotated[float, Ge(0)] = 0.0
     forget_bias: Annotated[tuple[float, ...], Len(2, 2)] = (0.0, 0.0)
 
 
@@ -103,6 +116,7 @@ class LSTM2DNetwork(Network):
     ) -> None:
         self.config, self.n_classes, self.stride = config, n_classes, config.window
         shared = config.feedforward == "shared"
+        draw = partial(init.normal, deviation=config.init) if config.init else None
         self.lstm: list[LSTM2D] = []
         self.feedforward: list[Linear] = []
         inputs, (forget_x, forget_y) = channels * config.window**2, config.forget_bias
@@ -113,13 +127,16 @@ class LSTM2DNetwork(Network):
                 peepholes=config.peepholes,
                 cell_scale=config.cell_scale,
                 leaky=config.leaky,
-                error_clip=config.error_clip or None,
+                gate_clip=config.gate_clip or None,
                 forget_bias=(forget_x, forget_y),
+                draw=draw,
                 rng=rng,
                 dtype=dtype,
             )
             self.lstm.append(layer)
-            self.feedforward.append(Linear(units if shared else 4 * units, outputs, rng=rng, dtype=dtype))
+            inner = units if shared else 4 * units
+            linear = Linear(inner, outputs, weight=draw, first_bias=draw or init.zeros, rng=rng, dtype=dtype)
+            self.feedforward.append(linear)
             inputs = outputs
         self.head_name = f"feedforward.{len(config.units) - 1}"
 

@@ -52,6 +52,22 @@ class Check:
         return self.test(value, *(others[name] for name in self.needs))
 
 
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """An option of earlier versions: old files may hold it, with the value that had no effect.
+
+    Parameters
+    ----------
+    value : object
+        The only value that is accepted, and then ignored.
+    hint : str
+        Why it is gone and what takes its place.
+    """
+
+    value: object
+    hint: str
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
     """Base of the options of a network.
@@ -67,6 +83,7 @@ class ModelConfig:
     """
 
     title: ClassVar[str] = "network"  # in messages
+    retired: ClassVar[Mapping[str, Retired]] = {}
 
     def __post_init__(self) -> None:
         valid: dict[str, Any] = {}
@@ -102,7 +119,12 @@ class ModelConfig:
         ConfigError
             If a field is missing, unknown or out of its range.
         """
-        values = {name: value for name, value in section.items() if name != "kind"}
+        values, wrong = without_retired(cls, section)
+        if wrong:
+            name = wrong[0]
+            what = f"model.{name} = {values[name]!r} is no option any more"
+            raise ConfigError(what, expected=repr(cls.retired[name].value), hint=cls.retired[name].hint)
+        values.pop("kind", None)
         names = [f.name for f in fields(cls)]
         unknown = [name for name in values if name not in names]
         missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in values]
@@ -111,6 +133,30 @@ class ModelConfig:
             text += [f"no {', '.join(missing)}"] * bool(missing)
             raise ConfigError(f"[model]: {'; '.join(text)}", expected=", ".join(["kind", *names]))
         return cls(**values)
+
+
+def without_retired(
+    config: type[ModelConfig], section: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Drop the options of earlier versions from a section, as far as they have no effect.
+
+    Parameters
+    ----------
+    config : type of ModelConfig
+        Options of the network.
+    section : mapping
+        Names and values.
+
+    Returns
+    -------
+    values : dict
+        The section without them.
+    wrong : list of str
+        Names of retired options that are still in it, since they have another value.
+    """
+    old = [name for name in config.retired if name in section]
+    wrong = [name for name in old if section[name] != config.retired[name].value]
+    return {name: value for name, value in section.items() if name in wrong or name not in old}, wrong
 
 
 def field_types(config: type[ModelConfig]) -> dict[str, Any]:

@@ -21,9 +21,11 @@ class Linear(Module):
     in_features, out_features : int
         Channels before and after.
     bias : bool, default True
-        Whether to add a bias. It starts at 0.
+        Whether to add a bias.
     weight : init.Draw, optional
         Draws the first weights; by default `init.glorot_uniform`.
+    first_bias : init.Draw, default init.zeros
+        Draws the first bias.
     rng : numpy.random.Generator
         Where the values come from.
     dtype : dtype, default float32
@@ -37,12 +39,13 @@ class Linear(Module):
         *,
         bias: bool = True,
         weight: init.Draw | None = None,
+        first_bias: init.Draw = init.zeros,
         rng: np.random.Generator,
         dtype: DTypeLike = np.float32,
     ) -> None:
         draw = weight or partial(init.glorot_uniform, fan_in=in_features, fan_out=out_features)
         self.weight = init.parameter(draw, rng, (in_features, out_features), dtype)
-        self.bias = init.parameter(init.zeros, rng, (out_features,), dtype) if bias else None
+        self.bias = init.parameter(first_bias, rng, (out_features,), dtype) if bias else None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the products.

@@ -31,15 +31,18 @@ class LSTM2D(Module):
         Factor of both old cells in the new one.
     leaky : bool, default False
         Whether the new cell holds a weighted mean of the old ones instead of their sum.
-    error_clip : float, optional
-        Largest absolute value of the gradient that enters the layer.
+    gate_clip : float, optional
+        Bound of the error of every gate, as for `lstm2d.ops.lstm2d_layer`.
     forget_bias : tuple of float, default (0.0, 0.0)
         First bias of the forget gates x and y; all other biases and the peepholes start at 0. With 0 both
         gates start half open, so that without `leaky` a cell is as large as the mean of its old ones. With
         `leaky`, gate x is the share of the old cells that is kept and gate y that of the vertical one among
         them: (1.0, 0.0) keeps 73 %.
+    draw : init.Draw, optional
+        Draws weights and peepholes, and a deviation of each bias from its first value. By default the weights
+        are drawn by `init.glorot_uniform` for each gate, and nothing is added to biases and peepholes.
     rng : numpy.random.Generator
-        Draws the weights, `init.glorot_uniform` for each gate.
+        Where the values come from.
     dtype : dtype, default float32
         Data type of the parameters.
     """
@@ -52,18 +55,19 @@ class LSTM2D(Module):
         peepholes: bool = True,
         cell_scale: float = 1.0,
         leaky: bool = False,
-        error_clip: float | None = None,
+        gate_clip: float | None = None,
         forget_bias: tuple[float, float] = (0.0, 0.0),
+        draw: init.Draw | None = None,
         rng: np.random.Generator,
         dtype: DTypeLike = np.float32,
     ) -> None:
         def weights(inputs: int) -> Tensor:
-            draw = partial(init.glorot_uniform, fan_in=inputs, fan_out=units)
-            return init.parameter(draw, rng, (DIRECTIONS, inputs, GATES * units), dtype)
+            glorot = partial(init.glorot_uniform, fan_in=inputs, fan_out=units)
+            return init.parameter(draw or glorot, rng, (DIRECTIONS, inputs, GATES * units), dtype)
 
         def biases(rng: np.random.Generator, shape: tuple[int, ...], *, dtype: DTypeLike) -> FloatArray:
-            values = np.zeros((DIRECTIONS, GATES, units), dtype)
-            values[:, FORGET] = np.array(forget_bias, dtype)[:, None]
+            values = (draw or init.zeros)(rng, (DIRECTIONS, GATES, units), dtype=dtype)
+            values[:, FORGET] += np.array(forget_bias, dtype)[:, None]
             return values.reshape(shape)
 
         self.weight = weights(in_channels)
@@ -71,8 +75,8 @@ class LSTM2D(Module):
         self.bias = init.parameter(biases, rng, (DIRECTIONS, GATES * units), dtype)
         self.peepholes: Tensor | None = None
         if peepholes:
-            self.peepholes = init.parameter(init.zeros, rng, (DIRECTIONS, GATES, units), dtype)
-        self.cell_scale, self.leaky, self.error_clip = cell_scale, leaky, error_clip
+            self.peepholes = init.parameter(draw or init.zeros, rng, (DIRECTIONS, GATES, units), dtype)
+        self.cell_scale, self.leaky, self.gate_clip = cell_scale, leaky, gate_clip
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the hidden states.
@@ -95,5 +99,5 @@ class LSTM2D(Module):
             self.peepholes,
             cell_scale=self.cell_scale,
             leaky=self.leaky,
-            error_clip=self.error_clip,
+            gate_clip=self.gate_clip,
         )

@@ -19,7 +19,7 @@ def lstm2d_layer(
     *,
     cell_scale: float = 1.0,
     leaky: bool = False,
-    error_clip: float | None = None,
+    gate_clip: float | None = None,
 ) -> Tensor:
     r"""Scan an image with four 2D-LSTMs, one from each corner.
 
@@ -47,8 +47,12 @@ def lstm2d_layer(
     leaky : bool, default False
         Whether to use the stable cell of [2]_, which takes a weighted mean of the two old cells:
         :math:`c = i \odot g + f^x \odot (f^y \odot c_{i-1,j} + (1 - f^y) \odot c_{i,j-1})`.
-    error_clip : float, optional
-        The gradient of the output is clipped to [-error_clip, error_clip]; the paper's library uses 1.
+    gate_clip : float, optional
+        Bound of the error of every gate and of the candidate, before its activation: at each position of the
+        backward scan its gradient is clipped to [-gate_clip, gate_clip], and weights, peepholes and
+        predecessors get the clipped values. The path through the cells is not clipped. RNNLIB, on which the
+        paper builds, uses 1. None for no bound; with one that acts, the gradients are no longer those of the
+        output.
 
     Returns
     -------
@@ -61,6 +65,8 @@ def lstm2d_layer(
         If the shapes do not match.
     TypeError
         If the data types differ or are neither float32 nor float64.
+    ValueError
+        If `gate_clip` is not greater than 0.
 
     Notes
     -----
@@ -80,6 +86,8 @@ def lstm2d_layer(
     """
     inputs = (x, weight, recurrent, bias) if peepholes is None else (x, weight, recurrent, bias, peepholes)
     _check(*inputs)
+    if gate_clip is not None and not gate_clip > 0:
+        raise ValueError(f"lstm2d_layer: gate_clip is {gate_clip}, expected a number > 0, or None")
     k = kernels.pick("lstm2d", like=x.data)
     peep = None if peepholes is None else peepholes.data
     y, kept = k.lstm2d_forward(
@@ -87,8 +95,6 @@ def lstm2d_layer(
     )
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray | None, ...]:
-        if error_clip is not None:
-            grad_y = grad_y.clip(-error_clip, error_clip)
         grads = k.lstm2d_backward(
             grad_y,
             x.data,
@@ -99,6 +105,7 @@ def lstm2d_layer(
             peep,
             cell_scale,
             leaky,
+            gate_clip or 0.0,
             x.requires_grad,
         )
         return tuple(grads[: len(inputs)])
@@ -110,7 +117,7 @@ def lstm2d_layer(
         backward,
         cell_scale=cell_scale,
         leaky=leaky,
-        error_clip=error_clip,
+        gate_clip=gate_clip,
     )
 
 

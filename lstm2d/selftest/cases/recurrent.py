@@ -87,7 +87,15 @@ CASES: list[Case] = [
     *(layer(x, 2, options, p) for x in SIZES for options in LAYERS for p in (True, False)),
     *(layer((1, 6, 4, 2), n, {}) for n in (1, 13, 30)),
     *(layer((2, 5, 20, 2), 3, {}, p, users=frozenset({GRADIENT})) for p in (True, False)),
-    layer((1, 5, 4, 2), 3, {"cell_scale": 0.7, "error_clip": 0.3}, users=RESULT),
+    # the bound acts: what comes out is no gradient of the result, but all backends agree on it
+    *(
+        layer(x, units, {"gate_clip": 0.05, "cell_scale": 0.7, "leaky": leaky}, p, users=RESULT)
+        for x, units in (((1, 5, 4, 2), 3), ((2, 9, 20, 3), 5))
+        for leaky in (False, True)
+        for p in (True, False)
+    ),
+    # and here it does not
+    *(layer((1, 5, 4, 2), 3, {"gate_clip": 1e4, "leaky": leaky}) for leaky in (False, True)),
     *(
         layer((2, 9, 20, 3), 5, options, p, users=frozenset({BACKENDS}))
         for options in LAYERS[1:3]
