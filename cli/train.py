@@ -49,14 +49,7 @@ Examples:
   lstm2d train lstm2d-3x3 --data photos -o quick --max-time 30m
   lstm2d train lstm2d-5x5 --data photos -o run --resume
   lstm2d train reseg --data photos -o reseg --set train.batch=1
-
-\b
-The paper's own training:
-  lstm2d train lstm2d-5x5 --data photos -o paper \\
-      --set train.learning_rate=1e-6 --set train.clip_norm=0 \\
-      --set train.schedule=constant --set train.warmup_steps=0 \\
-      --set train.scale_jitter=0 --set train.brightness_jitter=0 \\
-      --set model.leaky=false"""
+  lstm2d train lstm2d-5x5-paper --data photos -o paper --max-time 2h"""
 )
 @click.argument("preset", metavar="PRESET_OR_TOML")
 @click.option(
@@ -102,10 +95,11 @@ def train(
 ) -> None:
     """Train a network on a folder of images and masks.
 
-    PRESET_OR_TOML is a preset (lstm2d-5x5, lstm2d-3x3, lstm2d-1x1, n-renet,
-    n-renet-ref, reseg, reseg-paper, reseg-raw, h-renet, fcn-largefov) or a TOML
-    file. The configuration, the log, results.csv, checkpoints, plots and the best
-    model (model.safetensors) are written to RUN.
+    PRESET_OR_TOML is a preset (lstm2d-5x5, lstm2d-3x3, lstm2d-1x1,
+    lstm2d-5x5-paper, lstm2d-3x3-paper, n-renet, n-renet-ref, reseg, reseg-paper,
+    reseg-raw, h-renet, fcn-largefov) or a TOML file. The configuration, the log,
+    results.csv, checkpoints, plots and the best model (model.safetensors) are
+    written to RUN.
     """
     from lstm2d.config import resolve
     from lstm2d.training.loop import train as run_training

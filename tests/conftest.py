@@ -70,7 +70,7 @@ def brightness_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from lstm2d.models import build
 
     section = {"kind": "lstm2d", "window": 1, "units": [1], "features": [], "peepholes": False}
-    section |= {"feedforward": "shared", "cell_scale": 1.0, "leaky": False, "error_clip": 0.0}
+    section |= {"feedforward": "shared", "cell_scale": 1.0, "leaky": False}
     network = build(section, 3, np.random.default_rng(0))
     state = {name: np.zeros_like(values) for name, values in network.state_dict().items()}
     state["lstm.0.weight"][:, 0, 3] = 40  # candidate: red, after (x - mean) / std

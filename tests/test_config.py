@@ -35,10 +35,12 @@ def message(*overrides: str, base: str = "lstm2d-5x5") -> str:
 def test_presets() -> None:
     sizes = {name: load_preset(name).model for name in preset_names()}
     windows = {name: size["window"] for name, size in sizes.items() if size["kind"] == "lstm2d"}
-    assert windows == {"lstm2d-1x1": 1, "lstm2d-3x3": 3, "lstm2d-5x5": 5}
-    # from the paper
-    assert (sizes["lstm2d-5x5"]["units"], sizes["lstm2d-5x5"]["features"]) == ([10, 20, 50], [12, 30])
-    assert (sizes["lstm2d-3x3"]["units"], sizes["lstm2d-3x3"]["features"]) == ([4, 20, 50], [10, 30])
+    paper = {"lstm2d-3x3-paper": 3, "lstm2d-5x5-paper": 5}
+    assert windows == {"lstm2d-1x1": 1, "lstm2d-3x3": 3, "lstm2d-5x5": 5, **paper}
+    for end in ("", "-paper"):
+        wide, fine = sizes[f"lstm2d-5x5{end}"], sizes[f"lstm2d-3x3{end}"]
+        assert (wide["units"], wide["features"]) == ([10, 20, 50], [12, 30])
+        assert (fine["units"], fine["features"]) == ([4, 20, 50], [10, 30])
 
 
 @pytest.mark.parametrize(
@@ -99,19 +101,34 @@ def test_dumped_and_loaded_is_the_same(name: str, tmp_path: Path) -> None:
     assert from_dict(config.model_dump(), "model file") == config
 
 
-def test_the_papers_own_values_can_be_asked_for() -> None:
-    config = resolve(
-        "lstm2d-5x5",
-        [
-            ("train.learning_rate=1e-6", "--set"),
-            ("train.clip_norm=0", "--set"),
-            ("train.schedule=constant", "--set"),
-        ],
-    )
-    assert config.train.learning_rate == 1e-6
-    assert config.train.momentum == 0.9
-    assert config.train.clip_norm == 0
-    assert config.train.schedule == "constant"
+@pytest.mark.parametrize("window", [3, 5])
+def test_the_papers_own_run(window: int) -> None:
+    paper, usual = load_preset(f"lstm2d-{window}x{window}-paper"), load_preset(f"lstm2d-{window}x{window}")
+    model = {"feedforward": "shared", "peepholes": True, "cell_scale": 1.0, "leaky": False}
+    model |= {"gate_clip": 1.0, "init": 0.1, "forget_bias": [0.0, 0.0]}
+    assert paper.model == {**usual.model, **model}
+    train = {"learning_rate": 1e-6, "momentum": 0.9, "batch": 1, "weight_decay": 0.0, "clip_norm": 0.0}
+    train |= {"schedule": "constant", "warmup_steps": 0, "flip": False, "scale_jitter": 0.0}
+    train |= {"brightness_jitter": 0.0, "crop": [], "class_weights": "none", "epochs": 10000}
+    assert paper.train.model_dump() == {**usual.train.model_dump(), **train}
+    assert paper.data == usual.data
+
+
+def test_an_option_of_an_earlier_version(tmp_path: Path) -> None:
+    path = tmp_path / "old.toml"
+    path.write_text('preset = "lstm2d-3x3"\n[model]\nerror_clip = 0.0\n')
+    assert load_toml(path).model == load_preset("lstm2d-3x3").model
+    path.write_text('preset = "lstm2d-3x3"\n[model]\nerror_clip = 1.0\nunits = "many"\n')
+    with pytest.raises(ConfigError) as error:
+        load_toml(path)
+    for words in (
+        "2 values",
+        f"error_clip = 1.0 ({path}, line 3)",
+        "expected 0.0",
+        "model.gate_clip",
+        "many",
+    ):
+        assert words in str(error.value)
 
 
 def test_a_file_is_laid_over_its_preset(tmp_path: Path) -> None:
@@ -265,7 +282,7 @@ def test_numbers_to_choose_from_stand_without_quotes() -> None:
 def test_no_such_preset() -> None:
     text = message(base="lstm2d-5x6")
     assert "no such preset: lstm2d-5x6" in text
-    assert "lstm2d-1x1, lstm2d-3x3, lstm2d-5x5" in text
+    assert "lstm2d-1x1, lstm2d-3x3, lstm2d-3x3-paper, lstm2d-5x5, lstm2d-5x5-paper" in text
     assert "did you mean lstm2d-5x5?" in text
 
 

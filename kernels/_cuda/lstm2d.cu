@@ -391,7 +391,7 @@ template <int L> struct Backward {
 
 extern "C" __global__ void __launch_bounds__(384, 1) lstm2d_backward(
     const REAL *grad_y, const REAL *recurrent, const REAL *peepholes, const REAL *gates, const REAL *kept,
-    REAL *grad_z, REAL *edges, unsigned *sent, REAL limit, REAL cell_scale, int leaky, int units, int height,
+    REAL *grad_z, REAL limit, REAL *edges, unsigned *sent, REAL cell_scale, int leaky, int units, int height,
     int width, int bands, int tasks, int first, int lanes, int n_held, int stride, int quarter, int slices) {
     SHARED(shared);
     const int d = first + blockIdx.y;

@@ -40,7 +40,7 @@ def lstm2d_forward(
     p = _plan(x, 2 * units, 5 * units, units, 2 * units, 14 * units)
     given = None if peepholes is None else contiguous(peepholes)[0]
     arrays = (z, laid_out(recurrent, p), bias, given, y, cells)
-    _launch("lstm2d_forward", arrays, y, (cell_scale, leaky), p)
+    _launch("lstm2d_forward", arrays, y, cell_scale, leaky, p)
     return y, (y, z, cells) if keep else None
 
 
@@ -68,8 +68,9 @@ def lstm2d_backward(
     grad_z = cupy.empty((n, h, w, 4, 5 * units), x.dtype)
     p = _plan(x, 5 * units, 2 * units, units, 3 * units, 7 * units)
     given = None if peepholes is None else contiguous(peepholes)[0]
-    arrays = (grad_y, laid_out(recurrent.transpose(0, 2, 1), p), given, gates, cells, grad_z)
-    _launch("lstm2d_backward", arrays, y, (gate_clip or np.inf, cell_scale, leaky), p)
+    limit = float(gate_clip or np.inf)
+    arrays = (grad_y, laid_out(recurrent.transpose(0, 2, 1), p), given, gates, cells, grad_z, limit)
+    _launch("lstm2d_backward", arrays, y, cell_scale, leaky, p)
     grad_recurrent = _grad_recurrent(y, grad_z)
     grad_bias, grad_peepholes = _grad_rest(grad_z, None if peepholes is None else cells)
     grad_z = grad_z.reshape(n * h * w, 20 * units)
@@ -89,7 +90,7 @@ def _plan(x: Array, rows: int, columns: int, units: int, values: int, constants:
     return plan(rows, columns, units, values, constants, x.dtype.itemsize, crowded, COURIERS)
 
 
-def _launch(name: str, arrays: tuple[Any, ...], y: Array, options: tuple[float, ...], p: Plan) -> None:
+def _launch(name: str, arrays: tuple[Any, ...], y: Array, cell_scale: float, leaky: bool, p: Plan) -> None:
     """Run a scan in all directions, with as many blocks as can be resident."""
     n, h, w, width = y.shape
     bands = -(-h // p.lanes)
@@ -104,18 +105,7 @@ def _launch(name: str, arrays: tuple[Any, ...], y: Array, options: tuple[float, 
             (min(tasks, processors() // together), together),
             p.threads,
             *arrays,
-            *(
-                edges,
-                sent,
-                *map(float, options[:-1]),
-                int(options[-1]),
-                width // 4,
-                h,
-                w,
-                bands,
-                tasks,
-                first,
-            ),
+            *(edges, sent, float(cell_scale), int(leaky), width // 4, h, w, bands, tasks, first),
             *p.matrix,
             shared=p.shared,
         )

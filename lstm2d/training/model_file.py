@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from importlib.metadata import version
 
-from lstm2d.errors import DataError, OutputError
+from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.model_file import ModelFile, load_model, save_model
 from lstm2d.io.safe_open import read_existing
+from lstm2d.models import model_config
 from lstm2d.training.checkpoint import DAMAGED
 from lstm2d.training.events import Report, Warned
 from lstm2d.training.run import Run
@@ -136,13 +138,20 @@ def _is_same(found: ModelFile, best: SavedModel) -> bool:
     return all(metrics.get(name) == value for name, value in best.metrics.items())
 
 
+def _is_same_network(found: ModelFile, run: Run) -> bool:
+    """Return whether a model has the options of the run; a file of an earlier version may lack new ones."""
+    with suppress(ConfigError):
+        return model_config(found.config.get("model", {})) == model_config(run.config.model)
+    return False
+
+
 def _is_later(found: ModelFile, run: Run, best: SavedModel, validated: int) -> bool:
     """Return whether a model was saved after the checkpoint, by the session that was stopped then.
 
     A session also validates the last weights of a run that ends within an epoch, after the last checkpoint.
     """
     step, now = found.metrics.get("step"), run.progress.step
-    if found.seed != run.config.train.seed or found.config.get("model") != run.config.model:
+    if found.seed != run.config.train.seed or not _is_same_network(found, run):
         return False
     if not isinstance(step, int) or step <= best.step:
         return False

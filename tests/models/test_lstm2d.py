@@ -43,7 +43,7 @@ class TestLeakyAndClipped(LSTM2DTests):
             "units": [10],
             "features": [],
             "leaky": True,
-            "error_clip": 100.0,
+            "gate_clip": 100.0,
         }
 
 
@@ -137,13 +137,34 @@ def test_each_option_reaches_the_layers(rng: np.random.Generator) -> None:
         config = LSTM2DConfig(window=2, units=(3,), features=(), **options)
         results.add(build(config, 2, np.random.default_rng(0)).scores(x).data.tobytes())
     assert len(results) == len(variants)
-    clipped = build(LSTM2DConfig(window=2, units=(3,), features=(), error_clip=0.5), 2, rng)
-    assert clipped.lstm[0].error_clip == 0.5
-    assert build(LSTM2DConfig(window=2, units=(3,), features=()), 2, rng).lstm[0].error_clip is None
+    clipped = build(LSTM2DConfig(window=2, units=(3,), features=(), gate_clip=0.5), 2, rng)
+    assert clipped.lstm[0].gate_clip == 0.5
+    assert build(LSTM2DConfig(window=2, units=(3,), features=()), 2, rng).lstm[0].gate_clip is None
     started = build(
         {"kind": "lstm2d", "window": 2, "units": [3], "features": [], "forget_bias": [1.0, 2.0]}, 2, rng
     )
     assert started.lstm[0].bias.data.reshape(4, 5, 3)[:, :, 0].tolist() == [[0.0, 1.0, 2.0, 0.0, 0.0]] * 4
+
+
+def test_normal_first_values() -> None:
+    options = {"units": (50, 20), "features": (30,), "forget_bias": (3.0, -2.0), "init": 0.1}
+    net = build(LSTM2DConfig(window=5, **options), 8, np.random.default_rng(0))  # type: ignore[arg-type]
+    for name, parameter in net.named_parameters():
+        values = parameter.data
+        if name.startswith("lstm") and name.endswith("bias"):
+            gates = values.reshape(4, 5, -1)
+            np.testing.assert_allclose(gates.mean(axis=(0, 2)), [0, 3, -2, 0, 0], atol=0.06)
+            values = gates - np.array([0, 3, -2, 0, 0])[:, None]
+        deviation = 0.1 / np.sqrt(2 * values.size)  # of the deviation of a sample
+        assert abs(values.std() - 0.1) < 4 * deviation, name
+        assert values.any(), name
+
+
+def test_a_model_of_an_earlier_version(rng: np.random.Generator) -> None:
+    section = {"kind": "lstm2d", "window": 2, "units": [3], "features": []}
+    assert build({**section, "error_clip": 0.0}, 2, rng).config == build(section, 2, rng).config
+    with pytest.raises(ConfigError, match=r"(?s)error_clip = 1.0 is no option.*0.0.*model.gate_clip"):
+        build({**section, "error_clip": 1.0}, 2, rng)
 
 
 def test_a_label_out_of_range_is_an_error(rng: np.random.Generator) -> None:
@@ -160,7 +181,8 @@ def test_a_wrong_config_names_everything() -> None:
             features=(3,),
             feedforward="both",
             cell_scale=2.0,
-            error_clip=-1.0,  # type: ignore[arg-type]
+            gate_clip=-1.0,  # type: ignore[arg-type]
+            init=-0.5,
             forget_bias=(np.nan, 0.0),
         )
     for word in (
@@ -169,7 +191,8 @@ def test_a_wrong_config_names_everything() -> None:
         "features = (3,)",
         "'both'",
         "cell_scale = 2.0",
-        "error_clip = -1.0",
+        "gate_clip = -1.0",
+        "init = -0.5",
         "nan",
     ):
         assert word in str(error.value)

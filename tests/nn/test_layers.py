@@ -33,7 +33,7 @@ def test_linear_without_bias(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("peepholes", [True, False])
-@pytest.mark.parametrize("options", [{}, {"cell_scale": 0.5}, {"leaky": True}, {"error_clip": 0.01}])
+@pytest.mark.parametrize("options", [{}, {"cell_scale": 0.5}, {"leaky": True}, {"gate_clip": 0.01}])
 def test_lstm2d_is_the_operation(peepholes: bool, options: dict[str, Any], rng: np.random.Generator) -> None:
     layer = LSTM2D(3, 2, peepholes=peepholes, rng=rng, dtype=np.float64, **options)
     for p in layer.parameters():
@@ -52,7 +52,7 @@ def test_lstm2d_is_the_operation(peepholes: bool, options: dict[str, Any], rng: 
 
 def test_each_option_changes_the_result(rng: np.random.Generator) -> None:
     x = Tensor(rng.standard_normal((1, 4, 5, 3)))
-    variants: list[dict[str, Any]] = [{}, {"cell_scale": 0.5}, {"leaky": True}, {"error_clip": 0.01}]
+    variants: list[dict[str, Any]] = [{}, {"cell_scale": 0.5}, {"leaky": True}, {"gate_clip": 0.01}]
     results = set()
     for options in variants:
         layer = LSTM2D(3, 2, rng=np.random.default_rng(1), dtype=np.float64, **options)

@@ -1,5 +1,6 @@
 """lstm2d_layer against hand values, finite differences, every backend and its own symmetries."""
 
+from collections.abc import Callable
 from math import atanh, tanh
 from typing import Any
 
@@ -96,17 +97,124 @@ def test_mirrored_image_exchanges_directions(
         np.testing.assert_array_equal(back.reshape(y.shape), y)
 
 
-def test_error_clip_limits_what_enters(rng: np.random.Generator) -> None:
+def two_by_two(
+    gradient: float, limit: float
+) -> tuple[list[NDArray[Any]], dict[str, NDArray[Any]], list[float]]:
+    """Scan a 2x2 grid down-right with one unit by hand: a | b over c | d.
+
+    Returns x and the parameters, their expected gradients if each hidden state has the same gradient, and the
+    errors of all gates before the bound.
+    """
+    r, p_x, p_o = 0.8, 1.5, 2.0  # candidate from the hidden state to the left, peepholes of f^x and of o
+    x = np.zeros((1, 2, 2, 1))
+    weight, recurrent, bias = half_open(x)
+    peepholes = np.zeros((4, 5, 1))
+    recurrent[0, 0, 3], peepholes[0, 2], peepholes[0, 4] = r, p_x, p_o
+
+    def sigmoid(z: float) -> float:
+        return float(1 / (1 + np.exp(-z)))
+
+    cell_a = 0.25
+    h_a = sigmoid(p_o * cell_a) * tanh(cell_a)
+    g_b, f_b = tanh(atanh(0.5) + r * h_a), sigmoid(p_x * cell_a)
+    cell_b, cell_c = f_b * cell_a + 0.5 * g_b, 0.5 * cell_a + 0.25
+    h_c = sigmoid(p_o * cell_c) * tanh(cell_c)
+    g_d, f_d = tanh(atanh(0.5) + r * h_c), sigmoid(p_x * cell_c)
+    cell_d = f_d * cell_c + 0.5 * cell_b + 0.5 * g_d
+
+    free: list[float] = []
+
+    def bound(error: float) -> float:
+        free.append(error)
+        return min(max(error, -limit), limit)
+
+    def position(
+        cell: float, g: float, old: list[tuple[float, float]], dh: float, dc: float
+    ) -> tuple[float, list[float]]:
+        """Return the gradient of the new cell, and the bounded errors; `old`: (cell, gate), x then y."""
+        o, t = sigmoid(p_o * cell), tanh(cell)
+        z_o = bound(dh * t * o * (1 - o))
+        dc += dh * o * (1 - t * t) + z_o * p_o
+        z_f = [bound(dc * c * f * (1 - f)) for c, f in old]
+        return dc, [bound(dc * g * 0.25), *z_f, bound(dc * 0.5 * (1 - g * g)), z_o]
+
+    dc_d, z_d = position(cell_d, g_d, [(cell_c, f_d), (cell_b, 0.5)], gradient, 0)
+    from_d = dc_d * f_d + z_d[1] * p_x  # the path through the cell is free, that through the gate is bounded
+    dc_c, z_c = position(cell_c, 0.5, [(0, 0.5), (cell_a, 0.5)], gradient + r * z_d[3], from_d)
+    dc_b, z_b = position(cell_b, g_b, [(cell_a, f_b), (0, 0.5)], gradient, dc_d * 0.5)
+    from_b = dc_b * f_b + z_b[1] * p_x
+    _, z_a = position(cell_a, 0.5, [(0, 0.5), (0, 0.5)], gradient + r * z_b[3], dc_c * 0.5 + from_b)
+
+    grads = {name: np.zeros_like(a) for name, a in (("recurrent", recurrent), ("peepholes", peepholes))}
+    grads["bias"] = np.zeros_like(bias)
+    grads["bias"][0] = np.sum([z_a, z_b, z_c, z_d], axis=0)
+    h_b = sigmoid(p_o * cell_b) * tanh(cell_b)
+    grads["recurrent"][0] = np.outer([h_a, 0], z_b) + np.outer([0, h_a], z_c) + np.outer([h_c, h_b], z_d)
+    grads["peepholes"][0, :, 0] = [
+        z_b[0] * cell_a + z_d[0] * cell_c,
+        z_c[0] * cell_a + z_d[0] * cell_b,
+        z_b[1] * cell_a + z_d[1] * cell_c,
+        z_c[2] * cell_a + z_d[2] * cell_b,
+        z_a[4] * cell_a + z_b[4] * cell_b + z_c[4] * cell_c + z_d[4] * cell_d,
+    ]
+    return [x, weight, recurrent, bias, peepholes], grads, free
+
+
+def check_two_by_two(bring: Callable[[NDArray[Any]], Any], fetch: Callable[[Any], NDArray[Any]]) -> None:
+    """Compare gradients with those by hand: without a bound, with one that acts in part, with a tight one."""
+    for limit, acts in ((None, 0), (1.0, 7), (0.01, 16)):
+        arrays, expected, free = two_by_two(7.0, limit or np.inf)
+        assert sum(abs(error) > (limit or np.inf) for error in free) == acts
+        leaves = [Tensor(bring(a), requires_grad=True) for a in arrays]
+        y = lstm2d_layer(*leaves, gate_clip=limit)
+        grad = np.zeros(y.shape)
+        grad[..., 0] = 7.0
+        backward(y, bring(grad))
+        for name, leaf in zip(("recurrent", "bias", "peepholes"), leaves[2:], strict=True):
+            np.testing.assert_allclose(fetch(leaf.grad), expected[name], rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gate_clip_by_hand(backend: str) -> None:
+    with kernels.use(backend):
+        check_two_by_two(np.asarray, np.asarray)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("leaky", [False, True])
+def test_gate_clip_that_does_not_act_changes_no_bit(
+    backend: str, leaky: bool, rng: np.random.Generator
+) -> None:
     arrays = [rng.standard_normal((1, 4, 3, 2)), *parameters(rng, 2, 2)]
-    grad_y = 3 * rng.standard_normal((1, 4, 3, 8))
-    grads = []
-    for clip, grad in ((0.5, grad_y), (None, np.clip(grad_y, -0.5, 0.5)), (None, grad_y)):
-        leaves = [Tensor(a, requires_grad=True) for a in arrays]
-        backward(lstm2d_layer(*leaves, error_clip=clip), grad)
-        grads.append([leaf.grad for leaf in leaves])
-    for clipped, expected, free in zip(*grads, strict=True):
-        np.testing.assert_array_equal(clipped, expected)
-        assert not np.array_equal(clipped, free)
+    grad_y = rng.standard_normal((1, 4, 3, 8))
+    with kernels.use(backend):
+        grads = []
+        for clip in (None, 1e6):
+            leaves = [Tensor(a, requires_grad=True) for a in arrays]
+            backward(lstm2d_layer(*leaves, leaky=leaky, gate_clip=clip), grad_y)
+            grads.append([leaf.grad for leaf in leaves])
+    for free, bounded in zip(*grads, strict=True):
+        np.testing.assert_array_equal(free, bounded)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gate_clip_keeps_nan(backend: str, rng: np.random.Generator) -> None:
+    leaves = [
+        Tensor(a, requires_grad=True) for a in (rng.standard_normal((1, 3, 3, 2)), *parameters(rng, 2, 2))
+    ]
+    grad_y = np.ones((1, 3, 3, 8))
+    grad_y[0, 1, 1] = np.nan
+    with kernels.use(backend):
+        backward(lstm2d_layer(*leaves, gate_clip=1.0), grad_y)
+    assert leaves[3].grad is not None
+    assert np.isnan(leaves[3].grad).all()
+
+
+def test_gate_clip_must_be_positive(rng: np.random.Generator) -> None:
+    inputs = [Tensor(a) for a in (rng.standard_normal((1, 3, 3, 2)), *parameters(rng, 2, 2))]
+    for wrong in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="expected a number > 0, or None"):
+            lstm2d_layer(*inputs, gate_clip=wrong)
 
 
 def test_wrong_shape(rng: np.random.Generator) -> None:

@@ -64,7 +64,7 @@ CASES: list[tuple[str, Make, dict[str, Any]]] = [
     ("linear", tensors(x=IMAGE, weight=(4, 3)), {}),
     ("linear", tensors(x=IMAGE, weight=(4, 3), bias=(3,)), {}),
     ("local_response_norm", X, {"size": 3, "alpha": 0.5, "beta": 0.5, "k": 2.0}),
-    ("lstm2d_layer", LSTM, {"cell_scale": 0.5, "leaky": True, "error_clip": 0.25}),
+    ("lstm2d_layer", LSTM, {"cell_scale": 0.5, "leaky": True, "gate_clip": 0.25}),
     ("lstm2d_layer", PEEPHOLES, {}),
     ("lstm_sweep", sweep(4), {"axis": 1}),
     ("max_pool2d", X, {"size": (2, 3)}),

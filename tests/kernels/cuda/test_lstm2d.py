@@ -7,6 +7,7 @@ import pytest
 
 from lstm2d.selftest.cases.recurrent import layer
 from tests.kernels.cuda.compare import check
+from tests.ops.test_lstm2d import check_two_by_two
 
 
 @pytest.mark.parametrize("processors", [1, 3, 4, 8, 9, 1000])
@@ -22,3 +23,7 @@ def test_bands_in_turn(cp: ModuleType, monkeypatch: pytest.MonkeyPatch, dtype: t
 def test_weights_beyond_shared_memory(cp: ModuleType, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     monkeypatch.setattr("lstm2d.kernels._cuda.steps.shared_limit", lambda: 4 * room)
     check(cp, layer((1, 6, 4, 2), 16, {}), np.float32)
+
+
+def test_gate_clip_by_hand(cp: ModuleType) -> None:
+    check_two_by_two(cp.asarray, cp.asnumpy)

@@ -12,7 +12,14 @@ from lstm2d.models import Network, Step, build
 CLASSES, IGNORE = 3, 255
 VGG = {"kind": "h-renet", "width": 1 / 64}
 SECTIONS: dict[str, dict[str, Any]] = {
-    "lstm2d": {"kind": "lstm2d", "window": 2, "units": [2, 3], "features": [4], "error_clip": 0.5},
+    "lstm2d": {
+        "kind": "lstm2d",
+        "window": 2,
+        "units": [2, 3],
+        "features": [4],
+        "gate_clip": 0.05,
+        "init": 0.1,
+    },
     "lstm2d, leaky": {
         "kind": "lstm2d",
         "window": 1,
