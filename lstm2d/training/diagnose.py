@@ -1,4 +1,4 @@
-"""Locate and report values that are not finite."""
+"""Locate and report values that are not finite, or out of any sensible range."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from lstm2d.errors import DivergedError
 from lstm2d.tape import inputs_first
 from lstm2d.tensor import Tensor
 from lstm2d.training.checkpoint import newest_file
-from lstm2d.training.events import Diverged, Report
+from lstm2d.training.events import Diverged, Report, Warned
 
 if TYPE_CHECKING:
     from lstm2d.training.run import Run
+
+# The networks here have gradients of norms up to 1e5 and trained weights below 100. Beyond these limits
+# float32 has no digits left for what is to be learned.
+LARGEST_NORM, LARGEST_WEIGHT = 1e8, 1e6
 
 
 def first_not_finite(loss: Tensor, parameters: Mapping[str, Tensor]) -> str:
@@ -47,7 +51,13 @@ def first_not_finite(loss: Tensor, parameters: Mapping[str, Tensor]) -> str:
 
 
 def diverged(
-    run: Run, tell: Report, what: str, names: Sequence[str], layer: str, culprits: Sequence[str] = ()
+    run: Run,
+    tell: Report,
+    what: str,
+    names: Sequence[str],
+    layer: str,
+    culprits: Sequence[str] = (),
+    expected: str = "finite numbers; the step was not applied",
 ) -> DivergedError:
     """Report a value that is not finite, and return the error for it.
 
@@ -60,11 +70,13 @@ def diverged(
     what : str
         What is not finite.
     names : sequence of str
-        The examples of the step.
+        The examples of the step; empty if it is not known in which step it arose.
     layer : str
         Layer in which it arose.
     culprits : sequence of str, optional
         The examples in which it arose, if known.
+    expected : str, optional
+        What was expected, and what happened to the step.
 
     Returns
     -------
@@ -72,15 +84,71 @@ def diverged(
         The error; it names the last good checkpoint.
     """
     step = run.progress.step
-    where = f"{images_text(names, culprits)}, step {step + 1}, layer {layer}"
+    place = f"{images_text(names, culprits)}, step {step + 1}" if names else f"found after step {step}"
+    where = f"{place}, layer {layer}"
     tell(Diverged(step=step, what=what, where=where))
     return DivergedError(
         f"training diverged, {what}",
         where=where,
-        expected="finite numbers; the step was not applied",
+        expected=expected,
         hint="start a new run with a lower train.learning_rate or train.clip_norm; "
         f"the last good checkpoint is {newest_file(run.folder.checkpoints)}",
     )
+
+
+def check_weights(run: Run, tell: Report) -> None:
+    """Check that the weights of a run are worth saving.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    tell : callable
+        Gets the event.
+
+    Raises
+    ------
+    DivergedError
+        If they are not finite, or out of any sensible range.
+    """
+    optimizer, unsaved = run.active.optimizer, "; they are not saved"
+    if not optimizer.is_finite():
+        expected = f"finite numbers{unsaved}"
+        raise diverged(run, tell, "the weights are not finite", (), "(any)", expected=expected)
+    name, value = optimizer.largest_weight()
+    if value > LARGEST_WEIGHT:
+        what, expected = f"a weight is {value:.1e}", f"weights up to {LARGEST_WEIGHT:.0e}{unsaved}"
+        raise diverged(run, tell, what, (), name, expected=expected)
+
+
+def exploding(run: Run, norm: float, names: Sequence[str]) -> Warned:
+    """Return the warning about a gradient that is out of any sensible range.
+
+    Parameters
+    ----------
+    run : Run
+        The run, before the step.
+    norm : float
+        Norm of the gradient.
+    names : sequence of str
+        The examples of the step.
+
+    Returns
+    -------
+    Warned
+        Names the parameter with the largest gradient, and what limits it.
+    """
+    step, limit = run.progress.step, run.active.train.clip_norm
+    clipped = (
+        f" It is scaled down to train.clip_norm = {limit:g}, which keeps only its direction." if limit else ""
+    )
+    text = (
+        f"the gradient explodes: its norm is {norm:.1e} in step {step + 1}, {images_text(names)}, largest in "
+        f"{run.active.optimizer.largest_gradient()}; norms up to {LARGEST_NORM:.0e} are usual.{clipped} "
+        "A smaller train.learning_rate or train.clip_norm may help; in a 2D-LSTM, model.gate_clip with "
+        "model.init, or model.leaky"
+    )
+    return Warned(step=step, text=text)
 
 
 def images_text(names: Sequence[str], culprits: Sequence[str] = ()) -> str:

@@ -17,7 +17,7 @@ from lstm2d.errors import InterruptedRun
 from lstm2d.kernels import gpu
 from lstm2d.training.assemble import out_of_memory, prepare
 from lstm2d.training.cache_features import fill
-from lstm2d.training.diagnose import diverged
+from lstm2d.training.diagnose import LARGEST_NORM, check_weights, diverged, exploding
 from lstm2d.training.events import Note, Report, StageBegun, StepDone, Stopped, best_effort, silent
 from lstm2d.training.listeners import METRICS, EpochEnd, Listener, Unfinished
 from lstm2d.training.listeners.best_model import BestModel
@@ -86,7 +86,7 @@ def train(
     OutputError
         If something cannot be written.
     DivergedError
-        If a loss or gradient is not finite.
+        If a loss, gradient or weight is not finite, or a weight out of any sensible range.
     InterruptedRun
         After Ctrl-C, SIGTERM or SIGHUP.
     Lstm2dError
@@ -135,6 +135,7 @@ class Trainer:
         self.patience = Patience(run)
         self.checkpoints = Checkpoints(run, self.tell, self.state_dict)
         self.clock = TimeLimit(parse_duration(run.config.train.max_time))
+        self.warned = False  # of a gradient that explodes; once is enough
         # the order in which they act on the end of an epoch, and in which `why_stop` is called
         self.listeners: list[Listener] = [
             self.validation,
@@ -166,7 +167,8 @@ class Trainer:
         InterruptedRun
             After Ctrl-C, SIGTERM or SIGHUP; a checkpoint is saved.
         DivergedError
-            If a loss or gradient is not finite; that step is not applied.
+            If a loss or gradient is not finite; that step is not applied. If weights are not finite, or out
+            of any sensible range; they are not saved.
         OutputError
             If something cannot be written.
         """
@@ -262,6 +264,9 @@ class Trainer:
         if not math.isfinite(norm):
             layers = ", ".join(active.optimizer.not_finite()) or "all parameters together"
             raise diverged(run, self.tell, "the gradient is not finite", names, layers)
+        if norm > LARGEST_NORM and not self.warned:
+            self.warned = True
+            self.tell(exploding(run, norm, names))
         active.optimizer.step(active.rate(run.stage_steps), norm, run.stage_steps)
         progress.step += 1
         progress.position += len(numbers)
@@ -287,6 +292,7 @@ class Trainer:
             False if the user stopped the validation; a resumed run does it first.
         """
         run = self.run
+        check_weights(run, self.tell)  # before they are validated, and saved as a model
         rate = run.active.rate(run.stage_steps)
         end = EpochEnd(complete, run.figures(self.clock.seconds) | {"learning_rate": rate})
         try:

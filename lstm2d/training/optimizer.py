@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from lstm2d import kernels
 from lstm2d.tensor import FloatArray, Tensor
@@ -155,6 +156,19 @@ class Optimizer(ABC):
         A finite gradient times a large rate can still overflow, and so can its square.
         """
         return all(self._kernels.is_finite(vector) for vector in self._vectors().values())
+
+    def largest_weight(self) -> tuple[str, float]:
+        """Return the parameter with the largest absolute value, and that value."""
+        return max(((name, self._extent(self._weights, name)) for name in self.parameters), key=itemgetter(1))
+
+    def largest_gradient(self) -> str:
+        """Return the parameter with the largest absolute value in its gradient."""
+        return max(self.parameters, key=lambda name: self._extent(self._gradient, name))
+
+    def _extent(self, vector: Flat, name: str) -> float:
+        """Return the largest absolute value of a parameter, or of its gradient."""
+        view = self._view(vector, name)
+        return max(float(view.max()), -float(view.min())) if view.size else 0.0
 
     def swap_average(self) -> None:
         """Exchange the weights with their running mean, if there is one; a second call undoes it."""

@@ -11,6 +11,7 @@ from lstm2d.models import PREDICTION, LSTM2DNetwork, Step, build
 from lstm2d.tape import backward
 from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.training.checkpoint import files, newest_file, unpack
+from lstm2d.training.events import Event, Warned
 from lstm2d.training.loop import train
 from lstm2d.training.sources import epoch_order
 from tests.training.runs import Configure
@@ -78,3 +79,50 @@ def test_weights_that_are_not_finite_are_never_saved(
     with pytest.raises(DivergedError, match="the weights are not finite"):
         train(config, dataset, tmp_path / "run")
     assert [path.name for path in files(tmp_path / "run" / "checkpoints")] == ["step-00000000.safetensors"]
+
+
+EXPLODING = ("model.leaky=false", "train.clip_norm=0", "train.momentum=0", "train.steps=3")
+
+
+def scaled(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
+    """Multiply every gradient by a factor."""
+
+    def large(loss: Tensor, grad_y: FloatArray) -> None:
+        backward(loss, grad_y * np.float32(factor))
+
+    monkeypatch.setattr("lstm2d.training.step.backward", large)
+
+
+def test_weights_out_of_range_are_never_saved(
+    dataset: Path, tmp_path: Path, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scaled(monkeypatch, 1e20)
+    run, events = tmp_path / "run", list[Event]()
+    with pytest.raises(DivergedError, match=r"a weight is \d\.\de\+\d\d") as caught:
+        train(configure(*EXPLODING, "train.steps=1"), dataset, run, report=events.append)
+    assert caught.value.exit_code == 6
+    assert "expected: weights up to 1e+06; they are not saved" in str(caught.value)
+    assert [path.name for path in files(run / "checkpoints")] == ["step-00000000.safetensors"]
+    assert not (run / "model.safetensors").exists()
+    warnings = [event.text for event in events if isinstance(event, Warned)]
+    assert len(warnings) == 1
+    assert "the gradient explodes: its norm is" in warnings[0]
+    assert "in step 1, image" in warnings[0]
+    assert "train.clip_norm =" not in warnings[0]
+
+
+def test_an_exploding_gradient_that_is_clipped_is_reported(
+    dataset: Path, tmp_path: Path, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scaled(monkeypatch, 1e20)
+    events: list[Event] = []
+    train(configure(*EXPLODING, "train.clip_norm=5"), dataset, tmp_path / "run", report=events.append)
+    warnings = [event.text for event in events if isinstance(event, Warned)]
+    assert len(warnings) == 1  # not once a step
+    assert "scaled down to train.clip_norm = 5" in warnings[0]
+
+
+def test_a_usual_gradient_is_not_reported(dataset: Path, tmp_path: Path, configure: Configure) -> None:
+    events: list[Event] = []
+    train(configure(*EXPLODING), dataset, tmp_path / "run", report=events.append)
+    assert not any(isinstance(event, Warned) for event in events)

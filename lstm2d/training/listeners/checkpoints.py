@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lstm2d.training.checkpoint import save_checkpoint
-from lstm2d.training.diagnose import diverged
+from lstm2d.training.diagnose import check_weights
 from lstm2d.training.events import Report
 from lstm2d.training.listeners import EpochEnd, Listener
 from lstm2d.training.run import Run
@@ -22,7 +22,7 @@ class Checkpoints(Listener):
     run : Run
         The run.
     tell : callable
-        Gets the event if the weights are not finite.
+        Gets the event if the weights cannot be saved.
     state : callable
         Returns the state of all listeners.
     """
@@ -58,7 +58,7 @@ class Checkpoints(Listener):
         Raises
         ------
         DivergedError
-            If the weights are not finite.
+            If the weights are not finite, or out of any sensible range.
         OutputError
             If it cannot be written.
         """
@@ -66,7 +66,6 @@ class Checkpoints(Listener):
         self.is_due, self.saved_at = False, time.monotonic()
         if self.saved == self._place() and not anew:
             return
-        if not run.active.optimizer.is_finite():
-            raise diverged(run, self.tell, "the weights are not finite", ["(any)"], "(all)")
+        check_weights(run, self.tell)
         save_checkpoint(run.folder.checkpoints, run.progress.step, run.checkpoint(self.state()))
         self.saved = self._place()
