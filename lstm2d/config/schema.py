@@ -198,7 +198,7 @@ class TrainSection(Section):
     average: Fraction = 0.0
     validate_every: Annotated[int, Field(ge=1)] = 1
     patience: Annotated[int, Field(ge=0)] = 0
-    select: Literal["pixel_accuracy", "class_accuracy", "mean_iou"] = "pixel_accuracy"
+    select: Literal["pixel_accuracy", "class_accuracy", "mean_iou", "foreground_iou"] = "pixel_accuracy"
     checkpoint_minutes: NonNegative = 5.0
 
     @field_validator("crop")

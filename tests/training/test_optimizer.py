@@ -72,9 +72,7 @@ def test_a_group_of_nothing() -> None:
 
 
 @given(st.permutations(NAMES), st.sampled_from(OPTIMIZERS))
-def test_the_order_of_the_parameters_changes_no_bit(
-    names: list[str], kind: type[Optimizer]
-) -> None:
+def test_the_order_of_the_parameters_changes_no_bit(names: list[str], kind: type[Optimizer]) -> None:
     options: Any = {"weight_decay": 0.3, "average": 0.9, "groups": {"top": Group(rate=3)}}
     own = parameters()
     shuffled = kind({name: own[name] for name in names}, **options)
