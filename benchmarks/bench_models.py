@@ -31,13 +31,14 @@ from lstm2d.models.h_renet import FROZEN
 from lstm2d.tape import inputs_first
 from lstm2d.tensor import Tensor
 
+NO_DROPOUT = "model.dropout=0"  # as its masks differ from PyTorch's
 CASES = {  # case: preset, values set, rows and columns, classes: those of CamVid, or of Stanford background
     "reseg": ("reseg", [], (360, 480), 11),
     "reseg-paper": ("reseg-paper", [], (360, 480), 11),
     "n-renet": ("n-renet", [], (240, 320), 8),
     "n-renet-ref": ("n-renet-ref", [], (240, 321), 8),
-    "h-renet, width 0.125": ("h-renet", ["model.width=0.125"], (240, 320), 8),
-    "fcn-largefov, width 0.125": ("fcn-largefov", ["model.width=0.125"], (240, 320), 8),
+    "h-renet, width 0.125": ("h-renet", ["model.width=0.125", NO_DROPOUT], (240, 320), 8),
+    "fcn-largefov, width 0.125": ("fcn-largefov", ["model.width=0.125", NO_DROPOUT], (240, 320), 8),
 }
 QUICK = 24  # rows and columns: a multiple of all strides
 TOLERANCE = 1e-2  # of the largest value, float32: rounding may switch a ReLU near 0
@@ -133,8 +134,8 @@ def make_twin(case: Case, peer: ModuleType, order: str) -> Any:
         return peer.TorchHReNet(
             backbone.steps[:begin], backbone.steps[begin:], vgg,
             {source: config.channels_of(source) for source in config.sources}, config.conv7_kernel,
-            config.normalisation == "batch", config.units, config.patches, config.unit, network.n_classes,
-            order,
+            config.normalisation == "batch", config.norm_order == "norm-relu", config.align_corners,
+            config.units, config.patches, config.unit, network.n_classes, order,
         )  # fmt: skip
     assert isinstance(config, NReNetConfig)
     return peer.TorchNReNet(

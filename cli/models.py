@@ -12,7 +12,12 @@ from lstm2d.cli.tables import fields, span
 if TYPE_CHECKING:
     from pathlib import Path
 
-METRICS = {"pixel_accuracy": "pixel", "class_accuracy": "class", "mean_iou": "mean IoU"}
+METRICS = {
+    "pixel_accuracy": "pixel",
+    "class_accuracy": "class",
+    "mean_iou": "mean IoU",
+    "foreground_iou": "foreground IoU",
+}
 
 
 @click.command(

@@ -72,6 +72,9 @@ def test_presets_of_the_dilated_network(
     model, train = config.model, config.train
     assert (model["sources"], model["units"], model["normalisation"]) == (sources, units, normalisation)
     assert (model["width"], model["conv7_kernel"]) == (1.0, 3)
+    # from the authors' code
+    assert (model["dropout"], model["norm_order"]) == (0.5, "norm-relu")
+    assert (train.new_rate, train.bias_rate, train.clip_norm) == (10.0, 2.0, 0.0)
     assert (train.steps, train.batch, train.crop) == (steps, 10, [400, 500])
     assert (train.learning_rate, train.schedule, train.step_at) == (0.001, "step", [0.5])
     assert train.epochs >= train.steps  # so `steps` ends the run, even one on a single minibatch
@@ -387,6 +390,12 @@ def test_named_sets_of_the_crf(name: str) -> None:
     assert crf_settings(name).model_dump() | CRF_SETS[name] == crf_settings(name).model_dump()
     tuned = {"iterations", "bilateral_weight", "theta_alpha", "theta_beta", "spatial_weight", "theta_gamma"}
     assert set(CRF_SETS[name]) == tuned
+
+
+def test_the_set_of_h_renet() -> None:
+    known = CRFSection(iterations=5, bilateral_weight=5.0, theta_beta=3.0)
+    assert crf_settings("h-renet") == known
+    assert (known.theta_alpha, known.spatial_weight, known.theta_gamma) == (80.0, 3.0, 3.0)
 
 
 def test_the_default_set_is_the_default_of_each_key() -> None:

@@ -277,8 +277,8 @@ class TorchHReNet(Network):
 
     def __init__(
         self, steps: Sequence[str], trained: Sequence[str], vgg: Mapping[str, int],
-        sources: Mapping[str, int], kernel: int, batch_norm: bool, units: tuple[int, ...],
-        patches: tuple[int, ...], unit: str, classes: int, order: str,
+        sources: Mapping[str, int], kernel: int, batch_norm: bool, relu_last: bool, align_corners: bool,
+        units: tuple[int, ...], patches: tuple[int, ...], unit: str, classes: int, order: str,
     ) -> None:  # fmt: skip
         super().__init__()
         self.format = torch.channels_last if order == "channels_last" else torch.contiguous_format
@@ -286,7 +286,8 @@ class TorchHReNet(Network):
         wide = sources["conv7"]
         self.conv6 = Conv([*vgg.values()][-1], wide, 3, padding=12, dilation=12)
         self.conv7 = Conv(wide, wide, kernel, padding=kernel // 2)
-        self.sources = tuple(sources)
+        self.sources, self.align_corners = tuple(sources), align_corners
+        self.relu_last = relu_last and batch_norm
         self.norms = nn.ModuleList(Norm(size) for size in sources.values()) if batch_norm else None
         self.renet, inputs = nn.ModuleList(), sum(sources.values())
         for u, patch in zip(units, patches, strict=True):
@@ -307,14 +308,15 @@ class TorchHReNet(Network):
         x, found = z.permute(0, 3, 1, 2).contiguous(memory_format=self.format), {}
         for name in self.trained:
             x = found[name] = self.backbone(x, (name,))
-        for name in ("conv6", "conv7"):
-            x = found[name] = torch.relu_(getattr(self, name)(x))
+        x = self.conv7(torch.relu_(self.conv6(x)))
+        found["conv7"] = x if self.relu_last else torch.relu_(x)
         parts = [found[name] for name in self.sources]
         if self.norms is not None:
             parts = [norm(part) for norm, part in zip(self.norms, parts, strict=True)]
+            parts = [torch.relu(part) for part in parts] if self.relu_last else parts
         z = torch.cat([part.permute(0, 2, 3, 1) for part in parts], 3).contiguous()
         for layer in self.renet:
             z = layer(z)
         x = self.conv8(z).permute(0, 3, 1, 2).contiguous(memory_format=self.format)
-        x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+        x = F.interpolate(x, size=size, mode="bilinear", align_corners=self.align_corners)
         return x.permute(0, 2, 3, 1).contiguous()

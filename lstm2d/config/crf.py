@@ -54,6 +54,15 @@ CRF_SETS: dict[str, dict[str, Any]] = {
         "spatial_weight": 3.0,
         "theta_gamma": 1.0,
     },
+    # as in the released code of H-ReNet (Yan et al. 2016), whose paper states only 2 iterations
+    "h-renet": {
+        "iterations": 5,
+        "bilateral_weight": 5.0,
+        "theta_alpha": 80.0,
+        "theta_beta": 3.0,
+        "spatial_weight": 3.0,
+        "theta_gamma": 3.0,
+    },
     # ours, for the bundled model of this name: tuned on the 29 Stanford training images held out from its
     # training (benchmarks/results/crf.md)
     "outdoor": {

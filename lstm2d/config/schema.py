@@ -163,7 +163,11 @@ def group_tables(groups: Mapping[str, Any], part: str = "") -> dict[str, Any]:
 
 
 class TrainSection(Section):
-    """``[train]``: training options."""
+    """``[train]``: training options.
+
+    Learning-rate factors multiply: those of `groups`, `new_rate` for every layer outside of an imported
+    backbone (all layers of a network without one), and `bias_rate` for biases.
+    """
 
     optimizer: Literal["sgd", "adadelta"] = "sgd"
     learning_rate: Positive = 6e-6
@@ -187,12 +191,14 @@ class TrainSection(Section):
     crop: list[Annotated[int, Field(ge=1, le=8192)]] = []
     scale_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     brightness_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    new_rate: NonNegative = 1.0
+    bias_rate: NonNegative = 1.0
     groups: dict[str, GroupSection] = {}
     class_weights: Literal["none", "median_frequency", "inverse"] | list[NonNegative] = "none"
     average: Fraction = 0.0
     validate_every: Annotated[int, Field(ge=1)] = 1
     patience: Annotated[int, Field(ge=0)] = 0
-    select: Literal["pixel_accuracy", "class_accuracy", "mean_iou"] = "pixel_accuracy"
+    select: Literal["pixel_accuracy", "class_accuracy", "mean_iou", "foreground_iou"] = "pixel_accuracy"
     checkpoint_minutes: NonNegative = 5.0
 
     @field_validator("crop")

@@ -8,7 +8,7 @@ from math import prod
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Gt, Le, Len
+from annotated_types import Ge, Gt, Le, Len, Lt
 from numpy.typing import DTypeLike
 
 from lstm2d.models.backbones.imported import frozen_names
@@ -17,12 +17,13 @@ from lstm2d.models.network import Maps, Network, Step
 from lstm2d.models.options import Check, Loss
 from lstm2d.models.renet_stack import LayerPatches, LayerUnits, ReNetConfig, build_layers, run_layers
 from lstm2d.nn import BatchNorm, Conv2d, Linear, Unit, init
-from lstm2d.ops import bilinear_resize, concatenate, l2_normalise, relu
+from lstm2d.ops import bilinear_resize, concatenate, dropout, l2_normalise, relu
 from lstm2d.tape import no_grad
 from lstm2d.tensor import Tensor
 
 LIMIT = 0.2  # of the first weights of the sweeps
-DEVIATION = 0.1  # of those of the convolutions after VGG-16
+DEVIATION = 0.01  # of those of conv6 and conv7
+HEAD_DEVIATION = 0.1  # of those of conv8
 CHANNELS = 1024  # of conv6 and conv7
 DILATION = 12  # of conv6
 REDUCED = 8  # image pixels between two positions of the features
@@ -56,10 +57,20 @@ class HReNetConfig(ReNetConfig):
     normalisation : {"none", "batch", "l2"}, default "none"
         How the activations of each source are normalised: each channel to mean 0 and variance 1, or the
         whole map to a Euclidean norm of `l2_scale`.
+    norm_order : {"relu-norm", "norm-relu"}, default "relu-norm"
+        Whether the ReLU of conv7 precedes its normalisation, and the other sources have none after theirs;
+        or every source is normalised first, conv7 before its ReLU, and then has a ReLU. Without
+        normalisation both are the same.
     l2_scale : float, default 1000.0
         Used with "l2".
     conv7_kernel : {3, 1}, default 3
         Side of the filters of conv7.
+    dropout : float, default 0.0
+        Probability, in [0, 1), that a value of conv6 is set to 0 in training; the others are scaled so that
+        the expected values stay the same.
+    align_corners : bool, default False
+        How the scores are enlarged: whether the centres of the corner positions and pixels coincide, instead
+        of the outer edges of both grids.
     width : float, default 1.0
         Factor of the channels of conv4 to conv7. Weights are imported where the channels are VGG-16's.
     loss : {"sum", "mean"}, default "mean"
@@ -81,8 +92,11 @@ class HReNetConfig(ReNetConfig):
     weights: str = "vgg16"
     forget_bias: float = 2.0
     normalisation: Literal["none", "batch", "l2"] = "none"
+    norm_order: Literal["relu-norm", "norm-relu"] = "relu-norm"
     l2_scale: Annotated[float, Gt(0)] = 1000.0
     conv7_kernel: Literal[3, 1] = 3
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    align_corners: bool = False
     width: Annotated[float, Gt(0), Le(4)] = 1.0
 
     @property
@@ -105,7 +119,8 @@ class HReNetNetwork(Network):
     n_classes : int
         Number of classes K.
     rng : numpy.random.Generator
-        Draws the first weights: uniform in the sweeps, normal in conv6 to conv8.
+        Draws the first weights: uniform in [-0.2, 0.2] in the sweeps, normal in conv6 and conv7 (deviation
+        0.01) and in conv8 (deviation 0.1).
     channels : int, default 3
         Channels of the images.
     dtype : dtype, default float32
@@ -135,6 +150,7 @@ class HReNetNetwork(Network):
                 getattr(backbone, name).freeze()
         self.imported = frozen_names(backbone) if config.weights else ()
         normal, even = partial(init.normal, deviation=DEVIATION), partial(init.uniform, limit=LIMIT)
+        head = partial(init.normal, deviation=HEAD_DEVIATION)
         if "conv7" in config.sources:
             wide, kernel = config.channels_of("conv7"), config.conv7_kernel
             conv = partial(Conv2d, weight=normal, rng=rng, dtype=dtype)
@@ -151,7 +167,7 @@ class HReNetNetwork(Network):
             rng=rng,
             dtype=dtype,
         )
-        self.conv8 = Linear(inputs, n_classes, weight=normal, rng=rng, dtype=dtype)
+        self.conv8 = Linear(inputs, n_classes, weight=head, rng=rng, dtype=dtype)
 
     def frozen(self, x: Tensor, maps: Maps | None = None) -> Tensor:
         """Run conv1 and conv2 of VGG-16."""
@@ -163,7 +179,7 @@ class HReNetNetwork(Network):
         rows, columns = z.shape[1] * 4, z.shape[2] * 4
         z = self._sources(z, step, maps)
         z = run_layers(self.renet, z, maps)
-        return bilinear_resize(self.conv8(z), rows, columns)
+        return bilinear_resize(self.conv8(z), rows, columns, align_corners=self.config.align_corners)
 
     def _sources(self, z: Tensor, step: Step, maps: Maps | None) -> Tensor:
         """Return the input of the first ReNet layer: the sources, normalised and concatenated."""
@@ -172,13 +188,35 @@ class HReNetNetwork(Network):
         if self.config.last == "pool5":
             z = found["pool5"] = self.backbone(z, maps, after="pool4")
         if "conv7" in self.config.sources:
-            for name in ("conv6", "conv7"):
-                z = found[name] = relu(getattr(self, name)(z))
-                if maps is not None:
-                    maps[name] = z.data
-        parts = [found[source] for source in self.config.sources]
-        if self.config.normalisation == "l2":
-            parts = [l2_normalise(part, self.config.l2_scale) for part in parts]
-        elif self.norms:
-            parts = [norm(part, training=step.training) for norm, part in zip(self.norms, parts, strict=True)]
+            found["conv7"] = self._conv7(z, step, maps)
+        parts = [
+            self._normalised(number, source, found[source], step, maps)
+            for number, source in enumerate(self.config.sources)
+        ]
         return parts[0] if len(parts) == 1 else concatenate(parts)
+
+    def _conv7(self, z: Tensor, step: Step, maps: Maps | None) -> Tensor:
+        """Return conv7 before its ReLU."""
+        z = relu(self.conv6(z))
+        if maps is not None:
+            maps["conv6"] = z.data
+        if step.training and self.config.dropout:
+            z = dropout(z, self.config.dropout, seed=step.seed, epoch=step.epoch, samples=step.samples)
+        return self.conv7(z)
+
+    def _normalised(self, number: int, source: Source, x: Tensor, step: Step, maps: Maps | None) -> Tensor:
+        """Return a source with its normalisation and its ReLU, in their order."""
+        config = self.config
+        relu_last = config.norm_order == "norm-relu" and config.normalisation != "none"
+        if source == "conv7" and not relu_last:
+            x = relu(x)
+        rectified = x
+        if config.normalisation == "l2":
+            x = l2_normalise(x, config.l2_scale)
+        elif self.norms:
+            x = self.norms[number](x, training=step.training)
+        if relu_last:
+            x = rectified = relu(x)
+        if source == "conv7" and maps is not None:
+            maps["conv7"] = rectified.data
+        return x

@@ -19,8 +19,19 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 INK, GRID = "#20232a", "#e3e5e8"
-COLOURS = {"loss": "#31688e", "pixel_accuracy": "#1b7f5c", "class_accuracy": "#d1762b", "mean_iou": "#7a4fa3"}
-LABELS = {"pixel_accuracy": "pixel accuracy", "class_accuracy": "class accuracy", "mean_iou": "mean IoU"}
+COLOURS = {
+    "loss": "#31688e",
+    "pixel_accuracy": "#1b7f5c",
+    "class_accuracy": "#d1762b",
+    "mean_iou": "#7a4fa3",
+    "foreground_iou": "#b03a48",
+}
+LABELS = {
+    "pixel_accuracy": "pixel accuracy",
+    "class_accuracy": "class accuracy",
+    "mean_iou": "mean IoU",
+    "foreground_iou": "foreground IoU",
+}
 DPI = 110
 MAX_NUMBERS = 24  # classes up to which a confusion table shows its numbers
 LONGEST = 22  # characters of a class name
@@ -50,7 +61,7 @@ def plot_curves(rows: Sequence[Mapping[str, float | None]]) -> bytes:
     ----------
     rows : sequence of mapping
         From `lstm2d.report.runs.read_results`: one row per epoch with "epoch", "loss", and those of
-        "pixel_accuracy", "class_accuracy" and "mean_iou" that were measured (fractions).
+        "pixel_accuracy", "class_accuracy", "mean_iou" and "foreground_iou" that were measured (fractions).
 
     Returns
     -------

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lstm2d.io.atomic import write_text
+from lstm2d.report.figures import LABELS
 from lstm2d.report.runs import RunSummary, read_run
 
 TEMPLATE = "report.html.jinja"
@@ -170,22 +171,15 @@ def compare(summaries: Sequence[RunSummary]) -> Table:
     Returns
     -------
     Table
-        Preset, size, length and validation figures.
+        Preset, size, length and validation figures; the foreground IoU if a run has two classes.
     """
-    header = (
-        "run",
-        "preset",
-        "parameters",
-        "epochs",
-        "training",
-        "pixel accuracy",
-        "class accuracy",
-        "mean IoU",
-    )
+    measured = [run.model.metrics.get("validation", {}) for run in summaries]
+    two_classes = any("foreground_iou" in metrics for metrics in measured)
+    shown = {name: label for name, label in LABELS.items() if name != "foreground_iou" or two_classes}
+    header = ("run", "preset", "parameters", "epochs", "training", *shown.values())
     rows = []
-    for run in summaries:
-        metrics = run.model.metrics.get("validation", {})
-        figures = [percent(metrics.get(name)) for name in ("pixel_accuracy", "class_accuracy", "mean_iou")]
+    for run, metrics in zip(summaries, measured, strict=True):
+        figures = [percent(metrics.get(name)) for name in shown]
         length = "-" if run.seconds is None else minutes(run.seconds)
         rows.append(
             (

@@ -26,8 +26,8 @@ class Adadelta(Optimizer):
 
     Notes
     -----
-    With gradient :math:`g`, scaled down to `clip_norm` if it is longer and with the weight decay added,
-    and learning rate :math:`\eta` (1 in the paper, which has none):
+    With gradient :math:`g`, scaled down to `clip_norm` if it is longer and with the weight decay added
+    (except for biases), and learning rate :math:`\eta` (1 in the paper, which has none):
 
     .. math::
 
@@ -58,17 +58,20 @@ class Adadelta(Optimizer):
         self.rho, self.eps = rho, eps
         self._square, self._change = self._memory_vector(), self._memory_vector()
 
-    def _update(self, learning_rate: float, clip: float, decay: float) -> None:
+    def _update(
+        self, part: slice, learning_rate: float, clip: float, weight_decay: float, decay: float
+    ) -> None:
+        mean, rates = self._mean_and_rates(part)
         self._kernels.adadelta_step(
-            self._weights,
-            self._gradient,
-            self._square,
-            self._change,
-            self._mean,
-            self._rates,
+            self._weights[part],
+            self._gradient[part],
+            self._square[part],
+            self._change[part],
+            mean,
+            rates,
             learning_rate,
             clip,
-            self.weight_decay,
+            weight_decay,
             self.rho,
             self.eps,
             decay,

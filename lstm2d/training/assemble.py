@@ -19,6 +19,7 @@ from lstm2d.training.checkpoint import Checkpoint, newest_file
 from lstm2d.training.events import Note, Report, Warned, silent
 from lstm2d.training.features import FrozenFeatures
 from lstm2d.training.init_from import start_from
+from lstm2d.training.listeners import metrics_of
 from lstm2d.training.make_optimizer import parameter_groups
 from lstm2d.training.progress import Progress
 from lstm2d.training.resume import new_id, newest_checkpoint, read_data, take_up
@@ -82,6 +83,7 @@ def prepare(
     run_id, recorded, changed = new_id(), False, list[str]()
     if checkpoint is not None:
         run_id, recorded, changed = take_up(checkpoint, config, folder, report, wanted=changes)
+    _check_select(config, dataset)
     progress, stages = where_it_stands(checkpoint, config, folder)
     rng = generator(config.train.seed, 0, 0, Purpose.INIT)
     network = build(config.model, len(dataset.classes), rng)
@@ -154,6 +156,19 @@ def where_it_stands(
             expected=f"1 to {len(stages)}, the stages of this run",
         )
     return progress, stages
+
+
+def _check_select(config: RunConfig, dataset: DatasetFolder) -> None:
+    """Raise ConfigError if the metric that selects the best model is not defined for the dataset."""
+    select, n_classes = config.train.select, len(dataset.classes)
+    if select not in metrics_of(n_classes):
+        *others, last = metrics_of(n_classes)
+        raise ConfigError(
+            f'train.select = "{select}" for {n_classes} classes',
+            where=dataset.root,
+            expected="a dataset of two classes, background and foreground",
+            hint=f"set train.select to {', '.join(others)} or {last}",
+        )
 
 
 def _comment(data: TrainingData, config: RunConfig, report: Report) -> None:

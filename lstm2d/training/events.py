@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar
 
 
@@ -18,12 +18,15 @@ class Validated:
         Metrics over all validation images, 0 to 1; None if undefined.
     best : bool
         Whether it is the best of the stage so far.
+    foreground_iou : float or None
+        Metric for datasets of two classes; None for others, and if it is undefined.
     """
 
     pixel_accuracy: float | None
     class_accuracy: float | None
     mean_iou: float | None
     best: bool
+    foreground_iou: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +47,18 @@ class Event:
     @property
     def values(self) -> dict[str, Any]:
         """The fields as JSON values, without absent ones and including those of a validation."""
-        found: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, Validated):
-                found |= asdict(value)
-            elif value is not None or field.default is MISSING:
-                found[field.name] = value
-        return found
+        return _present(self)
+
+
+def _present(values: Event | Validated) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for field in fields(values):
+        value = getattr(values, field.name)
+        if isinstance(value, Validated):
+            found |= _present(value)
+        elif value is not None or field.default is MISSING:
+            found[field.name] = value
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

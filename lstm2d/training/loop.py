@@ -19,7 +19,7 @@ from lstm2d.training.assemble import out_of_memory, prepare
 from lstm2d.training.cache_features import fill
 from lstm2d.training.diagnose import LARGEST_NORM, check_weights, diverged, exploding
 from lstm2d.training.events import Note, Report, StageBegun, StepDone, Stopped, best_effort, silent
-from lstm2d.training.listeners import METRICS, EpochEnd, Listener, Unfinished
+from lstm2d.training.listeners import EpochEnd, Listener, Unfinished, metrics_of
 from lstm2d.training.listeners.best_model import BestModel
 from lstm2d.training.listeners.checkpoints import Checkpoints
 from lstm2d.training.listeners.patience import Patience
@@ -331,5 +331,6 @@ class Trainer:
                 f"stopped after step {progress.step} of {self.run.last_step}, checkpoint saved",
                 where=folder.checkpoints,
             )
-        best = {name: (self.model.best or {}).get(name) for name in METRICS}
+        names = metrics_of(len(self.run.data.classes))
+        best = {name: (self.model.best or {}).get(name) for name in names}
         return TrainResult(folder.path, progress.epoch, progress.step, seconds, best, folder.model, reason)

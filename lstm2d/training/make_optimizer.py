@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lstm2d.config import TrainSection
 from lstm2d.errors import ConfigError
 from lstm2d.models import Network
 from lstm2d.tensor import Tensor
 from lstm2d.training.adadelta import Adadelta
-from lstm2d.training.optimizer import Group, Optimizer, belongs, is_frozen
+from lstm2d.training.optimizer import Group, Optimizer, belongs, group_of, is_bias, is_frozen
 from lstm2d.training.sgd import SGD
 
 
@@ -51,10 +52,40 @@ def parameter_groups(train: TrainSection, network: Network) -> dict[str, Group]:
     return groups
 
 
+def with_factors(
+    train: TrainSection, parameters: Mapping[str, Tensor], groups: Mapping[str, Group]
+) -> dict[str, Group]:
+    """Return a group for each parameter, with the factors for new layers and for biases.
+
+    Parameters
+    ----------
+    train : TrainSection
+        The rate of a group is multiplied by its `new_rate` outside of the backbone, and by its `bias_rate`
+        for biases.
+    parameters : mapping of str to Tensor
+        By their names in the network.
+    groups : mapping of str to Group
+        Output of `parameter_groups`.
+
+    Returns
+    -------
+    dict of str to Group
+        By the names of `parameters`.
+    """
+    found = {}
+    for name in parameters:
+        group = group_of(name, groups)
+        new = 1.0 if name.startswith("backbone.") else train.new_rate
+        bias = train.bias_rate if is_bias(name) else 1.0
+        found[name] = replace(group, rate=group.rate * new * bias)
+    return found
+
+
 def make_optimizer(
     train: TrainSection, parameters: Mapping[str, Tensor], groups: Mapping[str, Group]
 ) -> Optimizer:
     """Return the optimizer of a configuration."""
+    groups = with_factors(train, parameters, groups)
     weight_decay, clip_norm, average = train.weight_decay, train.clip_norm, train.average
     if train.optimizer == "adadelta":
         return Adadelta(

@@ -38,9 +38,9 @@ class Optimizer(ABC):
     ----------
     parameters : mapping of str to Tensor
         Parameters of the same dtype and on the same device. Their arrays are replaced by views into one
-        vector, so that a step is a single kernel.
+        vector, with the biases at its end, so that a step takes one or two kernels.
     weight_decay : float, default 0.0
-        Added to the gradient as ``weight_decay * parameter``, after the clipping.
+        Added to the gradient as ``weight_decay * parameter``, after the clipping; not for biases.
     clip_norm : float, default 0.0
         Largest Euclidean norm of the whole gradient; 0 for no limit.
     average : float, default 0.0
@@ -73,9 +73,16 @@ class Optimizer(ABC):
         self.weight_decay, self.clip_norm, self.average = weight_decay, clip_norm, average
         self._places: dict[str, tuple[int, int]] = {}
         size = 0
-        for name, parameter in self.parameters.items():
-            self._places[name] = (size, size + parameter.data.size)
-            size += -(-parameter.data.size // ALIGN) * ALIGN
+        for name in sorted(self.parameters, key=is_bias):
+            values = self.parameters[name].data.size
+            self._places[name] = (size, size + values)
+            size += -(-values // ALIGN) * ALIGN
+        biases = min((start for name, (start, _) in self._places.items() if is_bias(name)), default=size)
+        parts = [(slice(0, biases), weight_decay), (slice(biases, size), 0.0)]
+        if not weight_decay:
+            parts = [(slice(0, size), 0.0)]
+        # consecutive parts of the vector, each with its weight decay
+        self._parts = [(part, decay) for part, decay in parts if part.stop > part.start]
         first = next(iter(self.parameters.values())).data
         self._kernels = kernels.pick("update", like=first)
         self._weights = kernels.zeros((size,), first.dtype, like=first)
@@ -90,11 +97,11 @@ class Optimizer(ABC):
         self._set_groups(groups or {})
 
     def _set_groups(self, groups: Mapping[str, Group]) -> None:
-        names = {name: _longest(name, groups) for name in self.parameters}
-        if empty := [name for name in groups if name not in names.values()]:
+        used = {_longest(name, groups) for name in self.parameters}
+        if empty := [key for key in groups if key not in used]:
             raise ValueError(f"no parameter is called, or belongs to, {', '.join(empty)}")
-        for name, key in names.items():
-            group = Group() if key is None else groups[key]
+        for name in self.parameters:
+            group = group_of(name, groups)
             if group.frozen:
                 self._frozen.append(name)
                 self.parameters[name].requires_grad = False
@@ -135,11 +142,20 @@ class Optimizer(ABC):
             Steps done before this one.
         """
         clip = self.clip_norm / norm if self.clip_norm and norm > self.clip_norm else 1.0
-        self._update(learning_rate, clip, min(self.average, (1 + time) / (10 + time)))
+        decay = min(self.average, (1 + time) / (10 + time))
+        for part, weight_decay in self._parts:
+            self._update(part, learning_rate, clip, weight_decay, decay)
 
     @abstractmethod
-    def _update(self, learning_rate: float, clip: float, decay: float) -> None:
-        """Update the weights and their mean with the gradient times `clip`; `decay` is that of the mean."""
+    def _update(
+        self, part: slice, learning_rate: float, clip: float, weight_decay: float, decay: float
+    ) -> None:
+        """Update a part of the weights and of their mean; `decay` is that of the mean."""
+
+    def _mean_and_rates(self, part: slice) -> tuple[Flat | None, Flat | None]:
+        """Return a part of the running mean and of the factors of the rate, where they exist."""
+        mean, rates = self._mean, self._rates
+        return None if mean is None else mean[part], None if rates is None else rates[part]
 
     @abstractmethod
     def _memory(self) -> dict[str, Flat]:
@@ -251,10 +267,20 @@ def belongs(name: str, part: str) -> bool:
     return re.search(rf"(?:^|\.){re.escape(part)}(?:_\d+)?(?:\.|$)", name) is not None
 
 
+def is_bias(name: str) -> bool:
+    """Return whether a parameter is a bias, on which no weight decay acts."""
+    return name.rpartition(".")[2] == "bias"
+
+
+def group_of(name: str, groups: Mapping[str, Group]) -> Group:
+    """Return the group of a parameter: that of the longest name it belongs to, or the default group."""
+    key = _longest(name, groups)
+    return Group() if key is None else groups[key]
+
+
 def is_frozen(name: str, groups: Mapping[str, Group]) -> bool:
     """Return whether a parameter is frozen."""
-    key = _longest(name, groups)
-    return key is not None and groups[key].frozen
+    return group_of(name, groups).frozen
 
 
 def _longest(name: str, groups: Mapping[str, Group]) -> str | None:

@@ -26,7 +26,9 @@ COLUMNS = (
     "pixel_accuracy",
     "class_accuracy",
     "mean_iou",
+    "foreground_iou",
 )
+HEADER = ",".join(COLUMNS) + "\n"
 
 
 class Recorder:
@@ -61,6 +63,7 @@ class Recorder:
         """
         self._filter(self.log, lambda line: _log_step(line) <= step)
         self._filter(self.results, lambda line: _row_epoch(line) <= epoch)
+        self._add_columns()
 
     def write(self, event: Event) -> None:
         """Record an event, unless its kind is not recorded.
@@ -79,8 +82,16 @@ class Recorder:
             return
         self._append(self.log, json.dumps({"event": event.kind, **event.values}) + "\n")
         if isinstance(event, EpochDone):
-            header = "" if self.results.exists() else _csv_line(dict(zip(COLUMNS, COLUMNS, strict=True)))
+            header = "" if self.results.exists() else HEADER
             self._append(self.results, header + _csv_line(event.values))
+
+    def _add_columns(self) -> None:
+        """Give the results of an earlier version, which had fewer columns, those of this one."""
+        data = read_existing(self.results)
+        rows = [] if data is None else list(csv.reader(io.StringIO(data.decode("utf-8", errors="replace"))))
+        if rows and len(rows[0]) < len(COLUMNS) and tuple(rows[0]) == COLUMNS[: len(rows[0])]:
+            named = [dict(zip(COLUMNS, row, strict=False)) for row in rows[1:]]
+            write_text(self.results, HEADER + "".join(map(_csv_line, named)))
 
     @staticmethod
     def _append(path: Path, text: str) -> None:

@@ -28,7 +28,7 @@ class SGD(Optimizer):
 
     .. math:: v \leftarrow \mu v - \eta (g + \lambda w), \quad w \leftarrow w + v
 
-    as in RNNLIB and the 2D-LSTM paper (the rate is part of the velocity).
+    as in RNNLIB and the 2D-LSTM paper (the rate is part of the velocity). :math:`\lambda` is 0 for biases.
     """
 
     def __init__(
@@ -47,16 +47,19 @@ class SGD(Optimizer):
         self.momentum = momentum
         self._velocity = self._memory_vector()
 
-    def _update(self, learning_rate: float, clip: float, decay: float) -> None:
+    def _update(
+        self, part: slice, learning_rate: float, clip: float, weight_decay: float, decay: float
+    ) -> None:
+        mean, rates = self._mean_and_rates(part)
         self._kernels.sgd_step(
-            self._weights,
-            self._gradient,
-            self._velocity,
-            self._mean,
-            self._rates,
+            self._weights[part],
+            self._gradient[part],
+            self._velocity[part],
+            mean,
+            rates,
             learning_rate,
             clip,
-            self.weight_decay,
+            weight_decay,
             self.momentum,
             decay,
         )

@@ -39,6 +39,9 @@ def bench(checkout: Path) -> Iterator[ModuleType]:
         {"kind": "h-renet", "width": 1 / 64, "units": (4,), "patches": (1,), "unit": "lstm"},
         {"kind": "h-renet", "width": 1 / 64, "units": (), "patches": (), "unit": "gru", "conv7_kernel": 1}
         | {"sources": ("conv7", "pool4", "pool5"), "normalisation": "batch"},
+        {"kind": "h-renet", "width": 1 / 64, "units": (4,), "patches": (1,), "unit": "irnn"}
+        | {"sources": ("pool5", "conv7"), "normalisation": "batch"}
+        | {"norm_order": "norm-relu", "align_corners": True},
     ],
     ids=lambda config: f"{config['kind']}-{config['unit']}",
 )

@@ -47,6 +47,8 @@ def renet_sections(draw: st.DrawFn) -> dict[str, Any]:
         return {**section, "upsampling": "transposed" if doubles else "bilinear"}
     section["sources"] = draw(st.permutations(["pool4", "pool5", "conv7"]))[: draw(st.integers(1, 3))]
     section["normalisation"] = draw(st.sampled_from(["none", "batch", "l2"]))
+    section["norm_order"] = draw(st.sampled_from(["relu-norm", "norm-relu"]))
+    section["align_corners"] = draw(st.booleans())
     section["conv7_kernel"] = draw(st.sampled_from([1, 3]))
     return {**section, "width": draw(st.sampled_from([1 / 512, 1 / 64]))}
 
@@ -138,6 +140,8 @@ def test_a_missing_or_unknown_key_is_refused_by_both(kind: str) -> None:
         ("h-renet", {"sources": []}, 'a list of 1 to 3 values, each "pool4" or "pool5" or "conv7"'),
         ("h-renet", {"width": 4.5}, "a number > 0 and <= 4"),
         ("h-renet", {"conv7_kernel": 2}, "3 or 1"),
+        ("h-renet", {"dropout": 1.0}, "a number >= 0 and < 1"),
+        ("h-renet", {"norm_order": "relu"}, '"relu-norm" or "norm-relu"'),
     ],
 )
 def test_both_say_what_is_expected(kind: str, changes: dict[str, Any], expected: str) -> None:

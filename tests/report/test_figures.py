@@ -58,6 +58,13 @@ def test_curves(drawn: list[Figure]) -> None:
     assert [t.get_text() for t in metrics.texts] == ["80.0 %", "40.0 %", "25.0 %"]
 
 
+def test_curves_of_two_classes(drawn: list[Figure]) -> None:
+    figures.plot_curves([{**ROWS[0], "foreground_iou": 0.125}, {**ROWS[2], "foreground_iou": 0.375}])
+    lines = {line.get_label(): line.get_xydata().tolist() for line in drawn[0].axes[1].lines[::2]}
+    assert lines["foreground IoU"] == [[1, 0.125], [3, 0.375]]
+    assert len(lines) == 4
+
+
 @pytest.mark.parametrize("rows", [[], ROWS[:1], [{"epoch": 1.0, "loss": None}]])
 def test_curves_of_short_runs(rows: list[dict[str, float | None]]) -> None:
     assert size(figures.plot_curves(rows)) == size(figures.plot_curves(ROWS))

@@ -1,6 +1,7 @@
 """Reports: one file, nothing executed, everything escaped."""
 
 import base64
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -105,6 +106,16 @@ def test_runs_side_by_side(run_folder: Path) -> None:
         "Run: run one",
         "Run: run one",
     ]
+
+
+def test_foreground_iou_has_a_column_if_a_run_has_two_classes(run_folder: Path) -> None:
+    run = read_run(run_folder)
+    figures = {**run.model.metrics["validation"], "foreground_iou": 0.625}
+    other = replace(run, model=replace(run.model, metrics={"validation": figures}))
+    table = compare([run, other])
+    assert table.header[-1] == "foreground IoU"
+    assert [row[-1] for row in table.rows] == ["absent", "62.5 %"]
+    assert "foreground IoU" not in compare([run]).header
 
 
 def test_words_for_numbers() -> None:

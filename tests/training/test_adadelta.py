@@ -43,6 +43,19 @@ def test_first_steps_by_hand() -> None:
     np.testing.assert_allclose(state["change.b"], [[2 / 9]], rtol=1e-15)  # 8/9 halved twice
 
 
+def test_biases_do_not_decay() -> None:
+    p = {name: Tensor(np.array([8.0]), requires_grad=True) for name in ("conv.bias", "conv.weight")}
+    optimizer = Adadelta(p, rho=0.5, eps=1.0, weight_decay=0.25)
+    for t in p.values():
+        t.grad = np.array([2.0])
+    optimizer.step(1.0, optimizer.gradient_norm(), 0)
+    # weight: g = 2 + 0.25 * 8 = 4, s = 8, c = 4 / sqrt(9); bias: g = 2, s = 2, c = 2 / sqrt(3)
+    np.testing.assert_allclose(p["conv.weight"].data, [8 - 4 / 3], rtol=1e-15)
+    np.testing.assert_allclose(p["conv.bias"].data, [8 - 2 / math.sqrt(3)], rtol=1e-15)
+    state = optimizer.state_dict()
+    assert (state["square.conv.weight"][0], state["square.conv.bias"][0]) == (8.0, 2.0)
+
+
 @pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 1e-5), (np.float64, 1e-12)])
 def test_equals_a_plain_loop(dtype: type, rtol: float, rng: np.random.Generator) -> None:
     optimizer, p = make(dtype, weight_decay=0.01, clip_norm=2.0)

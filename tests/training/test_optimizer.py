@@ -1,7 +1,11 @@
 """Groups of parameters, for every optimizer."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lstm2d import backward
 from lstm2d.ops import add, linear
@@ -65,3 +69,38 @@ def test_no_gradient_is_computed_for_what_is_frozen(kind: type[Optimizer]) -> No
 def test_a_group_of_nothing() -> None:
     with pytest.raises(ValueError, match="conv2, conv"):
         SGD(parameters(), groups={"conv2": Group(), "conv": Group(), "top": Group()})
+
+
+@given(st.permutations(NAMES), st.sampled_from(OPTIMIZERS))
+def test_the_order_of_the_parameters_changes_no_bit(names: list[str], kind: type[Optimizer]) -> None:
+    options: Any = {"weight_decay": 0.3, "average": 0.9, "groups": {"top": Group(rate=3)}}
+    own = parameters()
+    shuffled = kind({name: own[name] for name in names}, **options)
+    usual = kind(parameters(), **options)
+    run(shuffled)
+    run(usual)
+    assert list(shuffled.state_dict())[: len(names)] == [f"weight.{name}" for name in names]
+    expected = usual.state_dict()
+    assert {k: v.tobytes() for k, v in shuffled.state_dict().items()} == {
+        k: v.tobytes() for k, v in expected.items()
+    }
+
+
+@pytest.mark.parametrize("names", [["a.weight"], ["a.bias"], ["a.bias", "b.bias_like", "biased.weight"]])
+def test_only_a_parameter_called_bias_does_not_decay(names: list[str]) -> None:
+    p = {name: Tensor(np.full(3, 2.0), requires_grad=True) for name in names}
+    optimizer = SGD(p, momentum=0.0, weight_decay=0.5)
+    optimizer.step(0.1, optimizer.gradient_norm(), 0)
+    for name in names:  # 2 - 0.1 * 0.5 * 2
+        assert p[name].data.tolist() == [2.0 if name == "a.bias" else 1.9] * 3
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_a_state_is_loaded_by_name_whatever_the_order(kind: type[Optimizer]) -> None:
+    first = kind(parameters(), weight_decay=0.1, average=0.5)
+    run(first)
+    second = kind(dict(reversed(parameters().items())), weight_decay=0.1, average=0.5)
+    second.load_state_dict(first.state_dict())
+    expected, found = run(first), run(second)
+    for name in NAMES:
+        assert found[name].tobytes() == expected[name].tobytes()

@@ -56,6 +56,19 @@ def test_weight_decay_comes_after_clipping() -> None:
     assert p["b"].data == pytest.approx(np.array([[3 - 0.1 * (6 + 1.5)]]))
 
 
+def test_biases_do_not_decay() -> None:
+    p = {name: Tensor(np.array([4.0]), requires_grad=True) for name in ("conv.bias", "conv.weight")}
+    optimizer = SGD(p, momentum=0.5, weight_decay=0.25)
+    for t in p.values():
+        t.grad = np.array([1.0])
+    optimizer.step(0.5, optimizer.gradient_norm(), 0)
+    # velocities -0.5 (1 + 0.25 * 4) = -1 and -0.5 * 1
+    assert (p["conv.weight"].data[0], p["conv.bias"].data[0]) == (3.0, 3.5)
+    optimizer.step(0.5, optimizer.gradient_norm(), 1)
+    # velocities 0.5 * -1 - 0.5 (1 + 0.25 * 3) = -1.375 and 0.5 * -0.5 - 0.5 = -0.75
+    assert (p["conv.weight"].data[0], p["conv.bias"].data[0]) == (1.625, 2.75)
+
+
 def test_running_mean_starts_fast_and_swapping_twice_changes_nothing() -> None:
     optimizer, p = make(momentum=0.0, average=0.9)
     apply(optimizer, [10.0, 0.0], 0.0, time=0)  # weight 0; decay min(0.9, 1/10)

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-METRICS = ("pixel_accuracy", "class_accuracy", "mean_iou")
+
+def metrics_of(n_classes: int) -> tuple[str, ...]:
+    """Return the names of the metrics that a run records for a dataset of this many classes."""
+    names = ("pixel_accuracy", "class_accuracy", "mean_iou")
+    return (*names, "foreground_iou") if n_classes == 2 else names
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lstm2d.training.listeners import METRICS, EpochEnd, Listener
+from lstm2d.training.listeners import EpochEnd, Listener, metrics_of
 from lstm2d.training.model_file import write_model
 from lstm2d.training.run import Run
 from lstm2d.training.saved_model import SavedModel
@@ -33,10 +33,11 @@ class BestModel(Listener):
         if end.metrics:
             select = self.run.active.train.select
             before = self.best
-            end.best = before is None or (end.metrics[select] or 0.0) > (before[select] or 0.0)
+            end.best = before is None or (end.metrics[select] or 0.0) > (before.get(select) or 0.0)
             if not end.best:
                 return
-            self.best = {name: end.metrics[name] for name in METRICS} | {"step": self.run.progress.step}
+            names = metrics_of(len(self.run.data.classes))
+            self.best = {name: end.metrics[name] for name in names} | {"step": self.run.progress.step}
         if self.run.active.stage.saves_model:
             self.run.saved = SavedModel(self.run.progress.step, end.metrics, self.run.model_arrays())
             write_model(self.run, self.run.saved)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lstm2d.training.events import EndMeasured, EpochDone, Event, Report, Validated
-from lstm2d.training.listeners import METRICS, EpochEnd, Listener
+from lstm2d.training.listeners import EpochEnd, Listener, metrics_of
 from lstm2d.training.recorder import Recorder
 from lstm2d.training.run import Run
 
@@ -21,6 +21,7 @@ class Records(Listener):
 
     def __init__(self, run: Run, report: Report) -> None:
         self.recorder, self.report = Recorder(run.folder.path), report
+        self.metrics = metrics_of(len(run.data.classes))
 
     def tell(self, event: Event) -> None:
         """Record an event and report it.
@@ -42,7 +43,7 @@ class Records(Listener):
         """Record the epoch; one that is not complete only with its validation."""
         found = None
         if end.metrics:
-            found = Validated(**{name: end.metrics[name] for name in METRICS}, best=end.best)
+            found = Validated(**{name: end.metrics[name] for name in self.metrics}, best=end.best)
         if end.complete:
             self.tell(EpochDone(**end.figures, validation=found))
         elif end.metrics is not None:

@@ -49,6 +49,16 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "fcn-largefov": {**VGG, "units": [], "patches": []},
     "h-renet, batch": {**VGG, "units": [2], "sources": ["conv7", "pool4"], "normalisation": "batch"},
     "h-renet, l2": {**VGG, "units": [2], "sources": ["pool5"], "normalisation": "l2", "l2_scale": 10.0},
+    "h-renet, as in the code": {
+        **VGG,
+        "units": [2],
+        "sources": ["conv7", "pool5"],
+        "normalisation": "l2",  # with "batch" the gradient of conv7's bias is 0, and rounding all there is
+        "l2_scale": 10.0,
+        "norm_order": "norm-relu",
+        "dropout": 0.5,
+        "align_corners": True,
+    },
 }
 
 
@@ -61,7 +71,7 @@ def run(network: Network, bring: Any) -> dict[str, np.ndarray]:
     labels[0, 0, 0] = IGNORE
     found = {"probabilities": network.probabilities(x)}
     loss = network.compare(
-        network.scores(network.frozen(x), Step(training=True)),
+        network.scores(network.frozen(x), Step(samples=(4, 2), training=True)),
         bring(labels),
         bring(np.array([1.0, 2.0, 0.5])),
     )
