@@ -24,7 +24,7 @@ from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict import Predictor
 from lstm2d.predict.layer_maps import LayerMaps
 from lstm2d.predict.overwriting import refuse_output_among_inputs
-from lstm2d.report.feature_sheets import Row, Subject, draw_layer, draw_overview, overview_row
+from lstm2d.report.feature_sheets import Row, Subject, draw_layer, draw_overview, overview_row, photo_tile
 
 RECORD, OVERVIEW = "features.json", "overview.png"
 WRITER = "lstm2d features"  # marks the record
@@ -117,7 +117,7 @@ def write_features(
     _write_record(root, about, {*earlier, *files})  # first: if this is interrupted, its files are known
     height, width = photo.pixels.shape[:2]
     shape = predictor.preprocessing.network_size(height, width, choice.size)
-    subject = Subject(photo.pixels, source.name, shape, predictor.name, predictor.classes)
+    subject = Subject(photo_tile(photo.pixels, source.name), shape, predictor.name, predictor.classes)
     rows: list[Row] = []
     for k, entry in zip(chosen, entries, strict=True):
         number = f"layer {k + 1} of {len(layers)}"

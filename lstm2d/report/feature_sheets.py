@@ -23,46 +23,17 @@ if TYPE_CHECKING:
 AREA, LONGEST = 30_000, 600  # of a tile in pixels, and its longer side at most
 TITLE, TEXT, SMALL = 24, 14, 12  # heights of letters, pixels
 LINE, CAPTION = 20, 18  # heights of their lines
-NARROWEST = 900  # of a sheet: room for the text at its top
+THINNEST = 40  # width of the line below a tile, pixels
+NARROWEST = 840  # of a sheet: room for the text at its top
 FEWEST, MOST = 6, 10  # columns of a sheet
 SHOWN = 4  # maps per layer in the overview
 SMALLEST = 1e-3  # difference of two values that are written without an exponent
 SCORES = "scores"
 HOW = "lighter is higher: black is the 2nd percentile of each map, white the 98th"
 BELOW = "below a map: its channel, and the values of black and white"
-COMPONENTS = "principal components: the first three of all channels as red, green and blue, with their share"
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What feature maps are of.
-
-    Parameters
-    ----------
-    pixels : ndarray of shape (H, W, 3)
-        The photograph, 0..255.
-    title : str
-        Its name.
-    shape : tuple of int
-        Height and width at which the network saw it.
-    model : str
-        Name of the model.
-    classes : sequence of ClassInfo
-        What the channels of the last layer stand for.
-    """
-
-    pixels: NDArray[Any]
-    title: str
-    shape: tuple[int, int]
-    model: str
-    classes: Sequence[ClassInfo]
-
-    @property
-    def tile(self) -> tuple[int, int]:
-        """Height and width of a tile, with the photograph's proportions."""
-        height, width = self.shape
-        scale = min(math.sqrt(AREA / (height * width)), LONGEST / height, LONGEST / width)
-        return max(1, round(height * scale)), max(1, round(width * scale))
+COMPONENTS = (
+    "components: the first three principal ones of all channels as red, green and blue, with their share"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +51,39 @@ class Tile:
     picture: NDArray[np.uint8]
     left: str | Lettering
     right: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What feature maps are of.
+
+    Parameters
+    ----------
+    photo : Tile
+        The photograph, and its name.
+    shape : tuple of int
+        Height and width at which the network saw it.
+    model : str
+        Name of the model.
+    classes : sequence of ClassInfo
+        What the channels of the last layer stand for.
+    """
+
+    photo: Tile
+    shape: tuple[int, int]
+    model: str
+    classes: Sequence[ClassInfo]
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        """Height and width of every tile."""
+        rows, columns = self.photo.picture.shape[:2]
+        return rows, columns
+
+    @property
+    def cell(self) -> tuple[int, int]:
+        """Height and width of a tile with the line below it and the gaps."""
+        return self.tile[0] + CAPTION + GAP, max(self.tile[1], THINNEST) + GAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +149,16 @@ def draw_layer(layer: LayerMaps, subject: Subject, number: str, *, most: int) ->
     """
     from PIL import Image
 
-    groups, tile = drawn_channels(layer, most), subject.tile
-    step = tile[1] + GAP
+    groups, (cell, step) = drawn_channels(layer, most), subject.cell
     columns = max(_columns(max(len(g) for g in groups.values())), -(-(NARROWEST - 2 * MARGIN) // step))
     names = Pen(SMALL).class_names(subject.classes) if layer.name == SCORES else []
     heights = {name: TEXT + 2 * GAP if name else 0 for name in groups}
     rows = {name: -(-len(group) // columns) for name, group in groups.items()}
-    cell = tile[0] + CAPTION + GAP
     top = MARGIN + max(cell, TITLE + 6 * LINE + GAP) + GAP
     body = sum(heights[name] + rows[name] * cell for name in groups)
     sheet = Image.new("RGB", (2 * MARGIN + columns * step - GAP, top + body + MARGIN), PAPER)
-    canvas = Canvas(sheet)
-    canvas.tile((MARGIN, MARGIN), photo_tile(subject))
+    canvas = Canvas(sheet, step - GAP)
+    canvas.tile((MARGIN, MARGIN), subject.photo)
     room = sheet.width - 2 * MARGIN - step - GAP
     canvas.header((MARGIN + step + GAP, MARGIN), _header(layer, subject, number, groups), room)
     for name, group in groups.items():
@@ -213,38 +215,50 @@ def draw_overview(rows: Sequence[Row], subject: Subject) -> NDArray[np.uint8]:
     """
     from PIL import Image
 
-    tile, pen = subject.tile, Pen(TEXT)
+    (cell, step), pen = subject.cell, Pen(TEXT)
+    cell = max(cell, max(len(row.lines) for row in rows) * LINE + GAP)
     left = MARGIN + max(pen.width(line) for row in rows for line in row.lines) + 2 * GAP
-    step, cell = tile[1] + GAP, tile[0] + CAPTION + GAP
     top = MARGIN + TITLE + 4 * LINE + 4 * GAP
     width = max(left + (2 + SHOWN) * step - GAP + MARGIN, NARROWEST)
     sheet = Image.new("RGB", (width, top + len(rows) * cell - GAP + MARGIN), PAPER)
-    canvas = Canvas(sheet)
+    canvas = Canvas(sheet, step - GAP)
     title = ("feature maps", f"model {subject.model}", COMPONENTS, HOW)
     canvas.header((MARGIN, MARGIN), title, width - 2 * MARGIN)
-    heads = ("photograph", "principal components", "single maps")
+    heads = ("photograph", "components", "single maps")
     for k, head in enumerate(heads):
-        fitted = pen.fitted(head, tile[1])
-        canvas.text((left + k * step, top - LINE // 2 - GAP), fitted, INK)
-    photo = photo_tile(subject)
+        canvas.text((left + k * step, top - LINE // 2 - GAP), pen.fitted(head, step - GAP), INK)
     for row in rows:
         for k, line in enumerate(row.lines):
             canvas.text((MARGIN, top + LINE // 2 + k * LINE), line, MUTED if k else INK)
-        for k, picture in enumerate((photo, *row.tiles)):
+        for k, picture in enumerate((subject.photo, *row.tiles)):
             canvas.tile((left + k * step, top), picture)
         top += cell
     return np.asarray(sheet)
 
 
-def photo_tile(subject: Subject) -> Tile:
-    """Return the tile of the photograph."""
+def photo_tile(pixels: NDArray[Any], title: str) -> Tile:
+    """Return the tile of a photograph.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (H, W, 3)
+        0..255.
+    title : str
+        The line below it.
+
+    Returns
+    -------
+    Tile
+        Of 30,000 pixels and the photograph's proportions; no side is longer than 600.
+    """
     from PIL import Image
 
-    rows, columns = subject.tile
-    image = Image.fromarray(np.clip(np.rint(subject.pixels), 0, 255).astype(np.uint8))
-    smaller = columns < image.width
-    shown = image.resize((columns, rows), Image.Resampling.LANCZOS if smaller else Image.Resampling.BOX)
-    return Tile(np.asarray(shown), Pen(SMALL).lettering(subject.title))
+    height, width = pixels.shape[:2]
+    scale = min(math.sqrt(AREA / (height * width)), LONGEST / height, LONGEST / width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    image = Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
+    image = image.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BOX)
+    return Tile(np.asarray(image), Pen(SMALL).lettering(title))
 
 
 class Canvas:
@@ -254,12 +268,14 @@ class Canvas:
     ----------
     sheet : Image
         Where to draw.
+    width : int
+        Width of the line below a tile, pixels.
     """
 
-    def __init__(self, sheet: Image.Image) -> None:
+    def __init__(self, sheet: Image.Image, width: int) -> None:
         from PIL import ImageDraw
 
-        self.sheet, self.draw = sheet, ImageDraw.Draw(sheet)
+        self.sheet, self.draw, self.width = sheet, ImageDraw.Draw(sheet), width
         self.title, self.pen, self.small = Pen(TITLE), Pen(TEXT), Pen(SMALL)
 
     def text(self, place: tuple[int, int], text: str | Lettering, colour: Color) -> None:
@@ -278,14 +294,14 @@ class Canvas:
         """Draw a picture and the line below it."""
         from PIL import Image
 
-        (x, y), (rows, columns) = place, tile.picture.shape[:2]
+        x, y = place
         self.sheet.paste(Image.fromarray(tile.picture), place)
-        middle = y + rows + CAPTION // 2
-        left = self.small.fitted(tile.left, columns)
+        middle = y + tile.picture.shape[0] + CAPTION // 2
+        left = self.small.fitted(tile.left, self.width)
         self.small.write(self.draw, (x, middle), left, INK)
         used = self.small.width(left) + 2 * GAP
-        if tile.right and used + self.small.width(tile.right) <= columns:
-            self.small.write(self.draw, (x + columns, middle), tile.right, MUTED, anchor="rm")
+        if tile.right and used + self.small.width(tile.right) <= self.width:
+            self.small.write(self.draw, (x + self.width, middle), tile.right, MUTED, anchor="rm")
 
 
 def _map_tile(layer: LayerMaps, channel: int, subject: Subject, names: Sequence[Lettering]) -> Tile:
@@ -303,11 +319,11 @@ def _header(layer: LayerMaps, subject: Subject, number: str, groups: dict[str, l
     drawn, parts = sum(map(len, groups.values())), directions_of(layer.name)
     yield layer.name
     yield f"{number}, model {subject.model}"
-    per = f", {channels // len(parts)} in each of {len(parts)} directions" if parts else ""
     square = f"{layer.stride}x{layer.stride} pixels" if layer.stride > 1 else "pixel"
-    size = f"{columns}x{rows} positions, one per {square} of {subject.shape[1]}x{subject.shape[0]}"
-    yield f"{size}; {_count(channels, 'channel')}{per}"
-    yield f"values from {span_text(float(layer.values.min()), float(layer.values.max()))}"
+    yield f"{columns}x{rows} positions, one per {square} of {subject.shape[1]}x{subject.shape[0]}"
+    per = f", {channels // len(parts)} in each of {len(parts)} directions" if parts else ""
+    span = span_text(float(layer.values.min()), float(layer.values.max()))
+    yield f"{_count(channels, 'channel')}{per}; values from {span}"
     yield HOW
     yield BELOW
     if drawn < channels:
