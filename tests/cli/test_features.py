@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from PIL import Image
 from lstm2d.cli import features as command
 from lstm2d.config import load_preset, preset_names
 from lstm2d.data.synth import draw_scene
-from lstm2d.io.model_file import ClassInfo, ModelFile, save_model
+from lstm2d.io.model_file import save_model
 from lstm2d.models import build
 from lstm2d.predict import load
 from lstm2d.report import feature_folder
 from tests.cli.conftest import Run
+from tests.predict.test_predictor import random_model
 
 FILES = {"01-lstm1.png", "02-scores.png", "overview.png", "features.json"}
 SMALL = {
@@ -48,21 +50,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def saved(section: dict[str, Any], path: Path) -> Path:
     """Save a model with random weights."""
-    network = build(section, 2, np.random.default_rng(0))
-    model = ModelFile(
-        state=network.state_dict(),
-        preset="none",
-        config={"model": section},
-        classes=(ClassInfo("dark", (0, 0, 0)), ClassInfo("bright", (255, 255, 255))),
-        mean=(128.0,) * 3,
-        std=(64.0,) * 3,
-        ignore=255,
-        library_version="0",
-        seed=0,
-        metrics={},
-        trained_on="",
-        terms="",
-    )
+    rng = np.random.default_rng(0)
+    state = build(section, 4, rng).state_dict()
+    model = replace(random_model(rng), state=state, config={"model": section})
     save_model(path, model)
     return path
 
