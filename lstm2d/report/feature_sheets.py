@@ -27,6 +27,7 @@ THINNEST = 40  # width of the line below a tile, pixels
 NARROWEST = 840  # of a sheet: room for the text at its top
 FEWEST, MOST = 6, 10  # columns of a sheet
 SHOWN = 4  # maps per layer in the overview
+FRAME = (200, 203, 208)  # colour of the line around a tile, which may be white
 SMALLEST = 1e-3  # difference of two values that are written without an exponent
 SCORES = "scores"
 HOW = "lighter is higher: black is the 2nd percentile of each map, white the 98th"
@@ -294,9 +295,10 @@ class Canvas:
         """Draw a picture and the line below it."""
         from PIL import Image
 
-        x, y = place
+        (x, y), (rows, columns) = place, tile.picture.shape[:2]
+        self.draw.rectangle((x - 1, y - 1, x + columns, y + rows), outline=FRAME)
         self.sheet.paste(Image.fromarray(tile.picture), place)
-        middle = y + tile.picture.shape[0] + CAPTION // 2
+        middle = y + rows + CAPTION // 2
         left = self.small.fitted(tile.left, self.width)
         self.small.write(self.draw, (x, middle), left, INK)
         used = self.small.width(left) + 2 * GAP
