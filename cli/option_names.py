@@ -11,6 +11,7 @@ OPTIONS = {
     "epochs": "--epochs",
     "format": "--format",
     "init_from": "--init-from",
+    "layers": "--layers",
     "max_pixels": "--max-pixels",
     "max_time": "--max-time",
     "out": "-o",

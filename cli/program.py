@@ -12,6 +12,7 @@ COMMANDS = {
     "train": ("lstm2d.cli.train:train", "Train a network on a folder of images and masks."),
     "predict": ("lstm2d.cli.predict:predict", "Label every pixel of images."),
     "evaluate": ("lstm2d.cli.evaluate:evaluate", "Compare a model's labels with a folder of masks."),
+    "features": ("lstm2d.cli.features:features", "Draw the feature maps of every layer for one image."),
     "models": ("lstm2d.cli.models:models", "List the models that come with the package."),
     "inspect": ("lstm2d.cli.inspect:inspect", "Show the contents of a model file."),
     "weights": ("lstm2d.cli.weights:weights", "Import weights of published networks."),

@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d import kernels
-from lstm2d.data.contrast import CONTRASTS
 from lstm2d.errors import ConfigError, DataError, ImageWarning
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.given import photo_of
 from lstm2d.io.model_file import ModelFile, load_model
-from lstm2d.io.photo import WHITE, Reading
 from lstm2d.kernels import gpu
 from lstm2d.kernels.device import Array
 from lstm2d.models import ModelConfig, Network, build, model_config, parameter_count, restore_imported
 from lstm2d.pipeline.finite import not_finite
 from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Preprocessing, Size, parse_size
 from lstm2d.pipeline.resize import labels_at, probabilities_at
+from lstm2d.predict.layer_maps import LayerMaps, layer_maps
+from lstm2d.predict.model_settings import contrast_of, crf_of, reading_of
 from lstm2d.predict.zoo import find_model, model_name
 from lstm2d.tensor import Tensor
 
@@ -100,12 +100,12 @@ class Predictor:
             model.mean,
             model.std,
             self._network.stride,
-            _contrast(model, source),
+            contrast_of(model, source),
             model.typical_size,
             model.native,
         )
-        self.reading = _reading(model, source)
-        self.crf = _crf(model, source, crf)
+        self.reading = reading_of(model, source)
+        self.crf = crf_of(model, source, crf)
         if self.crf is not None:  # imported now, so that no fork happens during the import in another thread
             import lstm2d.pipeline.crf  # noqa: F401
 
@@ -227,6 +227,61 @@ class Predictor:
             pixels, size, lambda p: (labels_at(p, *shape), kernels.to_host(probabilities_at(p, *shape)))
         )
 
+    def features(self, image: object, *, size: Size = "auto") -> dict[str, FloatArray]:
+        """Return the activations of every layer.
+
+        Parameters
+        ----------
+        image : array, PIL image or path
+            As for `predict`.
+        size : "auto", "native" or float, default "auto"
+            As for `predict`.
+
+        Returns
+        -------
+        dict of str to array of shape (rows, columns, channels), float32
+            By the name of the layer, first to last; the last is "scores". Positions that lie in the padding
+            of the image entirely are left out.
+
+        Raises
+        ------
+        ShapeError, DataError, ConfigError, Lstm2dError
+            As `predict` raises them; DataError also if activations of any layer are not finite.
+
+        Warns
+        -----
+        ImageWarning
+            As for `predict`.
+        """
+        return {layer.name: layer.values for layer in self.layers_of(self._read(image, size), size)}
+
+    def layers_of(self, pixels: NDArray[Any], size: Size = "auto") -> list[LayerMaps]:
+        """Return the activations of every layer for the pixels of a `lstm2d.io.photo.Photo`.
+
+        Parameters
+        ----------
+        pixels : array of shape (H, W, 3)
+            Red, green, blue in 0..255.
+        size : "auto", "native" or float, default "auto"
+            As for `predict`.
+
+        Returns
+        -------
+        list of LayerMaps
+            Those of `features`, with the size of their positions.
+
+        Raises
+        ------
+        DataError, ConfigError, Lstm2dError
+            As `features` raises them.
+        """
+
+        def compute(small: NDArray[Any]) -> list[LayerMaps]:
+            x = kernels.to_device(self.preprocessing.network_input(small), self.device)
+            return layer_maps(self._network, x, *small.shape[:2], source=self._source)
+
+        return self._on_device(pixels, size, compute)
+
     def _read(self, image: object, size: Size) -> NDArray[Any]:
         """Read a caller's image; warn about guesses."""
         photo = photo_of(image, self.reading)
@@ -244,11 +299,19 @@ class Predictor:
 
     def _computed(self, pixels: NDArray[Any], size: Size, finish: Callable[[Array], T]) -> T:
         """Apply `finish` to the probabilities at the network's size, on the device."""
+
+        def compute(small: NDArray[Any]) -> T:
+            result = self._of_network(small)
+            return finish(result if self.crf is None else self._refined(result, small))
+
+        return self._on_device(pixels, size, compute)
+
+    def _on_device(self, pixels: NDArray[Any], size: Size, compute: Callable[[NDArray[Any]], T]) -> T:
+        """Apply `compute` to the photograph at the network's size, on the device."""
         small = self.preprocessing.resized(pixels, parse_size(size))
         try:
             with gpu.current(self.device):
-                result = self._of_network(small)
-                return finish(result if self.crf is None else self._refined(result, small))
+                return compute(small)
         except MemoryError as error:
             hint = "use smaller images or a smaller `size`, or close other programs"
             failure = gpu.out_of_memory(error, where=f"{small.shape[0]}x{small.shape[1]} pixels", hint=hint)
@@ -325,47 +388,6 @@ def _network(model: ModelFile, source: object) -> Network:
         raise DataError(f"the model is for images of {len(model.mean)} channels", where=source, expected="3")
     restore_imported(network, model.imported, source=source)
     return network
-
-
-def _contrast(model: ModelFile, source: object) -> str:
-    """Return the contrast normalisation of a model."""
-    data = model.config.get("data", {})
-    contrast = data.get("contrast", "none") if isinstance(data, dict) else None
-    if contrast not in CONTRASTS:
-        raise DataError(
-            f"the model file has an unknown data.contrast ({contrast!r})",
-            where=source,
-            expected=" or ".join(CONTRASTS),
-            hint="install a newer lstm2d",
-        )
-    return str(contrast)
-
-
-def _reading(model: ModelFile, source: object) -> Reading:
-    """Return the settings for reading photographs in the configuration of a model."""
-    data = model.config.get("data", {})
-    bits, background = data.get("bits", 0), data.get("background", list(WHITE))
-    try:
-        red, green, blue = background
-        return Reading(bits=bits or None, background=(red, green, blue))
-    except (TypeError, ValueError, ConfigError) as e:
-        raise DataError("the model file has a wrong data.bits or data.background", where=source) from e
-
-
-def _crf(model: ModelFile, source: object, crf: bool | str | CRFSection) -> CRFSection | None:
-    """Return the settings of the CRF: the given ones, else those of the model."""
-    if not crf or (crf is True and "crf" not in model.config):
-        return None
-    from lstm2d.config.crf import crf_settings  # loads pydantic
-
-    if isinstance(crf, str):
-        return crf_settings(crf)
-    if crf is not True:
-        return crf
-    try:
-        return crf_settings(dict(model.config["crf"]))
-    except (ConfigError, TypeError, ValueError) as e:
-        raise DataError(f"the model file has CRF settings that cannot be used ({e})", where=source) from e
 
 
 def _refuse_other_size(config: ModelConfig, model: ModelFile) -> None:

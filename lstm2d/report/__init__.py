@@ -1,1 +1,1 @@
-"""Pictures and pages about runs: learning curves, confusion tables, examples, HTML reports."""
+"""Pictures and pages: learning curves, confusion tables, examples, HTML reports of runs; feature maps."""

@@ -86,6 +86,9 @@ def test_a_command_unlike_any_other(lstm2d: Callable) -> None:
         ["predict", "outdoor", "a.jpg", "-o", "out", "--max-pixels", "x"],
         ["predict", "outdoor", "a.jpg", "-o", "out", "--overlays"],
         ["evaluate", "outdoor"],
+        ["features", "outdoor", "a.jpg", "b.jpg", "-o", "out"],
+        ["features", "outdoor", "a.jpg", "-o", "out", "--channels", "0"],
+        ["features", "outdoor", "a.jpg", "-o", "out", "--layers", "a,,b"],
         ["inspect"],
         ["models", "extra"],
         ["data", "stats"],
@@ -124,7 +127,7 @@ def lean(*args: str) -> str:
 
 def test_help_loads_nothing_heavy() -> None:
     assert lean("--help") == ""
-    for name in ("predict", "train", "evaluate", "doctor", "models", "inspect"):
+    for name in ("predict", "train", "evaluate", "features", "doctor", "models", "inspect"):
         assert lean(name, "--help") == "", name
 
 

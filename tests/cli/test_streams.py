@@ -65,6 +65,9 @@ CASES = {
     "models": Case("models", answers=True),
     "inspect": Case("inspect outdoor", answers=True),
     "predict": Case("predict outdoor IN/scenes/images -o OUT --overlay --device cpu", saves=("*.png",)),
+    "features": Case(
+        "features outdoor IN/scenes/images/scene_0000.png -o OUT --device cpu", answers=True, saves=("*.png",)
+    ),
     "evaluate": Case("evaluate outdoor IN/scenes --split train --device cpu", answers=True),
     "evaluate to a file": Case("evaluate outdoor IN/scenes -o OUT.csv", answers=True, saves=("*.csv",)),
     "train": Case(

@@ -196,7 +196,7 @@ def test_prediction_uses_the_running_statistics(order: str, rng: np.random.Gener
 
 @pytest.mark.parametrize(
     ("sources", "layers"),
-    [(["pool4"], ["conv4_3"]), (["pool5"], ["conv5_3"]), (["pool5", "conv7"], ["conv5_3", "conv6", "conv7"])],
+    [(["pool4"], ["pool4"]), (["pool5"], ["pool5"]), (["pool5", "conv7"], ["pool5", "conv6", "conv7"])],
 )
 def test_layers_that_no_source_needs_are_left_out(
     sources: list[str], layers: list[str], rng: np.random.Generator

@@ -135,7 +135,7 @@ class VGG16(Module):
         x : Tensor of shape (N, H, W, channels)
             Images; H and W are multiples of `stride`. With `after`, the activations of that step.
         maps : dict, optional
-            Gets the activations of every layer, by name.
+            Gets the activations of every step, by name.
         after : str, optional
             The step before the first one to run; by default all steps run.
         last : str, optional
@@ -162,13 +162,13 @@ class VGG16(Module):
             layer: Conv2d | None = getattr(self, name, None)
             if layer is None:
                 x = max_pool2d(x, 3, stride=1, padding=1) if name in self._kept else max_pool2d(x, 2)
-                continue
-            halved = steps and self._halves(steps[0])
-            if halved and maps is None and not records(x, layer.weight, layer.bias):
+            elif (
+                maps is None and steps and self._halves(steps[0]) and not records(x, layer.weight, layer.bias)
+            ):
                 x = conv_pool(layer, x)
                 del steps[0]
-                continue
-            x = layer(x)
+            else:
+                x = layer(x)
             if maps is not None:
                 maps[name] = x.data
         return x

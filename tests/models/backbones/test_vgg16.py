@@ -124,7 +124,8 @@ def test_maps_are_those_of_the_layers(rng: np.random.Generator) -> None:
     x = Tensor(rng.standard_normal((1, 2, 4, 3)).astype(np.float32))
     maps: dict[str, NDArray[np.float32]] = {}
     y = vgg(x, maps)
-    assert list(maps) == ["conv1_1", "conv1_2", "conv2_1"]
+    assert list(maps) == ["conv1_1", "conv1_2", "pool1", "conv2_1"]
+    np.testing.assert_array_equal(maps["pool1"], max_pool2d(Tensor(maps["conv1_2"]), 2).data)
     assert y.data.tobytes() == maps["conv2_1"].tobytes()
     parts = vgg(vgg(x, last="pool1"), after="pool1")
     assert parts.data.tobytes() == y.data.tobytes()
