@@ -162,7 +162,9 @@ class Confusion:
         two classes, or if no image is left.
         """
         unions = [int(counts.sum() - counts[0, 0]) for counts in self._per_image]
-        return _mean([int(c[1, 1]) / union for c, union in zip(self._per_image, unions, strict=True) if union])
+        return _mean(
+            [int(c[1, 1]) / union for c, union in zip(self._per_image, unions, strict=True) if union]
+        )
 
     @property
     def totals(self) -> dict[str, float | None]:
