@@ -174,7 +174,8 @@ class Evaluator:
                 comparison = None
                 if not is_k_fold(results):
                     models = {task.name: examples for task, examples in zip(tasks, shown, strict=True)}
-                    comparison = encode_png(draw_comparison(models, results[0].classes), colours=256)
+                    classes = results[0].classes
+                    comparison = encode_png(draw_comparison(models, classes), colours=256, classes=classes)
                     folder.write(PurePath(COMPARISON), comparison)
                 page = page_of_models(results, self.dataset, drawn, comparison)
                 folder.write(PurePath(REPORT), _encoded(page))

@@ -21,7 +21,7 @@ COMPARISON = (
     "Labelings",
     "Evenly spaced images of the split, whatever their accuracy: truth, labels of each model.",
 )
-ACCURACY_OF_BASELINES = '"every pixel" rows: accuracy if all pixels got the same label.'
+BASELINES = 'Rows "every pixel ...": the accuracy of labelling all pixels with one class.'
 
 
 def page_of_model(result: Result, dataset: DatasetFolder, pictures: Mapping[str, bytes]) -> str:
@@ -42,7 +42,7 @@ def page_of_model(result: Result, dataset: DatasetFolder, pictures: Mapping[str,
         The HTML page.
     """
     intro = f"{_images(result)} of {dataset.name} ({dataset.root})."
-    totals = Section("Totals", ACCURACY_OF_BASELINES, (totals_table([result]), cost_table([result])))
+    totals = Section("Totals", BASELINES, (totals_table([result]), cost_table([result])))
     classes = Section("Classes", tables=(class_table(result.figures["per_class"]),))
     shown = Section("Pictures", pictures=_pictures(pictures))
     about = Section("Model", result.trained_on or "The model file does not describe its training images.")
@@ -75,10 +75,10 @@ def page_of_models(
     """
     if is_k_fold(results):
         intro = f"Each model on its own split of {dataset.name} ({dataset.root})."
-        text = f"Spread: sample standard deviation over the models. {ACCURACY_OF_BASELINES}"
+        text = f"Spread: sample standard deviation over the models. {BASELINES}"
     else:
         intro = f"{_images(results[0])} of {dataset.name} ({dataset.root})."
-        text = ACCURACY_OF_BASELINES
+        text = BASELINES
     sheets = () if comparison is None else (Picture(COMPARISON[0], comparison, COMPARISON[1]),)
     sections = [Section("Models", text, (totals_table(results), cost_table(results)), sheets)]
     sections += [

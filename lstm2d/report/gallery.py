@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,7 +144,9 @@ def _sheet(
     return np.asarray(sheet)
 
 
-def encode_png(sheet: NDArray[np.uint8], *, colours: int | None = None) -> bytes:
+def encode_png(
+    sheet: NDArray[np.uint8], *, colours: int | None = None, classes: Sequence[ClassInfo] = ()
+) -> bytes:
     """Return a picture as PNG.
 
     Parameters
@@ -153,6 +156,8 @@ def encode_png(sheet: NDArray[np.uint8], *, colours: int | None = None) -> bytes
     colours : int, optional
         Keep at most this many colours, up to 256: a third of the size, with hardly a visible difference for a
         sheet of photographs.
+    classes : sequence of ClassInfo
+        Classes whose colours are kept, even if they are rare, as long as they are at most half of `colours`.
 
     Returns
     -------
@@ -163,7 +168,12 @@ def encode_png(sheet: NDArray[np.uint8], *, colours: int | None = None) -> bytes
 
     image = Image.fromarray(sheet)
     if colours is not None:
-        image = image.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
+        kept = sorted({info.color for info in classes})
+        kept = kept if len(kept) <= colours // 2 else []
+        reduced = image.quantize(colours - len(kept), method=Image.Quantize.MEDIANCUT)
+        palette = Image.new("P", (1, 1))
+        palette.putpalette([*chain.from_iterable(kept), *(reduced.getpalette() or [])][: 3 * colours])
+        image = image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
     buffer = BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()

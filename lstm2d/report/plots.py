@@ -188,7 +188,7 @@ def draw_evaluation(
     pictures = {"confusion": plot_confusion(evaluation.confusion.matrix, classes, shares)}
     for sheet, examples in sheets.items():
         if examples:
-            pictures[sheet] = encode_png(draw_gallery(examples, classes), colours=256)
+            pictures[sheet] = encode_png(draw_gallery(examples, classes), colours=256, classes=classes)
     return pictures
 
 
