@@ -122,7 +122,7 @@ def _totals(results: Sequence[Result], names: Sequence[str]) -> Table:
 def _costs(results: Sequence[Result], names: Sequence[str]) -> Table:
     rows = [
         [
-            shortened(name, 40),
+            shortened(name, 36),
             str(result.figures["images"]),
             f"{result.figures['seconds_per_image']:.4f}",
             f"{result.figures['parameters']:,}",

@@ -27,6 +27,15 @@ REPORT, FIGURES, IMAGES, COMPARISON = "report.html", "metrics.json", "images.csv
 Listener = Callable[[Task, Evaluated], None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """An evaluated model with its pictures by name, and the images to compare it with others by."""
+
+    result: Result
+    pictures: dict[str, bytes]
+    selection: list[Example]
+
+
 @dataclass
 class Evaluator:
     """Settings of an evaluation of one or several models, one of which is loaded at a time.
@@ -151,48 +160,42 @@ class Evaluator:
             As for `run`.
         """
         places = [PurePath()] if len(tasks) == 1 else [PurePath(task.name) for task in tasks]
-        names = [PurePath(name) for name in (REPORT, FIGURES, COMPARISON)]
-        for place in places:
-            names += [place / name for name in (REPORT, FIGURES, IMAGES, *(f"{p}.png" for p in PICTURES))]
-        folder = EvaluationFolder(
-            path,
-            dict.fromkeys(names),
-            data=files_of(self.dataset),
-            models=_model_files(tasks),
-            overwrite=overwrite,
-        )
+        data, models = files_of(self.dataset), _model_files(tasks)
+        folder = EvaluationFolder(path, _names(places), data=data, models=models, overwrite=overwrite)
         check_models(tasks, self.dataset, self._models)
-        results, drawn, shown = [], [], []
+        drawn = []
         with folder:
             for task, place in zip(tasks, places, strict=True):
-                result, pictures, examples = self._drawn(task)
-                self._write_model(folder, place, result, pictures)
-                results.append(result)
-                drawn.append(pictures)
-                shown.append(examples)
+                one = self._drawn(task)
+                self._write_model(folder, place, one)
+                drawn.append(one)
             if len(tasks) > 1:
-                comparison = None
-                if not is_k_fold(results):
-                    models = {task.name: examples for task, examples in zip(tasks, shown, strict=True)}
-                    classes = results[0].classes
-                    comparison = encode_png(draw_comparison(models, classes), colours=256, classes=classes)
-                    folder.write(PurePath(COMPARISON), comparison)
-                page = page_of_models(results, self.dataset, drawn, comparison)
-                folder.write(PurePath(REPORT), _encoded(page))
-                folder.write(PurePath(FIGURES), _json(as_json(results, self.dataset)))
-        return results
+                self._write_comparison(folder, drawn)
+        return [one.result for one in drawn]
 
-    def _write_model(
-        self, folder: EvaluationFolder, place: PurePath, result: Result, pictures: dict[str, bytes]
-    ) -> None:
-        for name, picture in pictures.items():
+    def _write_model(self, folder: EvaluationFolder, place: PurePath, one: _Drawn) -> None:
+        """Write what belongs to one model."""
+        for name, picture in one.pictures.items():
             folder.write(place / f"{name}.png", picture)
-        folder.write(place / IMAGES, _encoded(_table(result)))
-        folder.write(place / FIGURES, _json(as_json([result], self.dataset)))
-        folder.write(place / REPORT, _encoded(page_of_model(result, self.dataset, pictures)))
+        folder.write(place / IMAGES, _encoded(_table(one.result)))
+        folder.write(place / FIGURES, _json(as_json([one.result], self.dataset)))
+        folder.write(place / REPORT, _encoded(page_of_model(one.result, self.dataset, one.pictures)))
 
-    def _drawn(self, task: Task) -> tuple[Result, dict[str, bytes], list[Example]]:
-        """Evaluate a model; return also its pictures, and the images of the comparison."""
+    def _write_comparison(self, folder: EvaluationFolder, drawn: Sequence[_Drawn]) -> None:
+        """Write what compares several models."""
+        results = [one.result for one in drawn]
+        comparison = None
+        if not is_k_fold(results):
+            classes = results[0].classes
+            sheet = draw_comparison({one.result.task.name: one.selection for one in drawn}, classes)
+            comparison = encode_png(sheet, colours=256, classes=classes)
+            folder.write(PurePath(COMPARISON), comparison)
+        page = page_of_models(results, self.dataset, [one.pictures for one in drawn], comparison)
+        folder.write(PurePath(REPORT), _encoded(page))
+        folder.write(PurePath(FIGURES), _json(as_json(results, self.dataset)))
+
+    def _drawn(self, task: Task) -> _Drawn:
+        """Evaluate a model and draw its pictures."""
         extremes, selection = Extremes(), Selection(len(task.samples))
 
         def keep(one: Evaluated) -> None:
@@ -204,7 +207,8 @@ class Evaluator:
         pictures = draw_evaluation(
             evaluation, result.classes, sheets, self._frequencies(task), name=task.split or "all images"
         )
-        return result, pictures, [replace(e, title=stem) for stem, e in selection.examples.items()]
+        untitled = [replace(example, title=stem) for stem, example in selection.examples.items()]
+        return _Drawn(result, pictures, untitled)
 
     def _measured(
         self, task: Task, keep: Callable[[Evaluated], None] = lambda one: None
@@ -251,6 +255,13 @@ def _training_split(predictor: Predictor, dataset: DatasetFolder) -> str | None:
     data = predictor.model.config.get("data", {})
     own = data.get("train_split") if isinstance(data, dict) else None
     return next((name for name in (own, "train") if name in dataset.splits), None)
+
+
+def _names(places: Sequence[PurePath]) -> list[PurePath]:
+    """Return all files that may be written for models with these folders."""
+    of_model = [REPORT, FIGURES, IMAGES, *(f"{picture}.png" for picture in PICTURES)]
+    common = [PurePath(name) for name in (REPORT, FIGURES, COMPARISON)]
+    return list(dict.fromkeys([*common, *(place / name for place in places for name in of_model)]))
 
 
 def _model_files(tasks: Sequence[Task]) -> list[Path]:
