@@ -13,7 +13,6 @@ from lstm2d.cli.options import (
     apply_crf,
     compute_options,
     crf_options,
-    overwrite_option,
     photo_options,
     use_photo_options,
 )
@@ -62,7 +61,12 @@ Examples:
     metavar="OUT",
     help="Folder for a report with pictures; or NAME.csv for the metrics of each image alone.",
 )
-@overwrite_option
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace the files of -o even if another program wrote them, and use a folder with other files; "
+    "never replaces an input file.",
+)
 @click.option(
     "--edge",
     type=click.IntRange(1, WIDEST_EDGE),
