@@ -157,7 +157,8 @@ def encode_png(
         Keep at most this many colours, up to 256: a third of the size, with hardly a visible difference for a
         sheet of photographs.
     classes : sequence of ClassInfo
-        Classes whose colours are kept, even if they are rare, as long as they are at most half of `colours`.
+        Classes whose colours are kept, even if they are rare, as is the white of the paper, as long as they
+        are at most half of `colours`.
 
     Returns
     -------
@@ -168,12 +169,15 @@ def encode_png(
 
     image = Image.fromarray(sheet)
     if colours is not None:
-        kept = sorted({info.color for info in classes})
+        kept = sorted({PAPER, *(info.color for info in classes)}) if classes else []
         kept = kept if len(kept) <= colours // 2 else []
         reduced = image.quantize(colours - len(kept), method=Image.Quantize.MEDIANCUT)
-        palette = Image.new("P", (1, 1))
-        palette.putpalette([*chain.from_iterable(kept), *(reduced.getpalette() or [])][: 3 * colours])
-        image = image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+        palette = (reduced.getpalette() or [])[: 3 * (colours - len(kept))]
+        numbers = np.array(reduced)
+        for number, colour in enumerate(kept, start=len(palette) // 3):
+            numbers[(sheet == np.array(colour, dtype=np.uint8)).all(axis=-1)] = number
+        image = Image.fromarray(numbers).convert("P")
+        image.putpalette([*palette, *chain.from_iterable(kept)])
     buffer = BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
