@@ -1,28 +1,42 @@
-"""`lstm2d evaluate`: compare a model's labels with masks."""
+"""`lstm2d evaluate`: compare the labels of models with masks."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from lstm2d.cli.evaluation_tables import describe, describe_several
 from lstm2d.cli.options import (
     apply_crf,
     compute_options,
     crf_options,
-    overwrite_option,
     photo_options,
     use_photo_options,
 )
 from lstm2d.cli.output import Console, output_options
-from lstm2d.cli.tables import Table, confusion_tables, fields, percent, shortened
+from lstm2d.cli.tables import percent, shortened
 
 if TYPE_CHECKING:
     from lstm2d.data.folder import DatasetFolder
+    from lstm2d.predict import Predictor
+    from lstm2d.predict.evaluate import Evaluated
+    from lstm2d.predict.several import Model, Result, Task
+    from lstm2d.report.evaluation import Evaluator
 
 WIDEST_EDGE = 100  # a copy, as the original needs NumPy and the help page must not (a test compares them)
+
+
+def split_names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
+    """Return the names in "S1,S2,..."."""
+    if value is None:
+        return None
+    names = [name.strip() for name in value.split(",")]
+    if "" in names:
+        raise click.BadParameter(f"{value!r} is not S1,S2,...", ctx, param)
+    return names
 
 
 @click.command(
@@ -30,14 +44,29 @@ WIDEST_EDGE = 100  # a copy, as the original needs NumPy and the help page must 
 Examples:
   lstm2d evaluate runs/first my_photos
   lstm2d evaluate outdoor stanford_background --split test -o images.csv
+  lstm2d evaluate outdoor outdoor-renet photos --split test -o compared/
+  lstm2d evaluate runs/fold1 runs/fold2 photos --splits fold1_test,fold2_test
   lstm2d evaluate runs/first my_photos --split val --json --quiet
   lstm2d evaluate outdoor stanford_background --crf outdoor --edge 5"""
 )
-@click.argument("model")
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.argument("folder", metavar="DIR")
 @click.option("--split", metavar="SPLIT", help="Images in splits/SPLIT.txt.  [default: test]")
-@click.option("--out", "-o", metavar="CSV", help="Also write the metrics of each image to this file.")
-@overwrite_option
+@click.option(
+    "--splits", metavar="S1,S2,...", callback=split_names, help="One split per model instead (k-fold)."
+)
+@click.option(
+    "--out",
+    "-o",
+    metavar="OUT",
+    help="Folder for a report with pictures; or NAME.csv for the metrics of each image alone.",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace the files of -o even if another program wrote them, and use a folder with other files; "
+    "never replaces an input file.",
+)
 @click.option(
     "--edge",
     type=click.IntRange(1, WIDEST_EDGE),
@@ -51,9 +80,10 @@ Examples:
 def evaluate(
     console: Console,
     *,
-    model: str,
+    models: tuple[str, ...],
     folder: str,
     split: str | None,
+    splits: list[str] | None,
     out: str | None,
     overwrite: bool,
     edge: int | None,
@@ -65,58 +95,89 @@ def evaluate(
     settings: tuple[str, ...],
     device: str,
 ) -> None:
-    """Compare a model's labels with the masks of a folder.
+    """Compare the labels of models with the masks of a folder.
 
     MODEL is a model file, the folder of a run, or the name of a bundled model.
     DIR holds images/, masks/ and splits/. Without splits, all images are
     evaluated.
+
+    Several models are compared on the same images; with --splits each has its
+    own, and mean and spread are shown. Constant labels ("every pixel road") are
+    evaluated too: a model should be better.
+
+    A folder OUT gets report.html, metrics.json, images.csv and pictures: the
+    confusion table with class frequencies, labelings beside the truth, the best
+    and the worst images; with several models a sub-folder for each.
     """
     from lstm2d.data.folder import DatasetFolder
-    from lstm2d.io.atomic import write_text
-    from lstm2d.io.replacing import refuse_to_replace
+    from lstm2d.pipeline.preprocess import parse_size
     from lstm2d.predict import find_model, load
-    from lstm2d.predict.evaluate import check_classes, choose_samples, image_table, is_image_table
-    from lstm2d.predict.evaluate import evaluate as run
+    from lstm2d.predict.several import as_json, plan
+    from lstm2d.report.evaluation import Evaluator
 
-    predictor = load(model, device=device)
-    chosen = use_photo_options(predictor, size, bits, background)
-    apply_crf(predictor, crf, no_crf, settings)
-    dataset = DatasetFolder(folder, reading=predictor.reading)
+    def prepared(model: Model) -> Predictor:
+        predictor = load(model, device=device)
+        use_photo_options(predictor, size, bits, background)
+        apply_crf(predictor, crf, no_crf, settings)
+        return predictor
+
+    for model in models:
+        find_model(model)  # before the masks of a large dataset are read
+    dataset = DatasetFolder(folder)
     dataset.notes.listener = console.say
     show_guess(console, dataset)
-    if out is not None:
-        read = [find_model(model), *files_of(dataset)]
-        refuse_to_replace(out, is_ours=is_image_table, inputs=read, overwrite=overwrite)
-    name, samples = choose_samples(dataset, split)
-    check_classes(predictor, dataset)
-    if name is None:
-        console.say(f"{folder} has no splits: all {len(samples)} images count")
-    result = run(
-        predictor,
-        dataset,
-        samples,
-        size=chosen,
-        edge=edge,
-        listener=lambda one: console.progress(
-            f"{one.number}/{len(samples)} images  pixel accuracy {percent(one.total.pixel_accuracy)} %",
-            one.number,
-            len(samples),
-        ),
-    )
+    tasks = plan(models, dataset, split=split, splits=splits)
+    if tasks[0].split is None:
+        console.say(f"{folder} has no splits: all {len(tasks[0].samples)} images count")
+    follower = Follower(console, tasks)
+    evaluator = Evaluator(dataset, prepared, parse_size(size), edge, follower, console.say)
+    results = run(evaluator, tasks, out, overwrite)
     for line in dataset.notes.summary():
         console.say(line)
     if out is not None:
-        write_text(out, image_table(result.images))
-        console.say(f"figures of each image: {out}")
-    console.answer(*describe(result.figures))
-    console.result(result.figures | {"model": model, "data": str(Path(folder)), "split": name})
+        console.say(
+            f"figures of each image: {out}" if is_table(out) else f"report: {Path(out) / 'report.html'}"
+        )
+    console.answer(*(describe(results[0].figures) if len(results) == 1 else describe_several(results)))
+    console.result(as_json(results, dataset))
 
 
-def files_of(dataset: DatasetFolder) -> list[Path]:
-    """Return the files of a dataset: images, masks and text files."""
-    samples = [path for sample in dataset.samples for path in (sample.image_path, sample.mask_path)]
-    texts = [path for pattern in ("*.toml", "*.txt", "splits/*") for path in dataset.root.glob(pattern)]
-    return [*samples, *texts]
+def is_table(out: str) -> bool:
+    """Return whether the output is a CSV file, not a folder."""
+    return out.lower().endswith(".csv")
+
+
+def run(evaluator: Evaluator, tasks: Sequence[Task], out: str | None, overwrite: bool) -> list[Result]:
+    """Evaluate the models, and write the output if there is one."""
+    if out is None:
+        return evaluator.run(tasks)
+    write = evaluator.write_table if is_table(out) else evaluator.write_folder
+    return write(tasks, out, overwrite=overwrite)
+
+
+class Follower:
+    """Shows the progress of an evaluation.
+
+    Parameters
+    ----------
+    console : Console
+        Where to show it.
+    tasks : sequence of Task
+        What is evaluated.
+    """
+
+    def __init__(self, console: Console, tasks: Sequence[Task]) -> None:
+        self.console, self.several = console, len(tasks) > 1
+        self.total = sum(len(task.samples) for task in tasks)
+        self.done = 0
+
+    def __call__(self, task: Task, one: Evaluated) -> None:
+        """Show one image."""
+        self.done += 1
+        name = f"{shortened(task.name, 20)}  " if self.several else ""
+        accuracy = percent(one.total.pixel_accuracy)
+        text = f"{name}{one.number}/{len(task.samples)} images  pixel accuracy {accuracy} %"
+        self.console.progress(text, self.done, self.total)
 
 
 def show_guess(console: Console, dataset: DatasetFolder) -> None:
@@ -124,54 +185,3 @@ def show_guess(console: Console, dataset: DatasetFolder) -> None:
     if dataset.guessed_toml is not None:
         console.say(f"no dataset.toml in {dataset.root}, guessed settings:\n")
         console.say(dataset.guessed_toml)
-
-
-def describe(figures: dict[str, Any]) -> list[str | Table]:
-    """Format the metrics of an evaluation as text and tables.
-
-    Parameters
-    ----------
-    figures : dict
-        From `lstm2d.predict.evaluate.evaluate`.
-
-    Returns
-    -------
-    list of str or Table
-        At most 80 columns wide.
-    """
-    totals = [
-        ("images", str(figures["images"])),
-        ("pixel accuracy", f"{percent(figures['pixel_accuracy'])} %"),
-        ("class accuracy", f"{percent(figures['class_accuracy'])} %"),
-        ("mean IoU", f"{percent(figures['mean_iou'])} %"),
-    ]
-    if "foreground_iou" in figures:
-        totals.append(("foreground IoU", f"{percent(figures['foreground_iou'])} %"))
-    if "edge_accuracy" in figures:
-        near = f"within {figures['edge_width']} of an edge"
-        totals.append((near, f"{percent(figures['edge_accuracy'])} %"))
-    if figures.get("size", {}).get("resized"):
-        totals.append(("resized", str(figures["size"]["resized"])))
-    totals += [
-        ("seconds per image", f"{figures['seconds_per_image']:.4f}"),
-        ("parameters", f"{figures['parameters']:,}"),
-    ]
-    names = list(figures["per_class"])
-    pixels = sum(one["pixels"] for one in figures["per_class"].values())
-    rows = [
-        [
-            f"{k} {shortened(name, 30)}",
-            percent(one["accuracy"]),
-            percent(one["iou"]),
-            f"{100 * one['pixels'] / pixels:.2f}" if pixels else "-",
-        ]
-        for k, (name, one) in enumerate(figures["per_class"].items())
-    ]
-    first, *others = confusion_tables(figures["confusion"], names)
-    title = "Of the pixels of each class (rows), percent labelled as (columns):"
-    return [
-        fields(totals),
-        Table(["class", "accuracy %", "IoU %", "% of pixels"], rows),
-        replace(first, title=title),
-        *others,
-    ]

@@ -21,6 +21,8 @@ OPTIONS = {
     "seed": "--seed",
     "size": "--size",
     "skip_done": "--skip-done",
+    "split": "--split",
+    "splits": "--splits",
     "train_split": "--train-split",
     "val": "--val",
     "val_split": "--val-split",

@@ -30,7 +30,7 @@ from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.images import read_photo
-from lstm2d.io.masks import open_mask
+from lstm2d.io.masks import Mask, open_mask
 from lstm2d.io.photo import Reading
 from lstm2d.notes import Notes
 from lstm2d.random import Purpose, generator
@@ -210,13 +210,31 @@ class DatasetFolder:
             If a file cannot be read, if the sizes differ, or if the mask holds an undefined value or colour.
         """
         photo = read_photo(sample.image_path, self.reading)
-        mask = open_mask(sample.mask_path, max_pixels=self.reading.max_pixels)
+        mask = self._open_mask(sample)
         if photo.size != mask.size:
             raise _other_size(sample, photo.size, mask.size)
-        labels, notes = self._reader.labels_of(mask, sample.mask_path)
         self._note(sample.image_path, photo.notes)
-        self._note(sample.mask_path, mask.notes + notes)
-        return photo.pixels, labels
+        return photo.pixels, self._labels_of(mask, sample)
+
+    def load_labels(self, sample: Sample) -> NDArray[np.uint8]:
+        """Read a mask without its image.
+
+        Parameters
+        ----------
+        sample : Sample
+            Mask to read.
+
+        Returns
+        -------
+        array of shape (H, W), uint8
+            Class numbers; 255 where ignored.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be read, or the mask holds an undefined value or colour.
+        """
+        return self._labels_of(self._open_mask(sample), sample)
 
     @cached_property
     def _images(self) -> dict[str, Path]:
@@ -236,6 +254,14 @@ class DatasetFolder:
         if note is not None:
             self._note(self._masks_folder, (note,))
         return found
+
+    def _open_mask(self, sample: Sample) -> Mask:
+        return open_mask(sample.mask_path, max_pixels=self.reading.max_pixels)
+
+    def _labels_of(self, mask: Mask, sample: Sample) -> NDArray[np.uint8]:
+        labels, notes = self._reader.labels_of(mask, sample.mask_path)
+        self._note(sample.mask_path, mask.notes + notes)
+        return labels
 
     def _note(self, path: Path, notes: Sequence[str]) -> None:
         """Record the notes on a file once, even if it is read several times."""

@@ -35,8 +35,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """
     target = Path(path)
     _refuse_special(target)
-    # independent of the target's name, which may be as long as the file system allows
-    temporary = target.parent / f".lstm2d-{secrets.token_hex(8)}.tmp"
+    temporary = _temporary(target)
     try:
         try:
             _write_verified(temporary, data)
@@ -94,6 +93,31 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Check before long work that a file can be written later, by writing another one to its folder.
+
+    Parameters
+    ----------
+    path : str or path
+        The file. It is not changed.
+
+    Raises
+    ------
+    OutputError
+        If its folder does not exist or no file can be created in it, or it is not a regular file.
+    """
+    target = Path(path)
+    _refuse_special(target)
+    probe = _temporary(target)
+    try:
+        _write_verified(probe, b"lstm2d")
+    except (OSError, ValueError) as e:
+        raise _output_error(e, target) from e
+    finally:
+        with suppress(OSError, ValueError):
+            probe.unlink()
+
+
 def _refuse_special(target: Path) -> None:
     """Refuse to replace a device: with `-o /dev/null`, renaming would delete the system's null device."""
     try:
@@ -103,6 +127,11 @@ def _refuse_special(target: Path) -> None:
     if not stat.S_ISREG(mode):
         what = "the name of a file to write is taken by something that is no regular file"
         raise OutputError(what, where=target, hint="give another name")
+
+
+def _temporary(target: Path) -> Path:
+    """Return a new name, independent of the target's, which may be as long as the file system allows."""
+    return target.parent / f".lstm2d-{secrets.token_hex(8)}.tmp"
 
 
 def _write_verified(path: Path, data: bytes) -> None:

@@ -38,7 +38,7 @@ class Confusion:
         self.ignore = ignore
         self.images = 0
         self.matrix: NDArray[np.int64] = np.zeros((n_classes, n_classes), dtype=np.int64)
-        self._foreground: list[float] = []
+        self._per_image: list[NDArray[np.int64]] = []  # of two classes: foreground IoU is a mean over images
 
     def add(self, truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]]) -> None:
         """Count one image.
@@ -78,9 +78,7 @@ class Confusion:
         self.matrix += counts
         self.images += 1
         if k == 2:
-            union = int(counts.sum() - counts[0, 0])
-            if union:
-                self._foreground.append(int(counts[1, 1]) / union)
+            self._per_image.append(counts)
 
     def merge(self, other: Confusion) -> None:
         """Add the counts of another confusion matrix.
@@ -101,7 +99,33 @@ class Confusion:
             )
         self.matrix += other.matrix
         self.images += other.images
-        self._foreground += other._foreground
+        self._per_image += other._per_image
+
+    def constant(self, label: int) -> Confusion:
+        """Return the counts that labelling every pixel of the same images with one class would give.
+
+        Parameters
+        ----------
+        label : int
+            The class, 0 to K - 1.
+
+        Returns
+        -------
+        Confusion
+            As if `add` had been called with constant predictions.
+
+        Raises
+        ------
+        DataError
+            If there is no such class.
+        """
+        if not 0 <= label < self.n_classes:
+            raise DataError(f"class {label} in the prediction", expected=f"0 to {self.n_classes - 1}")
+        result = Confusion(self.n_classes, self.ignore)
+        result.images = self.images
+        result.matrix = _constant(self.matrix, label)
+        result._per_image = [_constant(counts, label) for counts in self._per_image]
+        return result
 
     @property
     def pixel_accuracy(self) -> float | None:
@@ -137,7 +161,20 @@ class Confusion:
         Images with foreground in neither truth nor prediction are left out. None if there are not exactly
         two classes, or if no image is left.
         """
-        return _mean(list(self._foreground))
+        unions = [int(counts.sum() - counts[0, 0]) for counts in self._per_image]
+        return _mean(
+            [int(c[1, 1]) / union for c, union in zip(self._per_image, unions, strict=True) if union]
+        )
+
+    @property
+    def totals(self) -> dict[str, float | None]:
+        """``pixel_accuracy``, ``class_accuracy``, ``mean_iou``, and for two classes ``foreground_iou``."""
+        totals = {
+            "pixel_accuracy": self.pixel_accuracy,
+            "class_accuracy": self.class_accuracy,
+            "mean_iou": self.mean_iou,
+        }
+        return totals | ({"foreground_iou": self.foreground_iou} if self.n_classes == 2 else {})
 
     @property
     def _present(self) -> NDArray[np.bool_]:
@@ -170,17 +207,19 @@ class Confusion:
                 "number of names is not that of the classes", where=len(names), expected=str(self.n_classes)
             )
         classes = zip(names, self.class_accuracies, self.ious, self.matrix.sum(axis=1).tolist(), strict=True)
-        figures: dict[str, Any] = {
+        return {
             "images": self.images,
-            "pixel_accuracy": self.pixel_accuracy,
-            "class_accuracy": self.class_accuracy,
-            "mean_iou": self.mean_iou,
+            **self.totals,
             "per_class": {n: {"accuracy": a, "iou": i, "pixels": t} for n, a, i, t in classes},
             "confusion": self.matrix.tolist(),
         }
-        if self.n_classes == 2:
-            figures["foreground_iou"] = self.foreground_iou
-        return figures
+
+
+def _constant(counts: NDArray[np.int64], label: int) -> NDArray[np.int64]:
+    """Move the pixels of each true class to the column of one label."""
+    result = np.zeros_like(counts)
+    result[:, label] = counts.sum(axis=1)
+    return result
 
 
 def _shares(

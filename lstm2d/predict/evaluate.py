@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import DataError, Lstm2dError
 from lstm2d.io.safe_open import open_regular
+from lstm2d.metrics.baselines import baselines
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.metrics.edges import edge_band
 from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Size
@@ -23,6 +24,7 @@ from lstm2d.predict.csv_text import csv_text
 from lstm2d.predict.predictor import Predictor
 
 IMAGE_COLUMNS = ("image", "labelled_pixels", "pixel_accuracy", "class_accuracy", "mean_iou", "seconds")
+TWO_CLASS_COLUMNS = (*IMAGE_COLUMNS[:-1], "foreground_iou", IMAGE_COLUMNS[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,9 @@ class ImageScore:
         As for a whole set, over this image alone.
     seconds : float
         Time to label it, reading excluded.
+    foreground_iou : float or None
+        Intersection over union of class 1 of two classes; None without foreground in truth and labels, or
+        for another number of classes.
     """
 
     image: str
@@ -47,6 +52,7 @@ class ImageScore:
     class_accuracy: float | None
     mean_iou: float | None
     seconds: float
+    foreground_iou: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +237,11 @@ def evaluate(
         if listener is not None:
             listener(one)
     seconds = sum(score.seconds for score in scores) / max(len(scores), 1)
-    figures = total.figures(names) | {"seconds_per_image": seconds, "parameters": predictor.parameters}
+    figures = total.figures(names) | {
+        "baselines": baselines(total, names, edges=None if edge is None else edges),
+        "seconds_per_image": seconds,
+        "parameters": predictor.parameters,
+    }
     if resized or size != "auto":
         figures["size"] = {"asked": size, "model": predictor.preprocessing.typical_size, "resized": resized}
     if edge is not None:
@@ -264,6 +274,7 @@ def _evaluated(
         counts.class_accuracy,
         counts.mean_iou,
         seconds,
+        counts.foreground_iou,
     )
     return Evaluated(number, score, image, truth, labels, total), counts
 
@@ -281,31 +292,34 @@ def is_image_table(path: Path) -> bool:
     bool
         False also if it cannot be read.
     """
-    header = ",".join(IMAGE_COLUMNS).encode() + b"\n"
     try:
         with open_regular(path) as file:
-            return file.read(len(header)) == header
+            line = file.readline(1000)
     except (DataError, OSError):
         return False
+    return line in [",".join(columns).encode() + b"\n" for columns in (IMAGE_COLUMNS, TWO_CLASS_COLUMNS)]
 
 
-def image_table(scores: Sequence[ImageScore]) -> str:
+def image_table(scores: Sequence[ImageScore], *, two_classes: bool = False) -> str:
     """Return the metrics of each image as CSV.
 
     Parameters
     ----------
     scores : sequence of ImageScore
         The metrics.
+    two_classes : bool, default False
+        Also write the foreground IoU.
 
     Returns
     -------
     str
         A header, then one line per image; cells are empty if there is nothing to count.
     """
+    columns = TWO_CLASS_COLUMNS if two_classes else IMAGE_COLUMNS
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(IMAGE_COLUMNS)
+    writer.writerow(columns)
     for score in scores:
-        cells = [getattr(score, name) for name in IMAGE_COLUMNS[1:]]
+        cells = [getattr(score, name) for name in columns[1:]]
         writer.writerow([csv_text(score.image), *(f"{v:.6f}" if isinstance(v, float) else v for v in cells)])
     return text.getvalue()

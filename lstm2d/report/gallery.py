@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 INK, MUTED, PAPER, EMPTY = (32, 35, 40), (110, 115, 122), (255, 255, 255), (240, 241, 243)
 IGNORED = (0, 0, 0)  # as in the label files
-GAP, MARGIN, TEXT = 6, 14, 15  # pixels
+GAP, MARGIN, TEXT, NAME = 6, 14, 15, 150  # pixels; NAME: widest name of a row
 OPACITY = 0.5
 
 
@@ -69,36 +70,83 @@ def draw_gallery(
     ShapeError
         If there is no example, or labels do not fit their image.
     """
-    from PIL import Image, ImageDraw
-
     _check(examples)
     names = ["picture", "truth", "labels", "overlay"]
     if all(example.truth is None for example in examples):
         names.remove("truth")
+    columns = [(one.title, [_picture(one, name, classes) for name in names]) for one in examples]
+    return _sheet(columns, names, classes, cell)
+
+
+def draw_comparison(
+    models: Mapping[str, Sequence[Example]],
+    classes: Sequence[ClassInfo],
+    *,
+    cell: tuple[int, int] = (150, 200),
+) -> NDArray[np.uint8]:
+    """Draw a sheet: one column per image with picture, truth and the labels of each model.
+
+    Parameters
+    ----------
+    models : mapping of str to sequence of Example
+        Name of each model, and the same images with its labels; their titles are those of the first model.
+    classes : sequence of ClassInfo
+        Names and colours of the labels.
+    cell : tuple of int
+        Largest height and width of each picture, pixels.
+
+    Returns
+    -------
+    ndarray of uint8, shape (rows, columns, 3)
+        The sheet, with a legend below.
+
+    Raises
+    ------
+    ShapeError
+        If there is no example, or labels do not fit their image.
+    """
+    _check([one for same in models.values() for one in same])
+    columns = []
+    for same in zip(*models.values(), strict=True):
+        common = [_picture(same[0], name, classes) for name in ("picture", "truth")]
+        columns.append((same[0].title, common + [_picture(one, "labels", classes) for one in same]))
+    return _sheet(columns, ["picture", "truth", *models], classes, cell)
+
+
+def _sheet(
+    columns: Sequence[tuple[str, Sequence[NDArray[np.uint8] | None]]],
+    names: Sequence[str],
+    classes: Sequence[ClassInfo],
+    cell: tuple[int, int],
+) -> NDArray[np.uint8]:
+    """Draw columns of pictures with their titles, the names of the rows to their left, and the legend."""
+    from PIL import Image, ImageDraw
+
     height, width = cell
     pen = Pen(TEXT)
-    left = MARGIN + max(pen.width(name) for name in names) + 2 * GAP
+    shown = [pen.fitted(pen.lettering(name), NAME) for name in names]
+    left = MARGIN + max(map(pen.width, shown)) + 2 * GAP
     top = MARGIN + TEXT + 2 * GAP
-    sheet_width = left + len(examples) * (width + GAP) - GAP + MARGIN
+    sheet_width = left + len(columns) * (width + GAP) - GAP + MARGIN
     foot = top + len(names) * (height + GAP)
     rows = _legend_rows(classes, pen, sheet_width - left - MARGIN)
     sheet = Image.new("RGB", (sheet_width, foot + GAP + len(rows) * (TEXT + 2 * GAP) + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
-    for row, name in enumerate(names):
-        y = top + row * (height + GAP)
-        pen.write(draw, (MARGIN, y + height // 2), name, MUTED)
-        for column, example in enumerate(examples):
-            x = left + column * (width + GAP)
-            _put(sheet, draw, _picture(example, name, classes), (x, y, width, height), pen)
-    for column, example in enumerate(examples):
-        title = pen.fitted(pen.lettering(example.title), width)
-        x = left + column * (width + GAP) + width // 2
-        pen.write(draw, (x, MARGIN + TEXT // 2), title, INK, anchor="mm")
+    for row, name in enumerate(shown):
+        pen.write(draw, (MARGIN, top + row * (height + GAP) + height // 2), name, MUTED)
+    for column, (title, pictures) in enumerate(columns):
+        x = left + column * (width + GAP)
+        for row, picture in enumerate(pictures):
+            _put(sheet, draw, picture, (x, top + row * (height + GAP), width, height), pen)
+        fitted = pen.fitted(pen.lettering(title), width)
+        pen.write(draw, (x + width // 2, MARGIN + TEXT // 2), fitted, INK, anchor="mm")
     _legend(draw, rows, pen, left, foot + GAP)
     return np.asarray(sheet)
 
 
-def encode_png(sheet: NDArray[np.uint8], *, colours: int | None = None) -> bytes:
+def encode_png(
+    sheet: NDArray[np.uint8], *, colours: int | None = None, classes: Sequence[ClassInfo] = ()
+) -> bytes:
     """Return a picture as PNG.
 
     Parameters
@@ -108,6 +156,9 @@ def encode_png(sheet: NDArray[np.uint8], *, colours: int | None = None) -> bytes
     colours : int, optional
         Keep at most this many colours, up to 256: a third of the size, with hardly a visible difference for a
         sheet of photographs.
+    classes : sequence of ClassInfo
+        Classes whose colours are kept, even if they are rare, as is the white of the paper, as long as they
+        are at most half of `colours`.
 
     Returns
     -------
@@ -118,7 +169,15 @@ def encode_png(sheet: NDArray[np.uint8], *, colours: int | None = None) -> bytes
 
     image = Image.fromarray(sheet)
     if colours is not None:
-        image = image.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
+        kept = sorted({PAPER, *(info.color for info in classes)}) if classes else []
+        kept = kept if len(kept) <= colours // 2 else []
+        reduced = image.quantize(colours - len(kept), method=Image.Quantize.MEDIANCUT)
+        palette = (reduced.getpalette() or [])[: 3 * (colours - len(kept))]
+        numbers = np.array(reduced)
+        for number, colour in enumerate(kept, start=len(palette) // 3):
+            numbers[(sheet == np.array(colour, dtype=np.uint8)).all(axis=-1)] = number
+        image = Image.fromarray(numbers).convert("P")
+        image.putpalette([*palette, *chain.from_iterable(kept)])
     buffer = BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()

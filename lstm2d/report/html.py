@@ -7,7 +7,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from lstm2d.io.atomic import write_text
+from lstm2d.metrics.baselines import baselines
+from lstm2d.metrics.confusion import Confusion
 from lstm2d.report.figures import LABELS
 from lstm2d.report.runs import RunSummary, read_run
 
@@ -215,7 +219,7 @@ def run_section(run: RunSummary) -> Section:
     tables = []
     per_class = run.model.metrics.get("validation", {}).get("per_class")
     if isinstance(per_class, dict):
-        tables.append(class_table(per_class))
+        tables += [class_table(per_class), *constant_tables(per_class)]
     details = [("Configuration", run.config)] if run.config else []
     return Section(f"Run: {run.name}", run.model.trained_on, tables, pictures, details)
 
@@ -244,6 +248,28 @@ def class_table(per_class: dict[str, dict[str, float | None]]) -> Table:
         for name, figures in per_class.items()
     ]
     return Table(("class", "accuracy", "IoU", "share of the pixels"), rows)
+
+
+def constant_tables(per_class: dict[str, dict[str, float | None]]) -> list[Table]:
+    """Return the accuracy of labelling every pixel with the most frequent class.
+
+    Parameters
+    ----------
+    per_class : dict of str to dict
+        As for `class_table`.
+
+    Returns
+    -------
+    list of Table
+        One table; none if the numbers of pixels are not known or 0.
+    """
+    confusion = Confusion(len(per_class))
+    pixels = [int(figures.get("pixels") or 0) for figures in per_class.values()]
+    np.fill_diagonal(confusion.matrix, pixels)
+    header = ("constant labels", "pixel accuracy", "class accuracy", "mean IoU")
+    keys = ("pixel_accuracy", "class_accuracy", "mean_iou")
+    rows = [(b["name"], *(percent(b[key]) for key in keys)) for b in baselines(confusion, list(per_class))]
+    return [Table(header, rows)] if rows else []
 
 
 def percent(fraction: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.io.atomic import make_folder, write_bytes
+from lstm2d.io.classes import ClassInfo
 from lstm2d.predict.evaluate import Evaluated, Evaluation, evaluate
 from lstm2d.predict.predictor import load
 from lstm2d.report.figures import plot_confusion, plot_curves
@@ -18,6 +19,7 @@ from lstm2d.report.gallery import Example, draw_gallery, encode_png
 from lstm2d.report.runs import RunSummary, read_run
 
 SHOWN = 4  # images on each of the two sheets, best and worst
+CHOSEN = 6  # images on the sheet of labelings
 PICTURES = ("curves", "confusion", "best", "worst")
 
 
@@ -45,14 +47,40 @@ class Extremes:
         }
 
 
+class Selection:
+    """Keeps evenly spaced images of an evaluation, whatever their accuracy, as its listener.
+
+    Parameters
+    ----------
+    count : int
+        Number of images to evaluate.
+
+    Attributes
+    ----------
+    examples : dict of str to Example
+        The images by stem, in the order of the evaluation.
+    """
+
+    def __init__(self, count: int) -> None:
+        shown = min(CHOSEN, count)
+        self._numbers = {(2 * k + 1) * count // (2 * shown) + 1 for k in range(shown)}
+        self.examples: dict[str, Example] = {}
+
+    def __call__(self, one: Evaluated) -> None:
+        """Take one image."""
+        if one.number in self._numbers:
+            self.examples[one.score.image] = example_of(one)
+
+
 def _rank(one: Evaluated) -> tuple[float, str]:
     return -(one.score.pixel_accuracy or 0.0), one.score.image
 
 
 def example_of(one: Evaluated) -> Example:
     """Return an evaluated image for a sheet, with its accuracy in the title."""
-    accuracy = one.score.pixel_accuracy or 0.0
-    return Example(one.image, one.labels, one.truth, f"{one.score.image}  {100 * accuracy:.1f} %")
+    accuracy = one.score.pixel_accuracy
+    shown = "" if accuracy is None else f"  {100 * accuracy:.1f} %"
+    return Example(one.image, one.labels, one.truth, f"{one.score.image}{shown}")
 
 
 def write_run_plots(
@@ -114,7 +142,8 @@ def draw_run(
     if validation:
         extremes = Extremes()
         evaluation = evaluate(predictor, data, validation, listener=extremes)
-        pictures = draw_evaluation(data, evaluation, extremes, {"training": training})
+        frequencies = {"training": class_shares(data, training)}
+        pictures = draw_evaluation(evaluation, data.classes, extremes.examples(), frequencies)
         for name, picture in pictures.items():
             yield _written(folder, name, picture)
 
@@ -126,59 +155,67 @@ def _written(folder: Path, name: str, picture: bytes) -> Path:
 
 
 def draw_evaluation(
-    dataset: DatasetFolder,
     evaluation: Evaluation,
-    extremes: Extremes,
-    others: dict[str, Sequence[Sample]],
+    classes: Sequence[ClassInfo],
+    sheets: Mapping[str, Sequence[Example]],
+    frequencies: Mapping[str, Sequence[float]],
+    *,
+    name: str = "evaluated",
 ) -> dict[str, bytes]:
     """Draw the outcome of an evaluation.
 
     Parameters
     ----------
-    dataset : DatasetFolder
-        Where the images are.
     evaluation : Evaluation
         The figures.
-    extremes : Extremes
-        The listener of the evaluation.
-    others : dict of str to sequence of Sample
-        Sets whose class frequencies are shown besides those of the evaluated images, such as "training".
+    classes : sequence of ClassInfo
+        The K classes.
+    sheets : mapping of str to sequence of Example
+        Images to show, such as the "best" and "worst" of `Extremes`.
+    frequencies : mapping of str to sequence of float
+        For other sets, such as "training", the share of each class's pixels, shown beside those of the
+        evaluated images.
+    name : str, default "evaluated"
+        Name of the evaluated images in the legend.
 
     Returns
     -------
     dict of str to bytes
-        PNG files: "confusion", "best" and "worst".
+        PNG files: "confusion", and a sheet for each name in `sheets` that has images.
     """
     counts = evaluation.confusion.matrix.sum(axis=1)
-    shares = {name: class_shares(dataset, chosen) for name, chosen in others.items()}
-    shares["evaluated"] = (counts / max(int(counts.sum()), 1)).tolist()
-    pictures = {"confusion": plot_confusion(evaluation.confusion.matrix, dataset.classes, shares)}
-    for name, examples in extremes.examples().items():
+    shares = {**frequencies, name: (counts / max(int(counts.sum()), 1)).tolist()}
+    pictures = {"confusion": plot_confusion(evaluation.confusion.matrix, classes, shares)}
+    for sheet, examples in sheets.items():
         if examples:
-            pictures[name] = encode_png(draw_gallery(examples, dataset.classes), colours=256)
+            pictures[sheet] = encode_png(draw_gallery(examples, classes), colours=256, classes=classes)
     return pictures
 
 
-def class_shares(dataset: DatasetFolder, samples: Sequence[Sample]) -> list[float]:
+def class_shares(
+    dataset: DatasetFolder, samples: Sequence[Sample], n_classes: int | None = None
+) -> list[float]:
     """Return the share of each class's pixels in the masks of a set.
 
     Parameters
     ----------
     dataset : DatasetFolder
-        Where the masks are.
+        Where the masks are; images are not read.
     samples : sequence of Sample
         The set.
+    n_classes : int, optional
+        Number of classes; by default those of the dataset. A dataset without dataset.toml may have fewer than
+        the model.
 
     Returns
     -------
     list of float
         One per class; their sum is 1 if anything is labelled.
     """
-    k = len(dataset.classes)
+    k = n_classes or len(dataset.classes)
     counts = np.zeros(k, dtype=np.int64)
     for sample in samples:
-        _, labels = dataset.load(sample)
-        counts += np.bincount(labels.ravel(), minlength=256)[:k]
+        counts += np.bincount(dataset.load_labels(sample).ravel(), minlength=256)[:k]
     shares: list[float] = (counts / max(int(counts.sum()), 1)).tolist()
     return shares
 

@@ -315,3 +315,13 @@ def test_reading_changes_no_file(make: Maker) -> None:
     dataset = DatasetFolder(root)
     dataset.load(dataset.samples[0])
     assert {p: p.read_bytes() for p in root.rglob("*") if p.is_file()} == files
+
+
+def test_labels_without_the_image(make: Maker) -> None:
+    mask = [[0, 1, 255], [1, 1, 0]]
+    root = make({"a": mask})
+    (root / "images/a.png").write_bytes(b"no image")
+    data = DatasetFolder(root)
+    np.testing.assert_array_equal(data.load_labels(data.samples[0]), mask)
+    with pytest.raises(DataError, match=r"images/a\.png"):
+        data.load(data.samples[0])

@@ -14,7 +14,7 @@ import pytest
 
 from lstm2d.errors import OutputError
 from lstm2d.io import atomic
-from lstm2d.io.atomic import make_folder, write_bytes, write_text
+from lstm2d.io.atomic import check_writable, make_folder, write_bytes, write_text
 
 OLD, NEW = b"the old contents", bytes(range(256)) * 5000  # more than one block to read back
 CALLS = ("open", "write", "fsync", "lseek", "read", "close", "replace", "unlink")
@@ -226,3 +226,18 @@ def test_make_folder(tmp_path: Path) -> None:
     for name in ("file", "file/sub", "nul\0"):
         with pytest.raises(OutputError):
             make_folder(tmp_path / name)
+
+
+def test_check_before_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file itself is neither made nor changed, and nothing else is left."""
+    path = tmp_path / "table.csv"
+    check_writable(path)
+    assert list(tmp_path.iterdir()) == []
+    path.write_bytes(OLD)
+    check_writable(path)
+    with disk(monkeypatch, 1, errno.ENOSPC), pytest.raises(OutputError, match=r"No space.*table\.csv"):
+        check_writable(path)
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [OLD]
+    for wrong in (tmp_path, tmp_path / "no/table.csv", path / "table.csv"):
+        with pytest.raises(OutputError):
+            check_writable(wrong)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lstm2d.errors import ShapeError
 from lstm2d.io.classes import ClassInfo
-from lstm2d.report.gallery import EMPTY, Example, coloured, draw_gallery, encode_png
+from lstm2d.report.gallery import EMPTY, NAME, Example, coloured, draw_comparison, draw_gallery, encode_png
 from tests.io.made_fonts import forget, make_font, only_fonts_of
 
 CLASSES = (ClassInfo("left", (200, 0, 0)), ClassInfo("right", (0, 0, 100)))
@@ -114,3 +114,44 @@ def test_wrong_sizes() -> None:
     wrong = Example(np.zeros((4, 5, 3)), np.zeros((5, 4), int), None, "")
     with pytest.raises(ShapeError, match="another size"):
         draw_gallery([wrong], CLASSES)
+
+
+def test_a_comparison_has_a_row_per_model() -> None:
+    ours, theirs = halves(), halves()
+    theirs.labels[:] = 1
+    sheet = draw_comparison({"ours": [ours], "theirs": [theirs]}, CLASSES, cell=(60, 80))
+    swatch = 13 * 13
+    assert count(sheet, (100, 100, 100)) == 60 * 80
+    # truth: all; the first model: half; legend
+    assert count(sheet, (200, 0, 0)) == 60 * 80 + 60 * 40 + swatch
+    # half and all
+    assert count(sheet, (0, 0, 100)) == 60 * 40 + 60 * 80 + swatch
+    assert count(sheet, (150, 50, 50)) == 0
+    same = draw_gallery([ours], CLASSES, cell=(60, 80))
+    assert sheet.shape[0] == same.shape[0]
+
+
+def test_a_comparison_of_images_that_differ() -> None:
+    with pytest.raises(ShapeError, match="without examples"):
+        draw_comparison({}, CLASSES)
+    with pytest.raises(ValueError, match="longer"):
+        draw_comparison({"a": [halves()], "b": [halves(), halves()]}, CLASSES)
+
+
+def test_long_names_of_models_are_cut() -> None:
+    names = ["a" * 10, "b" * 1000]
+    short, long = (draw_comparison({name: [halves()]}, CLASSES, cell=(60, 80)) for name in names)
+    assert short.shape[1] < long.shape[1] <= short.shape[1] + NAME
+
+
+def test_rare_classes_keep_their_colour(rng: np.random.Generator) -> None:
+    """Also if a picture has more than 256 other colours."""
+    sheet = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    sheet[5, 5:8] = [(200, 0, 0), (0, 0, 100), (255, 255, 255)]
+    found = np.asarray(Image.open(BytesIO(encode_png(sheet, colours=256, classes=CLASSES))).convert("RGB"))
+    assert len(np.unique(found.reshape(-1, 3), axis=0)) <= 256
+    np.testing.assert_array_equal(found[5, 5:8], sheet[5, 5:8])
+    assert np.abs(found.astype(int) - sheet).mean() < 20
+    flat = np.zeros((20, 20, 3), np.uint8) + np.array((200, 0, 0), np.uint8)
+    found = np.asarray(Image.open(BytesIO(encode_png(flat, colours=6, classes=CLASSES))).convert("RGB"))
+    np.testing.assert_array_equal(found, flat)

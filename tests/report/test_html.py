@@ -12,6 +12,7 @@ from lstm2d.report.html import (
     Section,
     Table,
     compare,
+    constant_tables,
     minutes,
     percent,
     render,
@@ -137,3 +138,11 @@ def test_short_reports(sections: list[Section]) -> None:
     page = Reader(render("title", "", sections))
     assert len(page.all("h2")) == len(sections)
     assert not page.all("p")
+
+
+def test_constant_labels_by_hand() -> None:
+    figures = {"sky": {"pixels": 1}, "road": {"pixels": 3}, "car": {"pixels": None}}
+    (table,) = constant_tables(figures)
+    assert table.header == ("constant labels", "pixel accuracy", "class accuracy", "mean IoU")
+    assert table.rows == [("every pixel road", "75.0 %", "50.0 %", "37.5 %")]
+    assert constant_tables({"sky": {"accuracy": None}}) == []

@@ -1,0 +1,162 @@
+"""The output folder of an evaluation: only files that an evaluation wrote are replaced or removed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path, PurePath
+from types import TracebackType
+from typing import Self
+
+from lstm2d.errors import ConfigError, OutputError
+from lstm2d.io.atomic import make_folder, write_bytes, write_text
+from lstm2d.io.replacing import refuse_to_replace
+from lstm2d.predict.overwriting import refuse_output_among_inputs
+
+RECORD = ".lstm2d-evaluation.json"  # the files that evaluations wrote to the folder
+FORMAT = "lstm2d evaluation 1"
+
+
+class EvaluationFolder:
+    """Writes the files of an evaluation, as a context manager.
+
+    At its beginning it creates the folder and its sub-folders, so that a folder that cannot be written is an
+    error before the models run. At its end the files of earlier evaluations that were not written again are
+    removed. After an exception these stay, and folders are removed that were created and are empty.
+
+    Parameters
+    ----------
+    root : str or path
+        The folder.
+    names : iterable of PurePath
+        All files that may be written, relative to it.
+    data : sequence of Path
+        Files of the dataset: nothing is written to their folders.
+    models : sequence of Path
+        Model files, which are never replaced.
+    overwrite : bool
+        Use a folder with other files, and replace files of these names.
+
+    Raises
+    ------
+    ConfigError
+        If there is a file of this name, the folder holds files and is not from an earlier evaluation, or a
+        file would be replaced that no evaluation wrote.
+    OutputError
+        If a folder has the name of a file to write.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        names: Iterable[PurePath],
+        *,
+        data: Sequence[Path],
+        models: Sequence[Path],
+        overwrite: bool,
+    ) -> None:
+        self.root = Path(root)
+        self.names = [*names]
+        if os.path.lexists(self.root) and not self.root.is_dir():
+            raise ConfigError(
+                "the output folder has the name of a file",
+                where=root,
+                expected="a folder, or a name that ends in .csv for a table of the images",
+                hint="give another name: `out`",
+            )
+        refuse_output_among_inputs(data, self.names, self.root)
+        earlier = _read_record(self.root)
+        self._earlier = earlier or set()
+        self._had_record = earlier is not None
+        self._written: set[str] = set()
+        self._made: list[Path] = []
+        self._refuse_others(models, overwrite)
+
+    def _refuse_others(self, models: Sequence[Path], overwrite: bool) -> None:
+        if not overwrite and not self._had_record and self.root.is_dir() and any(self.root.iterdir()):
+            what = "the folder is not empty, and not from an earlier evaluation"
+            hint = "choose another folder: `out`; `overwrite=True` adds the results to this one"
+            raise ConfigError(what, where=self.root, hint=hint)
+        for name in self.names:
+            path = self.root / name
+            if path.is_dir():
+                raise OutputError("a folder has the name of a file to write", where=path, hint="rename it")
+            refuse_to_replace(
+                path,
+                is_ours=lambda path: self._owns(path.relative_to(self.root)),
+                inputs=models,
+                overwrite=overwrite,
+            )
+
+    def __enter__(self) -> Self:
+        """Create the folders and record the files to come: a killed evaluation owns them too."""
+        self._made = [folder for folder in self._folders() if not folder.exists()]
+        for folder in self._folders():
+            make_folder(folder)
+        self._record({*self._earlier, *(name.as_posix() for name in self.names)})
+        return self
+
+    def write(self, name: PurePath, data: bytes) -> None:
+        """Write a file; raise OutputError if it cannot be written."""
+        write_bytes(self.root / name, data)
+        self._written.add(name.as_posix())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove what is left of earlier evaluations, or after an exception what was only begun."""
+        if error is None:
+            for name in sorted(self._earlier - self._written):
+                self._remove(PurePath(name))
+            self._record(self._written)
+            return
+        with suppress(OutputError, OSError):  # the exception matters more
+            owned = self._earlier | self._written
+            if self._had_record or self._written:
+                self._record(owned)
+            else:
+                (self.root / RECORD).unlink()
+            for folder in reversed(self._made):
+                folder.rmdir()  # fails if there is anything in it
+
+    def _folders(self) -> list[Path]:
+        return list(dict.fromkeys([self.root, *((self.root / name).parent for name in self.names)]))
+
+    def _record(self, names: Iterable[str]) -> None:
+        content = {"format": FORMAT, "files": sorted(names)}
+        write_text(self.root / RECORD, json.dumps(content) + "\n")
+
+    def _owns(self, name: PurePath) -> bool:
+        """Return whether an evaluation wrote a file; not through a link to another folder."""
+        inside = Path(os.path.realpath((self.root / name).parent))
+        return name.as_posix() in self._earlier and inside == Path(os.path.realpath(self.root), name.parent)
+
+    def _remove(self, name: PurePath) -> None:
+        path = self.root / name
+        if not self._owns(name) or not os.path.lexists(path) or path.is_dir():
+            return
+        try:
+            path.unlink()
+        except OSError as error:
+            raise OutputError(f"cannot remove an earlier file ({error.strerror})", where=path) from error
+        if path.parent != self.root:
+            with suppress(OSError):  # not empty
+                path.parent.rmdir()
+
+
+def _read_record(root: Path) -> set[str] | None:
+    """Return the files that evaluations wrote; None if the folder is not from an evaluation."""
+    try:
+        content = json.loads((root / RECORD).read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            return None
+        return {name for name in content["files"] if isinstance(name, str) and _is_inside(name)}
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePath(name)
+    return not path.is_absolute() and ".." not in path.parts and path.parts != ()
