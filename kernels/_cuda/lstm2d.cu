@@ -127,6 +127,14 @@ __device__ inline void scan(const Pass &p, int task, REAL *edges, unsigned *sent
     }
 }
 
+constexpr REAL LARGEST = (REAL)0x1p100;  // bound of cells and of their gradients, see kernels/_reference/lstm2d.py
+
+// NaN stays NaN.
+__device__ inline REAL clipped(REAL value, REAL limit) {
+    value = value > limit ? limit : value;
+    return value < -limit ? -limit : value;
+}
+
 // ---- forward
 
 struct Cells {
@@ -142,6 +150,7 @@ __device__ inline REAL advance(const Scan &s, REAL (&gates)[5], const REAL *p, C
     const REAL kept = s.leaky ? gates[1] * (gates[2] * old.y + (1 - gates[2]) * old.x)
                               : gates[1] * old.x + gates[2] * old.y;
     cell = s.cell_scale * kept + gates[0] * gates[3];
+    if (!s.leaky) cell = clipped(cell, LARGEST);
     gates[4] = sigmoid_(gates[4] + p[4 * s.units] * cell);
     return gates[4] * tanh_(cell);
 }
@@ -276,12 +285,6 @@ struct Saved {
     Cells old;
 };
 
-// NaN stays NaN.
-__device__ inline REAL clipped(REAL value, REAL limit) {
-    value = value > limit ? limit : value;
-    return value < -limit ? -limit : value;
-}
-
 // Gradients of the sums, each at most `limit`, from those of hidden state and cell; returns those of the old cells.
 __device__ inline Cells retreat(const Scan &s, const Saved &v, const REAL *p, REAL limit, REAL hidden, REAL cell,
                                 REAL (&grad)[5]) {
@@ -291,11 +294,13 @@ __device__ inline Cells retreat(const Scan &s, const Saved &v, const REAL *p, RE
     const REAL t = tanh_(s.cell_scale * kept + g[0] * g[3]);
     grad[4] = clipped(hidden * t * g[4] * (1 - g[4]), limit);
     cell += hidden * g[4] * (1 - t * t) + grad[4] * p[4 * s.units];
+    cell = clipped(cell, limit < LARGEST ? LARGEST : limit);
     grad[0] = clipped(cell * g[3] * g[0] * (1 - g[0]), limit);
     grad[3] = clipped(cell * g[0] * (1 - g[3] * g[3]), limit);
     cell *= s.cell_scale;
-    grad[1] = clipped(cell * (s.leaky ? g[2] * y + (1 - g[2]) * x : x) * g[1] * (1 - g[1]), limit);
-    grad[2] = clipped(cell * (s.leaky ? g[1] * (y - x) : y) * g[2] * (1 - g[2]), limit);
+    // of a gate that is saturated by a huge cell: no product of both huge values comes before its 0
+    grad[1] = clipped((s.leaky ? g[2] * y + (1 - g[2]) * x : x) * g[1] * (1 - g[1]) * cell, limit);
+    grad[2] = clipped((s.leaky ? g[1] * (y - x) : y) * g[2] * (1 - g[2]) * cell, limit);
     return {cell * g[1] * (s.leaky ? 1 - g[2] : (REAL)1) + grad[0] * p[0] + grad[1] * p[2 * s.units],
             cell * g[2] * (s.leaky ? g[1] : (REAL)1) + grad[0] * p[s.units] + grad[2] * p[3 * s.units]};
 }

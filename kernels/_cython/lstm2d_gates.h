@@ -9,6 +9,9 @@
    remainder is left; the caller keeps the lanes beyond its end from reaching a result. */
 #define LSTM2D_LANES 16
 
+/* Bound of cells and of their gradients, see kernels/_reference/lstm2d.py. */
+#define LSTM2D_LARGEST 0x1p100f
+
 #define REAL float
 #define NAME(f) f##_f32
 #include "lstm2d_gates_template.h"

@@ -8,6 +8,13 @@
    The number of columns is rounded up to whole blocks. Lanes beyond the diagonal compute on what lies there;
    the sweep stores every diagonal so that these lanes only meet columns that are written later or never read. */
 
+/* NaN stays NaN. */
+LSTM2D_INLINE REAL NAME(clipped)(REAL value, REAL limit)
+{
+    value = value > limit ? limit : value;
+    return value < -limit ? -limit : value;
+}
+
 /* gates: products in, gate values out. h goes to `hidden`, the new cell to `cell`, its tanh to `tanh_cell`. */
 LSTM2D_INLINE void NAME(forward_rows)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld, REAL scale, const int leaky,
                                       const REAL *bias, const int peep, const REAL *peepholes, REAL *gates,
@@ -37,7 +44,9 @@ LSTM2D_INLINE void NAME(forward_rows)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t ld
                 fy = NAME(sigmoid)(fy);
                 const REAL g = NAME(tanh)(z_g[p] + b_g);
                 const REAL old = leaky ? fx * (fy * cy + (1 - fy) * cx) : fx * cx + fy * cy;
-                const REAL c = scale * old + i * g;
+                REAL c = scale * old + i * g;
+                if (!leaky)
+                    c = NAME(clipped)(c, LSTM2D_LARGEST);
                 if (peep)
                     o += w_o * c;
                 o = NAME(sigmoid)(o);
@@ -72,13 +81,6 @@ LSTM2D_PER_LEVEL(void, NAME(gates_forward), (ptrdiff_t units, ptrdiff_t n, ptrdi
     else
         FORWARD(0, 0);
 #undef FORWARD
-}
-
-/* NaN stays NaN. */
-LSTM2D_INLINE REAL NAME(clipped)(REAL value, REAL limit)
-{
-    value = value > limit ? limit : value;
-    return value < -limit ? -limit : value;
 }
 
 /* gates, cells, tanh_cell as the forward pass left them; grad_z: gradient of the gates before activation, with
@@ -127,11 +129,16 @@ LSTM2D_INLINE void NAME(backward_rows)(ptrdiff_t units, ptrdiff_t n, ptrdiff_t l
                 REAL dc = dh * o * (1 - t * t) + g_cr[p] + g_cb[p];
                 if (peep)
                     dc += dzo * w_o;
+                if (clip)
+                    dc = NAME(clipped)(dc, LSTM2D_LARGEST);
                 const REAL dco = dc * scale;
                 REAL dzi = dc * g * i * (1 - i), dzg = dc * i * (1 - g * g);
                 const REAL dfx = leaky ? fy * cy + (1 - fy) * cx : cx, dfy = leaky ? fx * (cy - cx) : cy;
                 REAL dzfx = dco * dfx * fx * (1 - fx), dzfy = dco * dfy * fy * (1 - fy);
                 if (clip) {
+                    /* a gate that is saturated by a huge cell: no product of both huge values comes before its 0 */
+                    dzfx = dfx * fx * (1 - fx) * dco;
+                    dzfy = dfy * fy * (1 - fy) * dco;
                     dzi = NAME(clipped)(dzi, limit);
                     dzfx = NAME(clipped)(dzfx, limit);
                     dzfy = NAME(clipped)(dzfy, limit);

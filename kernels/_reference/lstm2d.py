@@ -13,6 +13,10 @@ import numpy as np
 from lstm2d.kernels.arrays import FloatArray
 
 STEPS = ((1, 1), (1, -1), (-1, 1), (-1, -1))  # (rows, columns) of one step of each direction
+# Bound of a cell that is no mean of old ones, and with `gate_clip` of its gradient. With open forget gates
+# both double at every step, and an image of 320x240 has 187 steps of 3x3 pixels; float32 ends at 3e38. The
+# tanh and the gates are saturated long before.
+LARGEST = 2.0**100
 
 
 def _sigmoid(z: FloatArray) -> FloatArray:
@@ -54,7 +58,8 @@ def lstm2d_forward(
             gate_fx, gate_fy = _sigmoid(z[1] + p_fx * c_x), _sigmoid(z[2] + p_fy * c_y)
             candidate = np.tanh(z[3])
             old = gate_fx * (gate_fy * c_y + (1 - gate_fy) * c_x) if leaky else gate_fx * c_x + gate_fy * c_y
-            cell[i + 1, j + 1] = c = cell_scale * old + gate_i * candidate
+            c = cell_scale * old + gate_i * candidate
+            cell[i + 1, j + 1] = c = c if leaky else np.clip(c, -LARGEST, LARGEST)
             gate_o = _sigmoid(z[4] + p_o * c)
             tanh_cell[b, d, i, j] = np.tanh(c)
             hidden[i + 1, j + 1] = out[i, j] = gate_o * np.tanh(c)
@@ -79,10 +84,10 @@ def lstm2d_backward(
     """Return the gradients of x (None unless `need_x`), weight, recurrent, bias, peepholes.
 
     With a `gate_clip` above 0 the gradient of each gate and of the candidate, before the activation, is
-    clipped to [-gate_clip, gate_clip] before anything else reads it. That of a cell is not clipped.
+    clipped to [-gate_clip, gate_clip] before anything else reads it; that of a cell only to `LARGEST`.
     """
     before, gates, tanh_cell = kept
-    limit = gate_clip or np.inf
+    limit, largest = gate_clip or np.inf, LARGEST if gate_clip else np.inf
     n, h, w, _ = x.shape
     units = recurrent.shape[1] // 2
     grad_x = np.zeros(x.shape, x.dtype)
@@ -106,6 +111,7 @@ def lstm2d_backward(
             dh = scan_grad_y[i, j] + grad_hidden[i + 1, j + 1]
             dz_o = np.clip(dh * t * gate_o * (1 - gate_o), -limit, limit)
             dc = dh * gate_o * (1 - t * t) + grad_cell[i + 1, j + 1] + dz_o * p_o
+            dc = np.clip(dc, -largest, largest)
             dz_i = np.clip(dc * candidate * gate_i * (1 - gate_i), -limit, limit)
             dz_g = np.clip(dc * gate_i * (1 - candidate**2), -limit, limit)
             df_x = cell_scale * dc * (f_y * c_y + (1 - f_y) * c_x if leaky else c_x)

@@ -74,6 +74,7 @@ def lstm2d_layer(
 
         c_{ij} = i \odot g + f^x \odot c_{i,j-1} + f^y \odot c_{i-1,j}, \quad h_{ij} = o \odot \tanh c_{ij}
 
+    This cell can double at every step; it is limited to :math:`2^{100}`, where gates and tanh are saturated.
     See [1]_, section 2.2; the peepholes are vectors. Keeps C + 10 U values per position and direction for the
     backward pass.
 
