@@ -62,8 +62,7 @@ class Recorder:
             If it cannot be written.
         """
         self._filter(self.log, lambda line: _log_step(line) <= step)
-        self._filter(self.results, lambda line: _row_epoch(line) <= epoch)
-        self._add_columns()
+        self._filter(self.results, lambda line: _row_epoch(line) <= epoch, _with_columns)
 
     def write(self, event: Event) -> None:
         """Record an event, unless its kind is not recorded.
@@ -85,14 +84,6 @@ class Recorder:
             header = "" if self.results.exists() else HEADER
             self._append(self.results, header + _csv_line(event.values))
 
-    def _add_columns(self) -> None:
-        """Give the results of an earlier version, which had fewer columns, those of this one."""
-        data = read_existing(self.results)
-        rows = [] if data is None else list(csv.reader(io.StringIO(data.decode("utf-8", errors="replace"))))
-        if rows and len(rows[0]) < len(COLUMNS) and tuple(rows[0]) == COLUMNS[: len(rows[0])]:
-            named = [dict(zip(COLUMNS, row, strict=False)) for row in rows[1:]]
-            write_text(self.results, HEADER + "".join(map(_csv_line, named)))
-
     @staticmethod
     def _append(path: Path, text: str) -> None:
         try:
@@ -106,17 +97,27 @@ class Recorder:
             ) from error
 
     @staticmethod
-    def _filter(path: Path, keep: Callable[[str], bool]) -> None:
+    def _filter(path: Path, keep: Callable[[str], bool], change: Callable[[str], str] = str) -> None:
         data = read_existing(path)
         if data is not None:
             lines = data.decode("utf-8", errors="replace").splitlines(keepends=True)
-            write_text(path, "".join(line for line in lines if line.endswith("\n") and keep(line)))
+            text = "".join(line for line in lines if line.endswith("\n") and keep(line))
+            write_text(path, change(text))
 
 
 def _csv_line(values: Mapping[str, Any]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow([values.get(name, "") for name in COLUMNS])
     return text.getvalue()
+
+
+def _with_columns(text: str) -> str:
+    """Return results.csv with the columns of this version; earlier ones wrote fewer."""
+    rows = list(csv.reader(io.StringIO(text)))
+    if not rows or tuple(rows[0]) == COLUMNS or tuple(rows[0]) != COLUMNS[: len(rows[0])]:
+        return text
+    named = [dict(zip(COLUMNS, row, strict=False)) for row in rows[1:]]
+    return HEADER + "".join(map(_csv_line, named))
 
 
 def _log_step(line: str) -> float:
