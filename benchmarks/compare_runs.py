@@ -159,7 +159,8 @@ def table(runs: Sequence[RunSummary]) -> str:
     Returns
     -------
     str
-        Configuration values that differ, number of parameters, length, accuracies in percent.
+        Configuration values that differ, number of parameters, length, accuracies in percent; at the end
+        those of constant labels on the test images.
     """
     configs = [flat(tomllib.loads(run.config)) for run in runs]
     keys = [key for key in configs[0] if len({json.dumps(config.get(key)) for config in configs}) > 1]
@@ -178,6 +179,9 @@ def table(runs: Sequence[RunSummary]) -> str:
         line += figures(run.model.metrics.get("validation", {}))
         line += figures(test) if any(tests) else []
         lines.append(line)
+    for constant in next(filter(None, tests), {}).get("baselines", []):
+        blank = [""] * (len(titles) - 1 - len(FIGURES))
+        lines.append([constant["name"], *blank, *figures(constant)])
     same = [config.get("train.seed") for config in configs]
     notes = [f"{len(runs)} runs", f"seed {same[0]}" if len(set(same)) == 1 else "seeds differ"]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{', '.join(notes)}; in percent.\n"

@@ -96,7 +96,11 @@ def run_demo(
     audience.say(f"3/4  measuring it on {len(samples)} other scenes")
     sheet = SceneSheet()
     evaluation = evaluate(load(root / "run", device=device), dataset, samples, listener=sheet)
-    audience.say(f"     pixel accuracy {_percent(evaluation.figures['pixel_accuracy'])}")
+    constant = evaluation.figures["baselines"][0]
+    audience.say(
+        f"     pixel accuracy {_percent(evaluation.figures['pixel_accuracy'])} "
+        f"({constant['name']}: {_percent(constant['pixel_accuracy'])})"
+    )
     audience.say("4/4  labelling scenes and a photograph, drawing the report")
     write_run_plots(root / "run", dataset)
     if photograph() is None:

@@ -16,7 +16,15 @@ from lstm2d.io.label_images import write_labels, write_overlay
 from lstm2d.predict.evaluate import Evaluated, Evaluation
 from lstm2d.predict.predictor import Predictor
 from lstm2d.report.gallery import Example, draw_gallery, encode_png
-from lstm2d.report.html import Picture, Section, class_table, percent, report_on_runs, write_report
+from lstm2d.report.html import (
+    Picture,
+    Section,
+    class_table,
+    constant_tables,
+    percent,
+    report_on_runs,
+    write_report,
+)
 from lstm2d.report.plots import example_of
 
 SHOWN = 4  # scenes in the gallery, besides the photograph
@@ -109,7 +117,7 @@ def write_pages(root: Path, examples: Sequence[Example], evaluation: Evaluation,
     bundled : Predictor
         The model in the package.
     """
-    sheet = encode_png(draw_gallery(examples, bundled.classes), colours=256)
+    sheet = encode_png(draw_gallery(examples, bundled.classes), colours=256, classes=bundled.classes)
     write_bytes(root / "gallery.png", sheet)
     labels = Section(
         "Labels",
@@ -127,7 +135,9 @@ def write_pages(root: Path, examples: Sequence[Example], evaluation: Evaluation,
         )
     )
     tested = Section(
-        "Test scenes", f"{figures['images']} scenes: {accuracies}.", (class_table(figures["per_class"]),)
+        "Test scenes",
+        f"{figures['images']} scenes: {accuracies}.",
+        (*constant_tables(figures["per_class"]), class_table(figures["per_class"])),
     )
     trained = report_on_runs([root / "run"])
     about = Section("Model in the package", f"{bundled.model.trained_on}\n{bundled.model.terms}")

@@ -68,10 +68,12 @@ def test_table(script: ModuleType, tmp_path: Path) -> None:
         config = f"[model]\nunits = {units}\nunit = 'gru'\n[train]\nseed = 3\n"
         (tmp_path / name).mkdir()
         runs.append(RunSummary(tmp_path / name, model, 1234, config, [{"step": 40.0, "seconds": 480.0}]))
-    test = {"pixel_accuracy": 0.875, "class_accuracy": 0.5, "mean_iou": 0.4}
+    test: dict[str, Any] = {"pixel_accuracy": 0.875, "class_accuracy": 0.5, "mean_iou": 0.4}
+    constant = {"name": "every pixel sky", "pixel_accuracy": 0.3, "class_accuracy": 0.5, "mean_iou": 0.15}
+    test["baselines"] = [constant]
     (tmp_path / "two" / "test.json").write_text(json.dumps(test))
     lines = script.table(runs).splitlines()
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[:4]]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[:5]]
     assert cells[0][:5] == ["run", "`model.units`", "parameters", "steps", "training"]
     assert cells[2] == ["none", "[]", "1,234", "40", "8 min", "50.0", "-", "25.0", "-", "-", "-"]
     assert cells[3] == [
@@ -87,4 +89,5 @@ def test_table(script: ModuleType, tmp_path: Path) -> None:
         "50.0",
         "40.0",
     ]
+    assert cells[4] == ["every pixel sky", "", "", "", "", "", "", "", "30.0", "50.0", "15.0"]
     assert lines[-1] == "2 runs, seed 3; in percent."
