@@ -22,6 +22,9 @@ class Purpose(IntEnum):
     SYNTH = 5
     DROPOUT = 6
     CROP = 7
+    INSTANCES = 8
+    PATCH = 9
+    SHIFT = 10
 
 
 def generator(seed: int, epoch: int, sample: int, purpose: Purpose, part: int = 0) -> np.random.Generator:

@@ -6,6 +6,7 @@ from lstm2d.models.lstm2d import LSTM2DConfig, LSTM2DNetwork
 from lstm2d.models.n_renet import NReNetConfig, NReNetNetwork
 from lstm2d.models.network import PREDICTION, Network, Step
 from lstm2d.models.options import ModelConfig
+from lstm2d.models.rcnn import RCNNConfig, RCNNNetwork
 from lstm2d.models.registry import MODELS, ModelKind, build, model_config, parameter_count
 from lstm2d.models.reseg import ReSegConfig, ReSegNetwork
 
@@ -21,6 +22,8 @@ __all__ = [
     "NReNetConfig",
     "NReNetNetwork",
     "Network",
+    "RCNNConfig",
+    "RCNNNetwork",
     "ReSegConfig",
     "ReSegNetwork",
     "Step",

@@ -14,6 +14,7 @@ from lstm2d.models.lstm2d import LSTM2DConfig, LSTM2DNetwork
 from lstm2d.models.n_renet import NReNetConfig, NReNetNetwork
 from lstm2d.models.network import Network
 from lstm2d.models.options import ModelConfig
+from lstm2d.models.rcnn import RCNNConfig, RCNNNetwork
 from lstm2d.models.reseg import ReSegConfig, ReSegNetwork
 from lstm2d.nn import init
 
@@ -30,6 +31,7 @@ MODELS: dict[str, ModelKind] = {
     "reseg": ModelKind(ReSegConfig, ReSegNetwork),
     "n-renet": ModelKind(NReNetConfig, NReNetNetwork),
     "h-renet": ModelKind(HReNetConfig, HReNetNetwork),
+    "rcnn": ModelKind(RCNNConfig, RCNNNetwork),
 }
 
 
