@@ -194,6 +194,8 @@ class TrainSection(Section):
     new_rate: NonNegative = 1.0
     bias_rate: NonNegative = 1.0
     groups: dict[str, GroupSection] = {}
+    examples: Literal["images", "patches"] = "images"
+    patches: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     class_weights: Literal["none", "median_frequency", "inverse"] | list[NonNegative] = "none"
     average: Fraction = 0.0
     validate_every: Annotated[int, Field(ge=1)] = 1
@@ -238,7 +240,7 @@ class DataSection(Section):
     val: Fraction = 0.1
     mean: list[Annotated[float, Field(ge=-1e4, le=1e4)]] = []
     std: list[Annotated[float, Field(ge=1e-4, le=1e4)]] = []
-    contrast: Literal["none", "local"] = "none"
+    contrast: Literal["none", "local", "image"] = "none"
     size: Literal["native"] | Annotated[float, Field(ge=1, le=32768)] = "native"
     bits: Annotated[int, Field(ge=0, le=16)] = 0
     background: Annotated[list[Byte], Field(min_length=3, max_length=3)] = [255, 255, 255]

@@ -1,4 +1,4 @@
-"""Local contrast normalisation."""
+"""Contrast normalisation of an image by its own values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lstm2d.errors import ShapeError
 MIN_DIVISOR = 1e-4  # in the image's own units: a uniform image becomes 0, not noise
 MIDDLE, SPREAD = 128.0, 64.0  # of images in 0..255
 
-CONTRASTS = ("none", "local")
+CONTRASTS = ("none", "local", "image")
 
 
 def with_contrast(image: NDArray[Any], contrast: str) -> NDArray[Any]:
@@ -23,9 +23,9 @@ def with_contrast(image: NDArray[Any], contrast: str) -> NDArray[Any]:
     ----------
     image : array of shape (H, W, C)
         Image, 0..255.
-    contrast : {"none", "local"}
-        "local" applies `local_contrast_normalise` and rescales the result to 128 +- 64, so that channel
-        statistics and weights trained on plain images still fit.
+    contrast : {"none", "local", "image"}
+        "local" applies `local_contrast_normalise`, "image" applies `image_normalise`. The result is rescaled
+        to 128 +- 64, so that channel statistics and weights trained on plain images still fit.
 
     Returns
     -------
@@ -41,10 +41,31 @@ def with_contrast(image: NDArray[Any], contrast: str) -> NDArray[Any]:
         raise ValueError(f"contrast {contrast!r}, expected one of {', '.join(CONTRASTS)}")
     if contrast == "none":
         return image
-    result = local_contrast_normalise(image)
+    result = local_contrast_normalise(image) if contrast == "local" else image_normalise(image)
     result *= np.float32(SPREAD)
     result += np.float32(MIDDLE)
     return result
+
+
+def image_normalise(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Bring an image to mean 0 and variance 1 over all its pixels and channels together.
+
+    Parameters
+    ----------
+    image : array of shape (H, W, C)
+        Image, any scale.
+
+    Returns
+    -------
+    array of shape (H, W, C), float32
+        A constant image becomes 0.
+    """
+    values = image.astype(np.float32)
+    if values.size:
+        values -= np.float32(values.mean(dtype=np.float64))
+        deviation = np.sqrt(np.square(values).mean(dtype=np.float64))
+        values /= np.float32(deviation if deviation > MIN_DIVISOR else 1.0)
+    return values
 
 
 def local_contrast_normalise(

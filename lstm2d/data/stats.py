@@ -73,7 +73,7 @@ def statistics(dataset: DatasetFolder, samples: Sequence[Sample], *, contrast: s
         Dataset that contains the samples.
     samples : sequence of Sample
         Images to measure.
-    contrast : {"none", "local"}, default "none"
+    contrast : {"none", "local", "image"}, default "none"
         Contrast normalisation applied before the channels are measured, see `with_contrast`.
 
     Returns

@@ -58,6 +58,8 @@ class Network(Module, ABC):
         Number of classes K.
     stride : int
         Image sides must be multiples of it, in pixels.
+    padding : int
+        Zeros that surround an image in the network's input, in pixels; the scores are those of the image.
     head_name : str
         Name of `head` as part of the network, such as "feedforward.2".
     reduction : {"sum", "mean"}
@@ -74,6 +76,7 @@ class Network(Module, ABC):
 
     n_classes: int
     stride: int
+    padding: int = 0
     head_name: str = "classify"
     reduction: Literal["sum", "mean"] = "sum"
     joint: bool = False

@@ -71,7 +71,9 @@ class Preprocessing:
         Mean and deviation of each channel over the training images, 0..255; one value per channel.
     stride : int, default 1
         Sides are padded to multiples of it, in pixels.
-    contrast : {"none", "local"}, default "none"
+    padding : int, default 0
+        Zeros on each side of the normalised image, in pixels.
+    contrast : {"none", "local", "image"}, default "none"
         Contrast normalisation before the channel statistics, see `lstm2d.data.contrast.with_contrast`.
     typical_size : float, optional
         Median over the training images of the square root of the pixel count; None if unknown.
@@ -82,6 +84,7 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     stride: int = 1
+    padding: int = 0
     contrast: str = "none"
     typical_size: float | None = None
     native: bool = False
@@ -157,9 +160,10 @@ class Preprocessing:
         Returns
         -------
         array of shape (1, H', W', C), float32
-            Input of the network; H' and W' are multiples of `stride`.
+            Input of the network; without the zeros H' and W' are multiples of `stride`.
         """
-        return pad_to_multiple(normalise(pixels, self.mean, self.std), self.stride)[np.newaxis]
+        padded = pad_to_multiple(normalise(pixels, self.mean, self.std), self.stride)
+        return surrounded(padded, self.padding)[np.newaxis]
 
     def prepare_labels(self, labels: NDArray[np.uint8], ignore: int) -> NDArray[np.uint8]:
         """Pad labels in the same way as `prepare_part` pads their image.
@@ -192,6 +196,13 @@ class Preprocessing:
             Output of `prepare_whole` and then `prepare_part`.
         """
         return self.prepare_part(self.prepare_whole(pixels))
+
+
+def surrounded(image: NDArray[np.float32], padding: int) -> NDArray[np.float32]:
+    """Return an image (H, W, C) with zeros on each side; the image itself if there are none."""
+    if not padding:
+        return image
+    return np.pad(image, ((padding, padding), (padding, padding), (0, 0)))
 
 
 def scaled(height: int, width: int, factor: float) -> tuple[int, int]:

@@ -100,6 +100,7 @@ class Predictor:
             model.mean,
             model.std,
             self._network.stride,
+            self._network.padding,
             contrast_of(model, source),
             model.typical_size,
             model.native,

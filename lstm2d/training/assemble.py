@@ -90,7 +90,7 @@ def prepare(
     parameter_groups(config.train, network)  # a wrong name is reported before the data is read
     # with `init_from` another note lists the new layers: layers missing here may come from there
     imported = take_imported(config, network, folder, checkpoint, report if init_from is None else silent)
-    data = read_data(config, dataset, network.stride, checkpoint)
+    data = read_data(config, dataset, network, checkpoint)
     _comment(data, config, report)
     if checkpoint is None and init_from is not None:
         start_from(init_from, network.stored_arrays(), imported, data, config, report)

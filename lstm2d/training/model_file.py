@@ -39,10 +39,12 @@ def write_model(run: Run, model: SavedModel) -> None:
         pairs = zip(data.classes, data.class_weights.tolist(), strict=True)
         class_weights = {"class_weights": {item.name: weight for item, weight in pairs}}
     split = "all images" if not data.dataset.splits else f"split {config.data.train_split}"
+    settings = config.model_dump()
+    settings["model"] |= run.active.stage.model
     contents = ModelFile(
         state=dict(model.arrays or {}),
         preset=config.preset,
-        config=config.model_dump(),
+        config=settings,
         classes=data.classes,
         mean=data.preprocessing.mean,
         std=data.preprocessing.std,
@@ -141,7 +143,8 @@ def _is_same(found: ModelFile, best: SavedModel) -> bool:
 def _is_same_network(found: ModelFile, run: Run) -> bool:
     """Return whether a model has the options of the run; a file of an earlier version may lack new ones."""
     with suppress(ConfigError):
-        return model_config(found.config.get("model", {})) == model_config(run.config.model)
+        stage = run.active.stage.model
+        return model_config(found.config.get("model", {}) | stage) == model_config(run.config.model | stage)
     return False
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from lstm2d.config import RunConfig, from_dict
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError
+from lstm2d.models import Network
 from lstm2d.training.checkpoint import Checkpoint, load_newest, newest_file
 from lstm2d.training.contents import Contents, has_contents, some
 from lstm2d.training.events import Note, Report, Warned
@@ -172,7 +173,7 @@ def _is_wanted(name: str, wanted: Collection[str]) -> bool:
 
 
 def read_data(
-    config: RunConfig, dataset: DatasetFolder, stride: int, checkpoint: Checkpoint | None
+    config: RunConfig, dataset: DatasetFolder, network: Network, checkpoint: Checkpoint | None
 ) -> TrainingData:
     """Read the images of a run.
 
@@ -182,8 +183,8 @@ def read_data(
         All values.
     dataset : DatasetFolder
         Images and masks.
-    stride : int
-        Sides are padded to multiples of it, in pixels.
+    network : Network
+        Says how images are padded.
     checkpoint : Checkpoint or None
         Checkpoint of the run to resume; its channel statistics and class weights are used.
 
@@ -200,13 +201,14 @@ def read_data(
         If they cannot be used.
     """
     if checkpoint is None:
-        return TrainingData(config, dataset, stride)
+        return TrainingData(config, dataset, network.stride, padding=network.padding)
     before = checkpoint.state["data"]
     classes = [item.name for item in dataset.classes]
     if before["classes"] != classes:
         raise changed_data([f"other classes, {some(classes)} instead of {some(before['classes'])}"], dataset)
     try:
-        data = TrainingData(config, dataset, stride, Contents.from_tensors(checkpoint.tensors))
+        known = Contents.from_tensors(checkpoint.tensors)
+        data = TrainingData(config, dataset, network.stride, known, padding=network.padding)
     except DataError as error:
         keys = other_keys(dataset, before)
         if not keys:

@@ -33,6 +33,8 @@ class TrainingData:
         Sides are padded to multiples of it, in pixels.
     known : Contents, optional
         Contents of the images when the run to resume began.
+    padding : int, default 0
+        Zeros on each side of a whole image, in pixels.
 
     Attributes
     ----------
@@ -56,7 +58,13 @@ class TrainingData:
     """
 
     def __init__(
-        self, config: RunConfig, dataset: DatasetFolder, stride: int, known: Contents | None = None
+        self,
+        config: RunConfig,
+        dataset: DatasetFolder,
+        stride: int,
+        known: Contents | None = None,
+        *,
+        padding: int = 0,
     ) -> None:
         self.contents = Contents(known)
         limit = int(config.data.cache_gib * 2**30)
@@ -75,6 +83,7 @@ class TrainingData:
             _stored(config.data.mean or measured.mean),
             _stored(config.data.std or measured.std),
             stride,
+            padding,
             config.data.contrast,
             measured.typical_size,
             dataset.native,

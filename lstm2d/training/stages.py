@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d import kernels
 from lstm2d.config import RunConfig, TrainSection
+from lstm2d.errors import ConfigError
 from lstm2d.models import Network
+from lstm2d.models.rcnn import RCNNNetwork
 from lstm2d.objectives import Flat, Objective
 from lstm2d.random import Purpose, generator
 from lstm2d.tensor import Tensor
@@ -19,6 +23,8 @@ from lstm2d.training.optimizer import belongs
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.schedule import learning_rate
 from lstm2d.training.sources import Source, epoch_order
+from lstm2d.training.sources.cells import Cells
+from lstm2d.training.sources.patches import Patches
 from lstm2d.training.sources.whole import WholeImages
 
 
@@ -46,6 +52,9 @@ class Stage:
         resumed run repeats this before loading the weights, so it must depend only on its arguments.
     trained : callable, optional
         Returns the parameters to train; by default all that the network trains.
+    model : mapping of str to object, optional
+        Options of ``[model]`` that the network has in this stage instead of the configured ones. The model
+        file has them too.
     saves_model : bool, default True
         Whether the best weights are written as the model of the run; False if the network differs from the
         configured one, for example if its head scores subclasses.
@@ -57,6 +66,7 @@ class Stage:
     objective: Callable[[TrainingData, Network], Objective]
     begin: Callable[[Network, TrainingData, np.random.Generator], None] = keep_network
     trained: Callable[[Network], Iterable[Tensor]] = Network.parameters
+    model: Mapping[str, Any] = field(default_factory=dict)
     saves_model: bool = True
 
 
@@ -173,11 +183,49 @@ def flat(data: TrainingData, network: Network) -> Objective:
 
 def one_stage(config: RunConfig) -> Sequence[Stage]:
     """Return the only stage of a run that trains everything on whole images or crops."""
+    if config.train.examples != "images":
+        raise ConfigError(
+            f'train.examples = "{config.train.examples}"',
+            expected='"images" for this network',
+            hint="only recurrent convolutional networks are trained on patches",
+        )
     return [Stage(name="", train=config.train, source=whole_images(config.train), objective=flat)]
 
 
+def rcnn_stages(config: RunConfig) -> Sequence[Stage]:
+    """Return the stages of a recurrent CNN: two instances, then three, and so on [1]_.
+
+    Each stage continues from the weights of the one before. A random number of instances has one stage.
+
+    References
+    ----------
+    .. [1] P. Pinheiro, R. Collobert, ICML 2014, section 4.
+    """
+    instances, train = config.model["instances"], config.train
+    source = partial(Patches if train.examples == "patches" else Cells, train)
+    counts = [instances] if config.model["random_instances"] else range(min(2, instances), instances + 1)
+    return [
+        Stage(
+            name=f"{count} instance{'s' * (count > 1)}",
+            train=train,
+            source=source,
+            objective=flat,
+            begin=partial(_use_instances, count),
+            model={"instances": count},
+        )
+        for count in counts
+    ]
+
+
+def _use_instances(count: int, network: Network, data: TrainingData, rng: np.random.Generator) -> None:
+    """Train and validate the labels after a number of instances; validation labels a pixel of each cell."""
+    assert isinstance(network, RCNNNetwork)
+    network.trained = network.instances = count
+    network.resolution = network.fields[count - 1].stride
+
+
 # model.kind -> its stages, if they differ from the default
-STAGES: dict[str, Callable[[RunConfig], Sequence[Stage]]] = {}
+STAGES: dict[str, Callable[[RunConfig], Sequence[Stage]]] = {"rcnn": rcnn_stages}
 
 
 def stages_of(config: RunConfig) -> tuple[Stage, ...]:

@@ -52,6 +52,28 @@ class WholeImages(Source):
 
     def example(self, number: int, epoch: int) -> Example:
         """Return one training image as an epoch sees it."""
+        prepare = self.data.preprocessing
+        image, labels = self.augmented(number, epoch)
+        labels = prepare.prepare_labels(labels, self.data.ignore)
+        return Example(prepare.prepare_part(image), labels, (self.name(number),))
+
+    def augmented(self, number: int, epoch: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Return one training image after `Preprocessing.prepare_whole`, and its labels.
+
+        Parameters
+        ----------
+        number : int
+            Number of the image, from 0.
+        epoch : int
+            Epoch of the run, from 0.
+
+        Returns
+        -------
+        image : ndarray of shape (H, W, C)
+            Flipped, resized, recoloured and cropped as configured.
+        labels : ndarray of shape (H, W), uint8
+            Class numbers.
+        """
         train, prepare = self.train, self.data.preprocessing
         image: NDArray[Any]
         image, labels = self.data.dataset.load(self.data.training[number])
@@ -67,8 +89,7 @@ class WholeImages(Source):
         if train.crop:
             rng = generator(train.seed, epoch, number, Purpose.CROP)
             image, labels = random_crop(image, labels, rng, size=train.crop)
-        labels = prepare.prepare_labels(labels, self.data.ignore)
-        return Example(prepare.prepare_part(image), labels, (self.name(number),))
+        return image, labels
 
     def name(self, number: int) -> str:
         """Return the image file."""
