@@ -173,7 +173,9 @@ def test_the_second_instance_by_hand() -> None:
         z = z[:, : 2 * rows, : 2 * columns].reshape(1, rows, 2, columns, 2, -1).max(axis=(2, 4))
         windows = np.lib.stride_tricks.sliding_window_view(np.tanh(z), (8, 8), axis=(1, 2))
         assert net.convs[0].bias is not None
-        z = np.tanh(np.einsum("nijcyx,yxcd->nijd", windows, net.convs[0].weight.data) + net.convs[0].bias.data)
+        z = np.tanh(
+            np.einsum("nijcyx,yxcd->nijd", windows, net.convs[0].weight.data) + net.convs[0].bias.data
+        )
         assert net.classify.bias is not None
         found: FloatArray = z @ net.classify.weight.data[0, 0] + net.classify.bias.data
         return found
