@@ -32,7 +32,7 @@ def network_and_data(config: RunConfig, dataset: Path) -> tuple[RCNNNetwork, Tra
 
 
 def test_images_have_mean_0_and_variance_1_and_a_frame_of_zeros(dataset: Path) -> None:
-    network, data = network_and_data(small("rcnn2"), dataset)
+    _, data = network_and_data(small("rcnn2"), dataset)
     for sample in data.training:
         image, _ = data.dataset.load(sample)
         x = data.preprocessing.network_input(image)
