@@ -13,7 +13,7 @@ from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.classes import ClassInfo
 from lstm2d.predict.evaluate import Evaluated, Evaluation, evaluate
-from lstm2d.predict.predictor import load
+from lstm2d.predict.loading import load
 from lstm2d.report.figures import plot_confusion, plot_curves
 from lstm2d.report.gallery import Example, draw_gallery, encode_png
 from lstm2d.report.runs import RunSummary, read_run
