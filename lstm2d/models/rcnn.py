@@ -200,10 +200,10 @@ def uniform_draw(kernel_size: int, channels: int) -> init.Draw:
 
 
 class RCNNNetwork(Network):
-    r"""A convolutional network that reads an image and its own scores at a coarser scale, again and again [1]_.
+    """A convolutional network that runs several times, each time on the scores of the time before [1]_.
 
-    Its input is padded with (F - 1) / 2 zeros on each side, F the field of the last instance: a cell then lies
-    over every S-th pixel.
+    Its input has (F - 1) / 2 zeros on each side, F the field of the last instance: a cell then lies over
+    every S-th pixel, S its stride.
 
     Parameters
     ----------
@@ -334,8 +334,8 @@ class RCNNNetwork(Network):
         instances : int
             How many.
         spacing : int
-            Pixels from one cell to the next, a power of two up to the stride of the last instance. Pooling has
-            a stride as far as this allows; beyond, the layers that follow are dilated.
+            Pixels from one cell to the next, a power of two up to the stride of the last instance. Pooling
+            has a stride as far as this allows; beyond, the layers that follow are dilated.
         maps : dict, optional
             Gets the activations of every layer.
 
@@ -370,7 +370,7 @@ class RCNNNetwork(Network):
         maps: Maps | None,
         number: int,
     ) -> tuple[Tensor, int, int]:
-        """Run one instance; `natural` is the stride of its input in the network as published, `actual` here."""
+        """Run one instance; `natural` is the stride of its input as published, `actual` the one here."""
         z = self.first(image, planes, natural // actual)
         for k, pool in enumerate(self.config.pools):
             if k:
@@ -385,7 +385,7 @@ class RCNNNetwork(Network):
         return _dilated(self.classify, z, natural // actual), natural, actual
 
     def _image(self, x: Tensor, planes: Tensor, field: Field, actual: int) -> Tensor:
-        """Return the image at the scale of score planes: means of the pixels from the middle of each field on."""
+        """Return the image at the scale of score planes: means from the middle pixel of each field on."""
         begin, (rows, columns) = field.size // 2, planes.shape[1:3]
         height, width = ((n - 1) * actual + field.stride for n in (rows, columns))
         boxes = crop(x, top=begin, left=begin, height=height, width=width)

@@ -144,7 +144,8 @@ def _is_same_network(found: ModelFile, run: Run) -> bool:
     """Return whether a model has the options of the run; a file of an earlier version may lack new ones."""
     with suppress(ConfigError):
         stage = run.active.stage.model
-        return model_config(found.config.get("model", {}) | stage) == model_config(run.config.model | stage)
+        ours, theirs = run.config.model, found.config.get("model", {})
+        return model_config({**theirs, **stage}) == model_config({**ours, **stage})
     return False
 
 

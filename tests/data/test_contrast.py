@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lstm2d.data.contrast import local_contrast_normalise, with_contrast
+from lstm2d.data.contrast import image_normalise, local_contrast_normalise, with_contrast
 from lstm2d.errors import ShapeError
 
 
@@ -94,3 +94,18 @@ def test_contrast_as_configured_keeps_the_scale_of_an_image(rng: np.random.Gener
     np.testing.assert_array_equal(even, np.full((5, 5, 3), 128, np.float32))
     with pytest.raises(ValueError, match="expected one of none, local"):
         with_contrast(image, "global")
+
+
+def test_whole_image_to_mean_0_and_variance_1() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (7, 5, 3)).astype(np.uint8)
+    values = image.astype(np.float64)
+    expected = (values - values.mean()) / values.std()
+    np.testing.assert_allclose(image_normalise(image), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(with_contrast(image, "image"), 128 + 64 * expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0, 7, 255])
+def test_constant_image_becomes_0(value: int) -> None:
+    assert not image_normalise(np.full((3, 4, 3), value, np.uint8)).any()
+    assert not image_normalise(np.full((1, 1, 3), value, np.uint8)).any()
+    assert image_normalise(np.zeros((0, 4, 3))).shape == (0, 4, 3)
