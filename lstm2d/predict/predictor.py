@@ -242,33 +242,16 @@ class Predictor:
         DataError, ConfigError, Lstm2dError
             As `predict` raises them.
         """
-        last = self.instances[-1:]
-        return self._computed(pixels, size, lambda p: labels_at(p, *pixels.shape[:2]), last)[0]
+        (labels,) = self._computed(
+            pixels, size, lambda p, last: labels_at(p, *pixels.shape[:2]), self.instances[-1:]
+        ).values()
+        return labels
 
     def labels_after(self, pixels: NDArray[Any], size: Size = "auto") -> dict[int, LabelArray]:
-        """Return the labels after each of `instances` for the pixels of a `lstm2d.io.photo.Photo`.
-
-        Parameters
-        ----------
-        pixels : array of shape (H, W, 3)
-            Red, green, blue in 0..255.
-        size : "auto", "native" or float, default "auto"
-            As for `predict`.
-
-        Returns
-        -------
-        dict of int to array of shape (H, W), uint8
-            Those of `predict_instances`.
-
-        Raises
-        ------
-        DataError, ConfigError, Lstm2dError
-            As `predict` raises them.
-        """
+        """Return what `predict_instances` does, for the pixels of a `lstm2d.io.photo.Photo`."""
         if not self.instances[1:]:
             return {self.instances[0]: self.labels_of(pixels, size)}
-        found = self._computed(pixels, size, lambda p: labels_at(p, *pixels.shape[:2]), self.instances)
-        return dict(zip(self.instances, found, strict=True))
+        return self._computed(pixels, size, lambda p, last: labels_at(p, *pixels.shape[:2]), self.instances)
 
     def labels_and_probabilities(
         self, pixels: NDArray[Any], size: Size = "auto"
@@ -294,12 +277,21 @@ class Predictor:
         DataError, ConfigError, Lstm2dError
             As `predict` raises them.
         """
-        shape, last = pixels.shape[:2], self.instances[-1:]
+        every, probabilities = self.results_of(pixels, size, self.instances[-1:])
+        return every[self.instances[-1]], probabilities
 
-        def finish(p: Array) -> tuple[LabelArray, FloatArray]:
-            return labels_at(p, *shape), kernels.to_host(probabilities_at(p, *shape))
+    def results_of(
+        self, pixels: NDArray[Any], size: Size, instances: Sequence[int]
+    ) -> tuple[dict[int, LabelArray], FloatArray]:
+        """Return the labels after each of these instances, and the probabilities after the last one."""
+        shape, probabilities = pixels.shape[:2], []
 
-        return self._computed(pixels, size, finish, last)[0]
+        def finish(p: Array, last: bool) -> LabelArray:
+            if last:
+                probabilities.append(kernels.to_host(probabilities_at(p, *shape)))
+            return labels_at(p, *shape)
+
+        return self._computed(pixels, size, finish, instances), probabilities[0]
 
     def features(self, image: object, *, size: Size = "auto") -> dict[str, FloatArray]:
         """Return the activations of every layer.
@@ -330,25 +322,7 @@ class Predictor:
         return {layer.name: layer.values for layer in self.layers_of(self._read(image, size), size)}
 
     def layers_of(self, pixels: NDArray[Any], size: Size = "auto") -> list[LayerMaps]:
-        """Return the activations of every layer for the pixels of a `lstm2d.io.photo.Photo`.
-
-        Parameters
-        ----------
-        pixels : array of shape (H, W, 3)
-            Red, green, blue in 0..255.
-        size : "auto", "native" or float, default "auto"
-            As for `predict`.
-
-        Returns
-        -------
-        list of LayerMaps
-            Those of `features`, with the size of their positions.
-
-        Raises
-        ------
-        DataError, ConfigError, Lstm2dError
-            As `features` raises them.
-        """
+        """Return what `features` does, with the size of positions, for the pixels of a `Photo`."""
 
         def compute(small: NDArray[Any]) -> list[LayerMaps]:
             x = kernels.to_device(self.preprocessing.network_input(small), self.device)
@@ -372,15 +346,16 @@ class Predictor:
         return self.preprocessing.typical_size is None and not self.preprocessing.native
 
     def _computed(
-        self, pixels: NDArray[Any], size: Size, finish: Callable[[Array], T], instances: Sequence[int]
-    ) -> list[T]:
-        """Apply `finish` to the probabilities after each instance at the network's size, on the device."""
+        self, pixels: NDArray[Any], size: Size, finish: Callable[[Array, bool], T], instances: Sequence[int]
+    ) -> dict[int, T]:
+        """Apply `finish` to the probabilities after each instance, on the device; True for the last ones."""
 
-        def compute(small: NDArray[Any]) -> list[T]:
-            results = self._of_network(small, instances)
-            if self.crf is not None:
-                results = (self._refined(one, small) for one in results)
-            return [finish(one) for one in results]
+        def compute(small: NDArray[Any]) -> dict[int, T]:
+            found = {}
+            for number, one in zip(instances, self._of_network(small, instances), strict=True):
+                refined = one if self.crf is None else self._refined(one, small)
+                found[number] = finish(refined, number == instances[-1])
+            return found
 
         return self._on_device(pixels, size, compute)
 

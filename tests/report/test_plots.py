@@ -10,12 +10,12 @@ from PIL import Image
 
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import DataError, OutputError
+from lstm2d.io.gallery import Example
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict import Predictor
 from lstm2d.predict.evaluate import Evaluated, ImageScore
 from lstm2d.report import plots
-from lstm2d.report.gallery import Example
 from lstm2d.report.plots import Extremes, class_shares, draw_run, write_run_plots
 
 
