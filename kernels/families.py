@@ -216,7 +216,7 @@ class Pool(Protocol):
     """Maximum and average over windows of the pixels of images (N, H, W, C)."""
 
     def max_pool2d_forward(
-        self, x: FloatArray, size: Pair, stride: Pair, padding: Pair, keep: bool
+        self, x: FloatArray, size: Pair, stride: Pair, padding: Pair, dilation: Pair, keep: bool
     ) -> tuple[FloatArray, IntArray | None]:
         """Return the maximum of each window and, with `keep`, its place in the window."""
 
@@ -228,6 +228,7 @@ class Pool(Protocol):
         size: Pair,
         stride: Pair,
         padding: Pair,
+        dilation: Pair,
     ) -> FloatArray:
         """Return the gradient of x, from the places of the maxima."""
 

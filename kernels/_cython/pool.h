@@ -12,6 +12,9 @@
 #define POOL_LANES 16
 /* Values of a line that are compared at once: what is known of them stays in the L1 cache. */
 #define POOL_VALUES 1024
+/* Rows of the result that are computed together, and values of the lines above them: half of an L2 cache. */
+#define POOL_BAND 32
+#define POOL_TILE (1 << 16)
 /* Pixels of a window from which a zero for each costs more than finding the winner's place. */
 #define POOL_SPARSE 16
 
@@ -19,8 +22,15 @@
 typedef struct {
     ptrdiff_t height, width, channels;     /* of the image */
     ptrdiff_t rows, columns;               /* of the result */
-    ptrdiff_t size[2], stride[2], padding[2];
+    ptrdiff_t size[2], stride[2], padding[2], dilation[2];
+    ptrdiff_t hop[2];                      /* from a window that has a pixel to the next one that has it */
 } Pool;
+
+/* Parts of an image's result: bands of rows, each in strips of so many values. */
+typedef struct {
+    ptrdiff_t bands, strips, strip;
+    ptrdiff_t scratch;                     /* values that one part needs */
+} Parts;
 
 /* Runs CELLS(first, n) for the channels in whole blocks. The last block starts early enough to be whole, and
    computes some channels twice: nothing is read that a block writes, and so they come out the same. */
@@ -34,19 +44,52 @@ typedef struct {
             CELLS(first, POOL_LANES);                                        \
         }
 
-/* Part [low, high) of a window of the axis that lies inside the image. */
-LSTM2D_INLINE void pool_inside(ptrdiff_t start, ptrdiff_t size, ptrdiff_t image, ptrdiff_t *low, ptrdiff_t *high)
+LSTM2D_INLINE ptrdiff_t pool_smaller(ptrdiff_t a, ptrdiff_t b)
 {
-    *low = start < 0 ? -start : 0;
-    *high = start + size > image ? image - start : size;
+    return a < b ? a : b;
 }
 
-/* Windows [low, high) that cover `place`, counted from the edge of the padding. */
-LSTM2D_INLINE void pool_covering(ptrdiff_t place, ptrdiff_t size, ptrdiff_t stride, ptrdiff_t windows,
-                                 ptrdiff_t *low, ptrdiff_t *high)
+/* Places [low, high) of a window on an axis that lie inside the image; none where high <= low. */
+LSTM2D_INLINE void pool_inside(const Pool *p, int axis, ptrdiff_t start, ptrdiff_t image, ptrdiff_t *low,
+                               ptrdiff_t *high)
 {
-    *low = place < size ? 0 : (place - size) / stride + 1;
-    *high = place / stride + 1 < windows ? place / stride + 1 : windows;
+    const ptrdiff_t apart = p->dilation[axis], size = p->size[axis];
+    *low = start < 0 ? (apart - 1 - start) / apart : 0;
+    *high = start + (size - 1) * apart < image ? size : start < image ? (image - 1 - start) / apart + 1 : 0;
+}
+
+/* Windows low, low + hop ... below high that have a pixel, `from` pixels from the edge of the padding, and its
+   place in the first of them. In the next one it is fewer by hop * stride / dilation. */
+LSTM2D_INLINE void pool_covering(const Pool *p, int axis, ptrdiff_t from, ptrdiff_t windows, ptrdiff_t *low,
+                                 ptrdiff_t *high, ptrdiff_t *place)
+{
+    const ptrdiff_t apart = p->dilation[axis], stride = p->stride[axis], span = (p->size[axis] - 1) * apart + 1;
+    *low = from < span ? 0 : (from - span) / stride + 1;
+    *high = pool_smaller(from / stride + 1, windows);
+    if (apart == 1) {
+        *place = from - *low * stride;
+        return;
+    }
+    const ptrdiff_t all = pool_smaller(*low + p->hop[axis], *high);
+    while (*low < all && (from - *low * stride) % apart)
+        ++*low;
+    if (*low == all) /* none of them is a multiple of the dilation away */
+        *high = *low;
+    *place = (from - *low * stride) / apart;
+}
+
+/* Parts for windows at every pixel. A strip is at least as long as what is read beyond its end. */
+static inline Parts pool_parts(const Pool *p)
+{
+    const ptrdiff_t line = p->columns * p->channels, beyond = (p->size[1] - 1) * p->dilation[1] * p->channels;
+    const ptrdiff_t lines = pool_smaller(POOL_BAND, p->rows) + (p->size[0] - 1) * p->dilation[0];
+    const ptrdiff_t least = POOL_TILE / lines > beyond ? POOL_TILE / lines : beyond;
+    Parts parts;
+    parts.bands = (p->rows - 1) / POOL_BAND + 1;
+    parts.strips = least < line ? (line - 1) / least + 1 : 1;
+    parts.strip = (line - 1) / parts.strips + 1;
+    parts.scratch = lines * parts.strip + 2 * (parts.strip + beyond);
+    return parts;
 }
 
 #define REAL float
@@ -54,6 +97,7 @@ LSTM2D_INLINE void pool_covering(ptrdiff_t place, ptrdiff_t size, ptrdiff_t stri
 #define PLACE int32_t
 #include "pool_template.h"
 #include "pool_blocks_template.h"
+#include "pool_slide_template.h"
 #undef PLACE
 #undef REAL
 #undef NAME
@@ -63,6 +107,7 @@ LSTM2D_INLINE void pool_covering(ptrdiff_t place, ptrdiff_t size, ptrdiff_t stri
 #define PLACE int64_t
 #include "pool_template.h"
 #include "pool_blocks_template.h"
+#include "pool_slide_template.h"
 #undef PLACE
 #undef REAL
 #undef NAME

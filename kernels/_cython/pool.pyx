@@ -1,13 +1,15 @@
 """Vectorised pooling, one row at a time; meaning: kernels/_reference/pool.py.
 
-Lanes run over channels. The maximum of windows that touch has its own way: lanes run over whole lines first, and
-results larger than the caches are written past them.
+Lanes run over channels. The maximum has two ways of its own in which lanes run over whole lines and results larger
+than the caches are written past them: of windows that touch, and of windows at every pixel if winners are not kept.
 """
+
+from math import gcd
 
 import numpy as np
 
 from cython cimport floating
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
 from libc.string cimport memset
 
 from lstm2d.kernels import arena
@@ -26,7 +28,10 @@ cdef extern from "pool.h" nogil:
         POOL_VALUES
     ctypedef struct Pool:
         Py_ssize_t height, width, channels, rows, columns
-        Py_ssize_t[2] size, stride, padding
+        Py_ssize_t[2] size, stride, padding, dilation, hop
+    ctypedef struct Parts:
+        Py_ssize_t bands, strips, strip, scratch
+    Parts pool_parts(const Pool*)
     void pool_max_f32(const Pool*, const float*, Py_ssize_t, float*, unsigned char*, int*)
     void pool_max_f64(const Pool*, const double*, Py_ssize_t, double*, unsigned char*, int*)
     void pool_mean_f32(const Pool*, const float*, Py_ssize_t, float*)
@@ -35,14 +40,17 @@ cdef extern from "pool.h" nogil:
     void pool_grad_f64(const Pool*, Py_ssize_t, const double*, const unsigned char*, const int*, double*)
     void pool_block_max_f32(const Pool*, const float*, Py_ssize_t, float*, unsigned char*, int*, bint)
     void pool_block_max_f64(const Pool*, const double*, Py_ssize_t, double*, unsigned char*, int*, bint)
+    void pool_slide_max_f32(const Pool*, const Parts*, const float*, Py_ssize_t, float*, float*, bint)
+    void pool_slide_max_f64(const Pool*, const Parts*, const double*, Py_ssize_t, double*, double*, bint)
     void pool_block_grad_f32(const Pool*, const float*, const unsigned char*, const int*, float*, bint)
     void pool_block_grad_f64(const Pool*, const double*, const unsigned char*, const int*, double*, bint)
 
 
-def max_pool2d_forward(x, size, stride, padding, keep):
+def max_pool2d_forward(x, size, stride, padding, dilation, keep):
     """See kernels/_reference/pool.py."""
     x, = contiguous_floats(x)
-    cdef Pool p = _pool(x.shape, size, stride, padding)
+    cdef Pool p = _pool(x.shape, size, stride, padding, dilation)
+    cdef Parts parts
     y = arena.empty((x.shape[0], p.rows, p.columns, p.channels), x.dtype)
     small = large = None
     if keep and size[0] * size[1] <= 256:
@@ -50,19 +58,26 @@ def max_pool2d_forward(x, size, stride, padding, keep):
     elif keep:
         large = arena.empty(y.shape, np.intc)
     if y.size:
-        stream = y.nbytes >= STREAM_LEAST
-        if x.dtype == np.float32:
-            _max[float](p, x, y, small, large, stream, threads_for(x.size))
+        stream, threads = y.nbytes >= STREAM_LEAST, threads_for(x.size)
+        if not keep and _everywhere(&p):
+            parts = pool_parts(&p)
+            scratch = arena.empty((threads, parts.scratch), x.dtype)
+            if x.dtype == np.float32:
+                _slide_max[float](p, parts, x, y, scratch, stream, threads)
+            else:
+                _slide_max[double](p, parts, x, y, scratch, stream, threads)
+        elif x.dtype == np.float32:
+            _max[float](p, x, y, small, large, stream, threads)
         else:
-            _max[double](p, x, y, small, large, stream, threads_for(x.size))
+            _max[double](p, x, y, small, large, stream, threads)
     return y, large if small is None else small
 
 
-def max_pool2d_backward(grad_y, winner, shape, size, stride, padding):
+def max_pool2d_backward(grad_y, winner, shape, size, stride, padding, dilation):
     """See kernels/_reference/pool.py."""
     grad_y, = contiguous_floats(grad_y)
     small, large = (winner, None) if winner.dtype == np.uint8 else (None, winner)
-    cdef Pool p = _pool(shape, size, stride, padding)
+    cdef Pool p = _pool(shape, size, stride, padding, dilation)
     if _touch(&p) and grad_y.size:
         grad_x = arena.empty(shape, grad_y.dtype)
         stream = grad_x.nbytes >= STREAM_LEAST
@@ -71,13 +86,13 @@ def max_pool2d_backward(grad_y, winner, shape, size, stride, padding):
         else:
             _block_grad[double](p, grad_y, small, large, grad_x, stream, threads_for(grad_x.size))
         return grad_x
-    return _backward(grad_y, small, large, shape, size, stride, padding)
+    return _backward(grad_y, small, large, shape, &p)
 
 
 def avg_pool2d_forward(x, size, stride, padding):
     """See kernels/_reference/pool.py."""
     x, = contiguous_floats(x)
-    cdef Pool p = _pool(x.shape, size, stride, padding)
+    cdef Pool p = _pool(x.shape, size, stride, padding, (1, 1))
     y = arena.empty((x.shape[0], p.rows, p.columns, p.channels), x.dtype)
     if y.size:
         if x.dtype == np.float32:
@@ -90,28 +105,29 @@ def avg_pool2d_forward(x, size, stride, padding):
 def avg_pool2d_backward(grad_y, shape, size, stride, padding):
     """See kernels/_reference/pool.py."""
     grad_y, = contiguous_floats(grad_y)
-    return _backward(grad_y, None, None, shape, size, stride, padding)
+    cdef Pool p = _pool(shape, size, stride, padding, (1, 1))
+    return _backward(grad_y, None, None, shape, &p)
 
 
-def _backward(grad_y, small, large, shape, size, stride, padding):
-    cdef Pool p = _pool(shape, size, stride, padding)
+cdef _backward(grad_y, small, large, shape, const Pool* p):
     grad_x = arena.empty(shape, grad_y.dtype)
     if grad_x.size:
         if grad_y.dtype == np.float32:
-            _grad[float](p, grad_y, small, large, grad_x, threads_for(grad_x.size))
+            _grad[float](p[0], grad_y, small, large, grad_x, threads_for(grad_x.size))
         else:
-            _grad[double](p, grad_y, small, large, grad_x, threads_for(grad_x.size))
+            _grad[double](p[0], grad_y, small, large, grad_x, threads_for(grad_x.size))
     return grad_x
 
 
-cdef Pool _pool(shape, size, stride, padding):
+cdef Pool _pool(shape, size, stride, padding, dilation):
     cdef Pool p
     cdef int k
     p.height, p.width, p.channels = shape[1], shape[2], shape[3]
     for k in range(2):
-        p.size[k], p.stride[k], p.padding[k] = size[k], stride[k], padding[k]
-    p.rows = (p.height + 2 * p.padding[0] - p.size[0]) // p.stride[0] + 1
-    p.columns = (p.width + 2 * p.padding[1] - p.size[1]) // p.stride[1] + 1
+        p.size[k], p.stride[k], p.padding[k], p.dilation[k] = size[k], stride[k], padding[k], dilation[k]
+        p.hop[k] = dilation[k] // gcd(dilation[k], stride[k])
+    p.rows = (p.height + 2 * p.padding[0] - p.dilation[0] * (p.size[0] - 1) - 1) // p.stride[0] + 1
+    p.columns = (p.width + 2 * p.padding[1] - p.dilation[1] * (p.size[1] - 1) - 1) // p.stride[1] + 1
     return p
 
 
@@ -119,8 +135,13 @@ cdef bint _touch(const Pool* p) noexcept nogil:
     """Return whether windows touch, and a row of one fits into the buffers."""
     return (
         p.stride[0] == p.size[0] and p.stride[1] == p.size[1] and p.padding[0] == p.padding[1] == 0
-        and p.size[1] * p.channels <= POOL_VALUES
+        and p.dilation[0] == p.dilation[1] == 1 and p.size[1] * p.channels <= POOL_VALUES
     )
+
+
+cdef bint _everywhere(const Pool* p) noexcept nogil:
+    """Return whether there is a window at every pixel, and all of it is in the image."""
+    return p.stride[0] == p.stride[1] == 1 and p.padding[0] == p.padding[1] == 0
 
 
 cdef void _max(Pool p, const floating[:, :, :, ::1] x, floating[:, :, :, ::1] y, unsigned char[:, :, :, ::1] small,
@@ -131,6 +152,18 @@ cdef void _max(Pool p, const floating[:, :, :, ::1] x, floating[:, :, :, ::1] y,
     for k in prange(y.shape[0] * p.rows, nogil=True, schedule="static", num_threads=threads):
         _max_row(&p, &x[k // p.rows, 0, 0, 0], k % p.rows, &y[0, 0, 0, 0] + k * row,
                  bytes_ + k * row if bytes_ else NULL, wide + k * row if wide else NULL, stream)
+
+
+cdef void _slide_max(Pool p, Parts parts, const floating[:, :, :, ::1] x, floating[:, :, :, ::1] y,
+                     floating[:, ::1] scratch, bint stream, int threads) noexcept:
+    cdef Py_ssize_t image = parts.bands * parts.strips, k
+    for k in prange(y.shape[0] * image, nogil=True, schedule="static", num_threads=threads):
+        if floating is float:
+            pool_slide_max_f32(&p, &parts, &x[k // image, 0, 0, 0], k % image, &y[k // image, 0, 0, 0],
+                               &scratch[threadid(), 0], stream)
+        else:
+            pool_slide_max_f64(&p, &parts, &x[k // image, 0, 0, 0], k % image, &y[k // image, 0, 0, 0],
+                               &scratch[threadid(), 0], stream)
 
 
 cdef void _max_row(const Pool* p, const floating* x, Py_ssize_t row, floating* y, unsigned char* small, int* large,

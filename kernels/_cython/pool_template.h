@@ -9,7 +9,8 @@ LSTM2D_INLINE void NAME(max_cells)(const Pool *p, ptrdiff_t n, const REAL *x, pt
 {
     REAL best[POOL_LANES];
     int place[POOL_LANES];
-    const REAL *restrict corner = x + start + (rows[0] * p->width + columns[0]) * p->channels;
+    const ptrdiff_t down = p->dilation[0] * p->width * p->channels, right = p->dilation[1] * p->channels;
+    const REAL *restrict corner = x + start + rows[0] * down + columns[0] * right;
 #pragma omp simd
     for (ptrdiff_t c = 0; c < n; c++) {
         best[c] = corner[c];
@@ -17,7 +18,7 @@ LSTM2D_INLINE void NAME(max_cells)(const Pool *p, ptrdiff_t n, const REAL *x, pt
     }
     for (ptrdiff_t i = rows[0]; i < rows[1]; i++)
         for (ptrdiff_t j = columns[0]; j < columns[1]; j++) {
-            const REAL *restrict value = x + start + (i * p->width + j) * p->channels;
+            const REAL *restrict value = x + start + i * down + j * right;
             const int here = (int)(i * p->size[1] + j);
 #pragma omp simd
             for (ptrdiff_t c = 0; c < n; c++) {
@@ -41,27 +42,40 @@ LSTM2D_INLINE void NAME(max_cells)(const Pool *p, ptrdiff_t n, const REAL *x, pt
     }
 }
 
+/* A window without pixels */
+LSTM2D_INLINE void NAME(max_none)(ptrdiff_t n, REAL *restrict y, unsigned char *restrict small, int *restrict large)
+{
+    for (ptrdiff_t c = 0; c < n; c++)
+        y[c] = -INFINITY;
+    for (ptrdiff_t c = 0; small && c < n; c++)
+        small[c] = 0;
+    for (ptrdiff_t c = 0; large && c < n; c++)
+        large[c] = 0;
+}
+
 LSTM2D_PER_LEVEL(void, NAME(pool_max), (const Pool *p, const REAL *x, ptrdiff_t row, REAL *y, unsigned char *small,
                                         int *large), (p, x, row, y, small, large))
 {
     const ptrdiff_t top = row * p->stride[0] - p->padding[0];
     ptrdiff_t rows[2], columns[2];
-    pool_inside(top, p->size[0], p->height, &rows[0], &rows[1]);
+    pool_inside(p, 0, top, p->height, &rows[0], &rows[1]);
     for (ptrdiff_t j = 0; j < p->columns; j++, y += p->channels) {
         const ptrdiff_t left = j * p->stride[1] - p->padding[1], start = (top * p->width + left) * p->channels;
-        pool_inside(left, p->size[1], p->width, &columns[0], &columns[1]);
+        pool_inside(p, 1, left, p->width, &columns[0], &columns[1]);
 #define SMALL(f, n) NAME(max_cells)(p, n, x, start + (f), rows, columns, y + (f), small + (f), NULL, 1)
 #define LARGE(f, n) NAME(max_cells)(p, n, x, start + (f), rows, columns, y + (f), NULL, large + (f), 1)
 #define ALONE(f, n) NAME(max_cells)(p, n, x, start + (f), rows, columns, y + (f), NULL, NULL, 0)
-        if (small) {
+        if (rows[0] >= rows[1] || columns[0] >= columns[1]) {
+            NAME(max_none)(p->channels, y, small, large);
+        } else if (small) {
             POOL_BLOCKS(p->channels, SMALL)
-            small += p->channels;
         } else if (large) {
             POOL_BLOCKS(p->channels, LARGE)
-            large += p->channels;
         } else {
             POOL_BLOCKS(p->channels, ALONE)
         }
+        small += small ? p->channels : 0;
+        large += large ? p->channels : 0;
 #undef SMALL
 #undef LARGE
 #undef ALONE
@@ -87,14 +101,41 @@ LSTM2D_INLINE void NAME(mean_cells)(const Pool *p, ptrdiff_t n, const REAL *x, p
         y[c] = sum[c] / size;
 }
 
+/* Windows at every column: lanes run over whole lines. */
+LSTM2D_INLINE void NAME(mean_line)(const Pool *p, const REAL *x, const ptrdiff_t *rows, REAL *y)
+{
+    const REAL size = (REAL)(p->size[0] * p->size[1]);
+    const ptrdiff_t line = p->columns * p->channels;
+    REAL sum[POOL_VALUES];
+    for (ptrdiff_t first = 0; first < line; first += POOL_VALUES) {
+        const ptrdiff_t n = pool_smaller(POOL_VALUES, line - first);
+        memset(sum, 0, (size_t)n * sizeof(REAL));
+        for (ptrdiff_t i = rows[0]; i < rows[1]; i++)
+            for (ptrdiff_t j = 0; j < p->size[1]; j++) {
+                const REAL *restrict value = x + (i * p->width + j) * p->channels + first;
+#pragma omp simd
+                for (ptrdiff_t k = 0; k < n; k++)
+                    sum[k] += value[k];
+            }
+        REAL *restrict to = y + first;
+#pragma omp simd
+        for (ptrdiff_t k = 0; k < n; k++)
+            to[k] = sum[k] / size;
+    }
+}
+
 LSTM2D_PER_LEVEL(void, NAME(pool_mean), (const Pool *p, const REAL *x, ptrdiff_t row, REAL *y), (p, x, row, y))
 {
     const ptrdiff_t top = row * p->stride[0] - p->padding[0];
     ptrdiff_t rows[2], columns[2];
-    pool_inside(top, p->size[0], p->height, &rows[0], &rows[1]);
+    pool_inside(p, 0, top, p->height, &rows[0], &rows[1]);
+    if (p->stride[1] == 1 && p->padding[1] == 0) {
+        NAME(mean_line)(p, x + top * p->width * p->channels, rows, y);
+        return;
+    }
     for (ptrdiff_t j = 0; j < p->columns; j++, y += p->channels) {
         const ptrdiff_t left = j * p->stride[1] - p->padding[1], start = (top * p->width + left) * p->channels;
-        pool_inside(left, p->size[1], p->width, &columns[0], &columns[1]);
+        pool_inside(p, 1, left, p->width, &columns[0], &columns[1]);
 #define CELLS(f, n) NAME(mean_cells)(p, n, x, start + (f), rows, columns, y + (f))
         POOL_BLOCKS(p->channels, CELLS)
 #undef CELLS
@@ -105,20 +146,21 @@ LSTM2D_PER_LEVEL(void, NAME(pool_mean), (const Pool *p, const REAL *x, ptrdiff_t
    once. With neither `small` nor `large` every value of a window has its share: the average. */
 
 LSTM2D_INLINE void NAME(grad_cells)(const Pool *p, ptrdiff_t n, ptrdiff_t channel, ptrdiff_t down, ptrdiff_t right,
-                                    const ptrdiff_t *rows, const ptrdiff_t *columns, const REAL *grad_y,
-                                    const unsigned char *small, const int *large, REAL *restrict grad_x,
-                                    const int bytes, const int max)
+                                    const ptrdiff_t *rows, const ptrdiff_t *columns, const ptrdiff_t *fewer,
+                                    const REAL *grad_y, const unsigned char *small, const int *large,
+                                    REAL *restrict grad_x, const int bytes, const int max)
 {
     const REAL share = (REAL)(p->size[0] * p->size[1]);
+    const ptrdiff_t hop_down = p->hop[0], hop_right = p->hop[1];
     REAL sum[POOL_LANES] = {0};
-    for (ptrdiff_t i = rows[0]; i < rows[1]; i++)
-        for (ptrdiff_t j = columns[0]; j < columns[1]; j++) {
+    for (ptrdiff_t i = rows[0], row = down; i < rows[1]; i += hop_down, row -= fewer[0])
+        for (ptrdiff_t j = columns[0], column = right; j < columns[1]; j += hop_right, column -= fewer[1]) {
             const ptrdiff_t window = (i * p->columns + j) * p->channels + channel;
-            const int here = (int)((down - i * p->stride[0]) * p->size[1] + right - j * p->stride[1]);
+            const int here = (int)(row * p->size[1] + column);
             const REAL *restrict grad = grad_y + window;
             const unsigned char *restrict b = bytes ? small + window : NULL;
             const int *restrict w = max && !bytes ? large + window : NULL;
-            if (rows[1] - rows[0] == 1 && columns[1] - columns[0] == 1) { /* the only window: no sum */
+            if (rows[0] + hop_down >= rows[1] && columns[0] + hop_right >= columns[1]) { /* the only window: no sum */
 #pragma omp simd
                 for (ptrdiff_t c = 0; c < n; c++) {
                     const int place = bytes ? b[c] : max ? w[c] : here;
@@ -142,15 +184,15 @@ LSTM2D_PER_LEVEL(void, NAME(pool_grad), (const Pool *p, ptrdiff_t row, const REA
                                          const unsigned char *small, const int *large, REAL *grad_x),
                  (p, row, grad_y, small, large, grad_x))
 {
-    ptrdiff_t rows[2], columns[2];
-    const ptrdiff_t down = row + p->padding[0];
-    pool_covering(down, p->size[0], p->stride[0], p->rows, &rows[0], &rows[1]);
+    const ptrdiff_t fewer[2] = {p->hop[0] * p->stride[0] / p->dilation[0],
+                                p->hop[1] * p->stride[1] / p->dilation[1]};
+    ptrdiff_t rows[2], columns[2], down, right;
+    pool_covering(p, 0, row + p->padding[0], p->rows, &rows[0], &rows[1], &down);
     for (ptrdiff_t j = 0; j < p->width; j++, grad_x += p->channels) {
-        const ptrdiff_t right = j + p->padding[1];
-        pool_covering(right, p->size[1], p->stride[1], p->columns, &columns[0], &columns[1]);
-#define SMALL(f, n) NAME(grad_cells)(p, n, f, down, right, rows, columns, grad_y, small, NULL, grad_x + (f), 1, 1)
-#define LARGE(f, n) NAME(grad_cells)(p, n, f, down, right, rows, columns, grad_y, NULL, large, grad_x + (f), 0, 1)
-#define MEAN(f, n) NAME(grad_cells)(p, n, f, down, right, rows, columns, grad_y, NULL, NULL, grad_x + (f), 0, 0)
+        pool_covering(p, 1, j + p->padding[1], p->columns, &columns[0], &columns[1], &right);
+#define SMALL(f, n) NAME(grad_cells)(p, n, f, down, right, rows, columns, fewer, grad_y, small, NULL, grad_x + (f), 1, 1)
+#define LARGE(f, n) NAME(grad_cells)(p, n, f, down, right, rows, columns, fewer, grad_y, NULL, large, grad_x + (f), 0, 1)
+#define MEAN(f, n) NAME(grad_cells)(p, n, f, down, right, rows, columns, fewer, grad_y, NULL, NULL, grad_x + (f), 0, 0)
         if (small) {
             POOL_BLOCKS(p->channels, SMALL)
         } else if (large) {

@@ -27,7 +27,7 @@ RIGHT = """
 sums: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = kernels.pick("norm", like=x).image_products(x, x)
 y = kernels.pick("conv", like=x).conv2d_forward(x, x, None, (1, 1), (0, 0), (1, 1), "relu")
 shares, weight = kernels.pick("windows", like=x).window_targets(labels, 2, 3, 255, None)
-maxima, places = kernels.pick("pool", like=x).max_pool2d_forward(x, (2, 2), (2, 2), (0, 0), keep=True)
+maxima, places = kernels.pick("pool", like=x).max_pool2d_forward(x, (2, 2), (2, 2), (0, 0), (1, 1), keep=True)
 loss: float = kernels.pick("softmax", like=x).soft_cross_entropy_forward(x, x, x[..., 0])[0]
 """
 WRONG = {

@@ -69,6 +69,7 @@ CASES: list[tuple[str, Make, dict[str, Any]]] = [
     ("lstm_sweep", sweep(4), {"axis": 1}),
     ("max_pool2d", X, {"size": (2, 3)}),
     ("max_pool2d", X, {"size": 3, "stride": 1, "padding": (1, 0)}),
+    ("max_pool2d", X, {"size": 2, "stride": 1, "dilation": (2, 3)}),
     ("pad2d", X, {"padding": 2}),
     ("pad2d", X, {"padding": [1, 0, 2, 3], "mode": "reflect"}),
     ("relu", X, {}),
@@ -148,4 +149,9 @@ def test_pairs_and_defaults_are_filled_in(rng: np.random.Generator) -> None:
     assert dict(z.node.attributes) == {"padding": (1, 1, 1, 1), "mode": "zero"}
     pooled = ops.max_pool2d(z, 2)
     assert pooled.node is not None
-    assert dict(pooled.node.attributes) == {"size": (2, 2), "stride": (2, 2), "padding": (0, 0)}
+    assert dict(pooled.node.attributes) == {
+        "size": (2, 2),
+        "stride": (2, 2),
+        "padding": (0, 0),
+        "dilation": (1, 1),
+    }
