@@ -149,7 +149,7 @@ def draw_instances(
     columns += [(one.title, [_picture(one, "labels", classes)]) for one in examples]
     scale = side / max(image.shape[:2])
     height, width = (max(round(n * scale), 1) for n in image.shape[:2])
-    return _sheet(columns, [""], classes, (height, max(width, NAME)))
+    return _sheet(columns, [], classes, (height, max(width, NAME)))
 
 
 def after(instances: int) -> str:
@@ -163,16 +163,16 @@ def _sheet(
     classes: Sequence[ClassInfo],
     cell: tuple[int, int],
 ) -> NDArray[np.uint8]:
-    """Draw columns of pictures with their titles, the names of the rows to their left, and the legend."""
+    """Draw columns of pictures with their titles, the names of the rows, if any, and the legend."""
     from PIL import Image, ImageDraw
 
     height, width = cell
     pen = Pen(TEXT)
     shown = [pen.fitted(pen.lettering(name), NAME) for name in names]
-    left = MARGIN + max(map(pen.width, shown)) + 2 * GAP
+    left = MARGIN + (max(map(pen.width, shown)) + 2 * GAP if shown else 0)
     top = MARGIN + TEXT + 2 * GAP
     sheet_width = left + len(columns) * (width + GAP) - GAP + MARGIN
-    foot = top + len(names) * (height + GAP)
+    foot = top + len(columns[0][1]) * (height + GAP)
     rows = _legend_rows(classes, pen, sheet_width - left - MARGIN)
     sheet = Image.new("RGB", (sheet_width, foot + GAP + len(rows) * (TEXT + 2 * GAP) + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)

@@ -11,7 +11,7 @@ from lstm2d.errors import ConfigError
 if TYPE_CHECKING:
     from lstm2d.predict.predictor import Predictor
 
-Instances = int | str | Iterable[int] | None
+Instances = int | str | Iterable[int | str] | None
 
 
 def parse_resolution(value: object) -> int:
@@ -49,7 +49,7 @@ def parse_instances(value: Instances) -> tuple[int, ...]:
 
     Parameters
     ----------
-    value : int, str, iterable of int or None
+    value : int, str, iterable of these or None
         One number, several, or a text such as "1,2,3"; None for the default of the model.
 
     Returns
@@ -64,7 +64,9 @@ def parse_instances(value: Instances) -> tuple[int, ...]:
     """
     if value is None:
         return ()
-    parts = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else [*value]
+    if isinstance(value, str):
+        value = value.split(",")
+    parts = [*value] if isinstance(value, Iterable) else [value]
     numbers = {int(part) for part in parts if re.fullmatch(r"\s*[1-9]\d{0,4}\s*", str(part))}
     if not parts or len(numbers) < len(parts):
         raise ConfigError(
