@@ -64,9 +64,8 @@ def parse_instances(value: Instances) -> tuple[int, ...]:
     """
     if value is None:
         return ()
-    if isinstance(value, str):
-        value = value.split(",")
-    parts = [*value] if isinstance(value, Iterable) else [value]
+    several = value.split(",") if isinstance(value, str) else value
+    parts = [*several] if isinstance(several, Iterable) else [several]
     numbers = {int(part) for part in parts if re.fullmatch(r"\s*[1-9]\d{0,4}\s*", str(part))}
     if not parts or len(numbers) < len(parts):
         raise ConfigError(
