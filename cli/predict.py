@@ -130,6 +130,10 @@ def predict(
     and predictions.csv lists the images with the share of each class.
     Broken images are listed there and the others are still labelled (exit code
     4). Only results of earlier predictions, listed there, are replaced.
+
+    With --instances 1,2,3 the labels after the last one are written as
+    NAME.png, the others as NAME.i1.png and NAME.i2.png, and with --overlay
+    NAME.instances.png shows them side by side.
     """
     from lstm2d.notes import Notes
     from lstm2d.pipeline.preprocess import UNKNOWN_SIZE
