@@ -13,6 +13,7 @@ from lstm2d.cli.options import (
     apply_crf,
     compute_options,
     crf_options,
+    instance_options,
     photo_options,
     use_photo_options,
 )
@@ -47,7 +48,8 @@ Examples:
   lstm2d evaluate outdoor outdoor-renet photos --split test -o compared/
   lstm2d evaluate runs/fold1 runs/fold2 photos --splits fold1_test,fold2_test
   lstm2d evaluate runs/first my_photos --split val --json --quiet
-  lstm2d evaluate outdoor stanford_background --crf outdoor --edge 5"""
+  lstm2d evaluate outdoor stanford_background --crf outdoor --edge 5
+  lstm2d evaluate runs/rcnn2 my_photos --instances 1,2,3 --resolution 1/4"""
 )
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.argument("folder", metavar="DIR")
@@ -74,6 +76,7 @@ Examples:
     help="Also measure accuracy within N pixels of label edges.",
 )
 @photo_options
+@instance_options
 @crf_options
 @output_options
 @compute_options
@@ -90,6 +93,8 @@ def evaluate(
     size: str,
     bits: int | None,
     background: str | None,
+    resolution: str,
+    instances: str | None,
     crf: str | None,
     no_crf: bool,
     settings: tuple[str, ...],
@@ -116,7 +121,7 @@ def evaluate(
     from lstm2d.report.evaluation import Evaluator
 
     def prepared(model: Model) -> Predictor:
-        predictor = load(model, device=device)
+        predictor = load(model, device=device, resolution=resolution, instances=instances)
         use_photo_options(predictor, size, bits, background)
         apply_crf(predictor, crf, no_crf, settings)
         return predictor

@@ -67,6 +67,7 @@ def describe(figures: dict[str, Any]) -> list[str | Table]:
     title = "Of the pixels of each class (rows), percent labelled as (columns):"
     return [
         fields(totals),
+        *instances_table([("", figures)]),
         *baselines_table(figures),
         Table(["class", "accuracy %", "IoU %", "% of pixels"], rows),
         replace(first, title=title),
@@ -79,6 +80,34 @@ def baselines_table(figures: dict[str, Any]) -> list[Table]:
     keys = [key for key in HEADINGS if key in figures]
     rows = [[shortened(b["name"], 30), *(percent(b[key]) for key in keys)] for b in figures["baselines"]]
     return [Table(["constant labels", *(f"{HEADINGS[key]} %" for key in keys)], rows)] if rows else []
+
+
+def instances_table(named: Sequence[tuple[str, dict[str, Any]]]) -> list[Table]:
+    """Return the table of totals after each instance; no table if there is nothing besides the last one.
+
+    Parameters
+    ----------
+    named : sequence of (str, dict)
+        Name and figures of each model; an empty name for a single model.
+
+    Returns
+    -------
+    list of Table
+        One or none.
+    """
+    several = [
+        (name, figures["instances"]) for name, figures in named if len(figures.get("instances", ())) > 1
+    ]
+    if not several:
+        return []
+    keys = [key for key in HEADINGS if key in next(iter(several[0][1].values()))]
+    rows = [
+        [*([name] if name else []), number, *(percent(totals[key]) for key in keys)]
+        for name, after in several
+        for number, totals in after.items()
+    ]
+    header = [*(["model"] if several[0][0] else []), "after instance"]
+    return [Table([*header, *(f"{HEADINGS[key]} %" for key in keys)], rows, left=len(header))]
 
 
 def describe_several(results: Sequence[Result]) -> list[str | Table]:
@@ -100,7 +129,13 @@ def describe_several(results: Sequence[Result]) -> list[str | Table]:
         names = [f"{k} {name}" for k, name in zip(heads, names, strict=True)]
     else:
         heads = names
-    return [_totals(results, names), _costs(results, names), *_class_accuracies(results, heads)]
+    named = [(shortened(name, 30), result.figures) for name, result in zip(names, results, strict=True)]
+    return [
+        _totals(results, names),
+        *instances_table(named),
+        _costs(results, names),
+        *_class_accuracies(results, heads),
+    ]
 
 
 def _totals(results: Sequence[Result], names: Sequence[str]) -> Table:

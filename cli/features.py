@@ -45,6 +45,12 @@ Examples:
     metavar="N",
     help="Most channels on a sheet; the first ones are drawn.",
 )
+@click.option(
+    "--instances",
+    type=click.IntRange(min=1),
+    metavar="P",
+    help="Recurrent CNNs: the layers of P instances.  [default: as many as were trained]",
+)
 @click.option("--npy", is_flag=True, help="Also write the values of each layer (float32 NumPy files).")
 @click.option("--overwrite", is_flag=True, help="Also replace files in DIR that are not results.")
 @photo_options
@@ -58,6 +64,7 @@ def features(
     out: str,
     layers: tuple[str, ...],
     channels: int,
+    instances: int | None,
     npy: bool,
     overwrite: bool,
     size: str,
@@ -79,7 +86,7 @@ def features(
     from lstm2d.predict import find_model, load
     from lstm2d.report.feature_folder import Choice, write_features
 
-    predictor = load(model, crf=False, device=device)
+    predictor = load(model, crf=False, device=device, instances=instances)
     chosen = use_photo_options(predictor, size, bits, background)
     if chosen == "auto" and predictor.size_is_unknown:
         console.say(UNKNOWN_SIZE)

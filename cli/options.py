@@ -146,6 +146,28 @@ def photo_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def instance_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--resolution`` and ``--instances``, which `lstm2d.predict.load` takes."""
+    options = [
+        click.option(
+            "--resolution",
+            default="1",
+            show_default=True,
+            metavar="1/N",
+            help="Recurrent CNNs: compute one pixel in NxN; the others get the label of the nearest one.",
+        ),
+        click.option(
+            "--instances",
+            metavar="P,P,...",
+            help="Recurrent CNNs: label after P instances of the network; several are computed together."
+            "  [default: as many as were trained]",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def use_photo_options(predictor: Predictor, size: str, bits: int | None, background: str | None) -> Size:
     """Apply the options that choose how photographs are read.
 

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lstm2d.cli.options import apply_crf, compute_options, crf_options, photo_options, use_photo_options
+from lstm2d.cli.options import (
+    apply_crf,
+    compute_options,
+    crf_options,
+    instance_options,
+    photo_options,
+    use_photo_options,
+)
 from lstm2d.cli.output import Console, output_options
 from lstm2d.errors import DataError, SomeFailedError
 
 if TYPE_CHECKING:
-    from lstm2d.config.schema import CRFSection
     from lstm2d.predict import Predictor
     from lstm2d.predict.inputs import Task
     from lstm2d.predict.left_out import LeftOut
@@ -43,7 +49,8 @@ Examples:
   lstm2d predict outdoor photo.jpg -o out
   lstm2d predict outdoor holiday/ more/ -o out --overlay --skip-done
   lstm2d predict runs/first 'scans/**/*.tif' -o out --shard 2/4
-  lstm2d predict outdoor photo.jpg -o out --crf outdoor --set crf.iterations=9"""
+  lstm2d predict outdoor photo.jpg -o out --crf outdoor --set crf.iterations=9
+  lstm2d predict runs/rcnn2 photo.jpg -o out --instances 1,2,3 --overlay"""
 )
 @click.argument("model")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
@@ -81,6 +88,7 @@ Examples:
     help="Larger images count as failed.",
 )
 @photo_options
+@instance_options
 @crf_options
 @output_options
 @compute_options
@@ -102,6 +110,8 @@ def predict(
     size: str,
     bits: int | None,
     background: str | None,
+    resolution: str,
+    instances: str | None,
     crf: str | None,
     no_crf: bool,
     settings: tuple[str, ...],
@@ -120,6 +130,10 @@ def predict(
     and predictions.csv lists the images with the share of each class.
     Broken images are listed there and the others are still labelled (exit code
     4). Only results of earlier predictions, listed there, are replaced.
+
+    With --instances 1,2,3 the labels after the last one are written as
+    NAME.png, the others as NAME.i1.png and NAME.i2.png, and with --overlay
+    NAME.instances.png shows them side by side.
     """
     from lstm2d.notes import Notes
     from lstm2d.pipeline.preprocess import UNKNOWN_SIZE
@@ -139,7 +153,7 @@ def predict(
     if shard is not None:
         tasks = part(tasks, *shard)
         manifest = f"predictions-{shard[0]}-of-{shard[1]}.csv"  # parts may run at the same time
-    predictor = load(model, device=device)
+    predictor = load(model, device=device, resolution=resolution, instances=instances)
     options = Options(
         overlay=overlay or legend,
         legend=legend,
@@ -169,8 +183,8 @@ def predict(
     )
     for line in notes.summary():
         console.say(f"Note: {line}")
-    resizing = resizing_of(predictor, options, outcome)
-    finish(console, outcome, Path(out), manifest, predictor.crf, left_out, resizing)
+    used = settings_of(predictor, options, outcome)
+    finish(console, outcome, Path(out), manifest, left_out, used)
 
 
 def renamed(tasks: Sequence[Task]) -> Iterator[str]:
@@ -204,12 +218,17 @@ def progress_line(outcome: Outcome) -> str:
     return f"{over}/{to_do} images  {rate:.1f} images/s  {left:.0f} s left{failed}"
 
 
-def resizing_of(predictor: Predictor, options: Options, outcome: Outcome) -> dict[str, Any] | None:
-    """Return how photographs were resized, for ``--json``; None if not requested and not done."""
-    if not outcome.resized and options.size == "auto":
-        return None
-    typical = predictor.preprocessing.typical_size
-    return {"asked": options.size, "model": typical, "resized": outcome.resized}
+def settings_of(predictor: Predictor, options: Options, outcome: Outcome) -> dict[str, Any]:
+    """Return the settings of a prediction that are not the default, for ``--json``."""
+    from lstm2d.predict.instances import chosen
+
+    found = chosen(predictor)
+    if predictor.crf is not None:
+        found["crf"] = predictor.crf.model_dump()
+    if outcome.resized or options.size != "auto":
+        typical = predictor.preprocessing.typical_size
+        found["size"] = {"asked": options.size, "model": typical, "resized": outcome.resized}
+    return found
 
 
 def finish(
@@ -217,9 +236,8 @@ def finish(
     outcome: Outcome,
     out: Path,
     manifest: str,
-    crf: CRFSection | None,
     left_out: LeftOut,
-    resizing: dict[str, Any] | None = None,
+    settings: dict[str, Any],
 ) -> None:
     """Write a summary, and raise an error if images failed.
 
@@ -233,12 +251,10 @@ def finish(
         The output folder.
     manifest : str
         Name of the record in it.
-    crf : CRFSection or None
-        The CRF after the network, if there was one.
     left_out : LeftOut
         Files that were not labelled.
-    resizing : dict, optional
-        From `resizing_of`.
+    settings : dict
+        From `settings_of`.
 
     Raises
     ------
@@ -262,8 +278,7 @@ def finish(
             "seconds": outcome.seconds,
             "out": str(out),
         }
-        | ({} if crf is None else {"crf": crf.model_dump()})
-        | ({} if resizing is None else {"size": resizing})
+        | settings
     )
     if failed:
         raise error_of(outcome, out / manifest)

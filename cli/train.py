@@ -295,10 +295,11 @@ def draw(console: Console, run: Path, data: Path, command: str) -> None:
     command : str
         Command that draws them later.
     """
-    from lstm2d.report.plots import PICTURES, draw_run
+    from lstm2d.report.plots import draw_run, pictures_of
 
-    missing = list(PICTURES)
+    missing = ["all"]
     try:
+        missing = pictures_of(run)
         for picture in draw_run(run, data):
             missing.remove(picture.stem)
     except Exception as error:

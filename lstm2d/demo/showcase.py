@@ -11,11 +11,11 @@ from lstm2d.data.folder import DatasetFolder
 from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.class_files import ClassTable, write_class_files
 from lstm2d.io.classes import palette_of
+from lstm2d.io.gallery import Example, draw_gallery, encode_png
 from lstm2d.io.images import read_photo
 from lstm2d.io.label_images import write_labels, write_overlay
 from lstm2d.predict.evaluate import Evaluated, Evaluation
 from lstm2d.predict.predictor import Predictor
-from lstm2d.report.gallery import Example, draw_gallery, encode_png
 from lstm2d.report.html import (
     Picture,
     Section,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.errors import ConfigError
 from lstm2d.nn import Conv2d, ConvTranspose2d, Linear, Module
 from lstm2d.ops import cross_entropy, softmax
 from lstm2d.tape import no_grad
@@ -72,6 +74,8 @@ class Network(Module, ABC):
         Names of those parameters that are imported and never trained: a model file leaves them out.
     frozen_part : bool
         Whether `frozen` computes anything: first layers that no gradient reaches.
+    trained : int
+        Instances that it was trained with, see `RCNNNetwork`; 1 for a network that has none.
     """
 
     n_classes: int
@@ -83,6 +87,7 @@ class Network(Module, ABC):
     backbone: VGG16 | None = None
     imported: tuple[str, ...] = ()
     frozen_part: bool = False
+    trained: int = 1
 
     @property
     def head(self) -> Head:
@@ -268,6 +273,54 @@ class Network(Module, ABC):
         """
         with no_grad():
             return softmax(self.scores(z)).data
+
+    def predict_as(self, resolution: int, instances: Sequence[int], *, source: object = None) -> None:
+        """Choose the pixels and the instances that prediction computes.
+
+        Parameters
+        ----------
+        resolution : int
+            Compute one pixel in `resolution` x `resolution`; the others get the result of the nearest one.
+        instances : sequence of int
+            Numbers of the instances whose results are needed, ascending; empty for the last one trained.
+        source : object, optional
+            The model's file, for messages.
+
+        Raises
+        ------
+        ConfigError
+            If the network has no such choice, or the values are out of range.
+        """
+        if resolution != 1 or instances:
+            name = "resolution" if resolution != 1 else "instances"
+            raise ConfigError(
+                f"`{name}` for a model without instances",
+                where=source,
+                expected="a recurrent convolutional network (presets cnn-133, rcnn1 and rcnn2)",
+                hint=f"leave `{name}` out",
+            )
+
+    def probabilities_after(self, x: Tensor, instances: Sequence[int]) -> list[FloatArray]:
+        """Return class probabilities after several instances, from one forward pass.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, H, W, channels)
+            As for `probabilities`.
+        instances : sequence of int
+            As for `predict_as`.
+
+        Returns
+        -------
+        list of ndarray of shape (N, H, W, K)
+            Those of `probabilities`, one per instance. A network without instances has one.
+
+        Raises
+        ------
+        ShapeError
+            If the size of the images does not fit.
+        """
+        return [self.probabilities(x)]
 
     def feature_maps(self, x: Tensor) -> Maps:
         """Return the activations of every layer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import sqrt
@@ -11,6 +12,7 @@ import numpy as np
 from annotated_types import Interval, Len
 from numpy.typing import DTypeLike, NDArray
 
+from lstm2d.errors import ConfigError
 from lstm2d.models.network import Maps, Network, Step
 from lstm2d.models.options import MAX_LAYERS, Check, Loss, ModelConfig, Units
 from lstm2d.nn import Conv2d, Module, init
@@ -181,6 +183,12 @@ class PlanesAndImage(Module):
         return add(y, conv2d(planes, self.planes, dilation=dilation))
 
 
+def _middle(values: FloatArray, rows: int, columns: int) -> FloatArray:
+    """Return the cells over the image; others lie beside it, equally many on each side."""
+    top, left = (values.shape[1] - rows) // 2, (values.shape[2] - columns) // 2
+    return values[:, top : top + rows, left : left + columns]
+
+
 def _dilated(conv: Conv2d, x: Tensor, dilation: int) -> Tensor:
     """Return a convolution whose filters are spread."""
     return conv2d(x, conv.weight, conv.bias, dilation=dilation)
@@ -284,7 +292,8 @@ class RCNNNetwork(Network):
         step : Step
             What the images are for.
         maps : dict, optional
-            Gets "instance1.layer1", and so on.
+            Gets "instance1.layer1", and so on, and "instance1.scores" of all instances but the last; like
+            the scores, at every pixel of the image.
 
         Returns
         -------
@@ -293,9 +302,18 @@ class RCNNNetwork(Network):
         """
         if step.training:
             instances = self.instances_of(step.seed, step.epoch, step.samples[0])
-            return concatenate(self.planes(z, instances, self.fields[instances - 1].stride, maps))
+            return concatenate(self.planes(z, instances, self.fields[instances - 1].stride))
+        if maps is None:
+            return self._of_image(z, self.resolution)[-1]
+        found: Maps = {}
+        scores = self._of_image(z, 1, found)[-1]
+        maps.update((name, _middle(values, *scores.shape[1:3])) for name, values in found.items())
+        return scores
+
+    def _of_image(self, z: Tensor, spacing: int, maps: Maps | None = None) -> list[Tensor]:
+        """Return the score planes of every instance, one pixel in `spacing` x `spacing` of the image."""
         unused = self.padding - self.fields[self.instances - 1].size // 2
-        first = [min(self.resolution // 2, side - 2 * self.padding - 1) for side in z.shape[1:3]]
+        first = [min(spacing // 2, side - 2 * self.padding - 1) for side in z.shape[1:3]]
         begins = [unused + start for start in first]
         z = crop(
             z,
@@ -304,7 +322,7 @@ class RCNNNetwork(Network):
             height=z.shape[1] - unused - begins[0],
             width=z.shape[2] - unused - begins[1],
         )
-        return self.planes(z, self.instances, self.resolution, maps)[-1]
+        return self.planes(z, self.instances, spacing, maps)
 
     def planes(self, x: Tensor, instances: int, spacing: int, maps: Maps | None = None) -> list[Tensor]:
         """Return the score planes of every instance at the cells of the last one.
@@ -334,6 +352,8 @@ class RCNNNetwork(Network):
             before = found[-1] if found else None
             z, natural, actual = self._instance(image, before, natural, actual, spacing, maps, number + 1)
             found.append(z)
+            if maps is not None and number + 1 < instances:
+                maps[f"instance{number + 1}.scores"] = z.data
         last = self.fields[instances - 1].size
         return [
             self._aligned(z, last - f.size, min(f.stride, spacing), spacing, found[-1].shape)
@@ -417,6 +437,28 @@ class RCNNNetwork(Network):
             reduction=self.reduction,
         )
 
+    def predict_as(self, resolution: int, instances: Sequence[int], *, source: object = None) -> None:
+        """Choose the pixels and the instances that prediction computes: up to the last of `instances`."""
+        last = instances[-1] if instances else self.trained
+        if not 1 <= min(instances, default=1) <= last <= self.trained:
+            raise ConfigError(
+                f"`instances`: {', '.join(map(str, instances))}; the model was trained with {self.trained}",
+                where=source,
+                expected="1" if self.trained == 1 else f"1 to {self.trained}",
+                hint=f"for more, train with model.instances={last}" if last > self.trained else None,
+            )
+        stride = self.fields[last - 1].stride
+        allowed = [2**power for power in range(stride.bit_length())]
+        if resolution not in allowed:
+            after = "1 instance" if last == 1 else f"{last} instances"
+            raise ConfigError(
+                f"`resolution`: 1/{resolution}",
+                where=source,
+                expected=", ".join("1" if q == 1 else f"1/{q}" for q in allowed),
+                hint=f"after {after} the network has a stride of {stride} pixels; choose one of these",
+            )
+        self.resolution, self.instances = resolution, last
+
     def probabilities_from(self, z: Tensor) -> FloatArray:
         """Return class probabilities for every pixel; those between cells have the ones of the nearest cell.
 
@@ -430,13 +472,21 @@ class RCNNNetwork(Network):
         ndarray of shape (N, H, W, K)
             In [0, 1], with a sum of 1 at every pixel.
         """
+        return self.probabilities_after(z, (self.instances,))[0]
+
+    def probabilities_after(self, x: Tensor, instances: Sequence[int]) -> list[FloatArray]:
+        """Return class probabilities after several instances, up to the last one of `predict_as`."""
         with no_grad():
-            cells = softmax(self.scores(z)).data
+            planes = self._of_image(x, self.resolution)
+            return [self._at_pixels(softmax(planes[number - 1]).data, x.shape) for number in instances]
+
+    def _at_pixels(self, cells: FloatArray, padded: tuple[int, ...]) -> FloatArray:
+        """Return the values of the nearest cells for every pixel of a padded image."""
         if self.resolution == 1:
             return cells
         rows, columns = (
             np.minimum(np.arange(side - 2 * self.padding) // self.resolution, n - 1)
-            for side, n in zip(z.shape[1:3], cells.shape[1:3], strict=True)
+            for side, n in zip(padded[1:3], cells.shape[1:3], strict=True)
         )
         pixels: FloatArray = cells[:, rows][:, :, columns]
         return pixels

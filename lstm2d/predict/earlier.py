@@ -14,7 +14,7 @@ from lstm2d.io.atomic import write_text
 from lstm2d.io.class_files import own_class_files
 from lstm2d.predict.csv_text import csv_name
 from lstm2d.predict.manifest_file import FILES, Row, Table, read_table
-from lstm2d.predict.result_names import KINDS, result_names
+from lstm2d.predict.result_names import EVERY_MODEL, KINDS, result_names
 
 EARLIER = "earlier"  # instead of a fingerprint: the file is a result of another prediction
 
@@ -134,9 +134,9 @@ def _listed(folder: Path, tables: Iterable[Table]) -> set[str]:
 
 
 def _written(row: Row) -> Sequence[str]:
-    """Return the kinds of results of a row; older versions did not record them, so all are assumed."""
+    """Return the kinds of results of a row; older versions did not record them, so theirs are assumed."""
     recorded = [kind for kind in KINDS if row.get(FILES[kind])]
-    return recorded if recorded or row["error"] else KINDS
+    return recorded if recorded or row["error"] else EVERY_MODEL
 
 
 def _readable(path: Path) -> Table:

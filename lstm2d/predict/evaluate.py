@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from lstm2d.metrics.confusion import Confusion
 from lstm2d.metrics.edges import edge_band
 from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Size
 from lstm2d.predict.csv_text import csv_text
+from lstm2d.predict.instances import chosen
 from lstm2d.predict.predictor import Predictor
 
 IMAGE_COLUMNS = ("image", "labelled_pixels", "pixel_accuracy", "class_accuracy", "mean_iou", "seconds")
@@ -71,6 +72,8 @@ class Evaluated:
         True and predicted class numbers.
     total : Confusion
         Counts over the images done so far.
+    after : mapping of int to array of shape (H, W), uint8
+        Predicted class numbers after each of the predictor's instances; the last are `labels`.
     """
 
     number: int
@@ -79,6 +82,7 @@ class Evaluated:
     truth: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     total: Confusion
+    after: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +221,7 @@ def evaluate(
     check_classes(predictor, dataset)
     names = [c.name for c in predictor.classes]
     total, edges = (Confusion(len(names), dataset.ignore) for _ in range(2))
+    after = {number: Confusion(len(names), dataset.ignore) for number in predictor.instances[:-1]}
     scores, resized = [], 0
     # warm-up: the first call loads BLAS
     predictor.predict(np.zeros((1, 1), dtype=np.uint8))
@@ -229,6 +234,8 @@ def evaluate(
             raise
         total.merge(counts)
         truth, labels = one.truth, one.labels
+        for instance, earlier in after.items():
+            earlier.add(truth, one.after[instance])
         if edge is not None:
             edges.add(np.where(edge_band(truth, edge), truth, truth.dtype.type(dataset.ignore)), labels)
         height, width = labels.shape
@@ -244,6 +251,10 @@ def evaluate(
     }
     if resized or size != "auto":
         figures["size"] = {"asked": size, "model": predictor.preprocessing.typical_size, "resized": resized}
+    figures |= chosen(predictor)
+    if "instances" in figures:
+        after[predictor.instances[-1]] = total
+        figures["instances"] = {str(number): counts.totals for number, counts in after.items()}
     if edge is not None:
         figures |= {
             "edge_accuracy": edges.pixel_accuracy,
@@ -261,7 +272,8 @@ def _evaluated(
     """Label one image; return it with the counts of its pixels."""
     image, truth = dataset.load(sample)
     start = time.perf_counter()
-    labels = predictor.labels_of(image, size)
+    after = predictor.labels_after(image, size)
+    labels = after[predictor.instances[-1]]
     seconds = time.perf_counter() - start
     if size == "auto" and predictor.size_is_unknown and labels.size > LARGE:
         dataset.notes.add(UNKNOWN_SIZE, sample.image_path)
@@ -276,7 +288,7 @@ def _evaluated(
         seconds,
         counts.foreground_iou,
     )
-    return Evaluated(number, score, image, truth, labels, total), counts
+    return Evaluated(number, score, image, truth, labels, total, after), counts
 
 
 def is_image_table(path: Path) -> bool:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -87,7 +87,7 @@ def label_files(
     work = _Work(predictor, Path(out), options, Notes() if notes is None else notes)
     to_do, renewed = work.select(tasks, outcome)
     if not options.overwrite:
-        labels = {name: task.labels for task in to_do for name in options.outputs(task)}
+        labels = {name: task.labels for task in to_do for name in work.outputs(task)}
         refuse_foreign_files(labels, work.earlier, palette_of(predictor.classes))
     path = make_folder(out) / manifest
     table = ClassTable(predictor.name, predictor.classes, predictor.model.ignore)
@@ -98,7 +98,7 @@ def label_files(
     record = Manifest(path, [c.name for c in predictor.classes], renewed)
     if record.damaged_copy is not None:
         remark(f"{path} was damaged, or another program's: kept as {record.damaged_copy.name}")
-    begin(path, [name for task in to_do for name in options.outputs(task)])
+    begin(path, [name for task in to_do for name in work.outputs(task)])
     try:
         with record:
             for _ in work.label_all(to_do, record, outcome):
@@ -120,9 +120,13 @@ class _Work:
         self.earlier = Earlier(folder)
         digest = f"sha256:{model_digest(predictor.model)}"
         settings = label_settings(predictor, options.size, options.format, legend=options.legend)
-        self.wanted = Wanted(digest, settings_text(settings), options.kinds)
+        self.wanted = Wanted(digest, settings_text(settings), options.kinds(predictor.instances))
         self._folders: set[Path] = set()
         self._written = Written()
+
+    def outputs(self, task: Task) -> list[PurePath]:
+        """Return the files that are written for an image."""
+        return self.options.outputs(task, self.predictor.instances)
 
     def select(self, tasks: Sequence[Task], outcome: Outcome) -> tuple[list[Task], list[Row]]:
         """Return the images to label, and the records of those that are done."""
@@ -194,7 +198,7 @@ class _Work:
     def _marks(self, task: Task) -> dict[str, str]:
         """Return marks that record how the results were made."""
         marks = {"model": self.wanted.model, "settings": csv_text(self.wanted.settings)}
-        for kind in self.options.kinds:
+        for kind in self.wanted.kinds:
             path = self.folder / task.results[kind]
             try:
                 found = Fingerprint.of(path)
@@ -211,7 +215,7 @@ class _Work:
 
     def _is_ours(self, task: Task, kind: str) -> bool:
         """Return whether an existing file is a result; existing files were checked at the start."""
-        checked = kind in self.options.kinds and not self.options.overwrite
+        checked = kind in self.wanted.kinds and not self.options.overwrite
         return checked or self.earlier.owns(task.results[kind])
 
     def _record_unfinished(self, task: Task, record: Manifest) -> None:

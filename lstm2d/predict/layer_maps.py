@@ -44,7 +44,8 @@ def layer_maps(network: Network, x: Array, height: int, width: int, *, source: o
     x : array of shape (1, H', W', C)
         Its input, on the device.
     height, width : int
-        Size of the photograph in it; the rest is padding at the bottom and at the right.
+        Size of the photograph in it; around it are the network's zeros, and padding at the bottom and at the
+        right.
     source : object
         The model's file, for messages.
 
@@ -60,12 +61,12 @@ def layer_maps(network: Network, x: Array, height: int, width: int, *, source: o
     """
     with np.errstate(over="ignore", invalid="ignore"):  # checked below
         maps = network.feature_maps(Tensor(x))
-    layers = []
+    layers, side = [], x.shape[1] - 2 * network.padding
     for name in list(maps):
         values = kernels.to_host(maps.pop(name)[0])
         if not np.isfinite(values).all():
             raise not_finite(network, x, source)
-        stride = x.shape[1] // values.shape[0]
+        stride = side // values.shape[0]
         rows, columns = -(-height // stride), -(-width // stride)
         layers.append(LayerMaps(name, values[:rows, :columns], stride))
     return layers

@@ -13,6 +13,7 @@ from lstm2d.predict.csv_text import csv_text
 from lstm2d.predict.manifest_file import (
     FIXED,
     MARKS,
+    MORE_MARKS,
     Row,
     read_manifest,
     read_table,
@@ -28,7 +29,8 @@ class Manifest:
 
     Columns: image, labels (relative to the output folder), seconds, error (empty on success), crf (the
     settings of the CRF after the network, empty if there is none); the fraction of the image's area
-    that each class covers; then the `MARKS`, by which later runs check whether the results are still valid.
+    that each class covers; then the `MARKS`, by which later runs check whether the results are still valid,
+    and those of the `MORE_MARKS` that some row has.
 
     While images are labelled, rows are only appended, so that a crash costs one row. Leaving the `with` block
     drops replaced rows and unused area columns.
@@ -58,7 +60,7 @@ class Manifest:
         table = read_table(path)
         self.damaged_copy = set_aside(path) if table.damaged else None
         self._own = area_columns(classes)
-        others = [name for name in table.columns if name not in (*FIXED, *MARKS)]
+        others = [name for name in table.columns if name not in (*FIXED, *MARKS, *MORE_MARKS)]
         self._areas = list(dict.fromkeys([*others, *self._own]))
         self._rows: dict[str, Row] = {row["labels"]: row for row in (*table.rows, *renewed)}
         self._replaced = False  # whether the file holds a row that a later one replaces
@@ -84,7 +86,7 @@ class Manifest:
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""
-        return [*FIXED, *self._areas, *MARKS]
+        return [*FIXED, *self._areas, *MARKS, *self._more]
 
     def add(
         self,
@@ -114,7 +116,7 @@ class Manifest:
         areas : sequence of float
             Fraction of the pixels of each class.
         marks : mapping, optional
-            Values of the columns `MARKS`.
+            Values of the columns `MARKS` and `MORE_MARKS`.
 
         Raises
         ------
@@ -134,6 +136,9 @@ class Manifest:
         self._replaced |= self._rows.pop(row["labels"], None) is not None
         self._rows[row["labels"]] = row
         self.complete = False
+        if not row.keys() <= set(self.columns):
+            self._write()  # with a new column
+            return
         try:
             # appended, not rewritten: after a crash at most this row is truncated
             with open(
@@ -148,6 +153,7 @@ class Manifest:
         """Rewrite the file atomically."""
         used = {name for row in self._rows.values() for name, cell in row.items() if cell}
         self._areas = [name for name in self._areas if name in used or name in self._own]
+        self._more = [name for name in MORE_MARKS if name in used]
         header = row_line(self.columns, dict(zip(self.columns, self.columns, strict=True)))
         rows = (row_line(self.columns, row) for row in self._rows.values())
         write_text(self.path, header + "".join(rows))

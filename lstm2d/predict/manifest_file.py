@@ -13,14 +13,15 @@ from pathlib import Path
 from lstm2d.errors import DataError
 from lstm2d.io.atomic import write_bytes
 from lstm2d.io.safe_open import open_regular
-from lstm2d.predict.result_names import KINDS
+from lstm2d.predict.result_names import EVERY_MODEL, KINDS
 
 FIXED = ("image", "labels", "seconds", "error", "crf")
 OLDEST = FIXED[:4]  # columns that every version has written
 FILES = {kind: f"{kind} file" for kind in KINDS}
 IMAGE_FILE = "image file"
 NETWORK_SIZE = "network size"
-MARKS = ("model", "settings", NETWORK_SIZE, IMAGE_FILE, *FILES.values())
+MARKS = ("model", "settings", NETWORK_SIZE, IMAGE_FILE, *(FILES[kind] for kind in EVERY_MODEL))
+MORE_MARKS = tuple(FILES[kind] for kind in KINDS if kind not in EVERY_MODEL)  # columns where they are needed
 LONGEST_ROW = 40  # lines: names may hold line breaks
 
 Row = Mapping[str, str]

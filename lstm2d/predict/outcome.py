@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from traceback import clear_frames
@@ -10,7 +11,13 @@ from lstm2d.errors import Lstm2dError
 from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict.inputs import Task
-from lstm2d.predict.result_names import KINDS, LABELS, OVERLAY, PROBABILITIES
+from lstm2d.predict.result_names import (
+    INSTANCES,
+    KINDS,
+    PROBABILITIES,
+    labels_kind,
+    overlay_kind,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +91,32 @@ class Options:
     size: Size = "auto"
 
     @property
-    def kinds(self) -> list[str]:
-        """The kinds of results that are written."""
-        wanted = {LABELS: True, OVERLAY: self.overlay or self.legend, PROBABILITIES: self.probabilities}
-        return [kind for kind in KINDS if wanted[kind]]
+    def overlays(self) -> bool:
+        """Whether overlays are written."""
+        return self.overlay or self.legend
 
-    def outputs(self, task: Task) -> list[PurePath]:
-        """Return the files that a task writes, relative to the output folder."""
-        return [task.results[kind] for kind in self.kinds]
+    def kinds(self, instances: Sequence[int]) -> list[str]:
+        """Return the kinds of results that are written.
+
+        Parameters
+        ----------
+        instances : sequence of int
+            The instances whose labels are predicted, the last of which is the result proper.
+
+        Returns
+        -------
+        list of str
+            Of `lstm2d.predict.result_names.KINDS`, in their order.
+        """
+        wanted = {PROBABILITIES: self.probabilities, INSTANCES: self.overlays and len(instances) > 1}
+        for number in instances:
+            wanted[labels_kind(number, instances)] = True
+            wanted[overlay_kind(number, instances)] = self.overlays
+        return [kind for kind in KINDS if wanted.get(kind)]
+
+    def outputs(self, task: Task, instances: Sequence[int]) -> list[PurePath]:
+        """Return the files that a task writes, relative to the output folder; `instances` as for `kinds`."""
+        return [task.results[kind] for kind in self.kinds(instances)]
 
 
 @dataclass(slots=True)

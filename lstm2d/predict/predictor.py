@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import math
-import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d import kernels
-from lstm2d.errors import ConfigError, DataError, ImageWarning
+from lstm2d.errors import ImageWarning
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.given import photo_of
-from lstm2d.io.model_file import ModelFile, load_model
+from lstm2d.io.model_file import ModelFile
 from lstm2d.kernels import gpu
 from lstm2d.kernels.device import Array
-from lstm2d.models import ModelConfig, Network, build, model_config, parameter_count, restore_imported
 from lstm2d.pipeline.finite import not_finite
 from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Preprocessing, Size, parse_size
 from lstm2d.pipeline.resize import labels_at, probabilities_at
+from lstm2d.predict.instances import Instances, parse_instances, parse_resolution
 from lstm2d.predict.layer_maps import LayerMaps, layer_maps
+from lstm2d.predict.model_network import network_of
 from lstm2d.predict.model_settings import contrast_of, crf_of, reading_of
-from lstm2d.predict.zoo import find_model, model_name
+from lstm2d.predict.zoo import model_name
 from lstm2d.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float32]
 LabelArray = NDArray[np.uint8]
 T = TypeVar("T")
-CHANNELS = 3
 
 
 class Predictor:
@@ -50,6 +49,13 @@ class Predictor:
         one, False for none, the name of a set (`lstm2d.config.crf.CRF_SETS`), or the settings.
     device : str, default "cpu"
         Where the network and the CRF compute: "auto", "cpu", "cuda" or "cuda:N".
+    resolution : str or int, default 1
+        For recurrent convolutional networks: "1/4" or 4 computes one pixel in 4x4, and the others get the
+        label of the nearest one. At most the network's stride after the last of `instances`.
+    instances : int, sequence of int or str, optional
+        For these networks: predict the labels after so many instances, at most those that were trained,
+        which is the default. With several, such as (1, 2, 3), `predict` returns the last ones and
+        `predict_instances` all.
 
     Attributes
     ----------
@@ -68,6 +74,12 @@ class Predictor:
         Preprocessing of photographs for the network.
     reading : Reading
         How photographs are read, as the model's configuration says. May be replaced.
+    resolution : int
+        Pixels from one computed pixel to the next.
+    instances : tuple of int
+        The instances whose labels are predicted, ascending; (1,) for a network without instances.
+    trained : int
+        Instances that were trained; 1 for a network without.
 
     Raises
     ------
@@ -75,7 +87,7 @@ class Predictor:
         If the parameters do not match the configuration of the model, or imported weights that it needs are
         not in the user's store.
     ConfigError
-        If there is no such set, or the device cannot be used.
+        If there is no such set, the device cannot be used, or resolution or instances do not fit the model.
 
     Notes
     -----
@@ -90,12 +102,18 @@ class Predictor:
         source: object = None,
         crf: bool | str | CRFSection = True,
         device: str = "cpu",
+        resolution: str | int = 1,
+        instances: Instances = None,
     ) -> None:
         self.model, self.device = model, gpu.resolve_device(device)
         self.name = model.preset if source is None else model_name(str(source))
         self.classes: tuple[ClassInfo, ...] = model.classes
         self._source = source
-        self._network = _network(model, source).to(self.device)
+        self._network = network_of(model, source).to(self.device)
+        self.resolution, self.trained = parse_resolution(resolution), self._network.trained
+        numbers = parse_instances(instances)
+        self._network.predict_as(self.resolution, numbers, source=source)
+        self.instances = numbers or (self.trained,)
         self.preprocessing = Preprocessing(
             model.mean,
             model.std,
@@ -177,6 +195,33 @@ class Predictor:
         """
         return self.labels_and_probabilities(self._read(image, size), size)[1]
 
+    def predict_instances(self, image: object, *, size: Size = "auto") -> dict[int, LabelArray]:
+        """Return the most likely class of every pixel after each of `instances`, from one forward pass.
+
+        Parameters
+        ----------
+        image : array, PIL image or path
+            As for `predict`.
+        size : "auto", "native" or float, default "auto"
+            As for `predict`.
+
+        Returns
+        -------
+        dict of int to array of shape (H, W), uint8
+            Class numbers by the number of instances, ascending: the last are those of `predict`.
+
+        Raises
+        ------
+        ShapeError, DataError, ConfigError, Lstm2dError
+            As `predict` raises them.
+
+        Warns
+        -----
+        ImageWarning
+            As for `predict`.
+        """
+        return self.labels_after(self._read(image, size), size)
+
     def labels_of(self, pixels: NDArray[Any], size: Size = "auto") -> LabelArray:
         """Return the most likely classes for the pixels of a `lstm2d.io.photo.Photo`.
 
@@ -197,7 +242,16 @@ class Predictor:
         DataError, ConfigError, Lstm2dError
             As `predict` raises them.
         """
-        return self._computed(pixels, size, lambda p: labels_at(p, *pixels.shape[:2]))
+        (labels,) = self._computed(
+            pixels, size, lambda p, last: labels_at(p, *pixels.shape[:2]), self.instances[-1:]
+        ).values()
+        return labels
+
+    def labels_after(self, pixels: NDArray[Any], size: Size = "auto") -> dict[int, LabelArray]:
+        """Return what `predict_instances` does, for the pixels of a `lstm2d.io.photo.Photo`."""
+        if not self.instances[1:]:
+            return {self.instances[0]: self.labels_of(pixels, size)}
+        return self._computed(pixels, size, lambda p, last: labels_at(p, *pixels.shape[:2]), self.instances)
 
     def labels_and_probabilities(
         self, pixels: NDArray[Any], size: Size = "auto"
@@ -223,10 +277,21 @@ class Predictor:
         DataError, ConfigError, Lstm2dError
             As `predict` raises them.
         """
-        shape = pixels.shape[:2]
-        return self._computed(
-            pixels, size, lambda p: (labels_at(p, *shape), kernels.to_host(probabilities_at(p, *shape)))
-        )
+        every, probabilities = self.results_of(pixels, size, self.instances[-1:])
+        return every[self.instances[-1]], probabilities
+
+    def results_of(
+        self, pixels: NDArray[Any], size: Size, instances: Sequence[int]
+    ) -> tuple[dict[int, LabelArray], FloatArray]:
+        """Return the labels after each of these instances, and the probabilities after the last one."""
+        shape, probabilities = pixels.shape[:2], []
+
+        def finish(p: Array, last: bool) -> LabelArray:
+            if last:
+                probabilities.append(kernels.to_host(probabilities_at(p, *shape)))
+            return labels_at(p, *shape)
+
+        return self._computed(pixels, size, finish, instances), probabilities[0]
 
     def features(self, image: object, *, size: Size = "auto") -> dict[str, FloatArray]:
         """Return the activations of every layer.
@@ -257,25 +322,7 @@ class Predictor:
         return {layer.name: layer.values for layer in self.layers_of(self._read(image, size), size)}
 
     def layers_of(self, pixels: NDArray[Any], size: Size = "auto") -> list[LayerMaps]:
-        """Return the activations of every layer for the pixels of a `lstm2d.io.photo.Photo`.
-
-        Parameters
-        ----------
-        pixels : array of shape (H, W, 3)
-            Red, green, blue in 0..255.
-        size : "auto", "native" or float, default "auto"
-            As for `predict`.
-
-        Returns
-        -------
-        list of LayerMaps
-            Those of `features`, with the size of their positions.
-
-        Raises
-        ------
-        DataError, ConfigError, Lstm2dError
-            As `features` raises them.
-        """
+        """Return what `features` does, with the size of positions, for the pixels of a `Photo`."""
 
         def compute(small: NDArray[Any]) -> list[LayerMaps]:
             x = kernels.to_device(self.preprocessing.network_input(small), self.device)
@@ -298,12 +345,17 @@ class Predictor:
         """Whether the model file has no size at which photographs should be labelled."""
         return self.preprocessing.typical_size is None and not self.preprocessing.native
 
-    def _computed(self, pixels: NDArray[Any], size: Size, finish: Callable[[Array], T]) -> T:
-        """Apply `finish` to the probabilities at the network's size, on the device."""
+    def _computed(
+        self, pixels: NDArray[Any], size: Size, finish: Callable[[Array, bool], T], instances: Sequence[int]
+    ) -> dict[int, T]:
+        """Apply `finish` to the probabilities after each instance, on the device; True for the last ones."""
 
-        def compute(small: NDArray[Any]) -> T:
-            result = self._of_network(small)
-            return finish(result if self.crf is None else self._refined(result, small))
+        def compute(small: NDArray[Any]) -> dict[int, T]:
+            found = {}
+            for number, one in zip(instances, self._of_network(small, instances), strict=True):
+                refined = one if self.crf is None else self._refined(one, small)
+                found[number] = finish(refined, number == instances[-1])
+            return found
 
         return self._on_device(pixels, size, compute)
 
@@ -318,16 +370,17 @@ class Predictor:
             failure = gpu.out_of_memory(error, where=f"{small.shape[0]}x{small.shape[1]} pixels", hint=hint)
         raise failure  # outside the handler, which would keep the arrays of the network alive
 
-    def _of_network(self, pixels: NDArray[Any]) -> Array:
-        """Return the probabilities of the network, without the CRF."""
+    def _of_network(self, pixels: NDArray[Any], instances: Sequence[int]) -> Iterator[Array]:
+        """Yield the probabilities of the network after each instance, without the CRF."""
         height, width = pixels.shape[:2]
         with np.errstate(over="ignore", invalid="ignore"):  # checked below
             x = kernels.to_device(self.preprocessing.network_input(pixels), self.device)
-            padded = self._network.probabilities(Tensor(x))  # (1, padded H, padded W, K)
-            result = padded[0, :height, :width].astype(np.float32)  # a copy without the padding
-            if not math.isfinite(float(result.sum())):
-                raise not_finite(self._network, x, self._source)
-        return result
+            found = self._network.probabilities_after(Tensor(x), instances)
+            for padded in found:  # (1, padded H, padded W, K)
+                result = padded[0, :height, :width].astype(np.float32)  # a copy without the padding
+                if not math.isfinite(float(result.sum())):
+                    raise not_finite(self._network, x, self._source)
+                yield result
 
     def _refined(self, probabilities: Array, pixels: NDArray[Any]) -> Array:
         """Run the CRF on the network's probabilities."""
@@ -335,65 +388,3 @@ class Predictor:
 
         assert self.crf is not None
         return refine(probabilities, pixels, self.crf)
-
-
-def load(
-    path_or_name: str | os.PathLike[str], *, crf: bool | str | CRFSection = True, device: str = "cpu"
-) -> Predictor:
-    """Load a trained model.
-
-    Parameters
-    ----------
-    path_or_name : str or path
-        A model file, the folder of a run, or the name of a bundled model such as "outdoor".
-    crf : bool, str or CRFSection, default True
-        The fully connected CRF after the network, as for `Predictor`: True for the model's own, False for
-        none, the name of a set such as "deeplab-voc", or settings.
-    device : str, default "cpu"
-        Where to compute: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
-
-    Returns
-    -------
-    Predictor
-        Ready to label images.
-
-    Raises
-    ------
-    DataError
-        If there is no such model, or its file is damaged.
-    ConfigError
-        If there is no such set of CRF settings, or the device cannot be used.
-    """
-    path = find_model(path_or_name)
-    return Predictor(load_model(path), source=path, crf=crf, device=device)
-
-
-def _network(model: ModelFile, source: object) -> Network:
-    """Build the network of a model file, whose contents are not trusted."""
-    try:
-        config = model_config(model.config["model"])
-        _refuse_other_size(config, model)
-        network = build(config, len(model.classes), np.random.default_rng(0), channels=CHANNELS)
-        differing = network.load_state_dict(model.state, strict=False)
-        names = [name for name in differing.missing if name not in network.imported]
-        if names or differing.unexpected:
-            raise DataError(f"it has other parameters: {', '.join([*names, *differing.unexpected][:4])}")
-    except DataError as e:
-        raise DataError(f"the model file is damaged ({e.what})", where=source) from e
-    except (ConfigError, KeyError, TypeError, ValueError, OverflowError) as e:
-        what = e.what if isinstance(e, ConfigError) else f"{type(e).__name__}: {e}"
-        raise DataError(
-            f"the model file has a configuration that cannot be built ({what})", where=source
-        ) from e
-    if len(model.mean) != CHANNELS:
-        raise DataError(f"the model is for images of {len(model.mean)} channels", where=source, expected="3")
-    restore_imported(network, model.imported, source=source)
-    return network
-
-
-def _refuse_other_size(config: ModelConfig, model: ModelFile) -> None:
-    """Check the number of parameters before building: wrong sizes in a file must not exhaust memory."""
-    stored = sum(values.size for values in model.state.values())
-    expected = parameter_count(config, len(model.classes), channels=CHANNELS)
-    if expected != stored:
-        raise ValueError(f"its sizes need {expected} parameters, the file has {stored}")

@@ -105,7 +105,7 @@ def _renewed(task: Task, row: Row, folder: Path) -> Row:
     paths = {IMAGE_FILE: task.source} | {FILES[kind]: folder / name for kind, name in task.results.items()}
     fresh = {}
     for column, path in paths.items():
-        known = Fingerprint.parse(row[column])
+        known = Fingerprint.parse(row.get(column, ""))
         now = None if known is None else known.refreshed(path)
         if now is not None:
             fresh[column] = str(now)

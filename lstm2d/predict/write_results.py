@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
 from lstm2d.io.atomic import write_bytes
 from lstm2d.io.classes import palette_of
+from lstm2d.io.gallery import draw_instances, encode_png
 from lstm2d.io.georeference import Georeference, read_georeference
 from lstm2d.io.images import read_photo
 from lstm2d.io.label_images import write_labels, write_overlay
@@ -19,7 +23,7 @@ from lstm2d.notes import Notes
 from lstm2d.predict.inputs import Task
 from lstm2d.predict.outcome import Options
 from lstm2d.predict.predictor import FloatArray, LabelArray, Predictor
-from lstm2d.predict.result_names import OVERLAY
+from lstm2d.predict.result_names import INSTANCES, labels_kind, overlay_kind
 
 LONGEST_NAME = 255  # bytes, in all common file systems
 
@@ -45,7 +49,7 @@ def write_results(
     Returns
     -------
     array of shape (H, W), uint8
-        The labels.
+        The labels after the last instance.
 
     Raises
     ------
@@ -54,24 +58,44 @@ def write_results(
     OutputError
         If a result cannot be written.
     """
-    for name in options.outputs(task):
+    for name in options.outputs(task, predictor.instances):
         if len(os.fsencode(name.name)) > LONGEST_NAME:
             raise DataError("the name is too long for a result", where=task.source, expected="a shorter name")
     photo = read_photo(task.source, replace(predictor.reading, max_pixels=options.max_pixels))
     for note in photo.notes:
         notes.add(note, task.source)
     if options.probabilities:
-        labels, probabilities = predictor.labels_and_probabilities(photo.pixels, options.size)
+        every, probabilities = predictor.results_of(photo.pixels, options.size, predictor.instances)
         write_bytes(folder / task.probabilities, _npz(probabilities, predictor))
     else:
-        labels = predictor.labels_of(photo.pixels, options.size)
-    palette = palette_of(predictor.classes)
-    if OVERLAY in options.kinds:
-        legend = predictor.classes if options.legend else None
-        write_overlay(folder / task.overlay, photo.pixels, labels, palette, legend=legend)
+        every = predictor.labels_after(photo.pixels, options.size)
+    if options.overlays:
+        _write_overlays(photo.pixels, every, predictor, task, folder, legend=options.legend)
     place = _georeference(task.source, options, notes)
-    write_labels(folder / task.labels, labels, palette, format=options.format, georeference=place)
+    palette = palette_of(predictor.classes)
+    for number, labels in every.items():
+        name = task.results[labels_kind(number, predictor.instances)]
+        write_labels(folder / name, labels, palette, format=options.format, georeference=place)
     return labels
+
+
+def _write_overlays(
+    pixels: NDArray[Any],
+    every: Mapping[int, LabelArray],
+    predictor: Predictor,
+    task: Task,
+    folder: Path,
+    *,
+    legend: bool,
+) -> None:
+    """Write an overlay for the labels after each instance, and a picture of all if there are several."""
+    classes = predictor.classes
+    for number, labels in every.items():
+        path = folder / task.results[overlay_kind(number, predictor.instances)]
+        write_overlay(path, pixels, labels, palette_of(classes), legend=classes if legend else None)
+    if len(every) > 1:
+        sheet = draw_instances(pixels, every, classes)
+        write_bytes(folder / task.results[INSTANCES], encode_png(sheet, colours=256, classes=classes))
 
 
 def _georeference(source: Path, options: Options, notes: Notes) -> Georeference | None:

@@ -12,15 +12,16 @@ from typing import Any
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.atomic import check_writable, write_text
+from lstm2d.io.gallery import Example, draw_comparison, encode_png
 from lstm2d.io.replacing import refuse_to_replace
 from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict.evaluate import Evaluated, Evaluation, evaluate, image_table, is_image_table
-from lstm2d.predict.predictor import Predictor, load
+from lstm2d.predict.loading import load
+from lstm2d.predict.predictor import Predictor
 from lstm2d.predict.several import Load, OneAtATime, Result, Task, as_json, check_models, is_k_fold
 from lstm2d.predict.zoo import find_model
 from lstm2d.report.evaluation_folder import EvaluationFolder
 from lstm2d.report.evaluation_pages import PICTURES, page_of_model, page_of_models
-from lstm2d.report.gallery import Example, draw_comparison, encode_png
 from lstm2d.report.plots import Extremes, Selection, class_shares, draw_evaluation
 
 REPORT, FIGURES, IMAGES, COMPARISON = "report.html", "metrics.json", "images.csv", "comparison.png"

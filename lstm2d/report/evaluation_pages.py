@@ -42,7 +42,8 @@ def page_of_model(result: Result, dataset: DatasetFolder, pictures: Mapping[str,
         The HTML page.
     """
     intro = f"{_images(result)} of {dataset.name} ({dataset.root})."
-    totals = Section("Totals", BASELINES, (totals_table([result]), cost_table([result])))
+    tables = (totals_table([result]), *instances_tables(result), cost_table([result]))
+    totals = Section("Totals", BASELINES, tables)
     classes = Section("Classes", tables=(class_table(result.figures["per_class"]),))
     shown = Section("Pictures", pictures=_pictures(pictures))
     about = Section("Model", result.trained_on or "The model file does not describe its training images.")
@@ -114,6 +115,25 @@ def totals_table(results: Sequence[Result]) -> Table:
         for row in total_rows(results)
     ]
     return Table(header, rows)
+
+
+def instances_tables(result: Result) -> list[Table]:
+    """Return the totals after each instance of a recurrent convolutional network.
+
+    Parameters
+    ----------
+    result : Result
+        Figures of a model.
+
+    Returns
+    -------
+    list of Table
+        One table; none if the evaluation is of the last instance alone.
+    """
+    found = result.figures.get("instances", {})
+    rows = [(number, *(percent(v) for v in totals.values())) for number, totals in found.items()]
+    keys = [TOTALS[key] for totals in found.values() for key in totals][: len(rows[0]) - 1] if rows else []
+    return [Table(("instances", *keys), rows)] if rows else []
 
 
 def cost_table(results: Sequence[Result]) -> Table:

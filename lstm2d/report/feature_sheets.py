@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.io.classes import ClassInfo
+from lstm2d.io.gallery import GAP, INK, MARGIN, MUTED, PAPER
 from lstm2d.io.lettering import Color, Lettering, Pen
 from lstm2d.models.directions import directions_of
 from lstm2d.predict.layer_maps import LayerMaps
-from lstm2d.report.gallery import GAP, INK, MARGIN, MUTED, PAPER
 from lstm2d.report.map_pictures import component_picture, gray_map
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ FEWEST, MOST = 6, 10  # columns of a sheet
 SHOWN = 4  # maps per layer in the overview
 FRAME = (200, 203, 208)  # colour of the line around a tile, which may be white
 SMALLEST = 1e-3  # difference of two values that are written without an exponent
-SCORES = "scores"
+SCORES = "scores"  # end of the names of layers with a channel for each class
 HOW = "lighter is higher: black is the 2nd percentile of each map, white the 98th"
 BELOW = "below a map: its channel, and the values of black and white"
 COMPONENTS = (
@@ -67,7 +67,7 @@ class Subject:
     model : str
         Name of the model.
     classes : sequence of ClassInfo
-        What the channels of the last layer stand for.
+        What the channels of class scores stand for.
     """
 
     photo: Tile
@@ -152,7 +152,7 @@ def draw_layer(layer: LayerMaps, subject: Subject, number: str, *, most: int) ->
 
     groups, (cell, step) = drawn_channels(layer, most), subject.cell
     columns = max(_columns(max(len(g) for g in groups.values())), -(-(NARROWEST - 2 * MARGIN) // step))
-    names = Pen(SMALL).class_names(subject.classes) if layer.name == SCORES else []
+    names = Pen(SMALL).class_names(subject.classes) if layer.name.endswith(SCORES) else []
     heights = {name: TEXT + 2 * GAP if name else 0 for name in groups}
     rows = {name: -(-len(group) // columns) for name, group in groups.items()}
     top = MARGIN + max(cell, TITLE + 6 * LINE + GAP) + GAP
@@ -190,7 +190,7 @@ def overview_row(layer: LayerMaps, subject: Subject) -> Row:
     """
     picture, share = component_picture(layer, subject.shape, subject.tile)
     tiles = [Tile(picture, f"{100 * share:.0f} % of the variance")]
-    names = Pen(SMALL).class_names(subject.classes) if layer.name == SCORES else []
+    names = Pen(SMALL).class_names(subject.classes) if layer.name.endswith(SCORES) else []
     for direction, group in drawn_channels(layer, SHOWN).items():
         for channel in group:
             tile = _map_tile(layer, channel, subject, names)

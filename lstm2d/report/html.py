@@ -24,6 +24,10 @@ FIGURES = {  # file in RUN/plots: title and what it shows
     ),
     "best": ("Best images", "The validation images with the highest pixel accuracy."),
     "worst": ("Worst images", "The validation images with the lowest pixel accuracy."),
+    "instances": (
+        "Labels after each instance",
+        "Evenly spaced validation images, whatever their accuracy: truth, labels after each instance.",
+    ),
 }
 
 

@@ -12,15 +12,15 @@ import numpy as np
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.io.atomic import make_folder, write_bytes
 from lstm2d.io.classes import ClassInfo
+from lstm2d.io.gallery import Example, after, draw_comparison, draw_gallery, encode_png
 from lstm2d.predict.evaluate import Evaluated, Evaluation, evaluate
-from lstm2d.predict.predictor import load
+from lstm2d.predict.loading import load
 from lstm2d.report.figures import plot_confusion, plot_curves
-from lstm2d.report.gallery import Example, draw_gallery, encode_png
 from lstm2d.report.runs import RunSummary, read_run
 
 SHOWN = 4  # images on each of the two sheets, best and worst
 CHOSEN = 6  # images on the sheet of labelings
-PICTURES = ("curves", "confusion", "best", "worst")
+INSTANCES = "instances"
 
 
 class Extremes:
@@ -72,6 +72,33 @@ class Selection:
             self.examples[one.score.image] = example_of(one)
 
 
+class AfterInstances:
+    """Keeps evenly spaced images of an evaluation with the labels after each instance, as its listener.
+
+    Parameters
+    ----------
+    count : int
+        Number of images to evaluate.
+
+    Attributes
+    ----------
+    examples : dict of str to list of Example
+        The images by the instances that their labels come from, such as "after 2 instances".
+    """
+
+    def __init__(self, count: int) -> None:
+        self._selection = Selection(count)
+        self.examples: dict[str, list[Example]] = {}
+
+    def __call__(self, one: Evaluated) -> None:
+        """Take one image."""
+        self._selection(one)
+        if one.score.image in self._selection.examples:
+            for instances, labels in one.after.items():
+                example = Example(one.image, labels, one.truth, one.score.image)
+                self.examples.setdefault(after(instances), []).append(example)
+
+
 def _rank(one: Evaluated) -> tuple[float, str]:
     return -(one.score.pixel_accuracy or 0.0), one.score.image
 
@@ -94,12 +121,13 @@ def write_run_plots(
         A run folder with a trained model.
     dataset : DatasetFolder or path, optional
         What it was trained on. Its validation images are labelled for the confusion table and the sheets of
-        best and worst images; without it there are only learning curves.
+        images; without it there are only learning curves.
 
     Returns
     -------
     list of Path
-        The pictures: curves.png, confusion.png, best.png, worst.png, as far as there is something to draw.
+        The pictures: curves.png, confusion.png, best.png, worst.png, and instances.png for a recurrent
+        convolutional network with several instances, as far as there is something to draw.
 
     Raises
     ------
@@ -109,6 +137,27 @@ def write_run_plots(
         If a picture cannot be written.
     """
     return list(draw_run(run, dataset))
+
+
+def pictures_of(run: str | os.PathLike[str]) -> list[str]:
+    """Return the names of the pictures of a run whose data are known.
+
+    Parameters
+    ----------
+    run : str or path
+        A run folder with a trained model.
+
+    Returns
+    -------
+    list of str
+        Those of `write_run_plots`, in order, without endings.
+    """
+    return ["curves", "confusion", "best", "worst", *[INSTANCES] * (_instances(read_run(run)) > 1)]
+
+
+def _instances(summary: RunSummary) -> int:
+    """Return the instances that a run trained; 1 for a network without."""
+    return int(summary.model.config["model"].get("instances", 1))
 
 
 def draw_run(
@@ -134,18 +183,27 @@ def draw_run(
         yield _written(folder, "curves", plot_curves(summary.results))
     if dataset is None:
         return
-    predictor = load(summary.path)
+    trained = _instances(summary)
+    predictor = load(summary.path, instances=range(1, trained + 1) if trained > 1 else None)
     data = (
         dataset if isinstance(dataset, DatasetFolder) else DatasetFolder(dataset, reading=predictor.reading)
     )
     training, validation = _splits(summary, data)
     if validation:
-        extremes = Extremes()
-        evaluation = evaluate(predictor, data, validation, listener=extremes)
+        extremes, instances = Extremes(), AfterInstances(len(validation))
+
+        def keep(one: Evaluated) -> None:
+            extremes(one)
+            instances(one)
+
+        evaluation = evaluate(predictor, data, validation, listener=keep)
         frequencies = {"training": class_shares(data, training)}
         pictures = draw_evaluation(evaluation, data.classes, extremes.examples(), frequencies)
         for name, picture in pictures.items():
             yield _written(folder, name, picture)
+        if trained > 1:
+            sheet = draw_comparison(instances.examples, data.classes)
+            yield _written(folder, INSTANCES, encode_png(sheet, colours=256, classes=data.classes))
 
 
 def _written(folder: Path, name: str, picture: bytes) -> Path:

@@ -23,6 +23,7 @@ from lstm2d.models import build
 from lstm2d.predict import load
 from lstm2d.report import feature_folder
 from tests.cli.conftest import Run
+from tests.predict.rcnn import rcnn_model
 from tests.predict.test_predictor import random_model
 
 FILES = {"01-lstm1.png", "02-scores.png", "overview.png", "features.json"}
@@ -31,6 +32,7 @@ SMALL = {
     "n-renet": {"units": [2, 3, 2]},
     "reseg": {"units": [2, 3], "upsample_channels": 4, "weights": ""},
     "h-renet": {"width": 1 / 64, "weights": ""},
+    "rcnn": {"channels": [3, 2]},
 }
 
 
@@ -334,7 +336,24 @@ def test_every_network(lstm2d: Run, tmp_path: Path, name: str) -> None:
 
 def first_stride(section: dict[str, Any]) -> int:
     """Return the side of the first layer's windows or patches."""
+    if section["kind"] == "rcnn":
+        return 1
     return int(section["window"] if section["kind"] == "lstm2d" else section["patches"][0])
+
+
+def test_layers_of_some_instances(lstm2d: Run, photo: Path, tmp_path: Path) -> None:
+    save_model(tmp_path / "small.safetensors", rcnn_model())
+    words = ["features", tmp_path / "small.safetensors", photo, "-o", tmp_path / "maps"]
+    ran = lstm2d(*words, "--instances", 2, "--layers", "instance?.scores,scores", "--json")
+    assert ran.code == 0, ran.err
+    layers = [
+        (layer["name"], layer["rows"], layer["columns"], layer["channels"]) for layer in ran.json["layers"]
+    ]
+    assert layers == [("instance1.scores", 4, 6, 4), ("scores", 4, 6, 4)]
+    assert lstm2d(*words, "--json").json["layers"][-1]["file"] == "09-scores.png"
+    ran = lstm2d(*words, "--instances", 4)
+    assert ran.code == 2
+    assert "--instances: 4; the model was trained with 3" in ran.err
 
 
 def test_nothing_heavy_is_loaded(brightness_model: Path, photo: Path, tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from lstm2d.data import folder as data_folder
 from lstm2d.data.folder import DatasetFolder
+from lstm2d.io.gallery import Example
 from lstm2d.predict import Predictor, load
 from lstm2d.predict.several import Model, plan
 from lstm2d.report import evaluation, plots
 from lstm2d.report.evaluation import Evaluator
-from lstm2d.report.gallery import Example
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lstm2d.io.classes import ClassInfo
+from lstm2d.io.gallery import GAP, MARGIN
 from lstm2d.io.lettering import Lettering, Pen
 from lstm2d.predict.layer_maps import LayerMaps
 from lstm2d.report.feature_sheets import (
@@ -17,7 +18,6 @@ from lstm2d.report.feature_sheets import (
     photo_tile,
     span_text,
 )
-from lstm2d.report.gallery import GAP, MARGIN
 
 TILE = (150, 200)  # of a photograph of 3x4 pixels
 SHADES = "0.00 to 0.78"  # percentiles 2 and 98 of a one and eleven zeros: 0.98 * 11 = 10 + 0.78

@@ -1,6 +1,7 @@
 """Plots of a run with known metrics."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ from PIL import Image
 
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import DataError, OutputError
+from lstm2d.io.gallery import Example
+from lstm2d.io.model_file import save_model
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict import Predictor
 from lstm2d.predict.evaluate import Evaluated, ImageScore
 from lstm2d.report import plots
-from lstm2d.report.gallery import Example
-from lstm2d.report.plots import Extremes, class_shares, draw_run, write_run_plots
+from lstm2d.report.html import run_section
+from lstm2d.report.plots import Extremes, class_shares, draw_run, pictures_of, write_run_plots
+from lstm2d.report.runs import read_run
+from tests.predict.rcnn import rcnn_model
 
 
 def test_all_pictures(run_folder: Path, red_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +74,32 @@ def test_pictures_are_written_one_by_one(run_folder: Path, red_dataset: Path) ->
     assert [next(pictures).name for _ in range(2)] == ["curves.png", "confusion.png"]
     with pytest.raises(OutputError, match=r"best\.png"):
         next(pictures)
+
+
+def test_the_labels_after_each_instance(
+    run_folder: Path, red_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recurrent convolutional network has one more picture: truth, and labels after each instance."""
+    sheets: list[Mapping[str, Sequence[Example]]] = []
+    comparison = plots.draw_comparison
+    monkeypatch.setattr(plots, "draw_comparison", lambda e, k: (sheets.append(e), comparison(e, k))[1])
+    toml = red_dataset / "dataset.toml"
+    toml.write_text(toml.read_text() + '[[classes]]\nname = "d"\ncolor = [9, 9, 9]\n')
+    model = replace(rcnn_model(), classes=tuple(DatasetFolder(red_dataset).classes))
+    save_model(run_folder / "model.safetensors", model)
+    assert pictures_of(run_folder) == ["curves", "confusion", "best", "worst", "instances"]
+    assert [path.stem for path in write_run_plots(run_folder, red_dataset)] == pictures_of(run_folder)
+    (sheet,) = sheets
+    assert list(sheet) == ["after 1 instance", "after 2 instances", "after 3 instances"]
+    for number, examples in enumerate(sheet.values(), start=1):
+        assert [example.title for example in examples] == ["val0", "val1", "val2", "val3"]
+        predictor = Predictor(model, instances=number)
+        for example in examples:
+            np.testing.assert_array_equal(example.labels, predictor.predict(example.image))
+    html = run_section(read_run(run_folder)).pictures
+    assert [picture.title for picture in html][-1] == "Labels after each instance"
+    save_model(run_folder / "model.safetensors", replace(rcnn_model(1), classes=model.classes))
+    assert pictures_of(run_folder) == ["curves", "confusion", "best", "worst"]
 
 
 def test_extremes_by_hand() -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lstm2d.errors import ShapeError
 from lstm2d.io.classes import ClassInfo
-from lstm2d.report.gallery import EMPTY, NAME, Example, coloured, draw_comparison, draw_gallery, encode_png
+from lstm2d.io.gallery import EMPTY, NAME, Example, coloured, draw_comparison, draw_gallery, encode_png
 from tests.io.made_fonts import forget, make_font, only_fonts_of
 
 CLASSES = (ClassInfo("left", (200, 0, 0)), ClassInfo("right", (0, 0, 100)))

@@ -113,22 +113,66 @@ def draw_comparison(
     return _sheet(columns, ["picture", "truth", *models], classes, cell)
 
 
+def draw_instances(
+    image: NDArray[Any],
+    labels: Mapping[int, NDArray[np.integer[Any]]],
+    classes: Sequence[ClassInfo],
+    *,
+    side: int = 320,
+) -> NDArray[np.uint8]:
+    """Draw a sheet: a picture, and beside it its labels after each instance of a recurrent network.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W, 3)
+        0..255.
+    labels : mapping of int to ndarray of int, shape (H, W)
+        Class numbers by the number of instances, in the order of the sheet.
+    classes : sequence of ClassInfo
+        Names and colours of the labels.
+    side : int, default 320
+        Longer side of each picture, pixels.
+
+    Returns
+    -------
+    ndarray of uint8, shape (rows, columns, 3)
+        The sheet, with a legend below.
+
+    Raises
+    ------
+    ShapeError
+        If there are no labels, or they do not fit the image.
+    """
+    examples = [Example(image, one, None, after(number)) for number, one in labels.items()]
+    _check(examples)
+    columns = [("picture", [_picture(examples[0], "picture", classes)])]
+    columns += [(one.title, [_picture(one, "labels", classes)]) for one in examples]
+    scale = side / max(image.shape[:2])
+    height, width = (max(round(n * scale), 1) for n in image.shape[:2])
+    return _sheet(columns, [], classes, (height, max(width, NAME)))
+
+
+def after(instances: int) -> str:
+    """Return the title of labels after a number of instances."""
+    return f"after {instances} instance{'s' * (instances > 1)}"
+
+
 def _sheet(
     columns: Sequence[tuple[str, Sequence[NDArray[np.uint8] | None]]],
     names: Sequence[str],
     classes: Sequence[ClassInfo],
     cell: tuple[int, int],
 ) -> NDArray[np.uint8]:
-    """Draw columns of pictures with their titles, the names of the rows to their left, and the legend."""
+    """Draw columns of pictures with their titles, the names of the rows, if any, and the legend."""
     from PIL import Image, ImageDraw
 
     height, width = cell
     pen = Pen(TEXT)
     shown = [pen.fitted(pen.lettering(name), NAME) for name in names]
-    left = MARGIN + max(map(pen.width, shown)) + 2 * GAP
+    left = MARGIN + (max(map(pen.width, shown)) + 2 * GAP if shown else 0)
     top = MARGIN + TEXT + 2 * GAP
     sheet_width = left + len(columns) * (width + GAP) - GAP + MARGIN
-    foot = top + len(names) * (height + GAP)
+    foot = top + len(columns[0][1]) * (height + GAP)
     rows = _legend_rows(classes, pen, sheet_width - left - MARGIN)
     sheet = Image.new("RGB", (sheet_width, foot + GAP + len(rows) * (TEXT + 2 * GAP) + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
