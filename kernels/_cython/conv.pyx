@@ -43,6 +43,9 @@ def conv2d_forward(x, weight, bias, stride, padding, dilation, activation=None):
     elif x.size and _is_nested(weight, y, stride, dilation):
         conv_nested.products(x, weight, bias, y, padding)
         _activate(y, kind)
+    elif x.size and padding == (0, 0) and _is_nested(weight, y[:, :: dilation[0], :: dilation[1]], stride, (1, 1)):
+        _in_phases(x, weight, bias, y, dilation)
+        _activate(y, kind)
     elif y.size:
         conv_columns.products(
             x, weight, bias, y,
@@ -104,6 +107,23 @@ def conv2d_grad_weight(x, grad_y, kernel, stride, padding, dilation):
             forward_parts(w, columns, kernel[1], stride[1], padding[1], dilation[1]),
         )
     return grad
+
+
+def _in_phases(x, weight, bias, y, dilation):
+    """Convolve with spread filters: every dilation-th row and column is an image of its own."""
+    (n, rows, columns, channels), (down, across) = x.shape, dilation
+    height, width = -(-rows // down), -(-columns // across)
+    parts = np.zeros((n, down, across, height, width, channels), x.dtype)
+    for i, j in np.ndindex(down, across):
+        part = x[:, i::down, j::across]
+        parts[:, i, j, : part.shape[1], : part.shape[2]] = part
+    shape = height - weight.shape[0] + 1, width - weight.shape[1] + 1, y.shape[3]
+    found = arena.empty((n * down * across, *shape), y.dtype)
+    conv_nested.products(parts.reshape(-1, height, width, channels), weight, bias, found, (0, 0))
+    found = found.reshape(n, down, across, *shape)
+    for i, j in np.ndindex(down, across):
+        part = y[:, i::down, j::across]
+        part[...] = found[:, i, j, : part.shape[1], : part.shape[2]]
 
 
 def _activate(y, int kind):

@@ -12,9 +12,12 @@
 #define POOL_LANES 16
 /* Values of a line that are compared at once: what is known of them stays in the L1 cache. */
 #define POOL_VALUES 1024
-/* Rows of the result that are computed together, and values of the lines above them: half of an L2 cache. */
-#define POOL_BAND 32
+/* Rows of a band for each row of a window: then the rows below a band, read for the next one too, are few. */
+#define POOL_BAND 4
+/* Values of a strip's lines: half of an L2 cache. */
 #define POOL_TILE (1 << 16)
+/* Bytes of a cache line. */
+#define POOL_LINE 64
 /* Pixels of a window from which a zero for each costs more than finding the winner's place. */
 #define POOL_SPARSE 16
 
@@ -26,10 +29,11 @@ typedef struct {
     ptrdiff_t hop[2];                      /* from a window that has a pixel to the next one that has it */
 } Pool;
 
-/* Parts of an image's result: bands of rows, each in strips of so many values. */
+/* Parts of an image's result. */
 typedef struct {
-    ptrdiff_t bands, strips, strip;
-    ptrdiff_t scratch;                     /* values that one part needs */
+    ptrdiff_t bands, rows;                 /* and the rows of each */
+    ptrdiff_t strips, strip;               /* of each band, and values of their lines */
+    ptrdiff_t scratch;                     /* values */
 } Parts;
 
 /* Runs CELLS(first, n) for the channels in whole blocks. The last block starts early enough to be whole, and
@@ -82,10 +86,12 @@ LSTM2D_INLINE void pool_covering(const Pool *p, int axis, ptrdiff_t from, ptrdif
 static inline Parts pool_parts(const Pool *p)
 {
     const ptrdiff_t line = p->columns * p->channels, beyond = (p->size[1] - 1) * p->dilation[1] * p->channels;
-    const ptrdiff_t lines = pool_smaller(POOL_BAND, p->rows) + (p->size[0] - 1) * p->dilation[0];
-    const ptrdiff_t least = POOL_TILE / lines > beyond ? POOL_TILE / lines : beyond;
+    const ptrdiff_t all = (p->rows - 1) / p->dilation[0] + 1, most = POOL_BAND * p->size[0];
     Parts parts;
-    parts.bands = (p->rows - 1) / POOL_BAND + 1;
+    parts.rows = pool_smaller(all, most);
+    parts.bands = p->dilation[0] * ((all - 1) / parts.rows + 1);
+    const ptrdiff_t lines = parts.rows + p->size[0] - 1;
+    const ptrdiff_t least = POOL_TILE / lines > beyond ? POOL_TILE / lines : beyond;
     parts.strips = least < line ? (line - 1) / least + 1 : 1;
     parts.strip = (line - 1) / parts.strips + 1;
     parts.scratch = lines * parts.strip + 2 * (parts.strip + beyond);

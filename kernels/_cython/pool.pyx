@@ -30,7 +30,7 @@ cdef extern from "pool.h" nogil:
         Py_ssize_t height, width, channels, rows, columns
         Py_ssize_t[2] size, stride, padding, dilation, hop
     ctypedef struct Parts:
-        Py_ssize_t bands, strips, strip, scratch
+        Py_ssize_t bands, rows, strips, strip, scratch
     Parts pool_parts(const Pool*)
     void pool_max_f32(const Pool*, const float*, Py_ssize_t, float*, unsigned char*, int*)
     void pool_max_f64(const Pool*, const double*, Py_ssize_t, double*, unsigned char*, int*)

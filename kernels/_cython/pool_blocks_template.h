@@ -2,14 +2,21 @@
    padding: each value of x has one. Values of a line are compared with those below them first, whatever their
    channel, so that all lanes are full for any number of channels. */
 
-/* best = the larger of best and v. A NaN wins, and stays. */
+/* The larger one, the first of equal ones. A NaN wins, and stays. */
+LSTM2D_INLINE REAL NAME(larger)(REAL best, REAL v)
+{
+    const REAL number = v > best ? v : best;
+    return v != v ? v : number;
+}
+
+/* best = the larger of best and v */
 LSTM2D_INLINE void NAME(take_larger)(ptrdiff_t n, const REAL *restrict v, PLACE here, REAL *restrict best,
                                      PLACE *restrict place, const int keep)
 {
 #pragma omp simd
     for (ptrdiff_t k = 0; k < n; k++) {
         const PLACE wins = (v[k] > best[k]) | (v[k] != v[k]);
-        best[k] = wins ? v[k] : best[k];
+        best[k] = NAME(larger)(best[k], v[k]);
         if (keep)
             place[k] = wins ? here : place[k];
     }
@@ -24,7 +31,7 @@ LSTM2D_INLINE void NAME(down)(ptrdiff_t rows, ptrdiff_t n, const REAL *restrict 
 #pragma omp simd
     for (ptrdiff_t k = 0; k < n; k++) {
         const PLACE wins = (second[k] > x[k]) | (second[k] != second[k]);
-        best[k] = wins ? second[k] : x[k];
+        best[k] = NAME(larger)(x[k], second[k]);
         if (keep)
             place[k] = wins ? one : 0;
     }

@@ -21,30 +21,38 @@ LSTM2D_INLINE void NAME(slide)(ptrdiff_t size, ptrdiff_t step, ptrdiff_t n, cons
     }
 }
 
-/* One part of an image's result; `scratch` has parts->scratch values. */
+/* One part of an image's result; `scratch` has parts->scratch values. The rows of a band are as far apart as those of a
+   window, so that each line of the image is read for one band. */
 LSTM2D_PER_LEVEL(void, NAME(pool_slide_max), (const Pool *p, const Parts *parts, const REAL *x, ptrdiff_t part,
                                               REAL *y, REAL *scratch, int stream),
                  (p, parts, x, part, y, scratch, stream))
 {
-    const ptrdiff_t line = p->columns * p->channels, step = p->dilation[1] * p->channels;
-    const ptrdiff_t top = part / parts->strips * POOL_BAND, first = part % parts->strips * parts->strip;
-    const ptrdiff_t rows = pool_smaller(POOL_BAND, p->rows - top), n = pool_smaller(parts->strip, line - first);
-    ptrdiff_t below = (p->size[0] - 1) * p->dilation[0], joined = 1, more, shift;
+    const ptrdiff_t line = p->columns * p->channels, apart = p->dilation[0], step = p->dilation[1] * p->channels;
+    const ptrdiff_t band = part / parts->strips, first = part % parts->strips * parts->strip;
+    const ptrdiff_t top = band % apart + band / apart * parts->rows * apart;
+    const ptrdiff_t rows = pool_smaller(parts->rows, (p->rows - top + apart - 1) / apart);
+    const ptrdiff_t n = pool_smaller(parts->strip, line - first), pitch = apart * p->width * p->channels;
+    if (rows <= 0)
+        return;
+    ptrdiff_t below = p->size[0] - 1, joined = 1, more;
     REAL *const lines = scratch, *const work = scratch + (rows + below) * n;
-    for (ptrdiff_t i = 0; i < rows + below; i++)
-        NAME(slide)(p->size[1], step, n, x + (top + i) * p->width * p->channels + first, work, lines + i * n);
+    x += top * p->width * p->channels + first;
+    for (ptrdiff_t i = 0; i < rows + below; i++, x += pitch) {
+        for (ptrdiff_t k = 0; i + 1 < rows + below && k < n; k += POOL_LINE / sizeof(REAL))
+            __builtin_prefetch(x + pitch + k);
+        NAME(slide)(p->size[1], step, n, x, work, lines + i * n);
+    }
     for (;; joined += more) {
         more = pool_smaller(joined, p->size[0] - joined);
-        shift = more * p->dilation[0];
-        below -= shift;
+        below -= more;
         if (!below)
             break;
         for (ptrdiff_t i = 0; i < rows + below; i++)
-            NAME(take_larger)(n, lines + (i + shift) * n, 0, lines + i * n, NULL, 0);
+            NAME(take_larger)(n, lines + (i + more) * n, 0, lines + i * n, NULL, 0);
     }
     y += top * line + first;
-    for (ptrdiff_t i = 0; i < rows; i++, y += line) {
-        NAME(down)(more ? 2 : 1, n, lines + i * n, shift * n, stream ? work : y, NULL, 0);
+    for (ptrdiff_t i = 0; i < rows; i++, y += apart * line) {
+        NAME(down)(more ? 2 : 1, n, lines + i * n, more * n, stream ? work : y, NULL, 0);
         if (stream)
             stream_copy(y, work, (size_t)n * sizeof(REAL));
     }
