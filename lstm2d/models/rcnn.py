@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
-from math import sqrt
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Any
 
 import numpy as np
-from annotated_types import Interval, Len
 from numpy.typing import DTypeLike, NDArray
 
+from lstm2d import kernels
 from lstm2d.errors import ConfigError
 from lstm2d.models.network import Maps, Network, Step
-from lstm2d.models.options import MAX_LAYERS, Check, Loss, ModelConfig, Units
-from lstm2d.nn import Conv2d, Module, init
+from lstm2d.models.rcnn_config import Field, RCNNConfig
+from lstm2d.nn import Conv2d
+from lstm2d.nn.planes import PlanesAndImage, uniform_draw
 from lstm2d.ops import (
-    add,
     avg_pool2d,
     concatenate,
     conv2d,
@@ -32,156 +29,6 @@ from lstm2d.random import Purpose, generator
 from lstm2d.tape import no_grad
 from lstm2d.tensor import FloatArray, Tensor
 
-MAX_INSTANCES = 4
-Side = Annotated[int, Interval(ge=1, le=32)]
-
-
-class Field(NamedTuple):
-    """The pixels that a cell of a score plane sees: a square, one every `stride` pixels.
-
-    Parameters
-    ----------
-    size : int
-        Side of the square; odd, so that it has a middle pixel.
-    stride : int
-        Distance of the squares of neighbouring cells.
-    """
-
-    size: int
-    stride: int
-
-
-def _one_per_kernel(values: tuple[int, ...], kernels: tuple[int, ...]) -> str:
-    return "" if len(values) == len(kernels) else f"{len(kernels)} values: one per layer in kernels"
-
-
-def _powers_of_two(pools: tuple[int, ...]) -> str:
-    return "" if all(pool & (pool - 1) == 0 for pool in pools) else "powers of two"
-
-
-def _odd_field(head: int, kernels: tuple[int, ...], pools: tuple[int, ...]) -> str:
-    if len(kernels) != len(pools) or field_of(kernels, pools, head).size % 2:
-        return ""
-    return "another value: with these kernels and pools a cell sees an even number of pixels, with no middle"
-
-
-def _one_without_feedback(instances: int, feedback: bool) -> str:
-    return "" if feedback or instances == 1 else "1: without feedback there is one instance"
-
-
-def _only_with_several(drawn: bool, instances: int) -> str:
-    return "" if instances > 1 or not drawn else "false: there is one instance"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RCNNConfig(ModelConfig):
-    """Everything that decides the shape and the equations of the network.
-
-    Parameters
-    ----------
-    kernels : tuple of int
-        Side of the filters of each hidden layer.
-    channels : tuple of int
-        Filters of each hidden layer.
-    pools : tuple of int
-        Side of the windows of max pooling after each convolution, a power of two; 1 for none.
-    head_kernel : int, default 1
-        Side of the filters that compute the class scores.
-    feedback : bool, default True
-        Whether an instance reads the score planes of the one before; without there is one instance.
-    instances : int, default 2
-        How many instances run one after another, with the same weights.
-    random_instances : bool, default False
-        Whether each training example runs through a random number of instances, 1 to `instances`.
-    loss : {"sum", "mean"}, default "sum"
-        Over the labelled cells of an example and the instances.
-
-    Raises
-    ------
-    ConfigError
-        If a value is out of its range; the message has all of them.
-    """
-
-    title: ClassVar[str] = "recurrent convolutional network"
-
-    kernels: Annotated[tuple[Side, ...], Len(1, MAX_LAYERS)]
-    channels: Annotated[tuple[Units, ...], Check(_one_per_kernel, ("kernels",))]
-    pools: Annotated[tuple[Side, ...], Check(_one_per_kernel, ("kernels",)), Check(_powers_of_two)]
-    head_kernel: Annotated[Side, Check(_odd_field, ("kernels", "pools"))] = 1
-    feedback: bool = True
-    instances: Annotated[
-        int, Interval(ge=1, le=MAX_INSTANCES), Check(_one_without_feedback, ("feedback",))
-    ] = 2
-    random_instances: Annotated[bool, Check(_only_with_several, ("instances",))] = False
-    loss: Loss = "sum"
-
-    def fields(self) -> tuple[Field, ...]:
-        """Return the field of the score planes of each instance, in pixels of the image.
-
-        Returns
-        -------
-        tuple of Field
-            Instance after instance: F_p = F_(p-1) + (F_1 - 1) S_(p-1), S_p = s S_(p-1).
-        """
-        one = field_of(self.kernels, self.pools, self.head_kernel)
-        found = [one]
-        while len(found) < self.instances:
-            size, stride = found[-1]
-            found.append(Field(size + (one.size - 1) * stride, stride * one.stride))
-        return tuple(found)
-
-
-def field_of(kernels: tuple[int, ...], pools: tuple[int, ...], head: int) -> Field:
-    """Return the field of one instance, in cells of its input."""
-    size = stride = 1
-    for kernel, pool in zip(kernels, pools, strict=True):
-        size += (kernel - 1 + pool - 1) * stride
-        stride *= pool
-    return Field(size + (head - 1) * stride, stride)
-
-
-class PlanesAndImage(Module):
-    """The convolution of an instance's input: the score planes of the instance before, and the image.
-
-    Parameters
-    ----------
-    planes : int
-        Number of score planes; 0 for the image alone.
-    channels, out_channels : int
-        Channels of the image; filters.
-    kernel_size : int
-        Side of the filters.
-    rng : numpy.random.Generator
-        Draws the filters, uniform in +-1 / sqrt(fan in).
-    dtype : dtype
-        Data type of the parameters.
-    """
-
-    def __init__(
-        self,
-        planes: int,
-        channels: int,
-        out_channels: int,
-        kernel_size: int,
-        *,
-        rng: np.random.Generator,
-        dtype: DTypeLike,
-    ) -> None:
-        even = uniform_draw(kernel_size, planes + channels)
-        shape = (kernel_size, kernel_size)
-        self.image = init.parameter(even, rng, (*shape, channels, out_channels), dtype)
-        self.planes: Tensor | None = None
-        if planes:
-            self.planes = init.parameter(even, rng, (*shape, planes, out_channels), dtype)
-        self.bias = init.parameter(init.zeros, rng, (out_channels,), dtype)
-
-    def __call__(self, image: Tensor, planes: Tensor | None, dilation: int) -> Tensor:
-        """Return the convolution; planes that are None are zero."""
-        y = conv2d(image, self.image, self.bias, dilation=dilation)
-        if planes is None or self.planes is None:
-            return y
-        return add(y, conv2d(planes, self.planes, dilation=dilation))
-
 
 def _middle(values: FloatArray, rows: int, columns: int) -> FloatArray:
     """Return the cells over the image; others lie beside it, equally many on each side."""
@@ -192,11 +39,6 @@ def _middle(values: FloatArray, rows: int, columns: int) -> FloatArray:
 def _dilated(conv: Conv2d, x: Tensor, dilation: int) -> Tensor:
     """Return a convolution whose filters are spread."""
     return conv2d(x, conv.weight, conv.bias, dilation=dilation)
-
-
-def uniform_draw(kernel_size: int, channels: int) -> init.Draw:
-    """Return the draw of filters, uniform in +-1 / sqrt(fan in)."""
-    return partial(init.uniform, limit=1 / sqrt(kernel_size**2 * channels))
 
 
 class RCNNNetwork(Network):
@@ -479,6 +321,32 @@ class RCNNNetwork(Network):
         with no_grad():
             planes = self._of_image(x, self.resolution)
             return [self._at_pixels(softmax(planes[number - 1]).data, x.shape) for number in instances]
+
+    def shift_and_stitch(self, z: Tensor) -> FloatArray:
+        """Return class probabilities as the paper computes them (section 3.4), to compare with one pass.
+
+        Parameters
+        ----------
+        z : Tensor of shape (N, H', W', channels)
+            Padded images of H x W pixels.
+
+        Returns
+        -------
+        ndarray of shape (N, H, W, K)
+            Those of `probabilities_from` at resolution 1, from a pass for every shift of the image.
+        """
+        size, stride = self.fields[self.instances - 1]
+        height, width = (side - 2 * self.padding for side in z.shape[1:3])
+        pixels = kernels.empty((z.shape[0], height, width, self.n_classes), z.dtype, like=z.data)
+        begin, beyond = self.padding - size // 2, size - 1
+        with no_grad():
+            for i, j in np.ndindex(min(stride, height), min(stride, width)):
+                shifted = crop(
+                    z, top=begin + i, left=begin + j, height=height - i + beyond, width=width - j + beyond
+                )
+                cells = self.planes(shifted, self.instances, stride)[-1]
+                pixels[:, i::stride, j::stride] = softmax(cells).data
+        return pixels
 
     def _at_pixels(self, cells: FloatArray, padded: tuple[int, ...]) -> FloatArray:
         """Return the values of the nearest cells for every pixel of a padded image."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from lstm2d.models.rcnn import MAX_INSTANCES
+from lstm2d.models.rcnn_config import MAX_INSTANCES
 
 LABELS, OVERLAY, PROBABILITIES = "labels", "overlay", "probabilities"
 EVERY_MODEL = (LABELS, OVERLAY, PROBABILITIES)  # kinds that results of every model may have
