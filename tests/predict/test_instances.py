@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,22 @@ def test_images_smaller_than_the_context_and_constant_ones(
         image = np.full((*size, 3), value, np.uint8)
         assert predictor.predict(image).shape == size
         np.testing.assert_allclose(predictor.predict_proba(image).sum(axis=2), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("resolution", [1, 4])
+def test_a_device_gives_the_labels_of_the_cpu(
+    rng: np.random.Generator, device: str, cupy_module: ModuleType, resolution: int
+) -> None:
+    image = photo(rng, 9, 14)
+    expected = Predictor(rcnn_model(), instances=ALL, resolution=resolution)
+    found = Predictor(rcnn_model(), instances=ALL, resolution=resolution, device=device)
+    np.testing.assert_allclose(found.predict_proba(image), expected.predict_proba(image), atol=1e-5)
+    for number, labels in found.predict_instances(image).items():
+        assert isinstance(labels, np.ndarray)
+        assert (labels == expected.predict_instances(image)[number]).mean() > 0.99
+    features = expected.features(image)
+    for name, values in found.features(image).items():
+        np.testing.assert_allclose(values, features[name], atol=1e-5)
 
 
 def test_feature_maps_lie_over_the_photograph(rng: np.random.Generator) -> None:
