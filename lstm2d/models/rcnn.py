@@ -337,7 +337,7 @@ class RCNNNetwork(Network):
         """
         size, stride = self.fields[self.instances - 1]
         height, width = (side - 2 * self.padding for side in z.shape[1:3])
-        pixels = kernels.empty((z.shape[0], height, width, self.n_classes), z.dtype, like=z.data)
+        pixels: FloatArray = kernels.empty((z.shape[0], height, width, self.n_classes), z.dtype, like=z.data)
         begin, beyond = self.padding - size // 2, size - 1
         with no_grad():
             for i, j in np.ndindex(min(stride, height), min(stride, width)):
