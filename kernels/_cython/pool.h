@@ -53,6 +53,19 @@ LSTM2D_INLINE ptrdiff_t pool_smaller(ptrdiff_t a, ptrdiff_t b)
     return a < b ? a : b;
 }
 
+LSTM2D_INLINE int pool_dilated(const Pool *p)
+{
+    return p->dilation[0] != 1 || p->dilation[1] != 1;
+}
+
+/* The same without dilation, as constants: compiled separately, it takes no divisions. */
+LSTM2D_INLINE Pool pool_whole(const Pool *p)
+{
+    Pool whole = *p;
+    whole.dilation[0] = whole.dilation[1] = whole.hop[0] = whole.hop[1] = 1;
+    return whole;
+}
+
 /* Places [low, high) of a window on an axis that lie inside the image; none where high <= low. */
 LSTM2D_INLINE void pool_inside(const Pool *p, int axis, ptrdiff_t start, ptrdiff_t image, ptrdiff_t *low,
                                ptrdiff_t *high)
@@ -62,24 +75,20 @@ LSTM2D_INLINE void pool_inside(const Pool *p, int axis, ptrdiff_t start, ptrdiff
     *high = start + (size - 1) * apart < image ? size : start < image ? (image - 1 - start) / apart + 1 : 0;
 }
 
-/* Windows low, low + hop ... below high that have a pixel, `from` pixels from the edge of the padding, and its
-   place in the first of them. In the next one it is fewer by hop * stride / dilation. */
+/* Windows low, low + hop ... below high that have a pixel, `from` pixels from the edge of the padding. */
 LSTM2D_INLINE void pool_covering(const Pool *p, int axis, ptrdiff_t from, ptrdiff_t windows, ptrdiff_t *low,
-                                 ptrdiff_t *high, ptrdiff_t *place)
+                                 ptrdiff_t *high)
 {
     const ptrdiff_t apart = p->dilation[axis], stride = p->stride[axis], span = (p->size[axis] - 1) * apart + 1;
     *low = from < span ? 0 : (from - span) / stride + 1;
     *high = pool_smaller(from / stride + 1, windows);
-    if (apart == 1) {
-        *place = from - *low * stride;
+    if (apart == 1)
         return;
-    }
-    const ptrdiff_t all = pool_smaller(*low + p->hop[axis], *high);
-    while (*low < all && (from - *low * stride) % apart)
+    const ptrdiff_t end = pool_smaller(*low + p->hop[axis], *high);
+    while (*low < end && (from - *low * stride) % apart)
         ++*low;
-    if (*low == all) /* none of them is a multiple of the dilation away */
-        *high = *low;
-    *place = (from - *low * stride) / apart;
+    if (*low == end)
+        *high = end; /* its distance to none of them is a multiple of the dilation */
 }
 
 /* Parts for windows at every pixel. A strip is at least as long as what is read beyond its end. */

@@ -53,8 +53,8 @@ LSTM2D_INLINE void NAME(max_none)(ptrdiff_t n, REAL *restrict y, unsigned char *
         large[c] = 0;
 }
 
-LSTM2D_PER_LEVEL(void, NAME(pool_max), (const Pool *p, const REAL *x, ptrdiff_t row, REAL *y, unsigned char *small,
-                                        int *large), (p, x, row, y, small, large))
+LSTM2D_INLINE void NAME(max_row)(const Pool *p, const REAL *x, ptrdiff_t row, REAL *y, unsigned char *small,
+                                 int *large)
 {
     const ptrdiff_t top = row * p->stride[0] - p->padding[0];
     ptrdiff_t rows[2], columns[2];
@@ -79,6 +79,17 @@ LSTM2D_PER_LEVEL(void, NAME(pool_max), (const Pool *p, const REAL *x, ptrdiff_t 
 #undef SMALL
 #undef LARGE
 #undef ALONE
+    }
+}
+
+LSTM2D_PER_LEVEL(void, NAME(pool_max), (const Pool *p, const REAL *x, ptrdiff_t row, REAL *y, unsigned char *small,
+                                        int *large), (p, x, row, y, small, large))
+{
+    if (pool_dilated(p)) {
+        NAME(max_row)(p, x, row, y, small, large);
+    } else {
+        const Pool whole = pool_whole(p);
+        NAME(max_row)(&whole, x, row, y, small, large);
     }
 }
 
@@ -146,21 +157,21 @@ LSTM2D_PER_LEVEL(void, NAME(pool_mean), (const Pool *p, const REAL *x, ptrdiff_t
    once. With neither `small` nor `large` every value of a window has its share: the average. */
 
 LSTM2D_INLINE void NAME(grad_cells)(const Pool *p, ptrdiff_t n, ptrdiff_t channel, ptrdiff_t down, ptrdiff_t right,
-                                    const ptrdiff_t *rows, const ptrdiff_t *columns, const ptrdiff_t *fewer,
-                                    const REAL *grad_y, const unsigned char *small, const int *large,
-                                    REAL *restrict grad_x, const int bytes, const int max)
+                                    const ptrdiff_t *rows, const ptrdiff_t *columns, const REAL *grad_y,
+                                    const unsigned char *small, const int *large, REAL *restrict grad_x,
+                                    const int bytes, const int max)
 {
     const REAL share = (REAL)(p->size[0] * p->size[1]);
-    const ptrdiff_t hop_down = p->hop[0], hop_right = p->hop[1];
     REAL sum[POOL_LANES] = {0};
-    for (ptrdiff_t i = rows[0], row = down; i < rows[1]; i += hop_down, row -= fewer[0])
-        for (ptrdiff_t j = columns[0], column = right; j < columns[1]; j += hop_right, column -= fewer[1]) {
+    for (ptrdiff_t i = rows[0]; i < rows[1]; i += p->hop[0])
+        for (ptrdiff_t j = columns[0]; j < columns[1]; j += p->hop[1]) {
             const ptrdiff_t window = (i * p->columns + j) * p->channels + channel;
-            const int here = (int)(row * p->size[1] + column);
+            const ptrdiff_t line = (down - i * p->stride[0]) / p->dilation[0];
+            const int here = (int)(line * p->size[1] + (right - j * p->stride[1]) / p->dilation[1]);
             const REAL *restrict grad = grad_y + window;
             const unsigned char *restrict b = bytes ? small + window : NULL;
             const int *restrict w = max && !bytes ? large + window : NULL;
-            if (rows[0] + hop_down >= rows[1] && columns[0] + hop_right >= columns[1]) { /* the only window: no sum */
+            if (rows[1] - rows[0] <= p->hop[0] && columns[1] - columns[0] <= p->hop[1]) { /* the only window: no sum */
 #pragma omp simd
                 for (ptrdiff_t c = 0; c < n; c++) {
                     const int place = bytes ? b[c] : max ? w[c] : here;
@@ -180,19 +191,18 @@ LSTM2D_INLINE void NAME(grad_cells)(const Pool *p, ptrdiff_t n, ptrdiff_t channe
         grad_x[c] = max ? sum[c] : sum[c] / share;
 }
 
-LSTM2D_PER_LEVEL(void, NAME(pool_grad), (const Pool *p, ptrdiff_t row, const REAL *grad_y,
-                                         const unsigned char *small, const int *large, REAL *grad_x),
-                 (p, row, grad_y, small, large, grad_x))
+LSTM2D_INLINE void NAME(grad_row)(const Pool *p, ptrdiff_t row, const REAL *grad_y, const unsigned char *small,
+                                  const int *large, REAL *grad_x)
 {
-    const ptrdiff_t fewer[2] = {p->hop[0] * p->stride[0] / p->dilation[0],
-                                p->hop[1] * p->stride[1] / p->dilation[1]};
-    ptrdiff_t rows[2], columns[2], down, right;
-    pool_covering(p, 0, row + p->padding[0], p->rows, &rows[0], &rows[1], &down);
+    ptrdiff_t rows[2], columns[2];
+    const ptrdiff_t down = row + p->padding[0];
+    pool_covering(p, 0, down, p->rows, &rows[0], &rows[1]);
     for (ptrdiff_t j = 0; j < p->width; j++, grad_x += p->channels) {
-        pool_covering(p, 1, j + p->padding[1], p->columns, &columns[0], &columns[1], &right);
-#define SMALL(f, n) NAME(grad_cells)(p, n, f, down, right, rows, columns, fewer, grad_y, small, NULL, grad_x + (f), 1, 1)
-#define LARGE(f, n) NAME(grad_cells)(p, n, f, down, right, rows, columns, fewer, grad_y, NULL, large, grad_x + (f), 0, 1)
-#define MEAN(f, n) NAME(grad_cells)(p, n, f, down, right, rows, columns, fewer, grad_y, NULL, NULL, grad_x + (f), 0, 0)
+        const ptrdiff_t right = j + p->padding[1];
+        pool_covering(p, 1, right, p->columns, &columns[0], &columns[1]);
+#define SMALL(f, n) NAME(grad_cells)(p, n, f, down, right, rows, columns, grad_y, small, NULL, grad_x + (f), 1, 1)
+#define LARGE(f, n) NAME(grad_cells)(p, n, f, down, right, rows, columns, grad_y, NULL, large, grad_x + (f), 0, 1)
+#define MEAN(f, n) NAME(grad_cells)(p, n, f, down, right, rows, columns, grad_y, NULL, NULL, grad_x + (f), 0, 0)
         if (small) {
             POOL_BLOCKS(p->channels, SMALL)
         } else if (large) {
@@ -203,5 +213,17 @@ LSTM2D_PER_LEVEL(void, NAME(pool_grad), (const Pool *p, ptrdiff_t row, const REA
 #undef SMALL
 #undef LARGE
 #undef MEAN
+    }
+}
+
+LSTM2D_PER_LEVEL(void, NAME(pool_grad), (const Pool *p, ptrdiff_t row, const REAL *grad_y,
+                                         const unsigned char *small, const int *large, REAL *grad_x),
+                 (p, row, grad_y, small, large, grad_x))
+{
+    if (pool_dilated(p)) {
+        NAME(grad_row)(p, row, grad_y, small, large, grad_x);
+    } else {
+        const Pool whole = pool_whole(p);
+        NAME(grad_row)(&whole, row, grad_y, small, large, grad_x);
     }
 }

@@ -67,7 +67,5 @@ CASES: list[Case] = [
         users=MEASURED,
     ),
     _pool("avg_pool2d", (1, 360, 480, 64), 2, {}, label="avg pool 2 on 64 channels", users=MEASURED),
-    _pool(
-        "avg_pool2d", (1, 400, 480, 3), 4, {"stride": 1}, label="avg pool 4 at every pixel", users=MEASURED
-    ),
+    _pool("avg_pool2d", (1, 400, 480, 3), 4, {"stride": 1}, label="avg pool 4 with stride 1", users=MEASURED),
 ]
