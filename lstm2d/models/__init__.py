@@ -6,7 +6,8 @@ from lstm2d.models.lstm2d import LSTM2DConfig, LSTM2DNetwork
 from lstm2d.models.n_renet import NReNetConfig, NReNetNetwork
 from lstm2d.models.network import PREDICTION, Network, Step
 from lstm2d.models.options import ModelConfig
-from lstm2d.models.rcnn import RCNNConfig, RCNNNetwork
+from lstm2d.models.rcnn import RCNNNetwork
+from lstm2d.models.rcnn_config import RCNNConfig
 from lstm2d.models.registry import MODELS, ModelKind, build, model_config, parameter_count
 from lstm2d.models.reseg import ReSegConfig, ReSegNetwork
 

@@ -337,7 +337,7 @@ class RCNNNetwork(Network):
         """
         size, stride = self.fields[self.instances - 1]
         height, width = (side - 2 * self.padding for side in z.shape[1:3])
-        pixels = kernels.empty((z.shape[0], height, width, self.n_classes), z.dtype, like=z.data)
+        pixels: FloatArray = kernels.empty((z.shape[0], height, width, self.n_classes), z.dtype, like=z.data)
         begin, beyond = self.padding - size // 2, size - 1
         with no_grad():
             for i, j in np.ndindex(min(stride, height), min(stride, width)):
@@ -352,8 +352,8 @@ class RCNNNetwork(Network):
         """Return the values of the nearest cells for every pixel of a padded image."""
         if self.resolution == 1:
             return cells
-        rows, columns = (
-            np.minimum(np.arange(side - 2 * self.padding) // self.resolution, n - 1)
+        rows, columns = (  # lists: arrays would have to be on the device
+            [min(pixel // self.resolution, n - 1) for pixel in range(side - 2 * self.padding)]
             for side, n in zip(padded[1:3], cells.shape[1:3], strict=True)
         )
         pixels: FloatArray = cells[:, rows][:, :, columns]

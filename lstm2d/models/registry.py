@@ -14,7 +14,8 @@ from lstm2d.models.lstm2d import LSTM2DConfig, LSTM2DNetwork
 from lstm2d.models.n_renet import NReNetConfig, NReNetNetwork
 from lstm2d.models.network import Network
 from lstm2d.models.options import ModelConfig
-from lstm2d.models.rcnn import RCNNConfig, RCNNNetwork
+from lstm2d.models.rcnn import RCNNNetwork
+from lstm2d.models.rcnn_config import RCNNConfig
 from lstm2d.models.reseg import ReSegConfig, ReSegNetwork
 from lstm2d.nn import init
 

@@ -128,3 +128,16 @@ def test_other_networks(
     assert ran.code == 2
     assert f"{options[0]} for a model without instances: {brightness_model}" in ran.err
     assert f"do: leave {options[0]} out" in ran.err
+
+
+def test_a_run_has_a_picture_of_its_instances(lstm2d: Run, scenes: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    small = ["--set", "model.channels=[3,2]", "--set", "train.warmup_steps=0", "--epochs", "1"]
+    ran = lstm2d("train", "rcnn2", "--data", scenes, "-o", run, "--device", "cpu", *small)
+    assert ran.code == 0, ran.err
+    assert "not all pictures" not in ran.err
+    with Image.open(run / "plots/instances.png") as sheet:
+        # of one held-out image: picture, truth, labels after one, two and three instances
+        assert sheet.height > 5 * 150
+    ran = lstm2d("evaluate", run, scenes, "--instances", "1,2,3", "--json", "--device", "cpu")
+    assert list(ran.json["instances"]) == ["1", "2", "3"]

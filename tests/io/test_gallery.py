@@ -9,7 +9,16 @@ from PIL import Image
 
 from lstm2d.errors import ShapeError
 from lstm2d.io.classes import ClassInfo
-from lstm2d.io.gallery import EMPTY, NAME, Example, coloured, draw_comparison, draw_gallery, encode_png
+from lstm2d.io.gallery import (
+    EMPTY,
+    NAME,
+    Example,
+    coloured,
+    draw_comparison,
+    draw_gallery,
+    draw_instances,
+    encode_png,
+)
 from tests.io.made_fonts import forget, make_font, only_fonts_of
 
 CLASSES = (ClassInfo("left", (200, 0, 0)), ClassInfo("right", (0, 0, 100)))
@@ -155,3 +164,21 @@ def test_rare_classes_keep_their_colour(rng: np.random.Generator) -> None:
     flat = np.zeros((20, 20, 3), np.uint8) + np.array((200, 0, 0), np.uint8)
     found = np.asarray(Image.open(BytesIO(encode_png(flat, colours=6, classes=CLASSES))).convert("RGB"))
     np.testing.assert_array_equal(found, flat)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1), (30, 40)])
+def test_labels_after_instances(size: tuple[int, int]) -> None:
+    image = np.full((*size, 3), 100, np.uint8)
+    labels = {number: np.full(size, number - 1, np.uint8) for number in (1, 2)}
+    classes = [ClassInfo("a", (200, 0, 0)), ClassInfo("b", (0, 0, 200))]
+    sheet = draw_instances(image, labels, classes, side=160)
+    height, width = (max(round(160 * n / max(size)), 1) for n in size)
+    cell = max(width, NAME)
+    assert sheet.shape[1] == 14 + 3 * cell + 2 * 6 + 14
+    for k, colour in enumerate([(100, 100, 100), (200, 0, 0), (0, 0, 200)]):
+        x, y = 14 + k * (cell + 6) + (cell - width) // 2, 14 + 15 + 12
+        assert (sheet[y : y + height, x : x + width] == colour).all()
+    with pytest.raises(ShapeError, match="another size"):
+        draw_instances(image, {1: np.zeros((2, 3), np.uint8)}, classes)
+    with pytest.raises(ShapeError, match="without examples"):
+        draw_instances(image, {}, classes)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from lstm2d.predict import Predictor
 from lstm2d.predict.inputs import plan
 from lstm2d.predict.instances import chosen, parse_instances, parse_resolution
 from lstm2d.predict.label_files import label_files
-from lstm2d.predict.manifest import read_manifest
+from lstm2d.predict.manifest import Manifest, read_manifest
 from lstm2d.predict.outcome import Options, Outcome
 from tests.predict.rcnn import rcnn_model
 from tests.predict.test_predictor import photo, random_model
@@ -131,6 +132,22 @@ def test_images_smaller_than_the_context_and_constant_ones(
         np.testing.assert_allclose(predictor.predict_proba(image).sum(axis=2), 1, rtol=1e-5)
 
 
+@pytest.mark.parametrize("resolution", [1, 4])
+def test_a_device_gives_the_labels_of_the_cpu(
+    rng: np.random.Generator, device: str, cupy_module: ModuleType, resolution: int
+) -> None:
+    image = photo(rng, 9, 14)
+    expected = Predictor(rcnn_model(), instances=ALL, resolution=resolution)
+    found = Predictor(rcnn_model(), instances=ALL, resolution=resolution, device=device)
+    np.testing.assert_allclose(found.predict_proba(image), expected.predict_proba(image), atol=1e-5)
+    for number, labels in found.predict_instances(image).items():
+        assert isinstance(labels, np.ndarray)
+        assert (labels == expected.predict_instances(image)[number]).mean() > 0.99
+    features = expected.features(image)
+    for name, values in found.features(image).items():
+        np.testing.assert_allclose(values, features[name], atol=1e-5)
+
+
 def test_feature_maps_lie_over_the_photograph(rng: np.random.Generator) -> None:
     model, image = rcnn_model(), photo(rng, 9, 14)
     maps = Predictor(model, resolution=4).features(image)  # of every pixel, whatever the resolution
@@ -230,6 +247,23 @@ def test_skip_done_knows_instances_and_resolution(images: Path, tmp_path: Path) 
     assert again.redone == {"overlay missing or changed": 2}
     assert run(images, out, skip_done=True, instances=ALL, resolution="1/2", overlay=True).skipped == 2
     assert run(images, out, skip_done=True, resolution="1/2").redone == {"other settings (instances)": 2}
+
+
+def test_a_record_gets_columns_where_they_are_needed(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.csv"
+    with Manifest(path, ["sky"]) as record:
+        record.add("a.jpg", "a.png", seconds=1.0, areas=[1.0])
+        assert "i1 labels file" not in read_manifest(path)[0]
+        record.add("b.jpg", "b.png", seconds=1.0, areas=[1.0], marks={"i1 labels file": "x"})
+        rows = read_manifest(path)  # before the end, as after a crash
+        assert [(row["labels"], row["i1 labels file"]) for row in rows] == [("a.png", ""), ("b.png", "x")]
+        record.add("c.jpg", "c.png", seconds=1.0, areas=[1.0], marks={"i1 labels file": "y"})
+        assert read_manifest(path)[2]["i1 labels file"] == "y"
+        record.add("b.jpg", "b.png", seconds=1.0, areas=[1.0])
+        record.add("c.jpg", "c.png", seconds=1.0, areas=[1.0])
+    rows = read_manifest(path)
+    assert [row["labels"] for row in rows] == ["a.png", "b.png", "c.png"]
+    assert "i1 labels file" not in rows[0]
 
 
 def test_earlier_files_stay_replaceable(images: Path, tmp_path: Path) -> None:
