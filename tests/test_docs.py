@@ -56,7 +56,7 @@ def lstm2d_commands(checkout: Path) -> Iterator[tuple[str, list[str]]]:
 def complaint(args: list[str]) -> str | None:
     """Return the usage error for these arguments; None if they are valid."""
     command: click.Command = import_module("lstm2d.cli.program").program
-    context = click.Context(command, info_name="lstm2d")
+    context = click.Context(command, info_name="lstm2d", **command.context_settings)
     while isinstance(command, click.Group):
         if not args or args[0].startswith("-"):
             break
@@ -64,7 +64,10 @@ def complaint(args: list[str]) -> str | None:
         found = command.get_command(context, name)
         if found is None:
             return f"no command {name}"
-        command, context = found, click.Context(found, info_name=name, parent=context)
+        command, context = (
+            found,
+            click.Context(found, info_name=name, parent=context, **found.context_settings),
+        )
     try:
         values, rest, _ = command.make_parser(context).parse_args(list(args))
         if rest:
@@ -122,7 +125,7 @@ lstm2d train a \\
 
 def test_every_command_is_in_the_readme(checkout: Path) -> None:
     program = import_module("lstm2d.cli.program").program
-    context = click.Context(program)
+    context = click.Context(program, **program.context_settings)
     names = []
     for name in program.list_commands(context):
         command = program.get_command(context, name)
