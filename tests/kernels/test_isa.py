@@ -26,7 +26,7 @@ normal = lambda *shape: rng.standard_normal(shape, np.float32)
 x, grad = normal(1, 30, 40, 6), normal(1, 30, 40, 80)
 gates = [0.2 * normal(*shape) for shape in ((4, 6, 100), (4, 40, 100), (4, 100), (4, 5, 20))]
 y, kept = lstm2d.lstm2d_forward(x, *gates, 0.5, False, True)
-gradients = lstm2d.lstm2d_backward(grad, x, kept, *gates, 0.5, False, True)
+gradients = lstm2d.lstm2d_backward(grad, x, kept, *gates, 0.5, False, 0.1, True)
 product = linear.linear_forward(normal(1, 600, 70), normal(70, 96), None)
 tanh = elementwise.tanh_forward(normal(1, 5000))
 np.savez(sys.argv[1], y=y, product=product, tanh=tanh, **{
