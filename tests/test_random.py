@@ -62,6 +62,9 @@ def test_purposes_keep_their_numbers() -> None:
         ("SYNTH", 5),
         ("DROPOUT", 6),
         ("CROP", 7),
+        ("INSTANCES", 8),
+        ("PATCH", 9),
+        ("SHIFT", 10),
     ]
 
 

@@ -71,23 +71,23 @@ class Preprocessing:
         Mean and deviation of each channel over the training images, 0..255; one value per channel.
     stride : int, default 1
         Sides are padded to multiples of it, in pixels.
-    padding : int, default 0
-        Zeros on each side of the normalised image, in pixels.
     contrast : {"none", "local", "image"}, default "none"
         Contrast normalisation before the channel statistics, see `lstm2d.data.contrast.with_contrast`.
     typical_size : float, optional
         Median over the training images of the square root of the pixel count; None if unknown.
     native : bool, default False
         Whether pixels have a fixed scale (satellite, microscope); images are then not resized.
+    padding : int, default 0
+        Zeros on each side of the normalised image, in pixels.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     stride: int = 1
-    padding: int = 0
     contrast: str = "none"
     typical_size: float | None = None
     native: bool = False
+    padding: int = 0
 
     def network_size(self, height: int, width: int, size: Size = "auto") -> tuple[int, int]:
         """Return the size of the network's input for a photograph.

@@ -118,10 +118,10 @@ class Predictor:
             model.mean,
             model.std,
             self._network.stride,
-            self._network.padding,
             contrast_of(model, source),
             model.typical_size,
             model.native,
+            self._network.padding,
         )
         self.reading = reading_of(model, source)
         self.crf = crf_of(model, source, crf)

@@ -83,10 +83,10 @@ class TrainingData:
             _stored(config.data.mean or measured.mean),
             _stored(config.data.std or measured.std),
             stride,
-            padding,
             config.data.contrast,
             measured.typical_size,
             dataset.native,
+            padding,
         )
         self.even = {} if config.data.std else measured.even
         # validation resizes images as the saved model will
