@@ -11,6 +11,7 @@ import click
 from lstm2d.cli.evaluation_tables import describe, describe_several
 from lstm2d.cli.options import (
     apply_crf,
+    comma_list,
     compute_options,
     crf_options,
     instance_options,
@@ -30,16 +31,6 @@ if TYPE_CHECKING:
 WIDEST_EDGE = 100  # a copy, as the original needs NumPy and the help page must not (a test compares them)
 
 
-def split_names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
-    """Return the names in "S1,S2,..."."""
-    if value is None:
-        return None
-    names = [name.strip() for name in value.split(",")]
-    if "" in names:
-        raise click.BadParameter(f"{value!r} is not S1,S2,...", ctx, param)
-    return names
-
-
 @click.command(
     epilog="""\b
 Examples:
@@ -55,7 +46,7 @@ Examples:
 @click.argument("folder", metavar="DIR")
 @click.option("--split", metavar="SPLIT", help="Images in splits/SPLIT.txt.  [default: test]")
 @click.option(
-    "--splits", metavar="S1,S2,...", callback=split_names, help="One split per model instead (k-fold)."
+    "--splits", metavar="S1,S2,...", callback=comma_list, help="One split per model instead (k-fold)."
 )
 @click.option(
     "--out",
@@ -86,7 +77,7 @@ def evaluate(
     models: tuple[str, ...],
     folder: str,
     split: str | None,
-    splits: list[str] | None,
+    splits: tuple[str, ...] | None,
     out: str | None,
     overwrite: bool,
     edge: int | None,

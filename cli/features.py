@@ -6,19 +6,11 @@ from typing import Any
 
 import click
 
-from lstm2d.cli.options import compute_options, photo_options, use_photo_options
+from lstm2d.cli.options import comma_list, compute_options, photo_options, use_photo_options
 from lstm2d.cli.output import Console, output_options
 from lstm2d.cli.tables import Table
 
 CHANNELS = 64  # a copy, as the original needs NumPy and the help page must not (a test compares them)
-
-
-def names_of(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
-    """Return the names in a list with commas."""
-    names = tuple(name.strip() for name in (value or "").split(","))
-    if value is not None and not all(names):
-        raise click.BadParameter(f"{value!r} is not NAME,NAME", ctx, param)
-    return names if value is not None else ()
 
 
 @click.command(
@@ -33,7 +25,7 @@ Examples:
 @click.option("--out", "-o", required=True, metavar="DIR", help="Folder for the pictures.")
 @click.option(
     "--layers",
-    callback=names_of,
+    callback=comma_list,
     metavar="NAME,NAME",
     help="Only these layers; NAME may be a pattern with * and ?.  [default: all]",
 )
@@ -62,7 +54,7 @@ def features(
     model: str,
     image: str,
     out: str,
-    layers: tuple[str, ...],
+    layers: tuple[str, ...] | None,
     channels: int,
     instances: int | None,
     npy: bool,
@@ -95,7 +87,7 @@ def features(
         image,
         out,
         model=find_model(model),
-        choice=Choice(layers, channels, npy, chosen, overwrite),
+        choice=Choice(layers or (), channels, npy, chosen, overwrite),
         notes=Notes(lambda line: console.say(f"Note: {line}")),
         progress=lambda done, total: console.progress(f"{done}/{total} layers", done, total),
     )

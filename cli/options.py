@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 DEFAULT_CRF = "krahenbuehl"
 
 
+def comma_list(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Return the names in a list with commas; None if the option is not given."""
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(","))
+    if not all(names):
+        raise click.BadParameter(f"{value!r} is not {param.metavar}", ctx, param)
+    return names
+
+
 def compute_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add ``--threads``, ``--device`` and ``--gpu-memory``, and apply them before the command runs.
 

@@ -10,9 +10,10 @@ from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Self
 
-from lstm2d.errors import ConfigError, OutputError
+from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder, write_bytes, write_text
 from lstm2d.io.replacing import refuse_to_replace
+from lstm2d.io.safe_open import read_text
 from lstm2d.predict.overwriting import refuse_output_among_inputs
 
 RECORD = ".lstm2d-evaluation.json"  # the files that evaluations wrote to the folder
@@ -149,11 +150,11 @@ class EvaluationFolder:
 def _read_record(root: Path) -> set[str] | None:
     """Return the files that evaluations wrote; None if the folder is not from an evaluation."""
     try:
-        content = json.loads((root / RECORD).read_text(encoding="utf-8"))
+        content = json.loads(read_text(root / RECORD))
         if content["format"] != FORMAT:
             return None
         return {name for name in content["files"] if isinstance(name, str) and _is_inside(name)}
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (DataError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
