@@ -40,7 +40,7 @@ def write_model(run: Run, model: SavedModel) -> None:
         class_weights = {"class_weights": {item.name: weight for item, weight in pairs}}
     split = "all images" if not data.dataset.splits else f"split {config.data.train_split}"
     settings = config.model_dump()
-    settings["model"] |= run.active.stage.model
+    settings["model"] |= run.stages[model.stage].model
     contents = ModelFile(
         state=dict(model.arrays or {}),
         preset=config.preset,

@@ -30,16 +30,19 @@ class SavedModel:
         and earlier.
     sha256 : str
         Digest of the file; "" if unknown.
+    stage : int
+        Stage of the run that trained it, from 0.
     """
 
     step: int
     metrics: dict[str, Any]
     arrays: Arrays | None
     sha256: str = ""
+    stage: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything except the arrays, for the state of a checkpoint."""
-        return {"step": self.step, "metrics": self.metrics, "sha256": self.sha256}
+        return {"step": self.step, "metrics": self.metrics, "sha256": self.sha256, "stage": self.stage}
 
     def to_tensors(self, progress: Progress) -> dict[str, FloatArray]:
         """Return the arrays for a checkpoint; empty if they equal the weights in it."""
@@ -69,7 +72,7 @@ def from_checkpoint(checkpoint: Checkpoint, current: Callable[[], Arrays]) -> Sa
         saved = checkpoint.state["model"]
         if saved is None:
             return None
-        model = SavedModel(saved["step"], saved["metrics"], None, saved["sha256"])
+        model = SavedModel(saved["step"], saved["metrics"], None, saved["sha256"], saved.get("stage", 0))
     elif progress["validated"] < 0:
         return None
     else:  # of an earlier version, with only the metrics of the best validation

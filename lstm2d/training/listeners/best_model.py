@@ -39,7 +39,12 @@ class BestModel(Listener):
             names = metrics_of(len(self.run.data.classes))
             self.best = {name: end.metrics[name] for name in names} | {"step": self.run.progress.step}
         if self.run.active.stage.saves_model:
-            self.run.saved = SavedModel(self.run.progress.step, end.metrics, self.run.model_arrays())
+            self.run.saved = SavedModel(
+                self.run.progress.step,
+                end.metrics,
+                self.run.model_arrays(),
+                stage=self.run.progress.stage,
+            )
             write_model(self.run, self.run.saved)
 
     def begin_stage(self) -> None:
