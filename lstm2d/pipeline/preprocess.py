@@ -165,6 +165,33 @@ class Preprocessing:
         padded = pad_to_multiple(normalise(pixels, self.mean, self.std), self.stride)
         return surrounded(padded, self.padding)[np.newaxis]
 
+    def prepare_window(
+        self, pixels: NDArray[Any], rows: slice, columns: slice, padding: int
+    ) -> NDArray[np.float32]:
+        """Normalise the channels of a window of an image and of the pixels around it.
+
+        Parameters
+        ----------
+        pixels : array of shape (H, W, C)
+            Output of `prepare_whole`.
+        rows, columns : slice
+            Window within the image, every row and column.
+        padding : int
+            Pixels on each side of the window.
+
+        Returns
+        -------
+        array of shape (1, rows + 2 * padding, columns + 2 * padding, C), float32
+            Zeros outside of the image.
+        """
+        sides = [(side.start - padding, side.stop + padding) for side in (rows, columns)]
+        inside = pixels[tuple(slice(max(0, start), stop) for start, stop in sides)]
+        outside = [
+            (max(0, -start), max(0, stop - side))
+            for (start, stop), side in zip(sides, pixels.shape[:2], strict=True)
+        ]
+        return np.pad(normalise(inside, self.mean, self.std), [*outside, (0, 0)])[np.newaxis]
+
     def prepare_labels(self, labels: NDArray[np.uint8], ignore: int) -> NDArray[np.uint8]:
         """Pad labels in the same way as `prepare_part` pads their image.
 

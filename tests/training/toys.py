@@ -106,8 +106,6 @@ def twice(config: RunConfig) -> Sequence[Stage]:
     """Return two equal stages that train all layers; both save their model, which states its stage."""
     train = config.train
     return [
-        Stage(
-            name=name, train=train, source=whole_images(train), objective=flat, model={"gate_clip": number}
-        )
+        Stage(name=name, train=train, source=whole_images(train), objective=flat, model={"gate_clip": number})
         for number, name in enumerate(("one", "two"), start=3)
     ]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lstm2d.config import TrainSection
-from lstm2d.data.transforms import normalise
 from lstm2d.models.rcnn import RCNNNetwork
-from lstm2d.pipeline.preprocess import surrounded
 from lstm2d.random import Purpose, generator
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.sources import Example, Source
@@ -18,7 +16,7 @@ class Cells(Source):
     """One example for each training image: the patches around every S-th pixel, which share their work.
 
     The grid is shifted at random, so that each pixel is the middle of a patch in some epochs. The gradient is
-    that of these patches.
+    that of these patches. A crop limits their middles alone: they see what lies beside it in the image.
 
     Parameters
     ----------
@@ -39,17 +37,19 @@ class Cells(Source):
         return len(self.images)
 
     def example(self, number: int, epoch: int) -> Example:
-        """Return the padded image without its first rows and columns, and the labels under the cells."""
-        seed, data = self.images.train.seed, self.images.data
-        image, labels = self.images.augmented(number, epoch)
-        field = self.network.fields[self.network.instances_of(seed, epoch, number) - 1]
-        rng = generator(seed, epoch, number, Purpose.SHIFT)
-        top, left = (int(rng.integers(min(field.stride, side))) for side in labels.shape)
-        prepare = data.preprocessing
-        padded = surrounded(normalise(image, prepare.mean, prepare.std), field.size // 2)
-        x = np.ascontiguousarray(padded[np.newaxis, top:, left:])
-        cells = np.ascontiguousarray(labels[np.newaxis, top :: field.stride, left :: field.stride])
-        return Example(x, cells, (self.name(number),))
+        """Return the pixels that the cells see, and the labels under the cells."""
+        train, prepare = self.images.train, self.images.data.preprocessing
+        image, labels = self.images.uncropped(number, epoch)
+        field = self.network.fields[self.network.instances_of(train.seed, epoch, number) - 1]
+        rng = generator(train.seed, epoch, number, Purpose.CROP)
+        height, width = np.minimum(labels.shape, train.crop or labels.shape)
+        top, left = rng.integers(np.subtract(labels.shape, (height, width)) + 1)
+        rng = generator(train.seed, epoch, number, Purpose.SHIFT)
+        down, right = rng.integers(np.minimum(field.stride, (height, width)))
+        rows, columns = slice(top + down, top + height), slice(left + right, left + width)
+        x = prepare.prepare_window(image, rows, columns, field.size // 2)
+        cells = labels[np.newaxis, rows, columns][:, :: field.stride, :: field.stride]
+        return Example(x, np.ascontiguousarray(cells), (self.name(number),))
 
     def name(self, number: int) -> str:
         """Return the image file."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lstm2d.config import TrainSection
-from lstm2d.data.transforms import normalise
 from lstm2d.models.rcnn import RCNNNetwork
-from lstm2d.pipeline.preprocess import surrounded
 from lstm2d.random import Purpose, generator
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.sources import Example, Source
@@ -39,14 +37,12 @@ class Patches(Source):
         """Return a patch, with zeros where it extends beyond the image, and the label of its middle pixel."""
         seed, prepare = self.images.train.seed, self.images.data.preprocessing
         rng, k = self._chosen(number, epoch)
-        image, labels = self.images.augmented(k, epoch)
+        image, labels = self.images.uncropped(k, epoch)
         row, column = (int(rng.integers(side)) for side in labels.shape)
         size = self.network.fields[self.network.instances_of(seed, epoch, number) - 1].size
-        padded = surrounded(normalise(image, prepare.mean, prepare.std), size // 2)
-        x = np.ascontiguousarray(padded[np.newaxis, row : row + size, column : column + size])
-        return Example(
-            x, labels[np.newaxis, row : row + 1, column : column + 1].copy(), (self.images.name(k),)
-        )
+        place = slice(row, row + 1), slice(column, column + 1)
+        x = prepare.prepare_window(image, *place, size // 2)
+        return Example(x, labels[np.newaxis, *place].copy(), (self.images.name(k),))
 
     def _chosen(self, number: int, epoch: int) -> tuple[np.random.Generator, int]:
         """Return the generator of an example, and its image."""

@@ -74,6 +74,14 @@ class WholeImages(Source):
         labels : ndarray of shape (H, W), uint8
             Class numbers.
         """
+        image, labels = self.uncropped(number, epoch)
+        if self.train.crop:
+            rng = generator(self.train.seed, epoch, number, Purpose.CROP)
+            image, labels = random_crop(image, labels, rng, size=self.train.crop)
+        return image, labels
+
+    def uncropped(self, number: int, epoch: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Return the same as `augmented`, before the crop."""
         train, prepare = self.train, self.data.preprocessing
         image: NDArray[Any]
         image, labels = self.data.dataset.load(self.data.training[number])
@@ -85,11 +93,7 @@ class WholeImages(Source):
                 image, labels = random_scale(image, labels, rng, amount=train.scale_jitter)
             if train.brightness_jitter:
                 image = random_color(image, rng, amount=train.brightness_jitter)
-        image = prepare.prepare_whole(image)
-        if train.crop:
-            rng = generator(train.seed, epoch, number, Purpose.CROP)
-            image, labels = random_crop(image, labels, rng, size=train.crop)
-        return image, labels
+        return prepare.prepare_whole(image), labels
 
     def name(self, number: int) -> str:
         """Return the image file."""

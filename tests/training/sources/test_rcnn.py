@@ -65,6 +65,31 @@ def test_every_pixel_is_a_target_at_the_middle_of_its_patch(dataset: Path) -> No
     assert seen == {(i, j) for i in range(4) for j in range(4)}
 
 
+@pytest.mark.parametrize("crop", [(6, 9), (500, 5), (1, 1)])
+def test_the_cells_of_a_crop_see_the_image_beside_it(dataset: Path, crop: tuple[int, int]) -> None:
+    config = small("rcnn2", "model.instances=2", f"train.crop={list(crop)}", "train.epochs=30")
+    network, data = network_and_data(config, dataset)
+    source = Cells(config.train, data, network)
+    image, labels = data.dataset.load(data.training[0])
+    plain = data.preprocessing.prepare_part(with_contrast(image, "image"))[0]
+    height, width = (min(side, size) for side, size in zip(labels.shape, crop, strict=True))
+    windows = np.lib.stride_tricks.sliding_window_view(plain[..., 0], (67, 67))
+    places = set()
+    for epoch in range(30):
+        example = source.example(0, epoch)
+        rows, columns = example.labels.shape[1:]
+        assert 1 <= rows <= -(-height // 4)
+        assert 1 <= columns <= -(-width // 4)
+        first = example.x[0, :67, :67, 0]
+        ((top, left),) = np.argwhere((windows == first).all(axis=(2, 3)))
+        seen = plain[top : top + example.x.shape[1], left : left + example.x.shape[2]]
+        np.testing.assert_array_equal(example.x[0], seen)
+        under = labels[top : top + 4 * rows : 4, left : left + 4 * columns : 4]
+        np.testing.assert_array_equal(example.labels[0], under)
+        places.add((int(top), int(left)))
+    assert len(places) > 10
+
+
 def test_patches_are_around_random_pixels(dataset: Path) -> None:
     config = small("rcnn2", "model.instances=2", "train.examples=patches", "train.patches=50")
     network, data = network_and_data(config, dataset)
