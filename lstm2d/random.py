@@ -25,6 +25,7 @@ class Purpose(IntEnum):
     INSTANCES = 8
     PATCH = 9
     SHIFT = 10
+    WHITEN = 11
 
 
 def generator(seed: int, epoch: int, sample: int, purpose: Purpose, part: int = 0) -> np.random.Generator:

@@ -65,6 +65,7 @@ def test_purposes_keep_their_numbers() -> None:
         ("INSTANCES", 8),
         ("PATCH", 9),
         ("SHIFT", 10),
+        ("WHITEN", 11),
     ]
 
 

@@ -193,6 +193,7 @@ class TrainSection(Section):
     brightness_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     new_rate: NonNegative = 1.0
     bias_rate: NonNegative = 1.0
+    whiten: NonNegative = 0.0
     groups: dict[str, GroupSection] = {}
     examples: Literal["images", "patches"] = "images"
     patches: Annotated[int, Field(ge=1, le=1_000_000)] = 100

@@ -111,6 +111,17 @@ class Network(Module, ABC):
         """
         return {name: values for name, values in self.arrays().items() if name not in self.imported}
 
+    def image_filters(self) -> dict[str, int]:
+        """Return the filters that read the image.
+
+        Returns
+        -------
+        dict of str to int
+            Name of a parameter of shape (side, side, channels, filters): its side. Empty if the filters see
+            images in another form.
+        """
+        return {}
+
     def frozen(self, x: Tensor, maps: Maps | None = None) -> Tensor:
         """Run the frozen layers; return the input unchanged if there are none.
 

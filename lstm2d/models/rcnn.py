@@ -105,6 +105,10 @@ class RCNNNetwork(Network):
         draw = uniform_draw(config.head_kernel, inputs)
         self.classify = Conv2d(inputs, n_classes, config.head_kernel, weight=draw, rng=rng, dtype=dtype)
 
+    def image_filters(self) -> dict[str, int]:
+        """Return the filters of the image planes."""
+        return {"first.image": self.config.kernels[0]}
+
     def instances_of(self, seed: int, epoch: int, number: int) -> int:
         """Return the number of instances that a training example runs through.
 

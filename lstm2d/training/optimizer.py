@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 
+import numpy as np
+
 from lstm2d import kernels
 from lstm2d.tensor import FloatArray, Tensor
 
@@ -48,6 +50,8 @@ class Optimizer(ABC):
     groups : mapping of str to Group, optional
         Groups by name of a parameter or of a part of the network, see `belongs`. The longest matching name
         applies. `requires_grad` of frozen parameters becomes False.
+    matrices : mapping of str to ndarray of shape (n, n), optional
+        By name of a parameter: the gradient of its n rows is multiplied by it, before anything else.
 
     Raises
     ------
@@ -68,6 +72,7 @@ class Optimizer(ABC):
         clip_norm: float = 0.0,
         average: float = 0.0,
         groups: Mapping[str, Group] | None = None,
+        matrices: Mapping[str, FloatArray] | None = None,
     ) -> None:
         self.parameters = dict(parameters)
         self.weight_decay, self.clip_norm, self.average = weight_decay, clip_norm, average
@@ -91,6 +96,10 @@ class Optimizer(ABC):
             view = self._view(self._weights, name)
             view[...] = parameter.data
             parameter.data = view
+        self._matrices = {
+            name: kernels.to_device(matrix.astype(first.dtype), kernels.device_of(first))
+            for name, matrix in (matrices or {}).items()
+        }
         self._mean = self._weights.copy() if average else None
         self._frozen: list[str] = []
         self._rates: Flat | None = None  # factors of the learning rate, one per weight; None if all are 1
@@ -127,6 +136,11 @@ class Optimizer(ABC):
         for name, parameter in self.parameters.items():
             none = parameter.grad is None or name in self._frozen
             self._view(self._gradient, name)[...] = 0.0 if none else parameter.grad
+        for name, matrix in self._matrices.items():
+            view = self._view(self._gradient, name)
+            multiply = kernels.pick("linear", like=view).linear_forward
+            product = multiply(matrix[np.newaxis], view.reshape(len(matrix), -1), None)
+            view[...] = product.reshape(view.shape)
         return float(self._kernels.gradient_norm(self._gradient))
 
     def step(self, learning_rate: float, norm: float, time: int) -> None:

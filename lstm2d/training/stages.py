@@ -26,6 +26,7 @@ from lstm2d.training.sources import Source, epoch_order
 from lstm2d.training.sources.cells import Cells
 from lstm2d.training.sources.patches import Patches
 from lstm2d.training.sources.whole import WholeImages
+from lstm2d.training.whitening import whitening
 
 
 def keep_network(network: Network, data: TrainingData, rng: np.random.Generator) -> None:
@@ -87,7 +88,7 @@ class ActiveStage:
     Raises
     ------
     ConfigError
-        If a group of parameters names no part of the network.
+        If a group of parameters names no part of the network, or if no filters to whiten read the image.
     DataError
         If the images cannot be used.
     """
@@ -106,7 +107,8 @@ class ActiveStage:
             if parameter.requires_grad:
                 trained[name] = parameter
         groups = {part: g for part, g in groups.items() if any(belongs(name, part) for name in trained)}
-        self.optimizer = make_optimizer(self.train, trained, groups)
+        matrices = {name: m for name, m in whitening(self.train, data, network).items() if name in trained}
+        self.optimizer = make_optimizer(self.train, trained, groups, matrices)
         epochs = self.train.epochs * self.steps_of(len(self.source))
         self.steps = min(epochs, self.train.steps) if self.train.steps else epochs
         self._order: tuple[int, NDArray[np.intp]] | None = None  # an epoch and its order
