@@ -26,6 +26,7 @@ class Purpose(IntEnum):
     PATCH = 9
     SHIFT = 10
     WHITEN = 11
+    HIERARCHY = 12
 
 
 def generator(seed: int, epoch: int, sample: int, purpose: Purpose, part: int = 0) -> np.random.Generator:

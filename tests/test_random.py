@@ -66,6 +66,7 @@ def test_purposes_keep_their_numbers() -> None:
         ("PATCH", 9),
         ("SHIFT", 10),
         ("WHITEN", 11),
+        ("HIERARCHY", 12),
     ]
 
 
