@@ -21,7 +21,7 @@ def superpixels(image: NDArray[np.uint8] | NDArray[np.float32], size: int = SIZE
     image : array of shape (H, W, 3), uint8 or float32
         Red, green and blue in 0..255.
     size : int, default 300
-        Mean area of a superpixel in pixels, at least 1.
+        Area of a superpixel in pixels, about: centres start on a regular grid.
 
     Returns
     -------

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from lstm2d.errors import DataError
-from lstm2d.hierarchy.hierarchy import Hierarchy, Subclass
+from lstm2d.hierarchy.hierarchy import Hierarchy
 from lstm2d.io.atomic import write_text
 from lstm2d.io.safe_open import open_regular, read_text
 from lstm2d.io.safetensors_header import parse_json
@@ -166,10 +166,9 @@ def _wrong_subclasses(hierarchy: Hierarchy, number: int) -> str | None:
         wrong = any(len(s.centre) != len(hierarchy.classes) or s.group is not None for s in found)
         return "each of its subclasses has a centre of one value per class" if wrong else None
     groups = [s.group for s in found]
-    wrong = any(g is None or not 0 <= g < len(hierarchy.groups) for g in groups)
-    return (
-        "each of its subclasses has a group of its own" if wrong or len(set(groups)) < len(groups) else None
-    )
+    known = all(g is not None and 0 <= g < len(hierarchy.groups) for g in groups)
+    own = known and len(set(groups)) == len(groups)
+    return None if own else "each of its subclasses has a group of its own"
 
 
 def _damaged(reason: str, path: object) -> DataError:

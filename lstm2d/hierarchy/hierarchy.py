@@ -98,4 +98,4 @@ class Hierarchy:
     @cached_property
     def membership(self) -> NDArray[np.int64]:
         """1 where a subclass belongs to a class, else 0: shape (K, n)."""
-        return (self.parents == np.arange(len(self.classes))[:, None]).astype(np.int64)
+        return np.equal(self.parents, np.arange(len(self.classes))[:, None]).astype(np.int64)

@@ -76,7 +76,7 @@ def test_damage_is_reported(message: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"a": NaN}', '{"a": 1, "a": 2}'])
 def test_not_a_hierarchy(text: str, tmp_path: Path) -> None:
     (tmp_path / "h.json").write_text(text)
-    with pytest.raises(DataError, match="not valid JSON|not a label hierarchy"):
+    with pytest.raises(DataError, match=r"not valid JSON|not a label hierarchy"):
         load_hierarchy(tmp_path / "h.json")
 
 
