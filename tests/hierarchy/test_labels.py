@@ -38,7 +38,7 @@ def by_pixel(hierarchy: Hierarchy, labels: NDArray[np.uint8], ignore: int) -> ND
         if len(numbers) > 1:
             half = max(labels.shape) if hierarchy.window is None else hierarchy.window // 2
             near = labels[max(0, row - half) : row + half + 1, max(0, column - half) : column + half + 1]
-            histogram = np.array([(near == k).sum() for k in range(K)]) / 1.0
+            histogram = np.bincount(near[near != ignore], minlength=K).astype(float)
             histogram /= np.sqrt((histogram**2).sum())
             centres = np.array([hierarchy.subclasses[n].centre for n in numbers])
             found[row, column] = numbers[((histogram - centres) ** 2).sum(axis=1).argmin()]
@@ -88,10 +88,10 @@ def test_the_same_bits_for_any_threads() -> None:
 def test_by_hand() -> None:
     """Windows of 3 x 3 in a map of sky (0), tree (1) and road (2)."""
     hierarchy = replace(clusters(), window=3)
-    sky, trees = (1.0, 0.0, 0.0), (0.6, 0.8, 0.0)
+    sky, trees = (1.0, 0.0, 0.0), (0.8, 0.6, 0.0)
     parts = [replace(s, centre=c) for s, c in zip(hierarchy.subclasses[:2], (sky, trees), strict=True)]
     hierarchy = replace(hierarchy, subclasses=(*parts, *hierarchy.subclasses[2:]))
-    # around column 2 there are six pixels of sky and three of trees: (2, 1) / sqrt(5) is nearer to (0.6, 0.8)
+    # around column 2 there are six pixels of sky and three of trees: (2, 1) / sqrt(5) is nearer to (0.8, 0.6)
     # than to (1, 0); the unlabelled pixels of the last columns do not count
     labels = np.array([[0, 0, 0, 1, 255, 255, 0]] * 3, np.uint8)
     assert subclass_labels(hierarchy, labels, "").tolist() == [[0, 0, 1, 2, -1, -1, 0]] * 3
