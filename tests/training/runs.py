@@ -47,7 +47,7 @@ def digest(run: Path) -> str:
     newest = newest_file(run / "checkpoints")
     assert newest is not None
     checkpoint = unpack(newest.read_bytes())
-    checkpoint.state["progress"] |= {"seconds": 0, "busy": 0}
+    checkpoint.state["progress"] |= {"seconds": 0, "stage_began": 0, "busy": 0}
     for name in ("run", "settings", "model"):
         del checkpoint.state[name]
     parts = [
