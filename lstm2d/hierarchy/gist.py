@@ -39,10 +39,11 @@ def gist(image: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float64]:
     .. [1] A. Oliva and A. Torralba, "Modeling the Shape of the Scene: A Holistic Representation of the
        Spatial Envelope", International Journal of Computer Vision 42 (3), 2001.
     """
-    from skimage.transform import resize
+    from PIL import Image
 
-    gray = resize(np.asarray(image, np.float64).mean(axis=2), (SIZE, SIZE), order=1, anti_aliasing=True)
-    found = energies(with_local_contrast(_stretched(gray))).ravel()
+    gray = Image.fromarray(np.asarray(image, np.float32).mean(axis=2))
+    small = gray.resize((SIZE, SIZE), Image.Resampling.BILINEAR)  # antialiased
+    found = energies(with_local_contrast(_stretched(np.asarray(small, np.float64)))).ravel()
     length = np.sqrt((found**2).sum())
     return found / length if length > 0 else found
 

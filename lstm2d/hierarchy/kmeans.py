@@ -100,7 +100,9 @@ def _two_nearest(
     linear = kernels.pick("linear", like=samples)
     # squared distances but for the length of the sample, which is the same for all centres
     parts = [linear.linear_forward(blocks, weight, bias) for blocks in _blocks(samples)]
-    partial = np.concatenate([part.reshape(-1, len(centres)) for part in parts] or [bias[None, :0]])
+    partial = np.concatenate(
+        [part.reshape(-1, len(centres)) for part in parts] or [np.empty((0, len(centres)))]
+    )
     nearest = partial.argmin(axis=1)
     rows, length = np.arange(len(samples)), (samples**2).sum(axis=1)
     own = np.sqrt(np.maximum(partial[rows, nearest] + length, 0))
