@@ -113,6 +113,47 @@ def draw_comparison(
     return _sheet(columns, ["picture", "truth", *models], classes, cell)
 
 
+def draw_side_by_side(
+    images: Sequence[str],
+    models: Mapping[str, Sequence[Example]],
+    classes: Sequence[ClassInfo],
+    *,
+    cell: tuple[int, int] = (195, 260),
+) -> NDArray[np.uint8]:
+    """Draw a sheet: one row per image with picture, truth and the labels of each model.
+
+    Parameters
+    ----------
+    images : sequence of str
+        A few words below each picture.
+    models : mapping of str to sequence of Example
+        Name of each model, and the same images with its labels; their titles stand below the labels.
+    classes : sequence of ClassInfo
+        Names and colours of the labels.
+    cell : tuple of int
+        Largest height and width of each picture, pixels. Rows are lower if no picture is as high.
+
+    Returns
+    -------
+    ndarray of uint8, shape (rows, columns, 3)
+        The sheet, with a legend below.
+
+    Raises
+    ------
+    ShapeError
+        If there is no example, or labels do not fit their image.
+    """
+    _check([one for same in models.values() for one in same])
+    first = next(iter(models.values()))
+    columns = [(name, [_picture(one, name, classes) for one in first]) for name in ("picture", "truth")]
+    captions = [images, [""] * len(images)]
+    for name, same in models.items():
+        columns.append((name, [_picture(one, "labels", classes) for one in same]))
+        captions.append([one.title for one in same])
+    height = max(_fitted(one.image.shape[:2], cell)[0] for one in first)
+    return _sheet(columns, [], classes, (height, cell[1]), captions)
+
+
 def draw_instances(
     image: NDArray[Any],
     labels: Mapping[int, NDArray[np.integer[Any]]],
@@ -162,8 +203,9 @@ def _sheet(
     names: Sequence[str],
     classes: Sequence[ClassInfo],
     cell: tuple[int, int],
+    captions: Sequence[Sequence[str]] = (),
 ) -> NDArray[np.uint8]:
-    """Draw columns of pictures with their titles, the names of the rows, if any, and the legend."""
+    """Draw columns of pictures with titles and captions, the names of the rows, if any, and the legend."""
     from PIL import Image, ImageDraw
 
     height, width = cell
@@ -171,19 +213,25 @@ def _sheet(
     shown = [pen.fitted(pen.lettering(name), NAME) for name in names]
     left = MARGIN + (max(map(pen.width, shown)) + 2 * GAP if shown else 0)
     top = MARGIN + TEXT + 2 * GAP
+    step = height + GAP + (TEXT + 2 * GAP if captions else 0)
     sheet_width = left + len(columns) * (width + GAP) - GAP + MARGIN
-    foot = top + len(columns[0][1]) * (height + GAP)
+    foot = top + len(columns[0][1]) * step
     rows = _legend_rows(classes, pen, sheet_width - left - MARGIN)
     sheet = Image.new("RGB", (sheet_width, foot + GAP + len(rows) * (TEXT + 2 * GAP) + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
     for row, name in enumerate(shown):
-        pen.write(draw, (MARGIN, top + row * (height + GAP) + height // 2), name, MUTED)
+        pen.write(draw, (MARGIN, top + row * step + height // 2), name, MUTED)
     for column, (title, pictures) in enumerate(columns):
         x = left + column * (width + GAP)
+        texts = [(title, MARGIN + TEXT // 2)]
         for row, picture in enumerate(pictures):
-            _put(sheet, draw, picture, (x, top + row * (height + GAP), width, height), pen)
-        fitted = pen.fitted(pen.lettering(title), width)
-        pen.write(draw, (x + width // 2, MARGIN + TEXT // 2), fitted, INK, anchor="mm")
+            _put(sheet, draw, picture, (x, top + row * step, width, height), pen)
+        for row, caption in enumerate(captions[column] if captions else ()):
+            texts.append((caption, top + row * step + height + GAP + TEXT // 2))
+        for text, y in texts:
+            if text:
+                fitted = pen.fitted(pen.lettering(text), width)
+                pen.write(draw, (x + width // 2, y), fitted, INK, anchor="mm")
     _legend(draw, rows, pen, left, foot + GAP)
     return np.asarray(sheet)
 
@@ -289,11 +337,16 @@ def _put(
         pen.write(draw, (x + width // 2, y + height // 2), "not known", MUTED, anchor="mm")
         return
     image = Image.fromarray(picture)
-    scale = min(width / image.width, height / image.height)
-    size = max(round(image.width * scale), 1), max(round(image.height * scale), 1)
+    size = _fitted(picture.shape[:2], (height, width))[::-1]
     few = len(np.unique(picture.reshape(-1, 3)[::7], axis=0)) < 64  # labels: no mixed colours at their edges
     image = image.resize(size, Image.Resampling.NEAREST if few else Image.Resampling.LANCZOS)
     sheet.paste(image, (x + (width - size[0]) // 2, y + (height - size[1]) // 2))
+
+
+def _fitted(shape: tuple[int, ...], cell: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest height and width of a picture in its cell."""
+    scale = min(cell[1] / shape[1], cell[0] / shape[0])
+    return max(round(shape[0] * scale), 1), max(round(shape[1] * scale), 1)
 
 
 def _legend_rows(
