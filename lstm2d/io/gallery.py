@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,7 +75,7 @@ def draw_gallery(
     if all(example.truth is None for example in examples):
         names.remove("truth")
     columns = [(one.title, [_picture(one, name, classes) for name in names]) for one in examples]
-    return _sheet(columns, names, classes, cell)
+    return _sheet(columns, names, classes, [cell[0]] * len(names), cell[1])
 
 
 def draw_comparison(
@@ -110,7 +110,8 @@ def draw_comparison(
     for same in zip(*models.values(), strict=True):
         common = [_picture(same[0], name, classes) for name in ("picture", "truth")]
         columns.append((same[0].title, common + [_picture(one, "labels", classes) for one in same]))
-    return _sheet(columns, ["picture", "truth", *models], classes, cell)
+    names = ["picture", "truth", *models]
+    return _sheet(columns, names, classes, [cell[0]] * len(names), cell[1])
 
 
 def draw_side_by_side(
@@ -131,7 +132,7 @@ def draw_side_by_side(
     classes : sequence of ClassInfo
         Names and colours of the labels.
     cell : tuple of int
-        Largest height and width of each picture, pixels. Rows are lower if no picture is as high.
+        Largest height and width of each picture, pixels. A row is as high as its picture.
 
     Returns
     -------
@@ -150,8 +151,8 @@ def draw_side_by_side(
     for name, same in models.items():
         columns.append((name, [_picture(one, "labels", classes) for one in same]))
         captions.append([one.title for one in same])
-    height = max(_fitted(one.image.shape[:2], cell)[0] for one in first)
-    return _sheet(columns, [], classes, (height, cell[1]), captions)
+    heights = [_fitted(one.image.shape[:2], cell)[0] for one in first]
+    return _sheet(columns, [], classes, heights, cell[1], captions)
 
 
 def draw_instances(
@@ -190,7 +191,7 @@ def draw_instances(
     columns += [(one.title, [_picture(one, "labels", classes)]) for one in examples]
     scale = side / max(image.shape[:2])
     height, width = (max(round(n * scale), 1) for n in image.shape[:2])
-    return _sheet(columns, [], classes, (height, max(width, NAME)))
+    return _sheet(columns, [], classes, [height], max(width, NAME))
 
 
 def after(instances: int) -> str:
@@ -202,32 +203,31 @@ def _sheet(
     columns: Sequence[tuple[str, Sequence[NDArray[np.uint8] | None]]],
     names: Sequence[str],
     classes: Sequence[ClassInfo],
-    cell: tuple[int, int],
+    heights: Sequence[int],
+    width: int,
     captions: Sequence[Sequence[str]] = (),
 ) -> NDArray[np.uint8]:
     """Draw columns of pictures with titles and captions, the names of the rows, if any, and the legend."""
     from PIL import Image, ImageDraw
 
-    height, width = cell
     pen = Pen(TEXT)
     shown = [pen.fitted(pen.lettering(name), NAME) for name in names]
     left = MARGIN + (max(map(pen.width, shown)) + 2 * GAP if shown else 0)
-    top = MARGIN + TEXT + 2 * GAP
-    step = height + GAP + (TEXT + 2 * GAP if captions else 0)
+    below = GAP + (TEXT + 2 * GAP if captions else 0)
+    *tops, foot = accumulate([height + below for height in heights], initial=MARGIN + TEXT + 2 * GAP)
     sheet_width = left + len(columns) * (width + GAP) - GAP + MARGIN
-    foot = top + len(columns[0][1]) * step
     rows = _legend_rows(classes, pen, sheet_width - left - MARGIN)
     sheet = Image.new("RGB", (sheet_width, foot + GAP + len(rows) * (TEXT + 2 * GAP) + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
     for row, name in enumerate(shown):
-        pen.write(draw, (MARGIN, top + row * step + height // 2), name, MUTED)
+        pen.write(draw, (MARGIN, tops[row] + heights[row] // 2), name, MUTED)
     for column, (title, pictures) in enumerate(columns):
         x = left + column * (width + GAP)
         texts = [(title, MARGIN + TEXT // 2)]
         for row, picture in enumerate(pictures):
-            _put(sheet, draw, picture, (x, top + row * step, width, height), pen)
-        for row, caption in enumerate(captions[column] if captions else ()):
-            texts.append((caption, top + row * step + height + GAP + TEXT // 2))
+            _put(sheet, draw, picture, (x, tops[row], width, heights[row]), pen)
+            if captions:
+                texts.append((captions[column][row], tops[row] + heights[row] + GAP + TEXT // 2))
         for text, y in texts:
             if text:
                 fitted = pen.fitted(pen.lettering(text), width)

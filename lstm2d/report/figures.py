@@ -239,7 +239,7 @@ def plot_differences(
     shown = [names[number] for number in numbers]
     gains = 100.0 * np.array(values)
     low, high = min(gains.min(), 0.0), max(gains.max(), 0.0)
-    margin = max(0.15 * (high - low), 0.1)  # room for numbers
+    margin = max(0.15 * (high - low), 0.5)  # room for numbers
     with _figure(8.2, min(0.24 * len(shown) + 1.3, 14.0)) as figure:
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
         for axes, label, one in zip(panels, ("accuracy", "IoU"), gains, strict=True):

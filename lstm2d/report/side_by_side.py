@@ -186,5 +186,5 @@ def _sheet(
 def _accuracy(baseline: Result, result: Result, place: int) -> str:
     """Return the pixel accuracy of an image, with the difference from the baseline."""
     before, accuracy = (one.images[place].pixel_accuracy or 0.0 for one in (baseline, result))
-    gain = "" if result is baseline else f"  ({100 * (accuracy - before):+z.1f})"
+    gain = "" if result is baseline else f" ({100 * (accuracy - before):+z.1f})"
     return f"{100 * accuracy:.1f} %{gain}"

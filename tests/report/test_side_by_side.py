@@ -34,6 +34,7 @@ def dark_model(tmp_path: Path, brightness_model: Path) -> Path:
     return tmp_path / "dark.safetensors"
 
 
+@pytest.mark.slow
 def test_sheets_and_bars(
     run_folder: Path, dark_model: Path, red_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,9 +62,9 @@ def test_sheets_and_bars(
     assert labelled.count((4, 10, 3)) == 2 * 4  # no image is labelled again for a picture
     shown = [(*stems, *(same[0].title for same in models.values())) for stems, models in sheets]
     assert shown == [
-        ("val3", "70.0 %", "80.0 %  (+10.0)"),
-        ("val1", "90.0 %", "60.0 %  (-30.0)"),
-        ("val0", "100.0 %", "50.0 %  (-50.0)"),
+        ("val3", "70.0 %", "80.0 % (+10.0)"),
+        ("val1", "90.0 %", "60.0 % (-30.0)"),
+        ("val0", "100.0 %", "50.0 % (-50.0)"),
     ]
     left = np.zeros((4, 10), np.uint8)
     left[:, :5] = 1
