@@ -76,6 +76,8 @@ class Network(Module, ABC):
         Whether `frozen` computes anything: first layers that no gradient reaches.
     trained : int
         Instances that it was trained with, see `RCNNNetwork`; 1 for a network that has none.
+    membership : Linear or None
+        Turns scores of subclasses into those of classes, if the head computes scores of subclasses.
     """
 
     n_classes: int
@@ -88,6 +90,7 @@ class Network(Module, ABC):
     imported: tuple[str, ...] = ()
     frozen_part: bool = False
     trained: int = 1
+    membership: Linear | None = None
 
     @property
     def head(self) -> Head:
@@ -100,6 +103,14 @@ class Network(Module, ABC):
     def head(self, layer: Head) -> None:
         self.set_submodule(self.head_name, layer)
         self.n_classes = layer.weight.shape[-1]
+
+    def heads(self) -> dict[str, Head]:
+        """Return the layers that compute scores, by name; their outputs are added, if there are several."""
+        return {self.head_name: self.head}
+
+    def class_scores(self, scores: Tensor) -> Tensor:
+        """Return the scores of the classes from the output of the head."""
+        return scores if self.membership is None else self.membership(scores)
 
     def stored_arrays(self) -> dict[str, FloatArray]:
         """Return the contents of a model file: all values but those of imported layers that stay so.
