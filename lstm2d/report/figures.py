@@ -35,6 +35,8 @@ LABELS = {
 DPI = 110
 MAX_NUMBERS = 24  # classes up to which a confusion table shows its numbers
 LONGEST = 22  # characters of a class name
+MOST_BARS = 60  # classes up to which a plot of differences shows its numbers
+GAIN, LOSS = "#31688e", "#d1762b"
 
 _STYLE: dict[Any, Any] = {
     "font.size": 9.0,
@@ -207,17 +209,84 @@ def _bars(axes: Axes, classes: Sequence[ClassInfo], frequencies: Mapping[str, Se
                 handle.set_facecolor("#d5d8dc")
 
 
+def plot_differences(
+    title: str, classes: Sequence[ClassInfo], differences: Sequence[tuple[int, float, float]]
+) -> bytes:
+    """Draw what a model gains and loses per class.
+
+    Parameters
+    ----------
+    title : str
+        A few words, such as the names of both models. Left out if no font can show them.
+    classes : sequence of ClassInfo
+        The K classes.
+    differences : sequence of (int, float, float)
+        Class number, difference in accuracy and in IoU (fractions), in the order of the bars; one or more.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+
+    Notes
+    -----
+    A class whose name no font can show appears with its number.
+
+    After figure 7 of the paper on label hierarchies, with the IoU beside the accuracy.
+    """
+    numbers, *values = zip(*differences, strict=True)
+    names = _class_names(classes)
+    shown = [names[number] for number in numbers]
+    gains = 100.0 * np.array(values)
+    low, high = min(gains.min(), 0.0), max(gains.max(), 0.0)
+    margin = max(0.15 * (high - low), 0.5)  # room for numbers
+    with _figure(8.2, min(0.24 * len(shown) + 1.3, 14.0)) as figure:
+        panels = figure.subplots(1, 2, sharex=True, sharey=True)
+        for axes, label, one in zip(panels, ("accuracy", "IoU"), gains, strict=True):
+            _gains(axes, one.tolist())
+            axes.set_title(label, loc="left", fontweight="bold")
+        panels[0].set_xlim(low - margin, high + margin)
+        size = min(8.0, 450.0 / len(shown))
+        texts = [name.text for name in shown]
+        panels[0].set_yticks(range(len(shown)), texts, fontsize=size, parse_math=False)
+        _use_fonts(panels[0].get_yticklabels(), shown)
+        (heading,) = _letterings([title], [""], 2 * LONGEST + 20)
+        text = figure.suptitle(heading.text, fontsize=10.0, parse_math=False)
+        _use_fonts([text], [heading])
+        return _png(figure)
+
+
+def _gains(axes: Axes, gains: Sequence[float]) -> None:
+    """Draw one bar per class, in points, with its number if there is room."""
+    colours = [GAIN if gain > 0 else LOSS for gain in gains]
+    bars = axes.barh(range(len(gains)), gains, height=0.72, color=colours)
+    if len(gains) <= MOST_BARS:
+        texts = [f"{gain:+z.1f}" for gain in gains]
+        axes.bar_label(bars, texts, padding=2, fontsize=7.5)
+    axes.set_ylim(len(gains) - 0.5, -0.5)
+    axes.axvline(0.0, color=INK, linewidth=0.8)
+    axes.set_xlabel("points")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(True, axis="x")
+    axes.set_axisbelow(True)
+
+
 def _class_names(classes: Sequence[ClassInfo]) -> list[Lettering]:
     """Return the class names as matplotlib can show them."""
+    numbers = [str(number) for number in range(len(classes))]
+    return _letterings([info.name for info in classes], numbers, LONGEST)
+
+
+def _letterings(texts: Sequence[str], fallbacks: Sequence[str], longest: int) -> list[Lettering]:
+    """Return texts as matplotlib can show them."""
     from matplotlib import ft2font
 
     shapes = hasattr(ft2font, "__libraqm_version__")  # from matplotlib 3.11 on
-    numbers = [str(number) for number in range(len(classes))]
     return letterings(
-        [info.name for info in classes],
-        numbers,
+        texts,
+        fallbacks,
         shapes=shapes,
-        longest=LONGEST,
+        longest=longest,
         besides="lp",  # older ones measure the height of a line by these, and warn if they are missing
     )
 

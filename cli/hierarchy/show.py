@@ -1,0 +1,1 @@
+"""`lstm2d hierarchy show`."""
