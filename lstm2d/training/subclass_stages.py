@@ -61,7 +61,7 @@ def sequential(base: Stage, settings: HierarchySection, hierarchy: Hierarchy) ->
         replace(
             fine, name="last layer, subclasses", begin=_new_subclasses(base, hierarchy), trained=last_layer
         ),
-        replace(fine, name="all layers, subclasses", begin=keep_network),
+        replace(fine, name="all layers, subclasses", begin=keep_network, trained=all_but_membership),
         replace(base, name="last layer, classes", begin=_new_classes, trained=last_layer),
         replace(base, name="all layers, classes", begin=keep_network),
     ]
