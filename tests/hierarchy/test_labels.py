@@ -51,7 +51,9 @@ def by_pixel(hierarchy: Hierarchy, labels: NDArray[np.uint8], ignore: int) -> ND
     window=st.sampled_from([None, 1, 3, 5, 9, 129]),
     ignore=st.sampled_from([4, 255]),
 )
-def test_clusters_agree_with_a_loop(seed: int, size: tuple[int, int], window: int | None, ignore: int) -> None:
+def test_clusters_agree_with_a_loop(
+    seed: int, size: tuple[int, int], window: int | None, ignore: int
+) -> None:
     hierarchy, rng = drawn(seed, window), np.random.default_rng(seed + 1)
     labels = rng.choice([0, 1, 2, 3, ignore], size).astype(np.uint8)
     np.testing.assert_array_equal(
