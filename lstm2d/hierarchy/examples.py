@@ -63,8 +63,7 @@ def find_examples(
     Returns
     -------
     list of list of Place
-        One list per subclass, with at most one pixel of each image. A subclass that is rare may have fewer, or
-        none.
+        One list per subclass, with at most one pixel of each image. A rare subclass may have fewer, or none.
     """
     subclasses = SubclassLabels(hierarchy)
     found: list[list[Place]] = [[] for _ in range(hierarchy.n)]

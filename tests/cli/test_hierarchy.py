@@ -206,8 +206,12 @@ def test_pictures(data: Path, out: Path, tmp_path: Path, lstm2d: Run) -> None:
     ran = lstm2d("hierarchy", "show", out, "--data", data, "-o", pictures, "--json")
     assert ran.code == 0
     assert ran.json["written"] == [
-        "frequencies.png", "patches/00-sky.png", "patches/01-tree.png", "patches/02-road.png", "patches/rare.png"
-    ]  # fmt: skip
+        "frequencies.png",
+        "patches/00-sky.png",
+        "patches/01-tree.png",
+        "patches/02-road.png",
+        "patches/rare.png",
+    ]
     for name in ran.json["written"]:
         with Image.open(pictures / name) as picture:
             assert min(picture.size) > 90

@@ -60,8 +60,8 @@ def write_landscapes(
 ) -> Path:
     """Write a dataset whose images are half sky and half tree or half road, some with a car.
 
-    The window of a pixel in the sky has labels of tree, or of road. The last two images are the test split. The
-    upper rows of the first `unlabelled` images have no labels.
+    The window of a pixel in the sky has labels of tree, or of road. The last two images are the test split.
+    The upper rows of the first `unlabelled` images have no labels.
     """
     for folder in ("images", "masks", "splits"):
         (root / folder).mkdir(parents=True)
