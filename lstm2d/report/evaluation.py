@@ -23,9 +23,9 @@ from lstm2d.predict.loading import load
 from lstm2d.predict.predictor import Predictor
 from lstm2d.predict.several import Load, OneAtATime, Result, Task, as_json, check_models, is_k_fold
 from lstm2d.predict.zoo import find_model
-from lstm2d.report.evaluation_folder import EvaluationFolder
 from lstm2d.report.evaluation_pages import DIFFERENCES, PICTURES, Pair, page_of_model, page_of_models
 from lstm2d.report.plots import Extremes, Selection, class_shares, draw_evaluation
+from lstm2d.report.result_folder import ResultFolder
 from lstm2d.report.side_by_side import KeptLabels, draw_pair
 
 REPORT, FIGURES, IMAGES, COMPARISON = "report.html", "metrics.json", "images.csv", "comparison.png"
@@ -164,13 +164,13 @@ class Evaluator:
         Raises
         ------
         ConfigError, OutputError
-            If the folder cannot be used, see `EvaluationFolder`; before any model is evaluated.
+            If the folder cannot be used, see `ResultFolder`; before any model is evaluated.
         DataError
             As for `run`.
         """
         places = [PurePath()] if len(tasks) == 1 else [PurePath(task.name) for task in tasks]
         data, models = files_of(self.dataset), _model_files(tasks)
-        folder = EvaluationFolder(path, _names(places), data=data, models=models, overwrite=overwrite)
+        folder = ResultFolder(path, _names(places), data=data, models=models, overwrite=overwrite)
         check_models(tasks, self.dataset, self._models)
         drawn = []
         same_images = len(tasks) > 1 and not is_k_fold(tasks)
@@ -184,7 +184,7 @@ class Evaluator:
                 self._write_comparison(folder, drawn, kept)
         return [one.result for one in drawn]
 
-    def _write_model(self, folder: EvaluationFolder, place: PurePath, one: _Drawn) -> None:
+    def _write_model(self, folder: ResultFolder, place: PurePath, one: _Drawn) -> None:
         """Write what belongs to one model."""
         for name, picture in one.pictures.items():
             folder.write(place / f"{name}.png", picture)
@@ -193,7 +193,7 @@ class Evaluator:
         folder.write(place / REPORT, _encoded(page_of_model(one.result, self.dataset, one.pictures)))
 
     def _write_comparison(
-        self, folder: EvaluationFolder, drawn: Sequence[_Drawn], kept: KeptLabels | None
+        self, folder: ResultFolder, drawn: Sequence[_Drawn], kept: KeptLabels | None
     ) -> None:
         """Write what compares several models, with pictures if their labels were kept."""
         results = [one.result for one in drawn]
@@ -209,9 +209,7 @@ class Evaluator:
         folder.write(PurePath(REPORT), _encoded(page))
         folder.write(PurePath(FIGURES), _json(as_json(results, self.dataset)))
 
-    def _write_pair(
-        self, folder: EvaluationFolder, baseline: Result, result: Result, kept: KeptLabels
-    ) -> Pair:
+    def _write_pair(self, folder: ResultFolder, baseline: Result, result: Result, kept: KeptLabels) -> Pair:
         """Write what a model gains over a baseline to the model's folder."""
         place = PurePath(result.task.name)
         pictures = draw_pair(baseline, result, kept, self.dataset.load)

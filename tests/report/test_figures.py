@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lstm2d.io.classes import ClassInfo
-from lstm2d.report import figures
+from lstm2d.report import canvas, figures
 from tests.io.made_fonts import make_font, only_fonts_of
 
 CLASSES = tuple(ClassInfo(name, (10 * k, 20, 30)) for k, name in enumerate(("sky", "$tree$", "道路")))
@@ -25,13 +25,13 @@ ROWS: list[dict[str, float | None]] = [
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """Return a list that gets the figures that are drawn."""
     kept: list[Figure] = []
-    encode = figures._png
+    encode = figures.to_png
 
     def keep(figure: Figure) -> bytes:
         kept.append(figure)
         return encode(figure)
 
-    monkeypatch.setattr(figures, "_png", keep)
+    monkeypatch.setattr(figures, "to_png", keep)
     return kept
 
 
@@ -150,7 +150,7 @@ def test_differences_of_few_and_many_classes(count: int, numbers: int, drawn: li
 def test_no_global_state_of_matplotlib_changes() -> None:
     import matplotlib as mpl
 
-    before = {name: mpl.rcParams[name] for name in figures._STYLE}
-    assert before != figures._STYLE
+    before = {name: mpl.rcParams[name] for name in canvas.STYLE}
+    assert before != canvas.STYLE
     figures.plot_curves(ROWS)
-    assert {name: mpl.rcParams[name] for name in figures._STYLE} == before
+    assert {name: mpl.rcParams[name] for name in canvas.STYLE} == before
