@@ -282,6 +282,7 @@ class HierarchySection(Section):
     beta: NonNegative = 0.00025
     epochs: list[Annotated[int, Field(ge=0, le=1_000_000)]] = []
     minutes: list[Positive] = []
+    train_on_filled: bool = False
 
     @field_validator("epochs", "minutes")
     @classmethod

@@ -14,7 +14,7 @@ VALUES = 256  # of labels
 
 Labels = NDArray[np.uint8]
 Pixels = slice | NDArray[np.integer]
-Place = tuple[Pixels, Pixels]  # rows and columns
+Place = tuple[Pixels, ...]  # rows and columns
 EVERYWHERE: Place = (slice(None), slice(None))
 
 

@@ -23,7 +23,7 @@ from lstm2d.training.init_from import start_from
 from lstm2d.training.listeners import metrics_of
 from lstm2d.training.make_optimizer import parameter_groups
 from lstm2d.training.progress import Progress
-from lstm2d.training.read_hierarchy import check_groups, read_hierarchy
+from lstm2d.training.read_hierarchy import check_groups, filling, read_hierarchy
 from lstm2d.training.resume import new_id, newest_checkpoint, read_data, take_up
 from lstm2d.training.run import UNTRAINED, Run
 from lstm2d.training.runfolder import RunFolder
@@ -98,7 +98,8 @@ def prepare(
     parameter_groups(config.train, network)  # a wrong name is reported before the data is read
     # with `init_from` another note lists the new layers: layers missing here may come from there
     imported = take_imported(config, network, folder, checkpoint, report if init_from is None else silent)
-    data = read_data(config, dataset, network, checkpoint)
+    fill = filling(config, hierarchy, dataset, device)
+    data = read_data(config, dataset, network, checkpoint, fill)
     if config.hierarchy is not None and hierarchy is not None:
         check_groups(hierarchy, data.training, config.hierarchy.file)
         if checkpoint is None and init_from is None and network.backbone is None:

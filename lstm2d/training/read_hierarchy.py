@@ -10,8 +10,11 @@ from dataclasses import asdict
 from lstm2d.config import RunConfig
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import ConfigError, DataError
+from lstm2d.hierarchy.examples import check_dataset
 from lstm2d.hierarchy.file import load_hierarchy
+from lstm2d.hierarchy.fill import Fill
 from lstm2d.hierarchy.hierarchy import Hierarchy
+from lstm2d.predict.fill import filler
 from lstm2d.training.checkpoint import Checkpoint
 from lstm2d.training.contents import some
 
@@ -40,7 +43,7 @@ def read_hierarchy(
     ConfigError
         If it is for other data or divides no class; if it has changed since the run began.
     DataError
-        If the file cannot be read.
+        If the file cannot be read, or has other classes.
     """
     if config.hierarchy is None:
         return None
@@ -49,11 +52,9 @@ def read_hierarchy(
     if len(classes) < 2:
         what = f"a label hierarchy for the one class {classes[0]}"
         raise ConfigError(what, where=dataset.root, expected="a dataset of two classes or more")
-    hint = f"build one for this dataset: lstm2d hierarchy build {dataset.root}"
-    if list(hierarchy.classes) != classes:
-        what = f"the label hierarchy has other classes: {some(hierarchy.classes)}"
-        raise ConfigError(what, where=path, expected=some(classes), hint=hint)
+    check_dataset(hierarchy, dataset)
     if hierarchy.dataset != dataset.name:
+        hint = f"build one for this dataset: lstm2d hierarchy build {dataset.root}"
         what = f"the label hierarchy is for the dataset {hierarchy.dataset}"
         raise ConfigError(what, where=path, expected=dataset.name, hint=hint)
     if hierarchy.n == len(classes):
@@ -63,6 +64,46 @@ def read_hierarchy(
         what = "the label hierarchy has changed since the run began"
         raise ConfigError(what, where=path, hint="restore the file, or start a new run with `init_from`")
     return hierarchy
+
+
+def filling(
+    config: RunConfig, hierarchy: Hierarchy | None, dataset: DatasetFolder, device: str
+) -> Fill | None:
+    """Return what fills the unlabelled pixels of training images, as when the hierarchy was built.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Says whether they are filled.
+    hierarchy : Hierarchy or None
+        Names the model.
+    dataset : DatasetFolder
+        The data of the run.
+    device : str
+        "cpu" or "cuda:N".
+
+    Returns
+    -------
+    Fill or None
+        None if nothing is filled.
+
+    Raises
+    ------
+    ConfigError
+        If the hierarchy was built without filling, or the model is missing.
+    DataError
+        If the model cannot be used.
+    """
+    if config.hierarchy is None or hierarchy is None or not config.hierarchy.train_on_filled:
+        return None
+    model = hierarchy.settings.get("fill_with")
+    if not isinstance(model, str):
+        raise ConfigError(
+            "hierarchy.train_on_filled = true, but the hierarchy was built without filling",
+            where=config.hierarchy.file,
+            hint="build it with a model to fill with: lstm2d hierarchy build --fill-with MODEL",
+        )
+    return filler(model, dataset, device)
 
 
 def digest(hierarchy: Hierarchy) -> str:

@@ -16,6 +16,7 @@ from lstm2d.config import RunConfig
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.data.stats import Statistics, inverse_frequency_weights, median_frequency_weights, statistics
 from lstm2d.errors import ConfigError, DataError
+from lstm2d.hierarchy.fill import Fill
 from lstm2d.hierarchy.hierarchy import Hierarchy
 from lstm2d.hierarchy.labels import EVERYWHERE, IGNORED, Place, SubclassLabels
 from lstm2d.pipeline.preprocess import Preprocessing, reduced
@@ -38,6 +39,8 @@ class TrainingData:
         Contents of the images when the run to resume began.
     padding : int, default 0
         Zeros on each side of a whole image, in pixels.
+    fill : callable, optional
+        Fills unlabelled pixels of training images, see `lstm2d.hierarchy.fill.filled`.
 
     Attributes
     ----------
@@ -72,11 +75,12 @@ class TrainingData:
         known: Contents | None = None,
         *,
         padding: int = 0,
+        fill: Fill | None = None,
     ) -> None:
         self.contents = Contents(known)
         limit = int(config.data.cache_gib * 2**30)
         change = partial(reduced, size=config.data.size)
-        self.dataset = CachedFolder(dataset, limit, change, self.contents)
+        self.dataset = CachedFolder(dataset, limit, change, self.contents, fill)
         self.classes, self.ignore = dataset.classes, dataset.ignore
         self.training, self.validation = _choose(config, dataset)
         self.held_out = config.data.val_split not in dataset.splits

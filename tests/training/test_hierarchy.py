@@ -6,19 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lstm2d.config import RunConfig
+from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError, InterruptedRun
-from lstm2d.hierarchy.file import save_hierarchy
+from lstm2d.hierarchy.file import load_hierarchy, save_hierarchy
 from lstm2d.hierarchy.hierarchy import Hierarchy
 from lstm2d.io.model_file import load_model
 from lstm2d.models import parameter_count
 from lstm2d.predict import load
+from lstm2d.predict.evaluate import evaluate
 from lstm2d.tensor import FloatArray
 from lstm2d.training.checkpoint import Checkpoint
 from lstm2d.training.events import EpochDone, Note, StageBegun
 from lstm2d.training.loop import train
+from lstm2d.training.read_hierarchy import filling
 from lstm2d.training.runfolder import RunFolder
+from lstm2d.training.samples import TrainingData
 from tests.training.hierarchies import CLUSTERS, RCNN, RENET, SCENES, STAGES, lengths, other_network, write
 from tests.training.runs import Camera, Configure, Stopper, digest, model_digest, newest, rewrite, rows
 
@@ -174,9 +179,6 @@ def test_the_model_is_folded(
 def test_validation_is_that_of_the_saved_model(
     dataset: Path, tmp_path: Path, with_clusters: Configured, strategy: str
 ) -> None:
-    from lstm2d.data.folder import DatasetFolder
-    from lstm2d.predict.evaluate import evaluate
-
     result = train(with_clusters(strategy), dataset, tmp_path / "run")
     folder = DatasetFolder(dataset)
     found = evaluate(load(result.run), folder, folder.split("val")).figures
@@ -338,7 +340,11 @@ def test_random_weights_are_noted(
 
 WRONG: dict[str, tuple[Hierarchy, type[Exception], str]] = {
     "dataset": (replace(CLUSTERS, dataset="sift_flow"), ConfigError, "is for the dataset sift_flow"),
-    "classes": (replace(CLUSTERS, classes=("dark", "bright", "blue")), ConfigError, "other classes: dark"),
+    "classes": (
+        replace(CLUSTERS, classes=("dark", "bright", "blue")),
+        DataError,
+        "other classes: it was built from tiny",
+    ),
     "groups": (replace(SCENES, images={"i0": 0, "i1": 1, "i2": 0}), DataError, "cluster for i3, i4"),
     "undivided": (
         replace(CLUSTERS, common=(), subclasses=tuple(CLUSTERS.subclasses[k] for k in (0, 2, 4))),
@@ -396,3 +402,34 @@ def test_a_file_that_has_changed(dataset: Path, tmp_path: Path, with_clusters: C
         train(found, dataset, run, resume=True, changes=["hierarchy.file"])
     save_hierarchy(tmp_path / "moved.json", CLUSTERS)
     assert train(found, dataset, run, resume=True, changes=["hierarchy.file"]).steps == 10
+
+
+def test_train_on_filled(dataset: Path, tmp_path: Path, configure: Configure, baseline: Path) -> None:
+    """Images under 90 % labelled are filled with the labels of the model that the hierarchy names."""
+    sparse = np.full((9, 12), 255, np.uint8)
+    sparse[:2] = 0
+    Image.fromarray(sparse).save(dataset / "masks" / "i0.png")
+    sets = write(tmp_path, replace(CLUSTERS, settings={"fill_with": str(baseline)}))
+    sets = (*sets, "hierarchy.strategy=hierarchical", lengths("hierarchical"), "train.flip=false")
+    config = configure(*sets, "hierarchy.train_on_filled=true")
+    image = np.asarray(Image.open(dataset / "images" / "i0.png"))
+    expected = np.where(sparse == 255, load(baseline).predict(image), sparse)
+    hierarchy = load_hierarchy(tmp_path / "hierarchy.json")
+    folder = DatasetFolder(dataset)
+    data = TrainingData(config, folder, 3, fill=filling(config, hierarchy, folder, "cpu"))
+    by_stem = {sample.stem: data.dataset.load(sample)[1] for sample in data.training}
+    assert set(by_stem) == {f"i{k}" for k in range(5)}
+    np.testing.assert_array_equal(by_stem["i0"], expected)
+    assert all(labels[0, 0] == 255 for stem, labels in by_stem.items() if stem != "i0")
+    for name, chosen in (("filled", config), ("plain", configure(*sets))):
+        train(chosen, dataset, tmp_path / name, init_from=baseline)
+    assert model_digest(tmp_path / "filled") != model_digest(tmp_path / "plain")
+
+    with pytest.raises(InterruptedRun):
+        train(config, dataset, tmp_path / "cut", init_from=baseline, report=Stopper(3))
+    train(RunFolder(tmp_path / "cut").reopen(""), dataset, tmp_path / "cut", resume=True)
+    assert digest(tmp_path / "cut") == digest(tmp_path / "filled")
+
+    sets = (*write(tmp_path, CLUSTERS), "hierarchy.strategy=hierarchical")
+    with pytest.raises(ConfigError, match="built without filling"):
+        train(configure(*sets, "hierarchy.train_on_filled=true"), dataset, tmp_path / "other")
