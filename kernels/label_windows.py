@@ -47,6 +47,16 @@ def nearest_centres(
     work = WORK * columns.size
     half = min(half, max(bins.shape))  # no larger number is of use, nor fits 64 bits
     jit.spread(
-        label_windows.nearest_centres, rows.size, work, bins, rows, columns, half, centres, squares, starts, result
+        label_windows.nearest_centres,
+        rows.size,
+        work,
+        bins,
+        rows,
+        columns,
+        half,
+        centres,
+        squares,
+        starts,
+        result,
     )
     return result

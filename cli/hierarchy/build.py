@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from lstm2d.errors import ConfigError
 
 if TYPE_CHECKING:
     from lstm2d.data.folder import DatasetFolder, Sample
-    from lstm2d.hierarchy.collect import Fill
+    from lstm2d.hierarchy.fill import Fill
     from lstm2d.hierarchy.hierarchy import Hierarchy
     from lstm2d.hierarchy.options import Options
 
@@ -172,14 +171,13 @@ def filling(model: str | None, dataset: DatasetFolder, device: str) -> tuple[Fil
     """Return the function that labels images with a model, and how the file names the model."""
     if model is None:
         return None, {}
-    from lstm2d.predict import find_model, load
-    from lstm2d.predict.evaluate import check_classes
+    from lstm2d.predict import find_model
+    from lstm2d.predict.fill import filler
     from lstm2d.predict.zoo import bundled_models
 
-    predictor = load(model, device=device)
-    check_classes(predictor, dataset)
+    fill = filler(model, dataset, device)
     name = model if model in bundled_models() else str(Path(find_model(model)).resolve())
-    return partial(predictor.labels_of, size="auto"), {"fill_with": name}
+    return fill, {"fill_with": name}
 
 
 def rare(found: Hierarchy) -> int:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import DataError
-from lstm2d.hierarchy.collect import Collected, Fill, collect, measure_of
+from lstm2d.hierarchy.collect import Collected, collect, measure_of
 from lstm2d.hierarchy.common import common_classes
+from lstm2d.hierarchy.fill import Fill
 from lstm2d.hierarchy.hierarchy import Hierarchy, Setting, Subclass
 from lstm2d.hierarchy.options import Options
 from lstm2d.hierarchy.subclasses import Progress, by_clusters, by_groups, image_clusters

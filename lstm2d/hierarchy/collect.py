@@ -15,18 +15,13 @@ from numpy.typing import NDArray
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.data.mapping import IGNORE
 from lstm2d.data.superpixels import centres, superpixels
+from lstm2d.hierarchy.fill import Fill, Image, Labels, filled
 from lstm2d.hierarchy.gist import gist
 from lstm2d.hierarchy.histograms import label_counts
 from lstm2d.hierarchy.options import Options
 from lstm2d.kernels.threads import get_num_threads
 
-Image: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
-Labels: TypeAlias = NDArray[np.uint8]
-Fill: TypeAlias = Callable[[Image], Labels]
 Measure: TypeAlias = Callable[[Image, Labels, NDArray[np.int64], NDArray[np.int64]], NDArray[Any]]
-
-LABELLED = 0.9
-"""Images with a smaller share of labelled pixels are filled."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +102,7 @@ def collect(
         try:
             for sample in samples:
                 image, labels = dataset.load(sample)
-                whole = labels
-                if fill is not None and np.mean(labels != IGNORE) < LABELLED:
-                    whole = np.where(labels == IGNORE, fill(image), labels)
+                whole = filled(image, labels, fill)
                 waiting.append(pool.submit(partial(_of_image, image, labels, whole, measure)))
                 if len(waiting) > 2 * threads:
                     yield waiting.popleft().result()

@@ -74,7 +74,7 @@ def find_examples(
         sample = usable[number]
         labels = dataset.load_labels(sample)
         rows, columns = (np.arange(GRID // 2, side, GRID) for side in labels.shape)
-        numbers = subclasses(labels, sample.stem, rows, columns)
+        numbers = subclasses(labels, sample.stem, np.ix_(rows, columns))
         rng = generator(seed, 1, int(number), Purpose.HIERARCHY)
         for one in np.unique(numbers[numbers >= 0]).tolist():
             if len(found[one]) < count:

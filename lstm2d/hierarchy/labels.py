@@ -14,9 +14,13 @@ VALUES = 256  # of labels
 
 Labels = NDArray[np.uint8]
 Pixels = slice | NDArray[np.integer]
+Place = tuple[Pixels, ...]  # rows and columns
+EVERYWHERE: Place = (slice(None), slice(None))
 
 
-def subclass_labels(hierarchy: Hierarchy, labels: Labels, stem: str, *, ignore: int = 255) -> NDArray[np.int32]:
+def subclass_labels(
+    hierarchy: Hierarchy, labels: Labels, stem: str, *, ignore: int = 255
+) -> NDArray[np.int32]:
     """Return the subclass of every pixel.
 
     Parameters
@@ -46,9 +50,9 @@ def subclass_labels(hierarchy: Hierarchy, labels: Labels, stem: str, *, ignore: 
 class SubclassLabels:
     """Find the subclass of each pixel of a label map [1]_.
 
-    A class with one subclass always has that one. Methods sn and ic: the subclass of the image's group. Method
-    lc: the one whose centre is nearest to the histogram of the labels in the window around the pixel, divided
-    by its Euclidean norm; the window is cut at the border, and pixels without a class do not count.
+    A class with one subclass always has that one. Methods sn and ic: the subclass of the image's group.
+    Method lc: the one whose centre is nearest to the histogram of the labels in the window around the pixel,
+    divided by its Euclidean norm; the window is cut at the border, and pixels without a class do not count.
 
     Parameters
     ----------
@@ -75,9 +79,7 @@ class SubclassLabels:
         }
         self.tables: dict[int | None, NDArray[np.int32]] = {}  # by group: the subclass of each label
 
-    def __call__(
-        self, labels: Labels, stem: str, rows: Pixels = slice(None), columns: Pixels = slice(None)
-    ) -> NDArray[np.int32]:
+    def __call__(self, labels: Labels, stem: str, place: Place = EVERYWHERE) -> NDArray[np.int32]:
         """Return the subclasses of some pixels of an image.
 
         Parameters
@@ -86,8 +88,9 @@ class SubclassLabels:
             Class numbers of the whole image: windows reach beyond the pixels that are asked for.
         stem : str
             The image.
-        rows, columns : slice or ndarray of int
-            The pixels, all by default. Numbers may repeat, in any order.
+        place : tuple of two slices or two ndarrays of int
+            Rows and columns of the pixels, all by default; arrays as `numpy.ix_` returns them. Numbers may
+            repeat, in any order.
 
         Returns
         -------
@@ -100,8 +103,8 @@ class SubclassLabels:
             If the hierarchy has no group for the image.
         """
         chosen = [
-            np.arange(side)[pixels].astype(np.int64, copy=False)
-            for side, pixels in zip(labels.shape, (rows, columns), strict=True)
+            np.arange(side)[pixels].ravel().astype(np.int64, copy=False)
+            for side, pixels in zip(labels.shape, place, strict=True)
         ]
         found = self._table(self._group(stem))[labels[np.ix_(*chosen)]]
         if self.centres:
@@ -130,7 +133,9 @@ class SubclassLabels:
             self.tables[group] = table
         return self.tables[group]
 
-    def _nearest(self, labels: Labels, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int32]:
+    def _nearest(
+        self, labels: Labels, rows: NDArray[np.int64], columns: NDArray[np.int64]
+    ) -> NDArray[np.int32]:
         """Return the nearest subclass of each pixel whose class is clustered, -1 for others."""
         present = [k for k in np.unique(labels).tolist() if k < len(self.numbers) and k != self.ignore]
         bins = np.full(VALUES, -1, np.int16)

@@ -88,8 +88,8 @@ def scoring_classes(network: Network) -> Iterator[None]:
     Parameters
     ----------
     network : Network
-        A network that scores subclasses. It has the weights that `folded_arrays` returns, and so predicts what
-        the saved model will.
+        A network that scores subclasses. It gets the weights that `folded_arrays` returns, and so predicts
+        what the saved model will.
 
     Yields
     ------

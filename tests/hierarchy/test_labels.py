@@ -1,4 +1,4 @@
-"""Dense subclass labels: the same as those of a loop over the pixels, whatever part of an image is asked for."""
+"""Dense subclass labels: the same as those of a loop over the pixels, for any part of an image."""
 
 from dataclasses import replace
 
@@ -70,8 +70,9 @@ def test_a_part_is_that_of_the_whole(seed: int, data: st.DataObject) -> None:
     rows, columns = (
         np.array(data.draw(st.lists(st.integers(0, side - 1), min_size=1, max_size=20))) for side in (9, 13)
     )
-    np.testing.assert_array_equal(label(labels, "", rows, columns), whole[np.ix_(rows, columns)])
-    np.testing.assert_array_equal(label(labels, "", slice(2, 8, 3), slice(1, 2)), whole[2:8:3, 1:2])
+    place = np.ix_(rows, columns)
+    np.testing.assert_array_equal(label(labels, "", place), whole[place])
+    np.testing.assert_array_equal(label(labels, "", (slice(2, 8, 3), slice(1, 2))), whole[2:8:3, 1:2])
 
 
 def test_the_same_bits_for_any_threads() -> None:
