@@ -31,7 +31,7 @@ Examples:
   lstm2d hierarchy build my_photos --method lc -o hierarchy.json
   lstm2d hierarchy build my_photos --method lc --window image -o whole.json
   lstm2d hierarchy build sift_flow --method sn -o scenes.json
-  lstm2d hierarchy build my_photos --method lc --fill-with runs/first -o filled.json"""
+  lstm2d hierarchy build my_photos --method lc --fill-with runs/a -o h.json"""
 )
 @click.argument("folder", metavar="DIR")
 @click.option(

@@ -31,12 +31,13 @@ DIFFERENCES = {  # of two models, as `PICTURES`
     ),
     "gains": (
         "Images that gain",
-        "Those whose pixel accuracy exceeds the baseline's most, the largest difference first.",
+        "The largest gains in pixel accuracy over the baseline, the largest first. In brackets: the gain in "
+        "points.",
     ),
-    "between": ("Images in between", "From the others, evenly spaced by difference."),
+    "between": ("Images in between", "Evenly spaced among the other images, sorted by difference."),
     "losses": (
         "Images that lose",
-        "Those whose pixel accuracy falls behind the baseline's most, the largest difference last.",
+        "The largest losses in pixel accuracy against the baseline, the largest last.",
     ),
 }
 BASELINES = 'Rows "every pixel ...": the accuracy of labelling all pixels with one class.'

@@ -121,14 +121,3 @@ def two_class_model(tmp_path: Path, brightness_model: Path) -> Path:
         state[name] = state[name][..., :2]
     save_model(tmp_path / "two.safetensors", replace(model, state=state, classes=model.classes[:2]))
     return tmp_path / "two.safetensors"
-
-
-@pytest.fixture
-def dark_model(tmp_path: Path, brightness_model: Path) -> Path:
-    """Return a model that labels every pixel as class 0."""
-    model = load_model(brightness_model)
-    state = dict(model.state)
-    state["feedforward.0.weight"] = np.zeros_like(state["feedforward.0.weight"])
-    state["feedforward.0.bias"] = np.array([20, 0, -20], state["feedforward.0.bias"].dtype)
-    save_model(tmp_path / "dark.safetensors", replace(model, state=state))
-    return tmp_path / "dark.safetensors"

@@ -12,6 +12,7 @@ from PIL import Image
 from lstm2d.io.classes import ClassInfo
 from lstm2d.report import canvas, figures
 from tests.io.made_fonts import make_font, only_fonts_of
+from tests.report.drawn import keep_figures
 
 CLASSES = tuple(ClassInfo(name, (10 * k, 20, 30)) for k, name in enumerate(("sky", "$tree$", "道路")))
 ROWS: list[dict[str, float | None]] = [
@@ -24,15 +25,7 @@ ROWS: list[dict[str, float | None]] = [
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """Return a list that gets the figures that are drawn."""
-    kept: list[Figure] = []
-    encode = figures.to_png
-
-    def keep(figure: Figure) -> bytes:
-        kept.append(figure)
-        return encode(figure)
-
-    monkeypatch.setattr(figures, "to_png", keep)
-    return kept
+    return keep_figures(figures, monkeypatch)
 
 
 def size(png: bytes) -> tuple[int, int]:

@@ -12,20 +12,13 @@ from lstm2d.report import hierarchy_plots
 from lstm2d.report.hierarchy_plots import COMMON, RARE, plot_filling, plot_frequencies
 from lstm2d.report.patch_sheets import SIDE, draw_patches, patch
 from tests.hierarchy.examples import clusters
+from tests.report.drawn import keep_figures
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """Return a list that gets the figures that are drawn."""
-    kept: list[Figure] = []
-    encode = hierarchy_plots.to_png
-
-    def keep(figure: Figure) -> bytes:
-        kept.append(figure)
-        return encode(figure)
-
-    monkeypatch.setattr(hierarchy_plots, "to_png", keep)
-    return kept
+    return keep_figures(hierarchy_plots, monkeypatch)
 
 
 def colours(axes: object) -> list[str]:

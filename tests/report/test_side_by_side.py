@@ -2,7 +2,6 @@
 
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.io.gallery import Example
-from lstm2d.io.model_file import load_model, save_model
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.predict import Predictor
 from lstm2d.predict.evaluate import Evaluated, ImageScore
@@ -21,17 +19,6 @@ from lstm2d.predict.several import plan
 from lstm2d.report import side_by_side
 from lstm2d.report.evaluation import Evaluator
 from lstm2d.report.side_by_side import SHOWN, KeptLabels, choose_images
-
-
-@pytest.fixture
-def dark_model(tmp_path: Path, brightness_model: Path) -> Path:
-    """Return a model that labels every pixel as class 0."""
-    model = load_model(brightness_model)
-    state = dict(model.state)
-    state["feedforward.0.weight"] = np.zeros_like(state["feedforward.0.weight"])
-    state["feedforward.0.bias"] = np.array([20, 0, -20], np.float32)
-    save_model(tmp_path / "dark.safetensors", replace(model, state=state))
-    return tmp_path / "dark.safetensors"
 
 
 @pytest.mark.slow
