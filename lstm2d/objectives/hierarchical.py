@@ -57,7 +57,9 @@ class Hierarchical(OnSubclasses):
 
     Parameters
     ----------
-    parents, class_weights
+    parents : ndarray of shape (n,)
+        As in `OnSubclasses`.
+    class_weights : ndarray of shape (K,), optional
         As in `OnSubclasses`.
     alpha : float, default 1.0
         Weight of the loss on classes.
