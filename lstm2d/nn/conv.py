@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.nn import init
-from lstm2d.nn.module import Module
+from lstm2d.nn.renewable import Renewable
 from lstm2d.ops.conv import Activation, conv2d, conv_transpose2d
 from lstm2d.tensor import Tensor
 
 
-class Conv2d(Module):
+class Conv2d(Renewable):
     """Convolve images with a bank of filters.
 
     Parameters
@@ -64,23 +64,6 @@ class Conv2d(Module):
             dtype=dtype,
         )
 
-    def with_outputs(self, out_channels: int, *, rng: np.random.Generator) -> Conv2d:
-        """Return a layer of the same kind with new values and another number of outputs.
-
-        Parameters
-        ----------
-        out_channels : int
-            Channels after it.
-        rng : numpy.random.Generator
-            Draws the values, from the distributions of this layer.
-
-        Returns
-        -------
-        Conv2d
-            The layer.
-        """
-        return self._new(out_channels, rng=rng)
-
     def __call__(self, x: Tensor) -> Tensor:
         """Return the convolved images.
 
@@ -105,7 +88,7 @@ class Conv2d(Module):
         )
 
 
-class ConvTranspose2d(Module):
+class ConvTranspose2d(Renewable):
     """Spread every position over a window of a larger image.
 
     Parameters
@@ -153,23 +136,6 @@ class ConvTranspose2d(Module):
             weight=weight,
             dtype=dtype,
         )
-
-    def with_outputs(self, out_channels: int, *, rng: np.random.Generator) -> ConvTranspose2d:
-        """Return a layer of the same kind with new values and another number of outputs.
-
-        Parameters
-        ----------
-        out_channels : int
-            Channels after it.
-        rng : numpy.random.Generator
-            Draws the values, from the distributions of this layer.
-
-        Returns
-        -------
-        ConvTranspose2d
-            The layer.
-        """
-        return self._new(out_channels, rng=rng)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the larger images.

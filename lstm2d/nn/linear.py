@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.nn import init
-from lstm2d.nn.module import Module
+from lstm2d.nn.renewable import Renewable
 from lstm2d.ops.linear import linear
 from lstm2d.tensor import Tensor
 
 
-class Linear(Module):
+class Linear(Renewable):
     """Apply ``x @ weight + bias`` to the channels of every position.
 
     Parameters
@@ -49,23 +49,6 @@ class Linear(Module):
         self._new = partial(
             type(self), in_features, bias=bias, weight=weight, first_bias=first_bias, dtype=dtype
         )
-
-    def with_outputs(self, out_features: int, *, rng: np.random.Generator) -> Linear:
-        """Return a layer of the same kind with new values and another number of outputs.
-
-        Parameters
-        ----------
-        out_features : int
-            Channels after it.
-        rng : numpy.random.Generator
-            Draws the values, from the distributions of this layer.
-
-        Returns
-        -------
-        Linear
-            The layer.
-        """
-        return self._new(out_features, rng=rng)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the products.
