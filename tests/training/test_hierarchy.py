@@ -243,7 +243,8 @@ def test_killed_at_any_event(
     camera = Camera(tmp_path / "run")
     train(config, dataset, tmp_path / "run", report=camera)
     expected = digest(tmp_path / "run"), model_digest(tmp_path / "run"), rows(tmp_path / "run")
-    for copy in camera.copies[:: 1 if model is None else 7]:
+    copies = [copy for copy in camera.copies if (copy / "config.toml").exists()]  # the first event is a note
+    for copy in copies[:: 1 if model is None else 7]:
         if lost:
             (copy / "model.safetensors").unlink(missing_ok=True)
         train(RunFolder(copy).reopen(""), dataset, copy, resume=True)
