@@ -17,7 +17,7 @@ from lstm2d.tape import no_grad
 from lstm2d.tensor import FloatArray, Tensor
 
 if TYPE_CHECKING:
-    from lstm2d.models.backbones.vgg16 import VGG16
+    from lstm2d.models.backbones.backbone import Backbone
 
 Head = Linear | Conv2d | ConvTranspose2d
 Maps = dict[str, FloatArray]  # activations by the name of their layer, first to last
@@ -68,7 +68,7 @@ class Network(Module, ABC):
         Whether the loss of an image is the sum over its labelled pixels, or their mean.
     joint : bool
         Whether the images of a minibatch must run as one batch, since the network normalises over it.
-    backbone : VGG16 or None
+    backbone : Backbone or None
         Layers whose weights are imported.
     imported : tuple of str
         Names of those parameters that are imported and never trained: a model file leaves them out.
@@ -84,7 +84,7 @@ class Network(Module, ABC):
     head_name: str = "classify"
     reduction: Literal["sum", "mean"] = "sum"
     joint: bool = False
-    backbone: VGG16 | None = None
+    backbone: Backbone | None = None
     imported: tuple[str, ...] = ()
     frozen_part: bool = False
     trained: int = 1
