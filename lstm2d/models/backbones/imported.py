@@ -68,7 +68,7 @@ def load_imported(
             "no layer of the weights fits this network",
             where=source,
             expected=f"layers of {backbone.published.title} with as many channels as here",
-            hint="published weights fit model.width=1; with model.weights='' all layers start at random values",
+            hint="published weights fit model.width=1; with model.weights='' all start at random values",
         )
     for name in fitting:
         for p, values in zip(parts[name], layers[name], strict=True):
