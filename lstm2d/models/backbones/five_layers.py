@@ -113,8 +113,9 @@ def misfit(architecture: Architecture, patch: int) -> str:
     for name, side, stride in ARCHITECTURES[architecture].steps:
         over = (size - side) % stride
         if size < side or over:
-            left = f"leaves {over} over" if over else f"is larger than the {max(size, 0)} before it"
-            return f"{expected}: {name} of {side}x{side} with stride {stride} {left}"
+            end = f"does not end at the edge, {over} pixel{'s are' if over > 1 else ' is'} left over"
+            problem = f"is larger than the {size}x{size} pixels before it" if size < side else end
+            return f"{expected}: {name} of {side}x{side} with stride {stride} {problem}"
         size = (size - side) // stride + 1
     return "" if size == 1 else f"{expected}: the network has {size}x{size} scores for such a patch"
 
