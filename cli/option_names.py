@@ -12,14 +12,18 @@ OPTIONS = {
     "format": "--format",
     "init_from": "--init-from",
     "instances": "--instances",
+    "k_factor": "--k-factor",
     "layers": "--layers",
     "max_pixels": "--max-pixels",
     "max_time": "--max-time",
+    "method": "--method",
+    "nstar_factor": "--nstar-factor",
     "out": "-o",
     "overrides": "--set",
     "overwrite": "--overwrite",
     "resolution": "--resolution",
     "resume": "--resume",
+    "rho": "--rho",
     "seed": "--seed",
     "size": "--size",
     "skip_done": "--skip-done",
@@ -28,6 +32,7 @@ OPTIONS = {
     "train_split": "--train-split",
     "val": "--val",
     "val_split": "--val-split",
+    "window": "--window",
 }
 _PARAMETER = re.compile(rf"`({'|'.join(OPTIONS)})(?:=([^`]*))?`")
 

@@ -49,7 +49,9 @@ Examples:
   lstm2d train lstm2d-3x3 --data photos -o quick --max-time 30m
   lstm2d train lstm2d-5x5 --data photos -o run --resume
   lstm2d train reseg --data photos -o reseg --set train.batch=1
-  lstm2d train lstm2d-5x5-paper --data photos -o paper --max-time 2h"""
+  lstm2d train lstm2d-5x5-paper --data photos -o paper --max-time 2h
+  lstm2d train lstm2d-5x5 --data photos -o fine --init-from run \\
+    --set hierarchy.file=h.json --set hierarchy.strategy=sequential"""
 )
 @click.argument("preset", metavar="PRESET_OR_TOML")
 @click.option(
@@ -245,6 +247,7 @@ REASONS = {
     "steps": "train.steps reached",
     "time": "--max-time reached (--resume with a longer one continues)",
     "patience": "no better validation for train.patience validations",
+    "minutes": "hierarchy.minutes reached",
 }
 
 
@@ -266,9 +269,12 @@ def finish(console: Console, result: TrainResult, data: Path, command: str) -> N
         f"{name.replace('_', ' ')} {value:.4f}" for name, value in result.best.items() if value is not None
     )
     model = f"best model: {figures}" if figures else "model of the last step, nothing was validated"
+    if result.model is None:
+        model = "no model yet, a later stage saves it"
     console.say(f"{REASONS[result.reason]} after {duration(result.seconds)}; {model}")
-    console.say(str(result.model))
-    draw(console, result.run, data, command)
+    if result.model is not None:
+        console.say(str(result.model))
+        draw(console, result.run, data, command)
     console.result(
         {
             "run": str(result.run),
@@ -276,7 +282,7 @@ def finish(console: Console, result: TrainResult, data: Path, command: str) -> N
             "steps": result.steps,
             "seconds": result.seconds,
             "best": result.best,
-            "model": str(result.model),
+            "model": None if result.model is None else str(result.model),
         }
     )
 

@@ -67,14 +67,14 @@ def pad_to_multiple(image: NDArray[Scalar], multiple: int) -> NDArray[Scalar]:
 
 
 def pad_labels_to_multiple(
-    labels: NDArray[np.uint8], multiple: int, *, ignore: int = IGNORE
-) -> NDArray[np.uint8]:
+    labels: NDArray[Scalar], multiple: int, *, ignore: int = IGNORE
+) -> NDArray[Scalar]:
     """Add ignored pixels at the bottom and right until both sides are multiples of a number.
 
     Parameters
     ----------
-    labels : array of shape (H, W), uint8
-        Class numbers.
+    labels : array of shape (H, W), int
+        Numbers of classes or subclasses.
     multiple : int
         Total stride of the network, 1 or more.
     ignore : int
@@ -82,7 +82,7 @@ def pad_labels_to_multiple(
 
     Returns
     -------
-    array of shape (H', W'), uint8
+    array of shape (H', W'), int
         The input array if no padding is needed.
     """
     missing = _missing(labels, multiple)
@@ -132,32 +132,31 @@ def random_flip(
 
 
 def random_crop(
-    image: NDArray[Scalar], labels: NDArray[np.uint8], rng: np.random.Generator, *, size: Sequence[int]
-) -> tuple[NDArray[Scalar], NDArray[np.uint8]]:
-    """Crop at a random position; a smaller image is extended by reflection, repeatedly if necessary.
+    shape: Sequence[int], rng: np.random.Generator, *, size: Sequence[int]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Draw the position of a crop; a smaller image is extended by reflection, repeatedly if necessary.
 
     Parameters
     ----------
-    image : array of shape (H, W, C)
-        Image, not empty.
-    labels : array of shape (H, W), uint8
-        Its labels.
+    shape : sequence of two int
+        Rows and columns of the image, 1 or more.
     rng : numpy.random.Generator
-        Draws the position of the crop, or of a smaller image in the result.
+        Draws the position of the crop, or of a smaller image in it.
     size : sequence of two int
-        Rows and columns of the result.
+        Rows and columns of the crop.
 
     Returns
     -------
-    image, labels : array
-        Arrays of that size, contiguous. The reflection does not repeat the edge row or column.
+    tuple of two arrays of int
+        Rows and columns of the pixels, as `numpy.ix_` returns them: ``image[place]`` is the crop. The
+        reflection does not repeat the edge row or column.
     """
     rows, columns = (
         _reflected(int(rng.integers(min(0, have - want), max(0, have - want), endpoint=True)), want, have)
-        for have, want in zip(labels.shape, size, strict=True)
+        for have, want in zip(shape, size, strict=True)
     )
-    place = np.ix_(rows, columns)
-    return image[place], labels[place]
+    down, across = np.ix_(rows, columns)
+    return down, across
 
 
 def random_scale(

@@ -91,6 +91,14 @@ class Hierarchy:
         return len(self.subclasses)
 
     @cached_property
+    def samples(self) -> tuple[int, ...]:
+        """Number of samples of each class: K values."""
+        return tuple(
+            sum(one.samples for one in self.subclasses if one.class_number == number)
+            for number in range(len(self.classes))
+        )
+
+    @cached_property
     def parents(self) -> NDArray[np.int64]:
         """Class of each subclass, shape (n,)."""
         return np.array([s.class_number for s in self.subclasses], np.int64)

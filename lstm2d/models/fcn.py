@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from lstm2d.models.backbones.vgg16 import FullVGG16, channels_of
 from lstm2d.models.network import Head, Maps, Network, Step, drop
 from lstm2d.models.options import Loss, ModelConfig
-from lstm2d.nn import Linear, Upsample, init
+from lstm2d.nn import Linear, Module, Upsample, init
 from lstm2d.ops import add
 from lstm2d.tensor import Tensor
 
@@ -138,6 +138,15 @@ class FCNNetwork(Network):
         self.n_classes = layer.weight.shape[-1]
         if self.pool4 is not None:
             self.pool4 = self._scores_of_pool4()
+
+    def heads(self) -> dict[str, Head]:
+        """Return the layers that score fc7 and pool4."""
+        return super().heads() | ({} if self.pool4 is None else {"pool4": self.pool4})
+
+    def last_layers(self) -> list[Module]:
+        """Return the layers that compute scores, and the transposed convolutions."""
+        enlarge = [self.upsample] if self.double is None else [self.double, self.upsample]
+        return [*super().last_layers(), *enlarge]
 
     def layers(self, z: Tensor, step: Step, maps: Maps | None = None) -> Tensor:
         """Return scores of every pixel; maps are "conv1_1" to "fc7"."""

@@ -104,6 +104,8 @@ class Network(Module, ABC):
         Instances that it was trained with, see `RCNNNetwork`; 1 for a network that has none.
     default_resolution : int
         What `predict_as` gets if the user asks for no resolution.
+    membership : Linear or None
+        Turns scores of subclasses into those of classes, if the head computes scores of subclasses.
     """
 
     n_classes: int
@@ -117,6 +119,7 @@ class Network(Module, ABC):
     frozen_part: bool = False
     trained: int = 1
     default_resolution: int = 1
+    membership: Linear | None = None
 
     @property
     def head(self) -> Head:
@@ -129,6 +132,18 @@ class Network(Module, ABC):
     def head(self, layer: Head) -> None:
         self.set_submodule(self.head_name, layer)
         self.n_classes = layer.weight.shape[-1]
+
+    def heads(self) -> dict[str, Head]:
+        """Return the layers that compute scores, by name; their outputs are added, if there are several."""
+        return {self.head_name: self.head}
+
+    def last_layers(self) -> list[Module]:
+        """Return the layers that compute scores, and those that only enlarge them."""
+        return [*self.heads().values()]
+
+    def class_scores(self, scores: Tensor) -> Tensor:
+        """Return the scores of the classes from the output of the head."""
+        return scores if self.membership is None else self.membership(scores)
 
     def stored_arrays(self) -> dict[str, FloatArray]:
         """Return the contents of a model file: all values but those of imported layers that stay so.

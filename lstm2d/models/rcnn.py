@@ -144,12 +144,14 @@ class RCNNNetwork(Network):
 
         Returns
         -------
-        Tensor of shape (N, rows, columns, P * K) in training, else (N, rows, columns, K)
-            In training those of all P instances.
+        Tensor of shape (N, rows, columns * P, K) in training, else (N, rows, columns, K)
+            In training those of all P instances, cell after cell.
         """
         if step.training:
             instances = self.instances_of(step.seed, step.epoch, step.samples[0])
-            return concatenate(self.planes(z, instances, self.fields[instances - 1].stride))
+            planes = self.planes(z, instances, self.fields[instances - 1].stride)
+            n, rows, columns, classes = planes[0].shape
+            return reshape(concatenate(planes), (n, rows, columns * instances, classes))
         if maps is None:
             return self._of_image(z, self.resolution)[-1]
         found: Maps = {}
@@ -187,8 +189,8 @@ class RCNNNetwork(Network):
         found: list[Tensor] = []
         natural = actual = 1
         for number in range(instances):
-            image = x if number == 0 else self._image(x, found[-1], self.fields[number - 1], actual)
-            before = found[-1] if found else None
+            before = self.class_scores(found[-1]) if found else None
+            image = x if before is None else self._image(x, before, self.fields[number - 1], actual)
             z, natural, actual = self._instance(image, before, natural, actual, spacing, maps, number + 1)
             found.append(z)
             if maps is not None and number + 1 < instances:
@@ -251,7 +253,7 @@ class RCNNNetwork(Network):
 
         Parameters
         ----------
-        scores : Tensor of shape (N, rows, columns, P * K)
+        scores : Tensor of shape (N, rows, columns * P, K)
             Of P instances.
         labels : ndarray of int, shape (N, rows, columns)
             Classes of the pixels under the cells.
@@ -265,11 +267,9 @@ class RCNNNetwork(Network):
         Tensor of shape ()
             Sum or mean, as `reduction` says.
         """
-        n, rows, columns, width = scores.shape
-        instances = width // self.n_classes
-        every = reshape(scores, (n, rows, columns * instances, self.n_classes))
+        instances = scores.shape[2] // labels.shape[2]
         return cross_entropy(
-            every,
+            scores,
             labels.repeat(instances, axis=2),
             class_weights=class_weights,
             ignore_index=ignore_index,

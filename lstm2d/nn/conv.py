@@ -53,6 +53,34 @@ class Conv2d(Module):
         self.bias = init.parameter(init.zeros, rng, (out_channels,), dtype)
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.activation = activation
+        self._new = partial(
+            type(self),
+            in_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            activation=activation,
+            weight=weight,
+            dtype=dtype,
+        )
+
+    def with_outputs(self, out_channels: int, *, rng: np.random.Generator) -> Conv2d:
+        """Return a layer of the same kind with new values and another number of outputs.
+
+        Parameters
+        ----------
+        out_channels : int
+            Channels after it.
+        rng : numpy.random.Generator
+            Draws the values, from the distributions of this layer.
+
+        Returns
+        -------
+        Conv2d
+            The layer.
+        """
+        return self._new(out_channels, rng=rng)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the convolved images.
@@ -116,6 +144,33 @@ class ConvTranspose2d(Module):
         self.bias = init.parameter(init.zeros, rng, (out_channels,), dtype)
         self.stride, self.padding = stride, padding
         self.activation = activation
+        self._new = partial(
+            type(self),
+            in_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            activation=activation,
+            weight=weight,
+            dtype=dtype,
+        )
+
+    def with_outputs(self, out_channels: int, *, rng: np.random.Generator) -> ConvTranspose2d:
+        """Return a layer of the same kind with new values and another number of outputs.
+
+        Parameters
+        ----------
+        out_channels : int
+            Channels after it.
+        rng : numpy.random.Generator
+            Draws the values, from the distributions of this layer.
+
+        Returns
+        -------
+        ConvTranspose2d
+            The layer.
+        """
+        return self._new(out_channels, rng=rng)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the larger images.

@@ -46,6 +46,26 @@ class Linear(Module):
         draw = weight or partial(init.glorot_uniform, fan_in=in_features, fan_out=out_features)
         self.weight = init.parameter(draw, rng, (in_features, out_features), dtype)
         self.bias = init.parameter(first_bias, rng, (out_features,), dtype) if bias else None
+        self._new = partial(
+            type(self), in_features, bias=bias, weight=weight, first_bias=first_bias, dtype=dtype
+        )
+
+    def with_outputs(self, out_features: int, *, rng: np.random.Generator) -> Linear:
+        """Return a layer of the same kind with new values and another number of outputs.
+
+        Parameters
+        ----------
+        out_features : int
+            Channels after it.
+        rng : numpy.random.Generator
+            Draws the values, from the distributions of this layer.
+
+        Returns
+        -------
+        Linear
+            The layer.
+        """
+        return self._new(out_features, rng=rng)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the products.

@@ -2,7 +2,7 @@
 
 from lstm2d.ops.conv import conv2d, conv_transpose2d
 from lstm2d.ops.dropout import dropout
-from lstm2d.ops.elementwise import add, direction_sum, relu, sigmoid, tanh
+from lstm2d.ops.elementwise import add, direction_sum, relu, scale, sigmoid, tanh
 from lstm2d.ops.linear import linear
 from lstm2d.ops.loss import cross_entropy, soft_cross_entropy, softmax
 from lstm2d.ops.lstm2d import lstm2d_layer
@@ -37,6 +37,7 @@ __all__ = [
     "relu",
     "reshape",
     "rnn_sweep",
+    "scale",
     "sigmoid",
     "soft_cross_entropy",
     "softmax",

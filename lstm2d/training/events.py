@@ -320,7 +320,7 @@ class Stopped(Event):
     step, epoch : int
         Steps done and epochs completed.
     reason : str
-        "epochs", "steps", "patience", "time" or "signal".
+        "epochs", "steps", "patience", "minutes" (of the last stage), "time" or "signal".
     seconds : float
         Time taken, in all sessions.
     """

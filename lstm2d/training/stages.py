@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +19,7 @@ from lstm2d.models.fcn import Finest
 from lstm2d.models.rcnn import RCNNNetwork
 from lstm2d.objectives import Flat, Objective
 from lstm2d.random import Purpose, generator
-from lstm2d.tensor import Tensor
+from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.training.make_optimizer import make_optimizer, parameter_groups
 from lstm2d.training.optimizer import belongs
 from lstm2d.training.samples import TrainingData
@@ -61,6 +62,10 @@ class Stage:
     saves_model : bool, default True
         Whether the best weights are written as the model of the run; False if the network differs from the
         configured one, for example if its head scores subclasses.
+    stored : callable, optional
+        Returns the arrays of the model file; by default those of the network.
+    seconds : float, optional
+        Longest time of the stage, over all sessions; no limit by default.
     """
 
     name: str
@@ -71,6 +76,8 @@ class Stage:
     trained: Callable[[Network], Iterable[Tensor]] = Network.parameters
     model: Mapping[str, Any] = field(default_factory=dict)
     saves_model: bool = True
+    stored: Callable[[Network], dict[str, FloatArray]] = Network.stored_arrays
+    seconds: float = math.inf
 
 
 class ActiveStage:
@@ -179,10 +186,13 @@ def whole_images(train: TrainSection) -> Callable[[TrainingData, Network], Sourc
 
 def flat(data: TrainingData, network: Network) -> Objective:
     """Return the objective for the classes of the dataset."""
+    return Flat(class_weights(data, network), data.ignore)
+
+
+def class_weights(data: TrainingData, network: Network) -> NDArray[np.floating[Any]] | None:
+    """Return the weights of the classes on the device of the network; None if all count the same."""
     weights = data.class_weights
-    if weights is not None:
-        weights = kernels.to_device(weights, network.device)
-    return Flat(weights, data.ignore)
+    return None if weights is None else kernels.to_device(weights, network.device)
 
 
 def one_stage(config: RunConfig) -> Sequence[Stage]:

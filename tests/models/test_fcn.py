@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from lstm2d import Tensor, ops
 from lstm2d.config import load_preset
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.models import FCNConfig, FCNNetwork, Step, build, load_imported, parameter_count
 from lstm2d.models.backbones import vgg16
+from lstm2d.models.subclasses import folded_arrays, score_subclasses
 from lstm2d.nn import Linear, init
 from lstm2d.tensor import FloatArray
 from lstm2d.weights.vgg16 import BLOCKS, VGG16
@@ -211,3 +213,26 @@ def test_fc6_of_the_published_size_is_imported_from_a_matrix(
         y = net.backbone.fc6(Tensor(features[None]))  # rectified
         np.testing.assert_allclose(y.data[0, 3, 3], np.maximum(expected, 0), atol=1e-3)
         del net
+
+
+@pytest.mark.parametrize("finest", [32, 16])
+def test_subclasses_are_folded_into_both_scores(finest: int, rng: np.random.Generator) -> None:
+    net, x = network(finest), Tensor(rng.standard_normal((1, 64, 64, 3)))
+    heads = ["classify", "pool4"] if finest == 16 else ["classify"]
+    assert list(net.heads()) == heads
+    enlarge = {"upsample.weight"} | ({"double.weight"} if finest == 16 else set())
+    names = {id(p): name for name, p in net.named_parameters()}
+    last = {names[id(p)] for layer in net.last_layers() for p in layer.parameters()}
+    assert last == {f"{head}.{part}" for head in heads for part in ("weight", "bias")} | enlarge
+    parents = np.array([0, 0, 1, 2, 2, 3])
+    score_subclasses(net, parents, rng)
+    for head in net.heads().values():
+        head.weight.data[...] = rng.standard_normal(head.weight.shape)
+    assert net.membership is not None
+    net.membership.weight.data += 0.3 * rng.standard_normal((6, CLASSES))
+    scores = net.scores(x).data
+    assert scores.shape == (1, 64, 64, 6)
+    plain = network(finest)
+    plain.load_state_dict(folded_arrays(net))
+    expected = softmax(scores @ net.membership.weight.data, axis=-1)
+    np.testing.assert_allclose(plain.probabilities(x), expected, rtol=0, atol=1e-10)

@@ -15,6 +15,7 @@ from lstm2d.gradcheck import gradcheck
 from lstm2d.kernels.threads import get_num_threads, set_num_threads
 from lstm2d.models import PatchCNNConfig, PatchCNNNetwork, Step, build, load_imported, parameter_count
 from lstm2d.models.backbones.five_layers import ARCHITECTURES, Architecture, misfit
+from lstm2d.models.subclasses import folded_arrays, score_subclasses
 from lstm2d.tensor import FloatArray
 from tests.models.test_rcnn_prediction import nearest_labelled
 from tests.weights.torch_bytes import random_layers
@@ -273,3 +274,18 @@ def test_weights_are_imported_where_they_fit(
     with pytest.raises(DataError, match="no layer of the weights fits") as caught:
         load_imported(network("overfeat"), layers, source="zf")
     assert "OverFeat" in str(caught.value)
+
+
+def test_subclasses_are_folded_into_the_scores(rng: np.random.Generator) -> None:
+    net, image = network("overfeat"), scene(3, 5)
+    score_subclasses(net, np.array([0, 0, 1, 2, 2, 3]), rng)
+    net.classify.weight.data *= 30
+    assert net.membership is not None
+    net.membership.weight.data += 0.3 * rng.standard_normal((6, K))
+    net.predict_as(1, ())
+    z = Tensor(surrounded(image, net.padding))
+    expected = scipy.special.softmax(net.scores(z).data @ net.membership.weight.data, axis=-1)
+    plain = network("overfeat")
+    plain.load_state_dict(folded_arrays(net))
+    plain.predict_as(1, ())
+    np.testing.assert_allclose(plain.probabilities(z), expected, rtol=0, atol=1e-10)

@@ -49,7 +49,8 @@ class Superpixels(Source):
         row, column = middles[position % len(middles)].tolist()
         place = slice(row, row + 1), slice(column, column + 1)
         x = self.images.data.preprocessing.prepare_window(image, *place, self.padding)
-        return Example(x, labels[np.newaxis, *place].copy(), (self.images.name(k),))
+        targets = self.images.data.targets(labels, k, place)
+        return Example(x, targets[np.newaxis].copy(), (self.images.name(k),))
 
     def _labelled(
         self, k: int, epoch: int, image: NDArray[np.float32], labels: NDArray[np.uint8]
