@@ -192,18 +192,7 @@ class PatchCNNNetwork(Network):
         self.resolution = resolution
 
     def probabilities_from(self, z: Tensor) -> FloatArray:
-        """Return class probabilities for every pixel; those between cells have the ones of the nearest cell.
-
-        Parameters
-        ----------
-        z : Tensor of shape (N, H', W', channels)
-            Padded images of H x W pixels.
-
-        Returns
-        -------
-        ndarray of shape (N, H, W, K)
-            In [0, 1], with a sum of 1 at every pixel.
-        """
+        """Return class probabilities for every pixel; those between labels have the ones of the nearest."""
         sides = [side - 2 * self.padding for side in z.shape[1:3]]
         with no_grad():
             return at_every_pixel(softmax(self.scores(z)).data, self.resolution, sides)
