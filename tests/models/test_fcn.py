@@ -36,6 +36,14 @@ class FCNTests(ModelTests):
     def shape_of_scores(self, n: int, rows: int, columns: int) -> tuple[int, ...]:
         return super().shape_of_scores(n, min(rows, 4), min(columns, 4))
 
+    @pytest.mark.slow
+    def test_overfits_two_images(self) -> None:
+        super().test_overfits_two_images()
+
+    @pytest.mark.slow
+    def test_gradient_of_every_parameter(self) -> None:
+        super().test_gradient_of_every_parameter()
+
     def test_the_head_computes_the_scores_and_can_be_replaced(self) -> None:
         net = self.build()
         x, _ = self.batch(1, 2, 3)
