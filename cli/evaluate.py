@@ -84,7 +84,7 @@ def evaluate(
     size: str,
     bits: int | None,
     background: str | None,
-    resolution: str,
+    resolution: str | None,
     instances: str | None,
     crf: str | None,
     no_crf: bool,

@@ -99,9 +99,9 @@ def train(
 
     PRESET_OR_TOML is a preset (lstm2d-5x5, lstm2d-3x3, lstm2d-1x1,
     lstm2d-5x5-paper, lstm2d-3x3-paper, n-renet, n-renet-ref, reseg, reseg-paper,
-    reseg-raw, h-renet, fcn-largefov, rcnn2, rcnn1, cnn-133) or a TOML file. The
-    configuration, the log, results.csv, checkpoints, plots and the best model
-    (model.safetensors) are written to RUN.
+    reseg-raw, h-renet, fcn-largefov, fcn-32s, fcn-16s, clarifai, overfeat, rcnn2,
+    rcnn1, cnn-133) or a TOML file. The configuration, the log, results.csv,
+    checkpoints, plots and the best model (model.safetensors) are written to RUN.
     """
     from lstm2d.config import resolve
     from lstm2d.training.loop import train as run_training

@@ -67,6 +67,8 @@ def test_purposes_keep_their_numbers() -> None:
         ("SHIFT", 10),
         ("WHITEN", 11),
         ("HIERARCHY", 12),
+        ("ROTATION", 13),
+        ("SUPERPIXEL", 14),
     ]
 
 

@@ -190,12 +190,13 @@ class TrainSection(Section):
     flip: bool = True
     crop: list[Annotated[int, Field(ge=1, le=8192)]] = []
     scale_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    rotation: Annotated[float, Field(ge=0, le=45)] = 0.0
     brightness_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     new_rate: NonNegative = 1.0
     bias_rate: NonNegative = 1.0
     whiten: NonNegative = 0.0
     groups: dict[str, GroupSection] = {}
-    examples: Literal["images", "patches"] = "images"
+    examples: Literal["images", "patches", "superpixels"] = "images"
     patches: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     class_weights: Literal["none", "median_frequency", "inverse"] | list[NonNegative] = "none"
     average: Fraction = 0.0

@@ -197,6 +197,59 @@ def random_scale(
     return np.stack(channels, axis=2), np.array(resized)
 
 
+def random_rotation(
+    image: NDArray[Any],
+    labels: NDArray[np.uint8],
+    rng: np.random.Generator,
+    *,
+    amount: float,
+    fill: Sequence[float],
+    ignore: int = IGNORE,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Rotate by a random angle around the middle; the size stays.
+
+    Parameters
+    ----------
+    image : array of shape (H, W, C)
+        Image.
+    labels : array of shape (H, W), uint8
+        Its labels.
+    rng : numpy.random.Generator
+        Draws the angle.
+    amount : float
+        The angle is uniform between ``-amount`` and ``amount``, in degrees; positive ones are anticlockwise.
+    fill : sequence of float
+        Values of the C channels where the result lies outside of the image.
+    ignore : int
+        Label there.
+
+    Returns
+    -------
+    image : array of shape (H, W, C), float32
+        Bilinear.
+    labels : array of shape (H, W), uint8
+        The label of the nearest pixel.
+    """
+    from scipy.ndimage import map_coordinates
+
+    angle = np.deg2rad(amount * rng.uniform(-1, 1))
+    cos, sin = np.cos(angle), np.sin(angle)
+    height, width = labels.shape
+    down = np.arange(height)[:, np.newaxis] - (height - 1) / 2  # from the middle
+    right = np.arange(width) - (width - 1) / 2
+    down, right = cos * down + sin * right, cos * right - sin * down
+    inside = (np.abs(down) <= height / 2) & (np.abs(right) <= width / 2)
+    rows, columns = down + (height - 1) / 2, right + (width - 1) / 2
+    turned = np.empty((height, width, len(fill)), np.float32)
+    for channel, value in enumerate(fill):
+        source = np.asarray(image[:, :, channel], np.float32)
+        found = map_coordinates(source, (rows, columns), order=1, mode="nearest")
+        turned[:, :, channel] = np.where(inside, found, np.float32(value))
+    nearest = np.rint(rows).astype(np.intp), np.rint(columns).astype(np.intp)
+    place = tuple(np.clip(i, 0, side - 1) for i, side in zip(nearest, labels.shape, strict=True))
+    return turned, np.where(inside, labels[place], np.uint8(ignore))
+
+
 def random_color(image: NDArray[Any], rng: np.random.Generator, *, amount: float) -> NDArray[np.float32]:
     """Change brightness, contrast and channel balance at random.
 

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from lstm2d import kernels
 from lstm2d.errors import ConfigError
+from lstm2d.models.cells import at_every_pixel, check_resolution, from_first_cell
 from lstm2d.models.network import Maps, Network, Step
 from lstm2d.models.rcnn_config import Field, RCNNConfig
 from lstm2d.nn import Conv2d
@@ -161,15 +162,7 @@ class RCNNNetwork(Network):
     def _of_image(self, z: Tensor, spacing: int, maps: Maps | None = None) -> list[Tensor]:
         """Return the score planes of every instance, one pixel in `spacing` x `spacing` of the image."""
         unused = self.padding - self.fields[self.instances - 1].size // 2
-        first = [min(spacing // 2, side - 2 * self.padding - 1) for side in z.shape[1:3]]
-        begins = [unused + start for start in first]
-        z = crop(
-            z,
-            top=begins[0],
-            left=begins[1],
-            height=z.shape[1] - unused - begins[0],
-            width=z.shape[2] - unused - begins[1],
-        )
+        z = from_first_cell(z, spacing, padding=self.padding, unused=unused)
         return self.planes(z, self.instances, spacing, maps)
 
     def planes(self, x: Tensor, instances: int, spacing: int, maps: Maps | None = None) -> list[Tensor]:
@@ -294,15 +287,8 @@ class RCNNNetwork(Network):
                 hint=f"for more, train with model.instances={last}" if last > self.trained else None,
             )
         stride = self.fields[last - 1].stride
-        allowed = [2**power for power in range(stride.bit_length())]
-        if resolution not in allowed:
-            after = "1 instance" if last == 1 else f"{last} instances"
-            raise ConfigError(
-                f"`resolution`: 1/{resolution}",
-                where=source,
-                expected=", ".join("1" if q == 1 else f"1/{q}" for q in allowed),
-                hint=f"after {after} the network has a stride of {stride} pixels; choose one of these",
-            )
+        after = "1 instance" if last == 1 else f"{last} instances"
+        check_resolution(resolution, stride, network=f"after {after} the network", source=source)
         self.resolution, self.instances = resolution, last
 
     def probabilities_from(self, z: Tensor) -> FloatArray:
@@ -354,11 +340,4 @@ class RCNNNetwork(Network):
 
     def _at_pixels(self, cells: FloatArray, padded: tuple[int, ...]) -> FloatArray:
         """Return the values of the nearest cells for every pixel of a padded image."""
-        if self.resolution == 1:
-            return cells
-        rows, columns = (  # lists: arrays would have to be on the device
-            [min(pixel // self.resolution, n - 1) for pixel in range(side - 2 * self.padding)]
-            for side, n in zip(padded[1:3], cells.shape[1:3], strict=True)
-        )
-        pixels: FloatArray = cells[:, rows][:, :, columns]
-        return pixels
+        return at_every_pixel(cells, self.resolution, [side - 2 * self.padding for side in padded[1:3]])

@@ -10,7 +10,7 @@ from lstm2d.ops.norm import batch_norm, l2_normalise, local_response_norm
 from lstm2d.ops.pool import avg_pool2d, max_pool2d
 from lstm2d.ops.resize import bilinear_resize, cubic_resize
 from lstm2d.ops.rnn import gru_sweep, lstm_sweep, rnn_sweep
-from lstm2d.ops.shape import concatenate, crop, pad2d, reshape
+from lstm2d.ops.shape import concatenate, crop, pad2d, reshape, transpose
 from lstm2d.ops.windows import window_gather
 
 __all__ = [
@@ -42,5 +42,6 @@ __all__ = [
     "soft_cross_entropy",
     "softmax",
     "tanh",
+    "transpose",
     "window_gather",
 ]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from lstm2d import kernels
 from lstm2d.config import RunConfig, TrainSection
 from lstm2d.errors import ConfigError
-from lstm2d.models import Network
+from lstm2d.models import FCNNetwork, Network
+from lstm2d.models.fcn import Finest
 from lstm2d.models.rcnn import RCNNNetwork
 from lstm2d.objectives import Flat, Objective
 from lstm2d.random import Purpose, generator
@@ -26,6 +27,7 @@ from lstm2d.training.schedule import learning_rate
 from lstm2d.training.sources import Source, epoch_order
 from lstm2d.training.sources.cells import Cells
 from lstm2d.training.sources.patches import Patches
+from lstm2d.training.sources.superpixels import Superpixels
 from lstm2d.training.sources.whole import WholeImages
 from lstm2d.training.whitening import whitening
 
@@ -195,13 +197,19 @@ def class_weights(data: TrainingData, network: Network) -> NDArray[np.floating[A
 
 def one_stage(config: RunConfig) -> Sequence[Stage]:
     """Return the only stage of a run that trains everything on whole images or crops."""
-    if config.train.examples != "images":
-        raise ConfigError(
-            f'train.examples = "{config.train.examples}"',
-            expected='"images" for this network',
-            hint="only recurrent convolutional networks are trained on patches",
-        )
+    _check_examples(config.train, "images")
     return [Stage(name="", train=config.train, source=whole_images(config.train), objective=flat)]
+
+
+def _check_examples(train: TrainSection, *allowed: str) -> None:
+    """Raise ConfigError if a network cannot be trained on the examples of a configuration."""
+    if train.examples not in allowed:
+        raise ConfigError(
+            f'train.examples = "{train.examples}"',
+            expected=" or ".join(f'"{name}"' for name in allowed) + " for this network",
+            hint="recurrent convolutional networks are trained on images or patches, patch networks "
+            "(clarifai, overfeat) on superpixels, and all others on images",
+        )
 
 
 def rcnn_stages(config: RunConfig) -> Sequence[Stage]:
@@ -214,6 +222,7 @@ def rcnn_stages(config: RunConfig) -> Sequence[Stage]:
     .. [1] P. Pinheiro, R. Collobert, ICML 2014, section 4.
     """
     instances, train = config.model["instances"], config.train
+    _check_examples(train, "images", "patches")
     source = partial(Patches if train.examples == "patches" else Cells, train)
     counts = [instances] if config.model["random_instances"] else range(min(2, instances), instances + 1)
     return [
@@ -236,8 +245,57 @@ def _use_instances(count: int, network: Network, data: TrainingData, rng: np.ran
     network.resolution = network.fields[count - 1].stride
 
 
+def patch_stages(config: RunConfig) -> Sequence[Stage]:
+    """Return the only stage of a patch network, which sees patches around the centres of superpixels."""
+    train = config.train
+    _check_examples(train, "superpixels")
+    if train.crop:
+        raise ConfigError(f"train.crop = {train.crop}", expected="[]: this network is trained on patches")
+    return [Stage(name="", train=train, source=partial(Superpixels, train), objective=flat)]
+
+
+def fcn_stages(config: RunConfig) -> Sequence[Stage]:
+    """Return the stages of an FCN: FCN-32s, then FCN-16s, which continues from its weights [1]_.
+
+    References
+    ----------
+    .. [1] J. Long, E. Shelhamer, T. Darrell, CVPR 2015, section 4.2.
+    """
+    _check_examples(config.train, "images")
+    finest = config.model["finest"]
+    distances: list[Finest] = [32] if finest == 32 else [32, finest]
+    return [
+        Stage(
+            name=f"FCN-{distance}s",
+            train=config.train if distance == finest else _without_groups(config.train, ("pool4", "double")),
+            source=whole_images(config.train),
+            objective=flat,
+            begin=partial(_refine, distance),
+            model={"finest": distance},
+        )
+        for distance in distances
+    ]
+
+
+def _without_groups(train: TrainSection, parts: Collection[str]) -> TrainSection:
+    """Return the settings without groups of these parts, which the network has in a later stage only."""
+    groups = {name: group for name, group in train.groups.items() if name.partition(".")[0] not in parts}
+    return train.model_copy(update={"groups": groups})
+
+
+def _refine(finest: Finest, network: Network, data: TrainingData, rng: np.random.Generator) -> None:
+    """Give an FCN the parts of a stage, unless it has them."""
+    assert isinstance(network, FCNNetwork)
+    if network.finest != finest:
+        network.refine(finest)
+
+
 # model.kind -> its stages, if they differ from the default
-STAGES: dict[str, Callable[[RunConfig], Sequence[Stage]]] = {"rcnn": rcnn_stages}
+STAGES: dict[str, Callable[[RunConfig], Sequence[Stage]]] = {
+    "rcnn": rcnn_stages,
+    "fcn": fcn_stages,
+    "patch-cnn": patch_stages,
+}
 
 
 def stages_of(config: RunConfig) -> tuple[Stage, ...]:

@@ -92,8 +92,8 @@ def hierarchical(base: Stage, settings: HierarchySection, hierarchy: Hierarchy) 
 
 
 def last_layer(network: Network) -> list[Tensor]:
-    """Return the parameters of the layers that compute scores."""
-    return [parameter for layer in network.heads().values() for parameter in layer.parameters()]
+    """Return the parameters of the layers that compute scores, and of those that only enlarge them."""
+    return [parameter for layer in network.last_layers() for parameter in layer.parameters()]
 
 
 def all_but_membership(network: Network) -> list[Tensor]:

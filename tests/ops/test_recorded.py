@@ -84,6 +84,7 @@ CASES: list[tuple[str, Make, dict[str, Any]]] = [
     ),
     ("softmax", X, {}),
     ("tanh", X, {}),
+    ("transpose", X, {"axes": (0, 3, 1, 2)}),
     ("window_gather", X, {"window": np.int64(2)}),
 ]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.config import TrainSection
-from lstm2d.data.transforms import flip, random_color, random_crop, random_flip, random_scale
+from lstm2d.data.transforms import flip, random_color, random_crop, random_flip, random_rotation, random_scale
 from lstm2d.errors import DataError
 from lstm2d.hierarchy.labels import EVERYWHERE, Place
 from lstm2d.random import Purpose, generator
@@ -20,7 +20,9 @@ MAX_SIZES = 4  # sizes listed in a message
 
 
 class WholeImages(Source):
-    """One example for each training image: flipped, resized, recoloured and cropped as configured.
+    """One example for each training image: flipped, resized, recoloured, rotated and cropped as configured.
+
+    Each epoch draws anew: after five epochs the network has seen five augmented copies of an image.
 
     Parameters
     ----------
@@ -44,9 +46,9 @@ class WholeImages(Source):
 
     @property
     def repeats(self) -> bool:
-        """Whether epochs repeat the same images: neither cropped nor resized nor recoloured."""
+        """Whether epochs repeat the same images: neither cropped, resized, recoloured nor rotated."""
         train = self.train
-        return not (train.crop or train.scale_jitter or train.brightness_jitter)
+        return not (train.crop or train.scale_jitter or train.brightness_jitter or train.rotation)
 
     def __len__(self) -> int:
         return len(self.data.training)
@@ -75,7 +77,7 @@ class WholeImages(Source):
         Returns
         -------
         image : ndarray of shape (H, W, C)
-            Flipped, resized and recoloured as configured.
+            Flipped, resized, recoloured and rotated as configured.
         labels : ndarray of shape (H, W), uint8
             Class numbers.
         """
@@ -90,7 +92,17 @@ class WholeImages(Source):
                 image, labels = random_scale(image, labels, rng, amount=train.scale_jitter)
             if train.brightness_jitter:
                 image = random_color(image, rng, amount=train.brightness_jitter)
-        return prepare.prepare_whole(image), labels
+        image = prepare.prepare_whole(image)
+        if train.rotation:  # after the contrast: normalising makes the corners 0
+            image, labels = random_rotation(
+                image,
+                labels,
+                generator(train.seed, epoch, number, Purpose.ROTATION),
+                amount=train.rotation,
+                fill=prepare.mean,
+                ignore=self.data.ignore,
+            )
+        return image, labels
 
     def name(self, number: int) -> str:
         """Return the image file."""
