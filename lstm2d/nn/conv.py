@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.nn import init
+from lstm2d.nn.module import Module
 from lstm2d.nn.renewable import Renewable
 from lstm2d.ops.conv import Activation, conv2d, conv_transpose2d
 from lstm2d.ops.shape import reshape, transpose
