@@ -9,6 +9,7 @@ OPTIONS = {
     "convention": "--convention",
     "device": "--device",
     "epochs": "--epochs",
+    "fill_with": "--fill-with",
     "format": "--format",
     "init_from": "--init-from",
     "instances": "--instances",

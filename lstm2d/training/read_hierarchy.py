@@ -101,7 +101,7 @@ def filling(
         raise ConfigError(
             "hierarchy.train_on_filled = true, but the hierarchy was built without filling",
             where=config.hierarchy.file,
-            hint="build it with a model to fill with: lstm2d hierarchy build --fill-with MODEL",
+            hint="build it with a model to fill with (`fill_with`)",
         )
     return filler(model, dataset, device)
 
