@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lstm2d.tensor import FloatArray, Tensor
+from lstm2d.tensor import Tensor
 from lstm2d.training.optimizer import Flat, Group, Optimizer
 
 
@@ -21,7 +21,7 @@ class Adadelta(Optimizer):
         Added to both; above 0. It determines the size of the first steps.
     weight_decay, clip_norm, average : float
         As for `Optimizer`.
-    groups, matrices : mapping, optional
+    groups : mapping of str to Group, optional
         As for `Optimizer`.
 
     Notes
@@ -51,15 +51,9 @@ class Adadelta(Optimizer):
         clip_norm: float = 0.0,
         average: float = 0.0,
         groups: Mapping[str, Group] | None = None,
-        matrices: Mapping[str, FloatArray] | None = None,
     ) -> None:
         super().__init__(
-            parameters,
-            weight_decay=weight_decay,
-            clip_norm=clip_norm,
-            average=average,
-            groups=groups,
-            matrices=matrices,
+            parameters, weight_decay=weight_decay, clip_norm=clip_norm, average=average, groups=groups
         )
         self.rho, self.eps = rho, eps
         self._square, self._change = self._memory_vector(), self._memory_vector()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from lstm2d.config import TrainSection
 from lstm2d.errors import ConfigError
 from lstm2d.models import Network
-from lstm2d.tensor import FloatArray, Tensor
+from lstm2d.tensor import Tensor
 from lstm2d.training.adadelta import Adadelta
 from lstm2d.training.optimizer import Group, Optimizer, belongs, group_of, is_bias, is_frozen
 from lstm2d.training.sgd import SGD
@@ -82,10 +82,7 @@ def with_factors(
 
 
 def make_optimizer(
-    train: TrainSection,
-    parameters: Mapping[str, Tensor],
-    groups: Mapping[str, Group],
-    matrices: Mapping[str, FloatArray] | None = None,
+    train: TrainSection, parameters: Mapping[str, Tensor], groups: Mapping[str, Group]
 ) -> Optimizer:
     """Return the optimizer of a configuration."""
     groups = with_factors(train, parameters, groups)
@@ -99,7 +96,6 @@ def make_optimizer(
             clip_norm=clip_norm,
             average=average,
             groups=groups,
-            matrices=matrices,
         )
     return SGD(
         parameters,
@@ -108,5 +104,4 @@ def make_optimizer(
         clip_norm=clip_norm,
         average=average,
         groups=groups,
-        matrices=matrices,
     )

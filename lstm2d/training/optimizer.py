@@ -50,8 +50,6 @@ class Optimizer(ABC):
     groups : mapping of str to Group, optional
         Groups by name of a parameter or of a part of the network, see `belongs`. The longest matching name
         applies. `requires_grad` of frozen parameters becomes False.
-    matrices : mapping of str to ndarray of shape (n, n), optional
-        By name of a parameter: the gradient of its n rows is multiplied by it, before anything else.
 
     Raises
     ------
@@ -72,7 +70,6 @@ class Optimizer(ABC):
         clip_norm: float = 0.0,
         average: float = 0.0,
         groups: Mapping[str, Group] | None = None,
-        matrices: Mapping[str, FloatArray] | None = None,
     ) -> None:
         self.parameters = dict(parameters)
         self.weight_decay, self.clip_norm, self.average = weight_decay, clip_norm, average
@@ -96,10 +93,7 @@ class Optimizer(ABC):
             view = self._view(self._weights, name)
             view[...] = parameter.data
             parameter.data = view
-        self._matrices = {
-            name: kernels.to_device(matrix.astype(first.dtype), kernels.device_of(first))
-            for name, matrix in (matrices or {}).items()
-        }
+        self._matrices: dict[str, FloatArray] = {}
         self._mean = self._weights.copy() if average else None
         self._frozen: list[str] = []
         self._rates: Flat | None = None  # factors of the learning rate, one per weight; None if all are 1
@@ -120,13 +114,25 @@ class Optimizer(ABC):
                     self._rates[...] = 1
                 self._view(self._rates, name)[...] = rate
 
+    def whiten(self, matrices: Mapping[str, FloatArray]) -> None:
+        """Multiply gradients by matrices from now on, before anything else.
+
+        Parameters
+        ----------
+        matrices : mapping of str to ndarray of shape (n, n)
+            By name of a parameter with n rows, all axes but its last one.
+        """
+        dtype, device = self._weights.dtype, kernels.device_of(self._weights)
+        for name, matrix in matrices.items():
+            self._matrices[name] = kernels.to_device(matrix.astype(dtype), device)
+
     def zero_grad(self) -> None:
         """Clear the gradients of the last step."""
         for parameter in self.parameters.values():
             parameter.grad = None
 
     def gradient_norm(self) -> float:
-        """Gather the gradients and return their common Euclidean norm.
+        """Gather the gradients, whiten them, and return their common Euclidean norm.
 
         Returns
         -------

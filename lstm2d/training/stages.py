@@ -117,7 +117,8 @@ class ActiveStage:
                 trained[name] = parameter
         groups = {part: g for part, g in groups.items() if any(belongs(name, part) for name in trained)}
         matrices = {name: m for name, m in whitening(self.train, data, network).items() if name in trained}
-        self.optimizer = make_optimizer(self.train, trained, groups, matrices)
+        self.optimizer = make_optimizer(self.train, trained, groups)
+        self.optimizer.whiten(matrices)
         epochs = self.train.epochs * self.steps_of(len(self.source))
         self.steps = min(epochs, self.train.steps) if self.train.steps else epochs
         self._order: tuple[int, NDArray[np.intp]] | None = None  # an epoch and its order

@@ -59,7 +59,8 @@ def test_the_gradient_is_multiplied_before_all_else(kind: type[Optimizer], rng: 
     after, norms = [], []
     for whitened in (True, False):
         p = {"w": Tensor(np.ones((2, 3, 4)), requires_grad=True), "v": Tensor(np.ones(5), requires_grad=True)}
-        optimizer = kind(p, clip_norm=1.0, matrices={"w": matrix} if whitened else None)
+        optimizer = kind(p, clip_norm=1.0)
+        optimizer.whiten({"w": matrix} if whitened else {})
         for time, g in enumerate(gradients):
             p["v"].grad = np.full(5, 0.5)
             p["w"].grad = g if whitened else (matrix @ g.reshape(6, 4)).reshape(g.shape)

@@ -17,7 +17,15 @@ from lstm2d.training.sources.cells import Cells
 from lstm2d.training.sources.patches import Patches
 from tests.training.runs import Configure, Stopper, digest, model_digest
 
-TINY = ("model.channels=[2, 3]", "train.epochs=2", "train.flip=false", "train.checkpoint_minutes=0")
+TINY = (
+    "model.channels=[2, 3]",
+    "train.batch=1",
+    "train.crop=[]",
+    "train.epochs=2",
+    "train.validate_every=1",
+    "train.flip=false",
+    "train.checkpoint_minutes=0",
+)
 
 
 def small(preset: str, *overrides: str) -> RunConfig:
