@@ -60,6 +60,20 @@ class Description:
     native: bool = False
     folders: tuple[tuple[str, str, str], ...] = ()
 
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """The mask encoding by the keys of dataset.toml, as JSON types."""
+        return {
+            "colors": [list(info.color) for info in self.classes],
+            "values": list(self.values),
+            "ignore": self.ignore,
+            "ignore_color": None if self.ignore_color is None else list(self.ignore_color),
+            "scale": "native" if self.native else "",
+            "map": None
+            if self.mapping is None
+            else [*map(list, self.mapping.labels), ["others", self.mapping.others]],
+        }
+
     def label_of_color(self) -> list[tuple[Color, int]]:
         """Return the colours used in colour masks, each with its label."""
         found = [(c.color, k) for k, c in enumerate(self.classes) if k not in self.uncolored]

@@ -96,16 +96,8 @@ class DatasetFolder:
 
     @property
     def meaning(self) -> dict[str, Any]:
-        """The mask encoding by the keys of dataset.toml, as JSON types."""
-        description, mapping = self._description, self._description.mapping
-        return {
-            "colors": [list(info.color) for info in self.classes],
-            "values": list(description.values),
-            "ignore": description.ignore,
-            "ignore_color": None if description.ignore_color is None else list(description.ignore_color),
-            "scale": "native" if description.native else "",
-            "map": None if mapping is None else [*map(list, mapping.labels), ["others", mapping.others]],
-        }
+        """The mask encoding, see `Description.meaning`."""
+        return self._description.meaning
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -32,6 +32,10 @@ class Sample:
     image_path: Path
     mask_path: Path
 
+    def image_digest(self) -> bytes | None:
+        """Return a SHA-256 digest of an image that is in memory; None if it is the file `image_path`."""
+        return None
+
 
 def composed(name: str) -> str:
     """Return a name in Unicode's composed form (NFC), for comparisons.

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.data.contrast import with_contrast
-from lstm2d.data.folder import DatasetFolder, Sample
+from lstm2d.data.dataset import Images
+from lstm2d.data.layout import Sample
 from lstm2d.errors import DataError
 
 MIN_STD = 1.0  # gray levels: channels that vary less are not rescaled, which would amplify noise
@@ -64,12 +65,12 @@ class Statistics:
         return tuple(p / total if total else 0.0 for p in self.pixels)
 
 
-def statistics(dataset: DatasetFolder, samples: Sequence[Sample], *, contrast: str = "none") -> Statistics:
+def statistics(dataset: Images, samples: Sequence[Sample], *, contrast: str = "none") -> Statistics:
     """Measure the statistics of images and masks.
 
     Parameters
     ----------
-    dataset : DatasetFolder
+    dataset : Images
         Dataset that contains the samples.
     samples : sequence of Sample
         Images to measure.

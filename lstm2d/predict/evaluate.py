@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.data.dataset import Dataset
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import DataError, Lstm2dError
 from lstm2d.io.safe_open import open_regular
@@ -132,14 +133,14 @@ def choose_samples(dataset: DatasetFolder, split: str | None) -> tuple[str | Non
     return name, dataset.split(name)
 
 
-def check_classes(predictor: Predictor, dataset: DatasetFolder) -> None:
+def check_classes(predictor: Predictor, dataset: Dataset) -> None:
     """Check that class numbers mean the same in the model and in the masks.
 
     Parameters
     ----------
     predictor : Predictor
         The model.
-    dataset : DatasetFolder
+    dataset : Dataset
         The masks. Without dataset.toml only the class numbers are known; they must not exceed the model's.
 
     Raises

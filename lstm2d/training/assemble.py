@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lstm2d import kernels
 from lstm2d.config import RunConfig
-from lstm2d.data.folder import DatasetFolder
+from lstm2d.data.dataset import Dataset
 from lstm2d.errors import ConfigError, DataError, Lstm2dError
 from lstm2d.hierarchy.hierarchy import Hierarchy
 from lstm2d.io.model_file import Imported
@@ -41,7 +41,7 @@ USUAL = 320  # square root of the pixel count, typical of published datasets
 
 def prepare(
     config: RunConfig,
-    dataset: DatasetFolder,
+    dataset: Dataset,
     folder: RunFolder,
     *,
     resume: bool = False,
@@ -56,7 +56,7 @@ def prepare(
     ----------
     config : RunConfig
         All settings.
-    dataset : DatasetFolder
+    dataset : Dataset
         Images and masks.
     folder : RunFolder
         The run folder.
@@ -176,7 +176,7 @@ def where_it_stands(
     return progress, stages
 
 
-def _check_select(config: RunConfig, dataset: DatasetFolder) -> None:
+def _check_select(config: RunConfig, dataset: Dataset) -> None:
     """Raise ConfigError if the metric that selects the best model is not defined for the dataset."""
     select, n_classes = config.train.select, len(dataset.classes)
     if select not in metrics_of(n_classes):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lstm2d.config import RunConfig, parse_duration
-from lstm2d.data.folder import DatasetFolder
+from lstm2d.data.dataset import Dataset
 from lstm2d.errors import InterruptedRun
 from lstm2d.kernels import gpu
 from lstm2d.training.assemble import out_of_memory, prepare
@@ -39,7 +39,7 @@ STAGE_ENDS = ("epochs", "steps", "patience", "minutes")  # reasons for the end o
 
 def train(
     config: RunConfig,
-    dataset: DatasetFolder | Path | str,
+    dataset: Dataset | Path | str,
     out: Path | str,
     *,
     resume: bool = False,
@@ -54,8 +54,8 @@ def train(
     ----------
     config : RunConfig
         All settings; of a run to resume, those that `RunFolder.reopen` returns.
-    dataset : DatasetFolder or path
-        Images and masks.
+    dataset : Dataset or path
+        Images and masks; or their folder.
     out : path
         The run folder: new or empty, or that of the run to resume.
     resume : bool, default False

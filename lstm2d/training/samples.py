@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.config import RunConfig
-from lstm2d.data.folder import DatasetFolder, Sample
+from lstm2d.data.dataset import Dataset, Images
+from lstm2d.data.layout import Sample
 from lstm2d.data.stats import Statistics, inverse_frequency_weights, median_frequency_weights, statistics
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.hierarchy.fill import Fill
 from lstm2d.hierarchy.hierarchy import Hierarchy
 from lstm2d.hierarchy.labels import EVERYWHERE, IGNORED, Place, SubclassLabels
 from lstm2d.pipeline.preprocess import Preprocessing, reduced
-from lstm2d.training.cached_folder import CachedFolder, Image, Labels
+from lstm2d.training.cached_dataset import CachedDataset, Image, Labels
 from lstm2d.training.contents import Contents, other_contents, other_lists, some, stems_in
 
 
@@ -31,7 +32,7 @@ class TrainingData:
     ----------
     config : RunConfig
         Splits, class weights, seed.
-    dataset : DatasetFolder
+    dataset : Dataset
         Dataset of the images. Each is read once, so that damaged ones are reported before the first step.
     stride : int
         Sides are padded to multiples of it, in pixels.
@@ -70,7 +71,7 @@ class TrainingData:
     def __init__(
         self,
         config: RunConfig,
-        dataset: DatasetFolder,
+        dataset: Dataset,
         stride: int,
         known: Contents | None = None,
         *,
@@ -80,7 +81,7 @@ class TrainingData:
         self.contents = Contents(known)
         limit = int(config.data.cache_gib * 2**30)
         change = partial(reduced, size=config.data.size)
-        self.dataset = CachedFolder(dataset, limit, change, self.contents, fill)
+        self.dataset = CachedDataset(dataset, limit, change, self.contents, fill)
         self.classes, self.ignore = dataset.classes, dataset.ignore
         self.training, self.validation = _choose(config, dataset)
         self.held_out = config.data.val_split not in dataset.splits
@@ -101,7 +102,7 @@ class TrainingData:
         )
         self.even = {} if config.data.std else measured.even
         # validation resizes images as the saved model will
-        held = CachedFolder(dataset, limit - self.dataset.size, self._as_predicted, self.contents)
+        held = CachedDataset(dataset, limit - self.dataset.size, self._as_predicted, self.contents)
         self.validation_image = held.load
         validated = self._validation_pixels()
         self.selects = bool(validated.any())
@@ -236,12 +237,12 @@ class TrainingData:
         return found
 
 
-def other_keys(dataset: DatasetFolder, values: Mapping[str, Any]) -> list[str]:
+def other_keys(dataset: Images, values: Mapping[str, Any]) -> list[str]:
     """Return the keys of dataset.toml that have changed since a checkpoint was written.
 
     Parameters
     ----------
-    dataset : DatasetFolder
+    dataset : Images
         Dataset in its current state.
     values : mapping
         Output of `TrainingData.to_dict` in the checkpoint.
@@ -255,7 +256,7 @@ def other_keys(dataset: DatasetFolder, values: Mapping[str, Any]) -> list[str]:
     return [key for key, value in dataset.meaning.items() if before.get(key, value) != value]
 
 
-def changed_data(changed: Sequence[str], dataset: DatasetFolder) -> ConfigError:
+def changed_data(changed: Sequence[str], dataset: Images) -> ConfigError:
     """Return the error for a dataset that has changed since the run began."""
     return ConfigError(
         f"the dataset has changed since the run began: {'; '.join(changed)}",
@@ -264,7 +265,7 @@ def changed_data(changed: Sequence[str], dataset: DatasetFolder) -> ConfigError:
     )
 
 
-def _choose(config: RunConfig, dataset: DatasetFolder) -> tuple[list[Sample], list[Sample]]:
+def _choose(config: RunConfig, dataset: Dataset) -> tuple[list[Sample], list[Sample]]:
     """Return the images to train on and to validate on."""
     data = config.data
     if data.val_split not in ("", "val", data.train_split, *dataset.splits):
