@@ -26,6 +26,7 @@ from lstm2d.training.events import (
     StepDone,
     Warned,
 )
+from lstm2d.training.lines import line_of, metric_of
 
 if TYPE_CHECKING:
     from lstm2d.config import RunConfig
@@ -202,18 +203,11 @@ class Narrator:
 
     def metric_of(self, event: EpochDone) -> str:
         """Return the metric that selects the best model; "" without validation."""
-        select = self.config.train.select
-        value = None if event.validation is None else getattr(event.validation, select)
-        if event.validation is None or value is None:
-            return ""
-        star = " (best)" if event.validation.best else ""
-        return f"  {select.replace('_', ' ')} {value:.4f}{star}"
+        return metric_of(event, self.config.train.select)
 
     def line(self, event: Figures) -> str:
         """Return epoch, loss and speed as text."""
-        loss = "-" if event.loss is None else f"{event.loss:.4f}"
-        rate = event.images_per_second or 0.0
-        return f"epoch {event.epoch}/{self.epochs}  loss {loss}  {rate:.1f} images/s"
+        return line_of(event, self.epochs)
 
 
 def beginning(event: Started, config: RunConfig) -> str:

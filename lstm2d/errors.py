@@ -96,3 +96,7 @@ class InterruptedRun(Lstm2dError):
 
 class ImageWarning(UserWarning):
     """Something about an image was guessed, converted or left out."""
+
+
+class TrainingWarning(UserWarning):
+    """Something about a run was guessed, or is unusual."""
