@@ -40,6 +40,8 @@ class Statistics:
         Number of images of each scene, most frequent first.
     even : dict of int to float
         Channels with a deviation below 1 gray level, and that deviation.
+    unlabelled : int
+        Number of images without a labelled pixel.
     """
 
     images: int
@@ -51,12 +53,19 @@ class Statistics:
     sizes: dict[tuple[int, int], int]
     scenes: dict[str, int]
     even: dict[int, float] = field(default_factory=dict)
+    unlabelled: int = 0
 
     @property
     def typical_size(self) -> float:
         """Median over the images of the square root of the pixel count, in pixels."""
         sides = [math.sqrt(rows * columns) for (rows, columns), n in self.sizes.items() for _ in range(n)]
         return float(np.median(sides))
+
+    @property
+    def labelled(self) -> float:
+        """Share of labelled pixels; 0 without pixels."""
+        labelled = sum(self.pixels)
+        return labelled / (labelled + self.ignored) if labelled else 0.0
 
     @property
     def frequencies(self) -> tuple[float, ...]:
@@ -91,7 +100,7 @@ def statistics(dataset: Images, samples: Sequence[Sample], *, contrast: str = "n
         raise DataError("no images to measure", where=dataset.root)
     n_classes = len(dataset.classes)
     total, squares = np.zeros(1), np.zeros(1)  # become one value per channel
-    count, ignored = 0, 0
+    count, ignored, unlabelled = 0, 0, 0
     pixels = np.zeros(n_classes, dtype=np.int64)
     where_present = np.zeros(n_classes, dtype=np.int64)
     sizes: Counter[tuple[int, int]] = Counter()
@@ -106,6 +115,7 @@ def statistics(dataset: Images, samples: Sequence[Sample], *, contrast: str = "n
         labelled = int(counts.sum())
         where_present[counts > 0] += labelled
         ignored += labels.size - labelled
+        unlabelled += not labelled
         sizes[labels.shape[0], labels.shape[1]] += 1
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
@@ -122,6 +132,7 @@ def statistics(dataset: Images, samples: Sequence[Sample], *, contrast: str = "n
         sizes=dict(sizes.most_common()),
         scenes=dict(scenes.most_common()),
         even=even,
+        unlabelled=unlabelled,
     )
 
 

@@ -29,7 +29,7 @@ from lstm2d.training.run import UNTRAINED, Run
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.saved_model import from_checkpoint
-from lstm2d.training.stages import ActiveStage, Stage, begin_stage, stages_of
+from lstm2d.training.stages import ActiveStage, Stage, begin_stage, loss_factor, stages_of
 from lstm2d.training.subclass_stages import hierarchy_stages
 
 UNTRAINED_START = (
@@ -104,7 +104,7 @@ def prepare(
         check_groups(hierarchy, data.training, config.hierarchy.file)
         if checkpoint is None and init_from is None and network.backbone is None:
             report(Note(text=UNTRAINED_START))
-    _comment(data, config, report)
+    _comment(data, network, config, report)
     if checkpoint is None and init_from is not None:
         start_from(init_from, network.stored_arrays(), imported, data, config, report)
     network.to(device)
@@ -189,7 +189,7 @@ def _check_select(config: RunConfig, dataset: Dataset) -> None:
         )
 
 
-def _comment(data: TrainingData, config: RunConfig, report: Report) -> None:
+def _comment(data: TrainingData, network: Network, config: RunConfig, report: Report) -> None:
     """Report what is unusual about the images of a run, and the setting for it."""
     side = data.preprocessing.typical_size
     if side is not None and side * side > LARGE and config.data.size == "native":
@@ -199,6 +199,13 @@ def _comment(data: TrainingData, config: RunConfig, report: Report) -> None:
             f"data.size={USUAL} reduces images and masks as they are read"
         )
         report(Warned(text=text))
+    if (factor := loss_factor(data, network)) > 1:
+        text = (
+            f"{100 * data.labelled:.2g} % of the pixels of the training images are labelled: the loss of an "
+            f"image, a sum over its labelled pixels, is multiplied by up to {factor:.3g}, since learning "
+            "rates are chosen for fully labelled images"
+        )
+        report(Note(text=text))
     for channel, deviation in data.even.items():
         text = (
             f"channel {channel} hardly varies in the training images (deviation {deviation:.2g} of 0..255): "

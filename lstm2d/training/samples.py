@@ -20,6 +20,7 @@ from lstm2d.errors import ConfigError, DataError
 from lstm2d.hierarchy.fill import Fill
 from lstm2d.hierarchy.hierarchy import Hierarchy
 from lstm2d.hierarchy.labels import EVERYWHERE, IGNORED, Place, SubclassLabels
+from lstm2d.objectives.sparse import largest_factor
 from lstm2d.pipeline.preprocess import Preprocessing, reduced
 from lstm2d.training.cached_dataset import CachedDataset, Image, Labels
 from lstm2d.training.contents import Contents, other_contents, other_lists, some, stems_in
@@ -62,6 +63,10 @@ class TrainingData:
         Rows and columns of the training images, each size once.
     class_weights : ndarray of shape (K,) or None
         None if all count the same.
+    labelled : float
+        Share of labelled pixels in the training images.
+    loss_factor : float
+        Largest factor of losses that are sums over pixels, see `lstm2d.objectives.sparse`.
     subclasses : SubclassLabels or None
         Finds the subclasses that the targets are; None if they are classes.
     """
@@ -112,6 +117,8 @@ class TrainingData:
             if expected and not seen
         ]
         self.class_weights = _class_weights(config, measured)
+        self.labelled, self.loss_factor = measured.labelled, largest_factor(measured.labelled)
+        self._unlabelled = measured.unlabelled
         self.sizes = list(measured.sizes)
 
     def _as_predicted(self, image: Image, labels: Labels) -> tuple[Image, Labels]:
@@ -167,6 +174,9 @@ class TrainingData:
         if self.validation and not self.selects:
             images = f"{len(self.validation)} validation image{'s' * (len(self.validation) > 1)}"
             found.append(f"no pixel of the {images} is labelled: the last weights are kept, not the best")
+        if self._unlabelled:
+            images = f"{self._unlabelled} of {len(self.training)} training images"
+            found.append(f"no pixel of {images} is labelled: nothing is learned from them")
         return found
 
     def use_statistics(self, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -183,6 +193,7 @@ class TrainingData:
             "mean": list(self.preprocessing.mean),
             "std": list(self.preprocessing.std),
             "class_weights": None if self.class_weights is None else self.class_weights.tolist(),
+            "loss_factor": self.loss_factor,
         }
 
     def to_tensors(self) -> dict[str, NDArray[np.uint8]]:
@@ -213,6 +224,7 @@ class TrainingData:
         self.use_statistics(values["mean"], values["std"])
         weights = values["class_weights"]
         self.class_weights = None if weights is None else np.array(weights)
+        self.loss_factor = values.get("loss_factor", 1.0)  # a run of an earlier version goes on without
 
     def _other_names(self, values: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> list[str]:
         """Return which lists of images or classes differ from those of a checkpoint."""

@@ -17,7 +17,7 @@ from lstm2d.models.subclasses import PREFIX, folded_arrays, score_classes, score
 from lstm2d.objectives import Hierarchical, Objective, OnSubclasses
 from lstm2d.tensor import Tensor
 from lstm2d.training.samples import TrainingData
-from lstm2d.training.stages import Stage, class_weights, keep_network
+from lstm2d.training.stages import Stage, class_weights, keep_network, loss_factor
 
 Begin = Callable[[Network, TrainingData, np.random.Generator], None]
 
@@ -53,7 +53,9 @@ def sequential(base: Stage, settings: HierarchySection, hierarchy: Hierarchy) ->
         base,
         source=lambda data, network: base.source(data.with_subclasses(hierarchy), network),
         objective=lambda data, network: OnSubclasses(
-            _parents(hierarchy, network), class_weights(data, network)
+            _parents(hierarchy, network),
+            class_weights(data, network),
+            largest_factor=loss_factor(data, network),
         ),
         saves_model=False,
     )
@@ -71,7 +73,12 @@ def hierarchical(base: Stage, settings: HierarchySection, hierarchy: Hierarchy) 
     """Return the two stages of hierarchical multi-label training."""
 
     def objective(data: TrainingData, network: Network) -> Objective:
-        return Hierarchical(_parents(hierarchy, network), class_weights(data, network), settings.alpha)
+        return Hierarchical(
+            _parents(hierarchy, network),
+            class_weights(data, network),
+            settings.alpha,
+            largest_factor=loss_factor(data, network),
+        )
 
     both = replace(
         base,
