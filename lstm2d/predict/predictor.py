@@ -82,7 +82,7 @@ class Predictor(PixelPredictor):
     def __repr__(self) -> str:
         """Return name, classes, typical size of photographs and number of parameters, in one line."""
         side = self.preprocessing.typical_size
-        facts = [] if side is None or self.preprocessing.native else [f"~{side:.0f}x{side:.0f} pixels"]
+        facts = [] if side is None or self.preprocessing.native else [f"~{side:.0f} px"]
         facts.append(f"{self.parameters:,} parameters")
         return in_words(type(self).__name__, self.name, facts, [info.name for info in self.classes])
 
