@@ -40,7 +40,7 @@ def images_in(given: Any) -> Sequence[Any] | None:
     if isinstance(given, list | tuple):
         if not given or any(map(_is_image, given)):
             return given
-        shapes = [getattr(item, "shape", None) for item in given]
+        shapes: list[Any] = [getattr(item, "shape", None) for item in given]
         if any(shape is None or len(shape) != 2 for shape in shapes):
             return None
         rows_of_one = len(set(shapes)) == 1 and shapes[0][1] in _CHANNELS
@@ -94,7 +94,9 @@ def each(images: Sequence[Any], given: object, label: Callable[[Any], T], on_err
             reason = str(_of_image(error, number)).partition("\n")[0]
             warnings.warn(f"not labelled: {reason}", ImageWarning, stacklevel=_CALLER)
             results.append(None)
-    return results if isinstance(given, list | tuple) or on_error == "skip" else np.stack(results)  # type: ignore[arg-type]
+    if isinstance(given, list | tuple) or on_error == "skip":
+        return results
+    return np.stack([result for result in results if result is not None])
 
 
 def _is_image(item: Any) -> bool:

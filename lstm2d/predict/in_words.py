@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 COLUMNS = 80  # of a terminal
 NAME = 24  # most columns of a model's name
-UNNAMED = "without a name"
 
 
 def in_words(kind: str, name: str, facts: Sequence[str], classes: Sequence[str]) -> str:
@@ -18,7 +17,7 @@ def in_words(kind: str, name: str, facts: Sequence[str], classes: Sequence[str])
     kind : str
         Its Python type.
     name : str
-        Its name; a long one is cut.
+        Its name, if it has one; a long one is cut.
     facts : sequence of str
         What else to say, in a few words.
     classes : sequence of str
@@ -34,11 +33,12 @@ def in_words(kind: str, name: str, facts: Sequence[str], classes: Sequence[str])
     >>> in_words("Predictor", "pets", ["9 parameters"], ["cat", "dog"])
     '<Predictor pets: 2 classes (cat, dog), 9 parameters>'
     """
+    begin = f"{kind} {_cut(_plain(name), NAME)}" if name else kind
     count = f"{len(classes)} class{'es' * (len(classes) != 1)}"
     for shown in range(len(classes), -1, -1):
         listed = [_plain(item) for item in classes[:shown]] + ["..."] * (shown < len(classes))
         named = f"{count} ({', '.join(listed)})" if shown else count
-        text = f"<{kind} {_cut(_plain(name) or UNNAMED, NAME)}: {', '.join([named, *facts])}>"
+        text = f"<{begin}: {', '.join([named, *facts])}>"
         if _columns(text) <= COLUMNS:
             break
     return text

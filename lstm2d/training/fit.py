@@ -153,7 +153,7 @@ def fit(
     >>> model.predict(images[0]).shape
     (20, 30)
     """
-    named = {"data.val": val, "train.seed": seed, "train.max_time": _duration(max_time)}
+    named: dict[str, Any] = {"data.val": val, "train.seed": seed, "train.max_time": _duration(max_time)}
     chosen = {key: (value, "fit") for key, value in named.items() if value is not None}
     chosen |= {key: (value, "settings") for key, value in (settings or {}).items()}
     overrides = [(f"{key}={_as_toml(key, value)}", place) for key, (value, place) in chosen.items()]
@@ -239,7 +239,7 @@ def _warn(event: Event) -> None:
 
 def _duration(max_time: str | float | None) -> str | None:
     if isinstance(max_time, int | float) and not isinstance(max_time, bool):
-        return f"{max_time:.3f}s"
+        return f"{max_time:.6f}".rstrip("0").rstrip(".") + "s"
     return max_time
 
 

@@ -21,6 +21,10 @@ class NotFittedError(Lstm2dError, ValueError, AttributeError):
     """A model was used before its training; also scikit-learn's `NotFittedError`, if that is loaded."""
 
 
+class ParameterError(ConfigError, ValueError):
+    """A parameter of an estimator cannot be used."""
+
+
 class SceneLabeler:
     """Label every pixel of images: an estimator for scikit-learn.
 
@@ -126,7 +130,7 @@ class SceneLabeler:
             As `lstm2d.fit` raises it.
         """
         if y is None:
-            raise ConfigError("there are no masks: requires y to be passed, but the target y is None")
+            raise ParameterError("requires y to be passed, but the target y is None", expected="masks")
         self.predictor_: TrainedPredictor = fit(
             X,
             y,
@@ -290,15 +294,11 @@ class SceneLabeler:
     def _trained(self, method: str) -> TrainedPredictor:
         if hasattr(self, "predictor_"):
             return self.predictor_
-        kind: type[NotFittedError] = NotFittedError
+        kind: type[Any] = NotFittedError
         theirs = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", None)
         if theirs is not None:
             kind = type("NotFittedError", (NotFittedError, theirs), {})
         raise kind(f"this {type(self).__name__} is not trained yet", hint=f"call fit(X, y) before {method}")
-
-
-class ParameterError(ConfigError, ValueError):
-    """An estimator has no such parameter."""
 
 
 def _same(value: object, default: object) -> bool:
