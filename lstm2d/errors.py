@@ -99,4 +99,4 @@ class ImageWarning(UserWarning):
 
 
 class TrainingWarning(UserWarning):
-    """Something about a run was guessed, or is unusual."""
+    """A run is in danger of failing."""

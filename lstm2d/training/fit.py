@@ -17,11 +17,11 @@ import numpy as np
 from lstm2d.config import RunConfig, resolve
 from lstm2d.data.arrays import ArrayDataset
 from lstm2d.data.mapping import IGNORE
-from lstm2d.errors import ConfigError, InterruptedRun, Lstm2dError, TrainingWarning
+from lstm2d.errors import ConfigError, ImageWarning, InterruptedRun, Lstm2dError, TrainingWarning
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.model_file import load_model
 from lstm2d.predict import Predictor
-from lstm2d.training.events import Event, Note, Report, Warned
+from lstm2d.training.events import Event, Report, Warned
 from lstm2d.training.lines import Lines
 from lstm2d.training.loop import train
 from lstm2d.training.progress import TrainResult
@@ -131,8 +131,11 @@ def fit(
 
     Warns
     -----
+    ImageWarning
+        If something about images or masks was guessed, converted or left out.
     TrainingWarning
-        If something was guessed or is unusual, unless `progress` reports it.
+        If the run is in danger, for example because its gradient explodes. `progress` takes the place of
+        both warnings.
 
     See Also
     --------
@@ -180,7 +183,11 @@ def fit(
             report=report,
         )
 
-    return _in_temporary(trained, device) if out is None else _in_folder(trained, Path(out), device)
+    model = _in_temporary(trained, device) if out is None else _in_folder(trained, Path(out), device)
+    if not progress:
+        for text, count in data.notes.counts().items():
+            warnings.warn(f"{count} image{'s' * (count > 1)}: {text}", ImageWarning, stacklevel=2)
+    return model
 
 
 def _in_folder(trained: Callable[[Path], TrainResult], out: Path, device: str) -> TrainedPredictor:
@@ -232,8 +239,8 @@ def _report(progress: Progress, config: RunConfig) -> Report:
 
 
 def _warn(event: Event) -> None:
-    """Issue notes and warnings of a run as Python's."""
-    if isinstance(event, Note | Warned):
+    """Issue the warnings of a run as Python's."""
+    if isinstance(event, Warned):
         warnings.warn(event.text, TrainingWarning, stacklevel=2)
 
 

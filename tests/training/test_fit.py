@@ -16,10 +16,17 @@ from PIL import Image
 
 import lstm2d
 from lstm2d.config import dump_toml
-from lstm2d.errors import ConfigError, DataError, InterruptedRun, Lstm2dError, TrainingWarning
+from lstm2d.errors import (
+    ConfigError,
+    DataError,
+    ImageWarning,
+    InterruptedRun,
+    Lstm2dError,
+    TrainingWarning,
+)
 from lstm2d.io.model_file import load_model
-from lstm2d.training.events import EpochDone, Note, Started, StepDone
-from lstm2d.training.fit import _as_toml, _duration, _remove
+from lstm2d.training.events import EpochDone, Note, Started, StepDone, Warned
+from lstm2d.training.fit import _as_toml, _duration, _remove, _warn
 from lstm2d.training.loop import train
 from tests.callers import at_once
 from tests.training.conftest import CLASSES
@@ -239,13 +246,22 @@ def test_events_and_lines(
     assert "pixel accuracy" in lines[1]
 
 
-def test_what_is_unusual_is_a_warning(preset: str, arrays: tuple[Arrays, Arrays]) -> None:
-    images = [np.maximum(image, [[[0, 0, 255]]]).astype(np.uint8) for image in arrays[0]]
-    with pytest.warns(TrainingWarning, match="channel 2 hardly varies"):
+def test_guesses_about_images_are_warnings(preset: str, arrays: tuple[Arrays, Arrays]) -> None:
+    images = [image.astype(np.uint16) * 16 for image in arrays[0]]
+    with pytest.warns(ImageWarning, match="7 images: .*12 bits") as warned:
         lstm2d.fit(images, arrays[1], preset=preset, settings={"train.steps": 1})
-    notes: list[Any] = []
-    lstm2d.fit(images, arrays[1], preset=preset, settings={"train.steps": 1}, progress=notes.append)
-    assert any("channel 2" in event.text for event in notes if isinstance(event, Note))
+    assert (len(warned), warned[0].filename) == (1, __file__)
+    events: list[Any] = []
+    lstm2d.fit(images, arrays[1], preset=preset, settings={"train.steps": 1}, progress=events.append)
+    assert any("images[0]" in event.text for event in events if isinstance(event, Note))
+
+
+def test_warnings_of_the_run_are_warnings() -> None:
+    with pytest.warns(TrainingWarning, match="the gradient explodes"):
+        _warn(Warned(text="the gradient explodes"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _warn(Note(text="the channel hardly varies"))
 
 
 def test_threads_train_at_the_same_time(preset: str, arrays: tuple[Arrays, Arrays]) -> None:
