@@ -74,10 +74,49 @@ def open_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIX
         that does not preserve numbers (JPEG is lossy, GIF reorders palettes).
     """
     image = decode(path, max_pixels=max_pixels)
-    if image.lossy or image.format not in _LOSSLESS:
+    if not keeps_numbers(image):
         what = f"a mask in a format that does not keep class numbers ({image.format})"
         hint = "export it again from the program that drew it, as PNG"
         raise DataError(what, where=path, expected=_MASK, hint=hint)
+    return mask_of(image, path)
+
+
+def keeps_numbers(image: Decoded) -> bool:
+    """Return whether an image file has a format that preserves numbers.
+
+    Parameters
+    ----------
+    image : Decoded
+        The decoded file.
+
+    Returns
+    -------
+    bool
+        False for JPEG, which is lossy, and GIF, which reorders palettes.
+    """
+    return not image.lossy and image.format in _LOSSLESS
+
+
+def mask_of(image: Decoded, path: object) -> Mask:
+    """Return the mask in an image file.
+
+    Parameters
+    ----------
+    image : Decoded
+        The decoded file; its format keeps numbers.
+    path : object
+        The file, for messages.
+
+    Returns
+    -------
+    Mask
+        As from `open_mask`.
+
+    Raises
+    ------
+    DataError
+        If it holds fractions, numbers above 255 or transparent pixels.
+    """
     _refuse_transparent(image, path)
     samples = image.samples
     values, notes = samples.values, samples.notes
@@ -169,7 +208,8 @@ def _refuse_transparent(image: Decoded, path: object) -> None:
     if holes.any():
         row, column = first_pixel(holes)
         what = f"a mask with transparent pixels, the first at row {row}, column {column}"
-        raise DataError(what, where=path, expected=_MASK, hint="fill them with the colour of their class")
+        hint = "fill them with the colour of their class"
+        raise DataError(what, where=path, expected=_MASK, hint=hint).at(row, column)
 
 
 def _numbers(values: NDArray[Any], path: object) -> NDArray[np.uint8]:
@@ -178,12 +218,12 @@ def _numbers(values: NDArray[Any], path: object) -> NDArray[np.uint8]:
     if fractions.any():
         row, column = first_pixel(fractions)
         what = f"a mask of fractions, {values[row, column]:g} at row {row}, column {column}"
-        raise DataError(what, where=path, expected=_MASK, hint="save it as integers")
+        raise DataError(what, where=path, expected=_MASK, hint="save it as integers").at(row, column)
     wrong = ~((values >= 0) & (values <= 255))
     if wrong.any():
         row, column = first_pixel(wrong)
         what = f"mask value {values[row, column]:g} at row {row}, column {column}"
-        raise DataError(what, where=path, expected="class numbers 0 to 255")
+        raise DataError(what, where=path, expected="class numbers 0 to 255").at(row, column)
     return values.astype(np.uint8, copy=False)
 
 
