@@ -62,6 +62,7 @@ def check(
         what = "folder not found" if not os.path.lexists(root) else "not a folder"
         raise DataError(what, where=root, expected="a folder with images/ and masks/")
     description, findings = _described(root)
+    valid = not findings
     listing = list_files(root, places_of(root, description))
     lists, found = _splits(description, listing)
     findings += found
@@ -78,7 +79,7 @@ def check(
     findings += unusual_sizes(inspected, listing.images, root)
     if not quick:
         findings += equal_images(inspected, listing.images, members, root)
-        findings += _about_classes(root, description, inspected, members)
+        findings += _about_classes(root, description, inspected, members) if valid else []
     files = tuple(path for pair in listing.pairs.values() for path in pair.files)
     report = Report(root, description.name, len(listing.images), ordered(findings), quick, files)
     return replace(report, findings=_summed(report))

@@ -14,7 +14,7 @@ from lstm2d.data.layout import some
 from lstm2d.data.lists import empty_split, missing_stem, split_files, split_lines
 from lstm2d.errors import DataError
 
-_ROLE = re.compile(r"(train|val|valid|validation|dev|test)(?![a-z])", re.IGNORECASE)
+_ROLE = re.compile(r"(?<![a-z])(train|val|valid|validation|dev|test)(?![a-z])", re.IGNORECASE)
 _NAMES = {"valid": "val", "validation": "val", "dev": "val"}
 
 
@@ -94,7 +94,7 @@ def role_of(split: str) -> tuple[str, str]:
         (the folds of a cross-validation) may.
     """
     found = _ROLE.search(split)
-    if found is None or (found.start() and split[found.start() - 1].isalpha()):
+    if found is None:
         return "", split
     role = found[1].lower()
     return _NAMES.get(role, role), split[: found.start()] + "*" + split[found.end() :]
