@@ -133,7 +133,7 @@ def class_findings(
     for number, info in enumerate(classes):
         if not everywhere[number]:
             yield Finding(
-                "unused-class", file, f"class {number}, {info.name!r}, is in none of {len(masks)} masks"
+                "unused-class", file, f"class {number}, {info.name!r}, is in none of {_masks(len(masks))}"
             )
     for family in _families(splits):
         counts = {}
@@ -145,9 +145,13 @@ def class_findings(
             have = [split for split, found in counts.items() if found[number]]
             lack = [split for split in counts if split not in have]
             if have and lack and (len(have) == 1 or any(role_of(split)[0] == "train" for split in lack)):
-                where = ", ".join(f"{split} ({counts[split][number]} masks)" for split in have)
+                where = ", ".join(f"{split} ({_masks(counts[split][number])})" for split in have)
                 text = f"class {number}, {info.name!r}: in {where}, not in {some(lack)}"
                 yield Finding("class-in-one-split", file, text)
+
+
+def _masks(number: int) -> str:
+    return f"{number} mask{'s' * (number > 1)}"
 
 
 def _families(splits: Mapping[str, object]) -> list[list[str]]:

@@ -228,5 +228,9 @@ def shown(path: Path, root: Path) -> str:
 
 def ordered(findings: list[Finding]) -> tuple[Finding, ...]:
     """Return findings in the order of a report."""
-    places = {kind: number for number, kind in enumerate(KINDS)}
-    return tuple(sorted(findings, key=lambda one: (places[one.kind], one.file, one.message)))
+    numbers = {kind: number for number, kind in enumerate(KINDS)}
+
+    def key(one: Finding) -> tuple[int, str, tuple[int, ...], str]:
+        return numbers[one.kind], one.file, tuple((one.place or {}).values()), one.message
+
+    return tuple(sorted(findings, key=key))

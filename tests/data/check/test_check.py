@@ -98,7 +98,7 @@ def test_what_the_findings_say(tmp_path: Path, rng: np.random.Generator) -> None
     assert (train[zebra - 1], train[again - 1]) == ("zebra", "good03")
     classes = sorted(one.message for one in by_file["dataset.toml"])
     assert classes[0].startswith("class 3, 'never', is in none of ")
-    assert classes[1] == "class 4, 'rare': in train (1 masks), not in test"
+    assert classes[1] == "class 4, 'rare': in train (1 mask), not in test"
 
 
 def test_a_good_dataset(planter: Planter) -> None:
