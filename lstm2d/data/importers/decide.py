@@ -19,6 +19,7 @@ from lstm2d.io.classes import ClassInfo, default_color
 
 HALF = 128  # the threshold that is proposed for black and white masks
 _SHOWN_COLORS = 30
+_MANY_COLORS = 64  # more are no colours of classes
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,9 @@ def decide_two(
         If the masks cannot be read without further options; the message names all of them.
     """
     _refuse(src, _needs(contents, options))
-    if options.threshold is None and not contents.lossy and not contents.colors:
-        if set(contents.values) <= {0, 1}:
-            return Decision(_two(names), number_reader([0, 1, *[-1] * 254]), ("masks of 0 and 1",))
+    exact = not contents.lossy and not contents.colors
+    if exact and options.threshold is None and set(contents.values) <= {0, 1}:
+        return Decision(_two(names), number_reader([0, 1, *[-1] * 254]), ("masks of 0 and 1",))
     return _by_threshold(options.threshold or threshold, options, names)
 
 
@@ -245,7 +246,7 @@ def _numbered(contents: Contents, n_classes: int) -> Decision:
 
 
 def _need_colors(contents: Contents, needs: _Needs) -> None:
-    if contents.nearly_gray:
+    if contents.nearly_gray and (contents.lossy or len(contents.colors) > _MANY_COLORS):
         needs.problems += [] if needs.problems else ["masks of gray levels, stored as colours"]
         needs.options.append(f"`threshold={HALF}`")
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -18,7 +18,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_threads(work: Callable[[T], R], items: Iterable[T], threads: int = THREADS) -> Iterator[R | DataError]:
+def in_threads(
+    work: Callable[[T], R], items: Iterable[T], threads: int = THREADS
+) -> Generator[R | DataError, None, None]:
     """Call a function on many items.
 
     Parameters
@@ -28,7 +30,7 @@ def in_threads(work: Callable[[T], R], items: Iterable[T], threads: int = THREAD
     items : iterable
         The items.
     threads : int
-        Number of threads; does not change the results.
+        Number of threads; does not change the results. They have ended when the generator is closed.
 
     Yields
     ------
