@@ -62,7 +62,7 @@ def find_splits(src: Path, images: Sequence[Path]) -> SplitLists | None:
         path = folder / f"{name}.txt"
         if not path.is_file():
             continue
-        stems = [stem for stem in read_list(path)]
+        stems = read_list(path)
         missing = [stem for stem in stems if stem not in number]
         for stem in stems:
             if stem in number:
@@ -73,6 +73,8 @@ def find_splits(src: Path, images: Sequence[Path]) -> SplitLists | None:
         notes.append(
             f"split {name}: {len(stems) - len(missing)} images, from {path.relative_to(src)}{absent}"
         )
+    if "" in splits:
+        notes.append(f"{splits.count('')} images are in no list, and so in no split")
     return SplitLists(splits, tuple(notes)) if any(splits) else None
 
 
