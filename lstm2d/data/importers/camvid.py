@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from lstm2d.data.importers.color_file import VOID_NAMES, ColorFile, find_color_file, read_color_file
-from lstm2d.data.importers.files import image_files, some, subfolder_named
+from lstm2d.data.importers.files import image_files, subfolder_named
 from lstm2d.data.importers.mask_readers import color_reader
 from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.data.importers.split_lists import find_splits
+from lstm2d.data.layout import some
 from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
 from lstm2d.io.classes import ClassInfo
@@ -127,7 +128,12 @@ def open_source(src: Path, options: Options) -> Source:
 def _table(src: Path, options: Options) -> ColorFile:
     path = options.colors or find_color_file(src)
     if path is not None:
-        return read_color_file(path)
+        table = read_color_file(path)
+        if not table.colors:
+            raise DataError(
+                "this file has no colours", where=path, expected="a line 64 128 64 Animal per class"
+            )
+        return table
     labels = {info.name: k for k, info in enumerate(CLASSES)}
     colors = tuple((color, labels.get(name, IGNORE)) for name, color in _COLORS)
     return ColorFile(Path(), CLASSES, colors, ())

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from lstm2d.data.importers.files import Folder, folders_below, some, subfolder_named
+from lstm2d.data.importers.files import Folder, folders_below, subfolder_named
 from lstm2d.data.importers.mask_readers import number_reader
 from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.data.importers.split_lists import SPLITS
+from lstm2d.data.layout import some
 from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
 from lstm2d.io.classes import ClassInfo

@@ -113,6 +113,8 @@ def find_color_file(folder: Path) -> Path | None:
 
 def _of_description(path: Path) -> ColorFile:
     description = read_description(path)
+    if not description.classes:
+        raise DataError("this file defines no classes", where=path, expected="tables [[classes]]")
     values = tuple(int(v) for v in description.label_of_value())
     return ColorFile(path, description.classes, tuple(description.label_of_color()), values)
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from lstm2d.data.importers.files import Folder, folders_below, some
+from lstm2d.data.importers.files import Folder, folders_below
 from lstm2d.data.importers.pairing import Group, Pairing, ends_as_mask, pair_names
+from lstm2d.data.layout import some
 from lstm2d.errors import DataError
 from lstm2d.io.masks import MASK_SUFFIXES
 

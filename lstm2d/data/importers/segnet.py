@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from lstm2d.data.importers.files import image_files, some, subfolder_named
+from lstm2d.data.importers.files import image_files, subfolder_named
 from lstm2d.data.importers.mask_readers import number_reader
 from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.data.importers.split_lists import SPLITS
+from lstm2d.data.layout import some
 from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
 from lstm2d.io.classes import ClassInfo
@@ -48,8 +49,8 @@ def recognise(src: Path) -> str | None:
     Returns
     -------
     str or None
-        None unless there are train/ and trainannot/, with lists of paths or the names of CamVid, and the first
-        mask holds numbers up to 11.
+        None unless there are train/ and trainannot/, with lists of paths or the names of CamVid, and the
+        first mask holds numbers up to 11.
     """
     root = _root(src)
     if root is None:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from lstm2d.data.importers.files import some
-from lstm2d.data.layout import composed
+from lstm2d.data.layout import composed, some
 from lstm2d.errors import DataError
 from lstm2d.io.safe_open import read_text
 

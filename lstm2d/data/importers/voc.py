@@ -6,13 +6,17 @@ import tomllib
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lstm2d.data.colors import LABELMAP
 from lstm2d.data.conventions import convention
-from lstm2d.data.description import parse
-from lstm2d.data.importers.files import image_files, some, subfolder_named
+from lstm2d.data.description import Description, parse
+from lstm2d.data.importers.files import image_files, subfolder_named
 from lstm2d.data.importers.mask_readers import ReadMask, color_reader, number_reader
 from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.data.importers.split_lists import SPLITS, read_list
+from lstm2d.data.layout import some
 from lstm2d.errors import DataError
 from lstm2d.io.masks import MASK_SUFFIXES, open_mask
 
@@ -66,7 +70,7 @@ def open_source(src: Path, options: Options) -> Source:
         raise DataError("not PASCAL VOC", where=src, expected=", ".join(f"{f}/" for f in _FOLDERS))
     images, masks = image_files(root / _FOLDERS[0]), image_files(root / _FOLDERS[1], MASK_SUFFIXES)
     description = parse(tomllib.loads(convention("voc")), root / "dataset.toml")
-    read = _reader(description.label_of_value().tolist(), description.label_of_color(), description.classes)
+    read = _reader(description)
     items: list[Item] = []
     found: list[str] = []
     left_out: list[str] = []
@@ -102,11 +106,12 @@ def _root(src: Path) -> Path | None:
     return None
 
 
-def _reader(values: list[int], colors: list, classes: tuple) -> ReadMask:
+def _reader(description: Description) -> ReadMask:
     """Return a reader of masks by number, and of copies that were saved in colours by colour."""
-    by_number, by_color = number_reader(values, hint=_HINT), color_reader(colors, classes)
+    by_number = number_reader(description.label_of_value().tolist(), hint=_HINT)
+    by_color = color_reader(description.label_of_color(), description.classes)
 
-    def read(path: Path):
+    def read(path: Path) -> NDArray[np.uint8]:
         return (by_color if open_mask(path).numbers is None else by_number)(path)
 
     return read

@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.data.description import Description
-from lstm2d.data.importers.files import some
 from lstm2d.data.importers.parallel import THREADS, all_of, in_threads
 from lstm2d.data.importers.source import Item, Source
-from lstm2d.data.layout import composed
+from lstm2d.data.layout import composed, some
 from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
 from lstm2d.io.atomic import make_folder, output_error, write_bytes, write_text
