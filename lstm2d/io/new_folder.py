@@ -13,6 +13,28 @@ from lstm2d.errors import OutputError
 from lstm2d.io.atomic import output_error
 
 
+def check_new_folder(path: str | os.PathLike[str]) -> None:
+    """Check that a folder does not exist or is empty.
+
+    Parameters
+    ----------
+    path : str or path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        If it holds files, cannot be listed, or is a file.
+    """
+    root = Path(path)
+    try:
+        taken = os.path.lexists(root) and any(root.iterdir())
+    except (OSError, ValueError) as e:
+        raise output_error(e, root) from e
+    if taken:
+        raise OutputError("the folder is not empty", where=root, hint="name a new folder")
+
+
 @contextmanager
 def new_folder(path: str | os.PathLike[str], *, last: str) -> Iterator[Path]:
     """Create a folder whose contents appear when all of them are written.
@@ -35,9 +57,8 @@ def new_folder(path: str | os.PathLike[str], *, last: str) -> Iterator[Path]:
     OutputError
         If the folder is not empty, or cannot be created or written.
     """
+    check_new_folder(path)
     root = Path(path)
-    if root.is_dir() and any(root.iterdir()):
-        raise OutputError("the folder is not empty", where=root, hint="name a new folder")
     made = [p for p in (root, *root.parents) if not os.path.lexists(p)]  # innermost first
     work = root / f".lstm2d-{secrets.token_hex(8)}.tmp"
     try:
