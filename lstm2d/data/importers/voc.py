@@ -84,11 +84,11 @@ def open_source(src: Path, options: Options) -> Source:
             found.append(f"{split}: {len(complete)} images, from {_FOLDERS[2]}/{path.name}")
         if len(complete) < len(stems):
             missing = [s for s in stems if s not in images or s not in masks]
-            left_out.append(f"{split}: {len(missing)} without image or mask: {some(missing)}")
+            left_out.append(f"{split}, without image or mask: {len(missing)} ({some(missing)})")
         items += [Item(s, images[s], partial(read, masks[s]), split) for s in complete]
     unlisted = sorted(masks.keys() - {item.stem for item in items})
     if unlisted:
-        left_out.append(f"{len(unlisted)} masks are in no split: {some(unlisted)}")
+        left_out.append(f"masks in no split: {len(unlisted)} ({some(unlisted)})")
     found.append("masks: 0 background, 1 to 20 objects, 255 is unlabelled")
     return Source(KIND, description.name, description.classes, tuple(items), tuple(found), tuple(left_out))
 

@@ -278,4 +278,4 @@ def _unlabelled(items: Sequence[Item], kept: Sequence[Item]) -> tuple[str, ...]:
     """Report the images without any label."""
     names = {item.stem for item in kept}
     missing = [item.image.name for item in items if item.stem not in names]
-    return (f"{len(missing)} images have no labelled pixel: {some(missing)}",) if missing else ()
+    return (f"images without a labelled pixel: {len(missing)} ({some(missing)})",) if missing else ()
