@@ -135,9 +135,14 @@ def unique_stems(pairs: Sequence[FilePair]) -> list[str]:
     Returns
     -------
     list of str
-        Stems of the images; if two are equal, all names begin with the names of their folders.
+        Stems of the images; if two are equal, all names begin with those of the folders that differ.
     """
     stems = [pair.image.stem for pair in pairs]
     if len({composed(stem) for stem in stems}) == len(stems):
         return stems
-    return ["_".join((*pair.parts, pair.image.stem)) for pair in pairs]
+    shortest = min(len(pair.parts) for pair in pairs)
+    longest = max(len(pair.parts) for pair in pairs)
+    # the parts of the paths that are not the same for all images
+    kept = [k for k in range(longest) if k >= shortest or len({pair.parts[k] for pair in pairs}) > 1]
+    folders = [[pair.parts[k] for k in kept if k < len(pair.parts)] for pair in pairs]
+    return ["_".join([*parts, stem]) for parts, stem in zip(folders, stems, strict=True)]
