@@ -7,6 +7,10 @@ import click
 from lstm2d.cli.groups import LazyGroup
 
 COMMANDS = {
+    "import": (
+        "lstm2d.cli.data.import_data:import_data",
+        "Turn published layouts into a dataset folder.",
+    ),
     "synth": ("lstm2d.cli.data.synth:synth", "Draw outdoor scenes with exact labels."),
     "check": ("lstm2d.cli.data.check:check", "Find everything that is wrong or unusual in a dataset."),
     "split": ("lstm2d.cli.data.split:split", "Divide images into train, val and test."),
@@ -20,6 +24,7 @@ COMMANDS = {
     lazy=COMMANDS,
     epilog="""\b
 Examples:
+  lstm2d data import auto downloads/CamVid -o camvid
   lstm2d data synth -o scenes
   lstm2d data check scenes
   lstm2d data stats scenes

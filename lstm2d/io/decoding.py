@@ -85,11 +85,14 @@ class Header:
         EXIF orientation, 1 to 8; 1 (upright) if it is not stated.
     lossy : bool
         Whether the compression is lossy.
+    format : str
+        Name of the file format.
     """
 
     size: tuple[int, int]
     orientation: int
     lossy: bool
+    format: str
 
 
 @dataclass(frozen=True)
@@ -173,11 +176,11 @@ def read_header(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_P
             if name != "TIFF":
                 raise
             rows, columns = _with_tifffile(source).values.shape[:2]
-            return Header((rows, columns), 1, lossy=False)
+            return Header((rows, columns), 1, lossy=False, format=name)
         # asking a PNG without EXIF data for it decodes the whole image
         turned = orientation(image) if name != "PNG" or "exif" in image.info else 1
         size = image.size if turned >= 5 else image.size[::-1]
-        return Header(size, turned, _is_lossy(image, name))
+        return Header(size, turned, _is_lossy(image, name), name)
 
 
 def _is_lossy(image: ImageFile, name: str) -> bool:

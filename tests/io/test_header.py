@@ -20,19 +20,21 @@ def test_size_of_the_upright_image(tmp_path: Path, ending: str, orientation: int
     exif[274] = orientation
     Image.new("RGB", (30, 20), (1, 2, 3)).save(path, exif=exif)
     header = read_header(path)
-    assert header == Header((20, 30) if orientation < 5 else (30, 20), orientation, ending in ("jpg", "webp"))
+    names = {"jpg": "JPEG", "png": "PNG", "tif": "TIFF", "webp": "WEBP"}
+    size = (20, 30) if orientation < 5 else (30, 20)
+    assert header == Header(size, orientation, ending in ("jpg", "webp"), names[ending])
     assert header.size == read_photo(path).size
 
 
 @pytest.mark.parametrize("ending", ["bmp", "ppm", "gif"])
 def test_kinds_without_orientation(tmp_path: Path, ending: str) -> None:
     Image.new("L", (30, 20)).save(tmp_path / f"a.{ending}")
-    assert read_header(tmp_path / f"a.{ending}") == Header((20, 30), 1, lossy=False)
+    assert read_header(tmp_path / f"a.{ending}") == Header((20, 30), 1, False, ending.upper())
 
 
 def test_a_tiff_that_only_tifffile_reads(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((20, 30, 3), np.float32), photometric="rgb")
-    assert read_header(tmp_path / "a.tif") == Header((20, 30), 1, lossy=False)
+    assert read_header(tmp_path / "a.tif") == Header((20, 30), 1, False, "TIFF")
 
 
 def test_a_tiff_with_jpeg_inside(tmp_path: Path) -> None:

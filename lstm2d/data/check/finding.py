@@ -61,8 +61,8 @@ KINDS: Mapping[str, Kind] = {  # in the order of reports
         stops=True,
     ),
     "jpeg-mask": Kind(
-        "Masks in a lossy format",
-        "JPEG changes class numbers and colours: export the masks again as PNG.",
+        "Masks in a format that changes class numbers",
+        "JPEG blurs numbers and colours, GIF renumbers them: export the masks again as PNG.",
         stops=True,
     ),
     "missing-mask": Kind(

@@ -18,9 +18,9 @@ from lstm2d.data.labels import LabelReader
 from lstm2d.data.layout import Sample, is_broken
 from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
-from lstm2d.io.decoding import decode, read_header
+from lstm2d.io.decoding import read_header
 from lstm2d.io.images import read_photo
-from lstm2d.io.masks import Mask, colours_error, keeps_numbers, mask_of
+from lstm2d.io.masks import LOSSLESS, Mask, colours_error, open_mask
 
 SMALLEST = 16  # pixels of a side
 EVEN = 3  # gray levels: an image whose channels vary less shows nothing
@@ -153,29 +153,26 @@ class Inspector:
         except DataError as error:
             found.findings.append(Finding("unreadable-mask", self._name(path), error.what))
             return None
-        if header.lossy:
-            found.findings.append(Finding("jpeg-mask", self._name(path), "a lossy format"))
+        if header.lossy or header.format not in LOSSLESS:
+            kind = "lossy" if header.lossy else "renumbered"
+            found.findings.append(Finding("jpeg-mask", self._name(path), f"a {kind} {header.format} file"))
         return header.size
 
     def _whole_mask(self, path: Path, found: Inspected) -> tuple[int, int] | None:
         """Read a mask; return its size."""
-        name = self._name(path)
+        before = len(found.findings)
+        size = self._mask_header(path, found)
+        if len(found.findings) > before:
+            return size
         try:
-            image = decode(path)
+            mask = open_mask(path)
         except DataError as error:
-            found.findings.append(Finding("unreadable-mask", name, error.what))
-            return None
-        if not keeps_numbers(image):
-            found.findings.append(Finding("jpeg-mask", name, f"a {image.format} file"))
-            return image.samples.values.shape[0], image.samples.values.shape[1]
-        try:
-            mask = mask_of(image, path)
-        except DataError as error:
-            found.findings.append(Finding("mask-value", name, error.what, _place(error)))
-            return image.samples.values.shape[0], image.samples.values.shape[1]
+            kind = "unreadable-mask" if error.place is None else "mask-value"
+            found.findings.append(Finding(kind, self._name(path), error.what, _place(error)))
+            return size
         found.palette = mask.palette
         self._labels(mask, path, found)
-        return mask.size
+        return size
 
     def _labels(self, mask: Mask, path: Path, found: Inspected) -> None:
         """Count the labels of a mask, and look for values and colours that are not defined."""
