@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 HASH_SIDE = 8  # the hash has HASH_SIDE**2 bits
 THUMB_SIDE = 16
-MAX_BITS = 8  # bits in which the hashes of nearly equal images may differ
-MIN_CORRELATION = 0.995  # of their thumbnails
+MAX_BITS = 6  # bits in which the hashes of nearly equal images may differ
+MIN_CORRELATION = 0.9998  # of their thumbnails; frames of a camera that stands still reach 0.9995
 BLOCK = 512  # images compared with all others at a time
 
 
