@@ -11,7 +11,7 @@ import numpy as np
 from lstm2d.data.check.finding import Finding, shown
 from lstm2d.data.check.inspect import SMALLEST, Inspected
 from lstm2d.data.check.prints import nearly_equal
-from lstm2d.data.check.splits import apart, opponents, role_of
+from lstm2d.data.check.splits import Sides, opponents, role_of
 from lstm2d.data.layout import some
 from lstm2d.io.classes import ClassInfo
 
@@ -40,29 +40,34 @@ def equal_images(
     Finding
         One per image that equals an earlier one.
     """
-    marked = [one for one in inspected if one.mark is not None]
+    sides = Sides(splits)
+
+    def text(verb: str, one: Inspected, other: Inspected) -> tuple[str, str]:
+        """Return the name of the other file, and what to say about the two."""
+        name, side = shown(files[other.name], root), sides.of(one.name, other.name)
+        return name, f"{verb} {name}" + (f": {side[0]} and {side[1]}" if side else "")
+
     groups: dict[bytes, list[Inspected]] = {}
-    for one in marked:
+    marks = []
+    for one in inspected:
         if one.mark is not None:
-            groups.setdefault(one.mark.digest, []).append(one)
+            group = groups.setdefault(one.mark.digest, [])
+            group.append(one)
+            if len(group) == 1:
+                marks.append(one.mark)
+    firsts = [group[0] for group in groups.values()]
     for group in groups.values():
         for number, one in enumerate(group[1:], start=1):
-            sides = {other.name: apart(one.name, other.name, splits) for other in group[:number]}
-            other = next((other for other in group[:number] if sides[other.name]), group[0])
-            side = sides[other.name]
-            kind = "equal-across-splits" if side else "equal-images"
-            name = shown(files[other.name], root)
-            text = f"equals {name}" + (f": {side[0]} and {side[1]}" if side else "")
-            if not _same_labels(one, other):
-                text += "; their masks differ"
-            yield Finding(kind, shown(files[one.name], root), text, others=(name,))
-    firsts = [group[0] for group in groups.values()]
-    for first, second in nearly_equal([one.mark for one in firsts if one.mark is not None]):
-        one, other = firsts[second].name, firsts[first].name
-        side = apart(one, other, splits)
-        name = shown(files[other], root)
-        text = f"nearly equals {name}" + (f": {side[0]} and {side[1]}" if side else "")
-        yield Finding("nearly-equal-images", shown(files[one], root), text, others=(name,))
+            across = next((other for other in group[:number] if sides.of(one.name, other.name)), None)
+            other = across or group[0]
+            kind = "equal-images" if across is None else "equal-across-splits"
+            name, said = text("equals", one, other)
+            said += "" if _same_labels(one, other) else "; their masks differ"
+            yield Finding(kind, shown(files[one.name], root), said, others=(name,))
+    for first, second in nearly_equal(marks):
+        name, said = text("nearly equals", firsts[second], firsts[first])
+        file = shown(files[firsts[second].name], root)
+        yield Finding("nearly-equal-images", file, said, others=(name,))
 
 
 def _same_labels(one: Inspected, other: Inspected) -> bool:

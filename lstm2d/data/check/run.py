@@ -17,7 +17,7 @@ from lstm2d.data.check.splits import read_splits, shared_images
 from lstm2d.data.description import Description
 from lstm2d.data.guess import guess_folders, guess_from_counts
 from lstm2d.data.index import outline, places_of
-from lstm2d.data.layout import some
+from lstm2d.data.layout import composed, some
 from lstm2d.data.mapping import IGNORE
 from lstm2d.data.parallel import Progress, mapped
 from lstm2d.errors import DataError
@@ -65,10 +65,11 @@ def check(
     valid = not findings
     listing = list_files(root, places_of(root, description))
     lists, found = _splits(description, listing)
-    findings += found
-    chosen = [*splits]
+    chosen = [composed(split) for split in splits]
     if chosen:
         listing, lists = _only(listing, lists, chosen)
+        found = [one for one in found if one.kind == "dataset" or Path(one.file).stem in chosen]
+    findings += found
     members = {split: set(names) for split, names in lists.items()}
     findings += listing.findings
     findings += unpaired(listing, set().union(*members.values()) if members else None)

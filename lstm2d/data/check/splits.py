@@ -42,6 +42,7 @@ def read_splits(listing: Listing) -> tuple[dict[str, list[str]], list[Finding]]:
     findings: list[Finding] = []
     letters = {name.casefold(): name for name in images}
     for split, path in files.items():
+        splits[split] = []
         try:
             if path.is_file() and path.stat().st_size == 0:
                 findings.append(Finding("empty-file", shown(path, root), "0 bytes"))
@@ -110,26 +111,26 @@ def opponents(splits: Mapping[str, object]) -> list[tuple[str, str]]:
     return pairs
 
 
-def apart(first: str, second: str, splits: Mapping[str, set[str]]) -> tuple[str, str] | None:
-    """Return the splits of two images if they are on different sides of an evaluation.
+class Sides:
+    """Says whether two images are on different sides of an evaluation.
 
     Parameters
     ----------
-    first, second : str
-        Names of the images.
     splits : mapping of str to set of str
         Names of the images of each split.
-
-    Returns
-    -------
-    tuple of (str, str) or None
-        Split of the first and of the second image.
     """
-    for one, other in opponents(splits):
-        for a, b in ((one, other), (other, one)):
-            if first in splits[a] and second in splits[b]:
-                return a, b
-    return None
+
+    def __init__(self, splits: Mapping[str, set[str]]) -> None:
+        pairs = opponents(splits)
+        both = [*pairs, *((other, one) for one, other in pairs)]
+        self._sides = [(one, splits[one], other, splits[other]) for one, other in both]
+
+    def of(self, first: str, second: str) -> tuple[str, str] | None:
+        """Return the splits of two images, None if no evaluation has them on different sides."""
+        for one, ours, other, theirs in self._sides:
+            if first in ours and second in theirs:
+                return one, other
+        return None
 
 
 def shared_images(splits: Mapping[str, set[str]], listing: Listing) -> Iterator[Finding]:

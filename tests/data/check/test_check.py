@@ -143,7 +143,11 @@ def test_one_split_alone(planter: Planter) -> None:
     assert len(report_of(planter).findings) == 3
     report = report_of(planter, splits=["test"])
     assert (only(report).file, report.images) == ("images/black_test.png", 3)
-    assert len(report_of(planter, splits=["test", "train"]).findings) == 2
+    planter.splits["train"].append("zebra")
+    assert report_of(planter, splits=["test"]) == report
+    assert len(report_of(planter, splits=["test", "train"]).findings) == 3
+    (planter.root / "splits" / "empty.txt").touch()
+    assert only(report_of(planter, splits=["empty"])).file == "splits/empty.txt"
     with pytest.raises(DataError, match="no split 'val'") as e:
         report_of(planter, splits=["val"])
     assert "test, train" in str(e.value)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lstm2d.data.check.splits import apart, opponents, role_of
+from lstm2d.data.check.splits import Sides, opponents, role_of
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,8 @@ def test_splits_that_must_not_share_images() -> None:
 
 def test_images_on_two_sides() -> None:
     splits = {"train": {"a", "b"}, "test": {"c"}, "fold1_test": {"a"}, "fold1_train": {"b", "c"}}
-    assert apart("a", "c", splits) == ("train", "test")
-    assert apart("c", "a", splits) == ("test", "train")
-    assert apart("a", "b", splits) == ("fold1_test", "fold1_train")
-    assert apart("a", "d", splits) is None
+    sides = Sides(splits)
+    assert sides.of("a", "c") == ("train", "test")
+    assert sides.of("c", "a") == ("test", "train")
+    assert sides.of("a", "b") == ("fold1_test", "fold1_train")
+    assert sides.of("a", "d") is None
