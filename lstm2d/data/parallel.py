@@ -8,13 +8,14 @@ from typing import TypeVar
 
 from lstm2d.kernels.threads import get_num_threads
 
+MOST = 8  # threads: each holds an image of up to 100 megapixels
 T = TypeVar("T")
 R = TypeVar("R")
 Progress = Callable[[int, int], object]
 
 
 def mapped(function: Callable[[T], R], items: Sequence[T], progress: Progress) -> list[R]:
-    """Apply a function to all items, in as many threads as kernels use.
+    """Apply a function to all items, in as many threads as kernels use, at most 8.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def mapped(function: Callable[[T], R], items: Sequence[T], progress: Progress) -
         The results, in order. The first exception of the function is raised; items not begun are left out.
     """
     found = []
-    with ThreadPoolExecutor(get_num_threads()) as pool:
+    with ThreadPoolExecutor(min(get_num_threads(), MOST)) as pool:
         try:
             for number, one in enumerate(pool.map(function, items), start=1):
                 found.append(one)

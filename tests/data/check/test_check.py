@@ -1,5 +1,6 @@
 """Every planted fault is found, in its file, and nothing else."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -322,3 +323,28 @@ def test_the_check_reads_what_training_reads(planter: Planter) -> None:
     dataset = DatasetFolder(planter.root)
     for sample in dataset.samples:
         dataset.load(sample)
+
+
+def test_files_that_are_no_images(planter: Planter) -> None:
+    for stem in ("pipe", "folder", "enormous"):
+        planter.add(stem)
+        planter.image(stem).unlink()
+    os.mkfifo(planter.image("pipe"))
+    planter.image("folder").mkdir()
+    Image.new("1", (20_000, 6_000)).save(planter.image("enormous"))
+    for quick in (False, True):
+        report = report_of(planter, quick=quick)
+        assert report.kinds == {"unreadable-image": 3}
+        said = {one.file: one.message for one in report.findings}
+        assert "FIFO" in said["images/pipe.png"]
+        assert "folder" in said["images/folder.png"]
+        assert "too large" in said["images/enormous.png"]
+
+
+def test_masks_that_are_renumbered(planter: Planter) -> None:
+    planter.add("animated")
+    with Image.open(planter.mask("animated")) as stored:
+        stored.save(planter.root / "masks" / "animated.gif")
+    planter.mask("animated").unlink()
+    finding = only(report_of(planter))
+    assert (finding.kind, finding.message) == ("jpeg-mask", "a renumbered GIF file")
