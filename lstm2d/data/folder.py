@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from lstm2d.data.description import Description
 from lstm2d.data.guess import guess_description
+from lstm2d.data.importers.advice import naming_the_import
 from lstm2d.data.index import FileIndex, outline
 from lstm2d.data.labels import LabelReader
 from lstm2d.data.layout import Sample, some, without_image
@@ -60,12 +62,14 @@ class DatasetFolder:
         self._noted: set[Path] = set()
         if not self.root.is_dir():
             what = "folder not found" if not os.path.lexists(self.root) else "not a folder"
-            raise DataError(what, where=self.root, expected="a folder with images/ and masks/")
+            with naming_the_import(self.root, files=True):
+                raise DataError(what, where=self.root, expected="a folder with images/ and masks/")
         description = outline(self.root)
         self._files = FileIndex(self.root, description)
         self.guessed = not description.classes
         if self.guessed:
-            description = self._guess(description)
+            with naming_the_import(self.root):
+                description = self._guess(description)
         self._description = description
         self._reader = LabelReader(description)
 
@@ -247,7 +251,8 @@ class DatasetFolder:
         photo = read_photo(sample.image_path, self.reading)
         mask = self._open_mask(sample)
         if photo.size != mask.size:
-            raise other_size(sample, photo.size, mask.size)
+            with self._naming_the_import(files=True):
+                raise other_size(sample, photo.size, mask.size)
         self._note(sample.image_path, photo.notes)
         return photo.pixels, self._labels_of(mask, sample)
 
@@ -272,11 +277,16 @@ class DatasetFolder:
         return self._labels_of(self._open_mask(sample), sample)
 
     def _pairs(self, stems: Iterable[str]) -> list[Sample]:
-        found = self._files.samples(stems)
+        with self._naming_the_import():
+            found = self._files.samples(stems)
         note = without_image(self._files.images, self._files.masks)
         if note is not None:
             self._note(self._files.places[0].masks, (note,))
         return found
+
+    def _naming_the_import(self, *, files: bool = False) -> AbstractContextManager[None]:
+        """Add the command that imports the folder to errors, unless a dataset.toml describes it."""
+        return naming_the_import(self.root, files=files) if self.guessed else nullcontext()
 
     def _open_mask(self, sample: Sample) -> Mask:
         return open_mask(sample.mask_path, max_pixels=self.reading.max_pixels)

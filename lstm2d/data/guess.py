@@ -105,13 +105,13 @@ def guess_from_counts(
     where = root / (folders.folders[0][2] if folders.folders else folders.masks)
     if values == [0, IGNORE]:
         raise _two_readings(root, folders, where)
-    if _smoothed(counts):
+    if smoothed(counts):
         raise _smoothed_error(root, folders, where)
     labels = [v for v in values if v != IGNORE]
     if not labels or labels == [0]:
         expected = "masks with at least two classes"
         raise DataError(f"all masks hold the same value, {values[-1]}", where=where, expected=expected)
-    if _like_gray_levels(labels):
+    if like_gray_levels(labels):
         shown = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
         raise DataError(
             f"the mask values ({shown}) do not look like class numbers",
@@ -126,10 +126,18 @@ def guess_from_counts(
     return replace(folders, classes=classes, values=tuple(indices), uncolored=uncolored)
 
 
-def _smoothed(counts: NDArray[np.int64]) -> bool:
+def smoothed(counts: NDArray[np.int64]) -> bool:
     """Return whether masks of 0 and 255 were smoothed, by resizing or JPEG.
 
-    Most pixels are then 0 or 255, and nearly all values between occur, or at least high ones.
+    Parameters
+    ----------
+    counts : array of shape (256,), int64
+        Number of pixels with each value.
+
+    Returns
+    -------
+    bool
+        Whether most pixels are 0 or 255, and nearly all values between occur, or at least high ones.
     """
     highest = int(np.flatnonzero(counts[:IGNORE]).max(initial=0))
     extremes = counts[0] + counts[IGNORE]
@@ -138,8 +146,19 @@ def _smoothed(counts: NDArray[np.int64]) -> bool:
     return highest >= NEAR_WHITE or bool(counts[IGNORE] and extremes > 0.8 * counts.sum())
 
 
-def _like_gray_levels(labels: list[int]) -> bool:
-    """Return whether the values look like gray levels (0, 85, 170) rather than class numbers."""
+def like_gray_levels(labels: list[int]) -> bool:
+    """Return whether mask values look like gray levels rather than class numbers.
+
+    Parameters
+    ----------
+    labels : list of int
+        The values that occur, sorted, without 255.
+
+    Returns
+    -------
+    bool
+        For example True for 0, 85, 170.
+    """
     highest = labels[-1]
     return math.gcd(*labels) >= 10 or (highest >= 40 and 4 * len(labels) <= highest)
 
