@@ -29,7 +29,7 @@ from lstm2d.training.run import UNTRAINED, Run
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.saved_model import from_checkpoint
-from lstm2d.training.stages import ActiveStage, Stage, begin_stage, loss_factor, stages_of
+from lstm2d.training.stages import ActiveStage, Stage, begin_stage, stages_of
 from lstm2d.training.subclass_stages import hierarchy_stages
 
 UNTRAINED_START = (
@@ -199,7 +199,7 @@ def _comment(data: TrainingData, network: Network, config: RunConfig, report: Re
             f"data.size={USUAL} reduces images and masks as they are read"
         )
         report(Warned(text=text))
-    if (factor := loss_factor(data, network)) > 1:
+    if (factor := data.loss_factor(network)) > 1:
         text = (
             f"{100 * data.labelled:.2g} % of the pixels of the training images are labelled: the loss of an "
             f"image, a sum over its labelled pixels, is multiplied by up to {factor:.3g}, since learning "

@@ -20,6 +20,7 @@ from lstm2d.errors import ConfigError, DataError
 from lstm2d.hierarchy.fill import Fill
 from lstm2d.hierarchy.hierarchy import Hierarchy
 from lstm2d.hierarchy.labels import EVERYWHERE, IGNORED, Place, SubclassLabels
+from lstm2d.models import Network
 from lstm2d.objectives.sparse import largest_factor
 from lstm2d.pipeline.preprocess import Preprocessing, reduced
 from lstm2d.training.cached_dataset import CachedDataset, Image, Labels
@@ -65,7 +66,7 @@ class TrainingData:
         None if all count the same.
     labelled : float
         Share of labelled pixels in the training images.
-    loss_factor : float
+    largest_factor : float
         Largest factor of losses that are sums over pixels, see `lstm2d.objectives.sparse`.
     subclasses : SubclassLabels or None
         Finds the subclasses that the targets are; None if they are classes.
@@ -118,7 +119,7 @@ class TrainingData:
             if expected and not seen
         ]
         self.class_weights = _class_weights(config, measured)
-        self.labelled, self.loss_factor = measured.labelled, largest_factor(measured.labelled)
+        self.labelled, self.largest_factor = measured.labelled, largest_factor(measured.labelled)
         self._unlabelled = measured.unlabelled
         self.sizes = list(measured.sizes)
 
@@ -166,6 +167,10 @@ class TrainingData:
             return labels[place]
         return self.subclasses(labels, self.training[number].stem, place)
 
+    def loss_factor(self, network: Network) -> float:
+        """Return the largest factor of the loss of a sparsely labelled image: 1 if the loss is a mean."""
+        return self.largest_factor if network.reduction == "sum" else 1.0
+
     def notes(self) -> list[str]:
         """Return what is unusual about the images, one line each."""
         found = []
@@ -194,7 +199,7 @@ class TrainingData:
             "mean": list(self.preprocessing.mean),
             "std": list(self.preprocessing.std),
             "class_weights": None if self.class_weights is None else self.class_weights.tolist(),
-            "loss_factor": self.loss_factor,
+            "loss_factor": self.largest_factor,
         }
 
     def to_tensors(self) -> dict[str, NDArray[np.uint8]]:
@@ -230,7 +235,7 @@ class TrainingData:
         self.use_statistics(values["mean"], values["std"])
         weights = values["class_weights"]
         self.class_weights = None if weights is None else np.array(weights)
-        self.loss_factor = values.get("loss_factor", 1.0)  # a run of an earlier version goes on without
+        self.largest_factor = values.get("loss_factor", 1.0)  # a run of an earlier version goes on without
 
     def _other_names(self, values: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> list[str]:
         """Return which lists of images or classes differ from those of a checkpoint."""

@@ -187,18 +187,13 @@ def whole_images(train: TrainSection) -> Callable[[TrainingData, Network], Sourc
 
 def flat(data: TrainingData, network: Network) -> Objective:
     """Return the objective for the classes of the dataset."""
-    return Flat(class_weights(data, network), data.ignore, largest_factor=loss_factor(data, network))
+    return Flat(class_weights(data, network), data.ignore, largest_factor=data.loss_factor(network))
 
 
 def class_weights(data: TrainingData, network: Network) -> NDArray[np.floating[Any]] | None:
     """Return the weights of the classes on the device of the network; None if all count the same."""
     weights = data.class_weights
     return None if weights is None else kernels.to_device(weights, network.device)
-
-
-def loss_factor(data: TrainingData, network: Network) -> float:
-    """Return the largest factor of the loss of sparsely labelled images: 1 if it is a mean."""
-    return data.loss_factor if network.reduction == "sum" else 1.0
 
 
 def one_stage(config: RunConfig) -> Sequence[Stage]:

@@ -17,7 +17,7 @@ from lstm2d.models.subclasses import PREFIX, folded_arrays, score_classes, score
 from lstm2d.objectives import Hierarchical, Objective, OnSubclasses
 from lstm2d.tensor import Tensor
 from lstm2d.training.samples import TrainingData
-from lstm2d.training.stages import Stage, class_weights, keep_network, loss_factor
+from lstm2d.training.stages import Stage, class_weights, keep_network
 
 Begin = Callable[[Network, TrainingData, np.random.Generator], None]
 
@@ -55,7 +55,7 @@ def sequential(base: Stage, settings: HierarchySection, hierarchy: Hierarchy) ->
         objective=lambda data, network: OnSubclasses(
             _parents(hierarchy, network),
             class_weights(data, network),
-            largest_factor=loss_factor(data, network),
+            largest_factor=data.loss_factor(network),
         ),
         saves_model=False,
     )
@@ -77,7 +77,7 @@ def hierarchical(base: Stage, settings: HierarchySection, hierarchy: Hierarchy) 
             _parents(hierarchy, network),
             class_weights(data, network),
             settings.alpha,
-            largest_factor=loss_factor(data, network),
+            largest_factor=data.loss_factor(network),
         )
 
     both = replace(

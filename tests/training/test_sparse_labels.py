@@ -188,10 +188,10 @@ def test_a_run_of_an_earlier_version_goes_on_without_the_factor(tmp_path: Path, 
     data = TrainingData(config, arrays, 3)
     state = newest(tmp_path / "run").state["data"]
     data.load_dict(state, {})
-    assert data.loss_factor == 50
+    assert data.largest_factor == 50
     del state["loss_factor"]
     data.load_dict(state, {})
-    assert data.loss_factor == 1
+    assert data.largest_factor == 1
 
 
 def test_a_step_is_as_long_as_with_complete_masks(tmp_path: Path, configure: Configure) -> None:
