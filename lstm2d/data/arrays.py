@@ -27,7 +27,8 @@ from lstm2d.io.samples import first_pixel
 from lstm2d.notes import Notes
 
 NAME = "arrays"
-SEVERAL = "a list, or an array with one more axis in front"
+SEVERAL = {"images": "a list, or an array (N, H, W, C)", "masks": "a list, or an array (N, H, W)"}
+AXES = {"images": 4, "masks": 3}
 
 
 @dataclass(frozen=True, eq=False)  # equal if their names are: arrays do not compare
@@ -83,6 +84,8 @@ class ArrayDataset:
     ------
     DataError
         If there are no images or not as many masks, or if classes cannot be guessed.
+    ShapeError
+        If an array is a single image or mask.
     ConfigError
         If `classes` or `ignore` cannot be used.
 
@@ -108,7 +111,7 @@ class ArrayDataset:
         self.root, self.name = Path(NAME), NAME
         self.reading, self.notes = reading or Reading(), Notes()
         self._noted: set[tuple[str, str]] = set()
-        self.samples = _samples(_listed(images, "images"), _listed(masks, "masks"))
+        self.samples = _samples(listed(images, "images"), listed(masks, "masks"))
         self._mask_value = ignore
         if not isinstance(ignore, int | np.integer) or isinstance(ignore, bool):
             raise ConfigError("`ignore` is not an integer", where=repr(ignore))
@@ -291,15 +294,39 @@ def is_path(given: object) -> bool:
     return isinstance(given, str | os.PathLike)
 
 
-def _listed(given: Iterable[object], name: str) -> list[object]:
-    """Return images or masks one by one."""
+def listed(given: Iterable[object], name: str) -> list[object]:
+    """Return images or masks one by one.
+
+    Parameters
+    ----------
+    given : iterable
+        A list, an array with one more axis in front, or an array of objects.
+    name : {"images", "masks"}
+        What they are.
+
+    Returns
+    -------
+    list
+        As many.
+
+    Raises
+    ------
+    ShapeError
+        If it is a single image or mask.
+    ConfigError
+        If it is a path, or not several of anything.
+    """
     if is_path(given):
         hint = "for a dataset folder there is the command: lstm2d train PRESET --data DIR -o RUN"
-        raise ConfigError(f"`{name}` is one path", where=given, expected=SEVERAL, hint=hint)
+        raise ConfigError(f"`{name}` is one path", where=given, expected=SEVERAL[name], hint=hint)
+    axes = len(getattr(given, "shape", ()))
+    if 1 < axes < AXES[name]:  # one axis: an array of objects
+        hint = f"a single one: [{name[:-1]}]; several gray images: list(images)"
+        raise ShapeError(f"`{name}`", where=getattr(given, "shape", None), expected=SEVERAL[name], hint=hint)
     try:
         return list(given)
     except TypeError as error:
-        raise ConfigError(f"`{name}` is a {type(given).__name__}", expected=SEVERAL) from error
+        raise ConfigError(f"`{name}` is a {type(given).__name__}", expected=SEVERAL[name]) from error
 
 
 def _samples(images: Sequence[object], masks: Sequence[object]) -> list[GivenSample]:
@@ -354,8 +381,7 @@ def _numbers(mask: Any, path: Path) -> NDArray[np.integer[Any]]:
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[:, :, 0]
     if values.ndim != 2 or values.size == 0:
-        hint = "a single image: fit([image], [mask])" if values.ndim < 2 else None
-        raise ShapeError(f"mask of shape {values.shape}", where=path, expected="(H, W), not empty", hint=hint)
+        raise ShapeError(f"mask of shape {values.shape}", where=path, expected="(H, W), not empty")
     if values.dtype.kind == "b":
         return values.astype(np.uint8)
     if values.dtype.kind not in "iu":

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from lstm2d.data.arrays import ArrayDataset
+from lstm2d.data.arrays import ArrayDataset, listed
 from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import ConfigError, Lstm2dError
 from lstm2d.io.classes import ClassInfo
@@ -307,7 +307,5 @@ def _same(value: object, default: object) -> bool:
 
 
 def _several(images: Any) -> Any:
-    """Return images as `Predictor.predict` takes several; an iterable becomes a list."""
-    if isinstance(images, list | tuple) or len(getattr(images, "shape", ())) == 4:
-        return images
-    return list(images)
+    """Return images as `Predictor.predict` takes several."""
+    return images if len(getattr(images, "shape", ())) == 4 else listed(images, "images")

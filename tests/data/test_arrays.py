@@ -77,6 +77,14 @@ def test_colour_masks_in_files(tmp_path: Path) -> None:
         ArrayDataset([IMAGE], [tmp_path / "m.png"])
 
 
+def test_an_array_of_objects_is_a_list() -> None:
+    """As scikit-learn passes images of several sizes."""
+    images, masks = np.empty(2, object), np.empty(2, object)
+    images[:], masks[:] = [IMAGE, IMAGE[:3]], [MASK, MASK[:3]]
+    data = ArrayDataset(images, masks)
+    assert [data.load(sample)[1].shape for sample in data.samples] == [(4, 5), (3, 5)]
+
+
 def test_booleans_are_two_classes() -> None:
     data = ArrayDataset(IMAGE[np.newaxis], [MASK > 1])
     assert [info.name for info in data.classes] == ["class_0", "class_1"]
@@ -126,8 +134,10 @@ def test_hints_say_what_to_write() -> None:
         ArrayDataset([IMAGE], [np.where(MASK == 1, 255, 0)])
     with pytest.raises(DataError, match=r"`ignore=-1`"):
         ArrayDataset([IMAGE], [MASK - 1])
-    with pytest.raises(ShapeError, match=r"fit\(\[image\], \[mask\]\)"):
-        ArrayDataset(IMAGE, MASK)
+    with pytest.raises(ShapeError, match=r"a single one: \[image\]"):
+        ArrayDataset(IMAGE, [MASK])
+    with pytest.raises(ShapeError, match=r"a single one: \[mask\]"):
+        ArrayDataset([IMAGE], MASK)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lstm2d import SceneLabeler
 from lstm2d.config import dump_toml
-from lstm2d.errors import ConfigError, DataError, Lstm2dError
+from lstm2d.errors import ConfigError, DataError, Lstm2dError, ShapeError
 from tests.training.runs import Configure
 
 Images = NDArray[Any]
@@ -98,6 +98,8 @@ def test_arrays_and_lists(model: SceneLabeler, scenes: tuple[Images, Images]) ->
         first, second = model.predict(given)
         np.testing.assert_array_equal(first, labels[0])
         assert second.shape == (5, 12)
+    with pytest.raises(ShapeError, match=r"a single one: \[image\]"):
+        model.predict(X[0])
     listed = pickle.loads(pickle.dumps(model)).fit(list(X), list(y))
     np.testing.assert_array_equal(listed.predict(X), labels)  # the same weights
 
