@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Sequence
 
@@ -33,9 +34,10 @@ def in_words(kind: str, name: str, facts: Sequence[str], classes: Sequence[str])
     >>> in_words("Predictor", "pets", ["9 parameters"], ["cat", "dog"])
     '<Predictor pets: 2 classes (cat, dog), 9 parameters>'
     """
-    begin = f"{kind} {_cut(_plain(name), NAME)}" if name else kind
     count = f"{len(classes)} class{'es' * (len(classes) != 1)}"
-    for shown in range(len(classes), -1, -1):
+    text = ""
+    for limit, shown in itertools.product(range(NAME, 3, -1), range(len(classes), -1, -1)):
+        begin = f"{kind} {_cut(_plain(name), limit)}" if name else kind
         listed = [_plain(item) for item in classes[:shown]] + ["..."] * (shown < len(classes))
         named = f"{count} ({', '.join(listed)})" if shown else count
         text = f"<{begin}: {', '.join([named, *facts])}>"

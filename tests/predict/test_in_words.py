@@ -19,7 +19,7 @@ def test_the_bundled_model() -> None:
 def test_a_model_without_a_typical_size(rng: np.random.Generator) -> None:
     model = random_model(rng)
     predictor = Predictor(model)
-    assert repr(predictor) == f"<Predictor none: 4 classes (a, b, c, d), {predictor.parameters} parameters>"
+    assert repr(predictor) == f"<Predictor none: 4 classes (a, b, c, d), {predictor.parameters:,} parameters>"
 
 
 def test_names_are_cut_and_cleaned() -> None:

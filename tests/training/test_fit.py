@@ -111,8 +111,7 @@ def test_classes_and_settings_reach_the_model(preset: str, arrays: tuple[Arrays,
     assert train_settings["class_weights"] == [1.0, 2.5, 1.0]
     assert (train_settings["flip"], train_settings["select"]) == (False, "mean_iou")
     assert lstm2d.config.parse_duration(train_settings["max_time"]) == 3600  # type: ignore[attr-defined]
-    assert repr(model).startswith("<TrainedPredictor ")
-    assert "3 classes (dark, bright, red)" in repr(model)
+    assert repr(model).startswith("<TrainedPredictor: 3 classes (dark, bright, red), ~10 px, ")
 
 
 def test_the_temporary_folder_goes_with_the_model(
@@ -248,7 +247,7 @@ def test_events_and_lines(
 
 def test_guesses_about_images_are_warnings(preset: str, arrays: tuple[Arrays, Arrays]) -> None:
     images = [image.astype(np.uint16) * 16 for image in arrays[0]]
-    with pytest.warns(ImageWarning, match="7 images: .*12 bits") as warned:
+    with pytest.warns(ImageWarning, match="7 images: .*12 significant bits") as warned:
         lstm2d.fit(images, arrays[1], preset=preset, settings={"train.steps": 1})
     assert (len(warned), warned[0].filename) == (1, __file__)
     events: list[Any] = []
