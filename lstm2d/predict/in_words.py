@@ -35,8 +35,8 @@ def in_words(kind: str, name: str, facts: Sequence[str], classes: Sequence[str])
     '<Predictor pets: 2 classes (cat, dog), 9 parameters>'
     """
     count = f"{len(classes)} class{'es' * (len(classes) != 1)}"
-    text = ""
-    for limit, shown in itertools.product(range(NAME, 3, -1), range(len(classes), -1, -1)):
+    text, most = "", min(len(classes), COLUMNS // 2)
+    for limit, shown in itertools.product(range(NAME, 3, -1), range(most, -1, -1)):
         begin = f"{kind} {_cut(_plain(name), limit)}" if name else kind
         listed = [_plain(item) for item in classes[:shown]] + ["..."] * (shown < len(classes))
         named = f"{count} ({', '.join(listed)})" if shown else count
