@@ -74,7 +74,8 @@ def centres(
     distance = sum((count[number] * axis - _sums(number, axis)[number]) ** 2 for axis in (rows, columns))
     if among is not None:
         chosen = among.ravel()
-        number, rows, columns, distance = (values[chosen] for values in (number, rows, columns, distance))
+        number, distance = number[chosen], distance[chosen]
+        rows, columns = rows[chosen], columns[chosen]
     best = np.full(count.size, np.iinfo(np.int64).max)
     np.minimum.at(best, number, distance)
     nearest = np.flatnonzero(distance == best[number])

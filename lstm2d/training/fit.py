@@ -245,9 +245,9 @@ def _warn(event: Event) -> None:
 
 
 def _duration(max_time: str | float | None) -> str | None:
-    if isinstance(max_time, int | float) and not isinstance(max_time, bool):
-        return f"{max_time:.6f}".rstrip("0").rstrip(".") + "s"
-    return max_time
+    if max_time is None or isinstance(max_time, str):
+        return max_time
+    return f"{max_time:.6f}".rstrip("0").rstrip(".") + "s"
 
 
 def _as_toml(key: str, value: Any) -> str:
