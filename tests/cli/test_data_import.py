@@ -135,7 +135,6 @@ def test_for_people(lstm2d: Callable, save: Save, tmp_path: Path) -> None:
     assert (ran.code, ran.out) == (0, "")
     assert ran.err.splitlines() == [
         "recognised: pairs, by train/images/ and train/masks/: 1 of 2 images have a mask, by equal names",
-        "  train/images/ and train/masks/: 1 of 2 images have a mask, by equal names",
         "  masks: class numbers 0 to 1; --colors FILE names the classes",
         "  left out: images without a mask: 1 (b.png)",
         f"1 images of 2 classes (train 1): {tmp_path / 'out'}",

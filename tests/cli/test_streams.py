@@ -79,7 +79,7 @@ CASES = {
     "doctor": Case("doctor", answers=True),
     "data synth": Case("data synth -o OUT --count 3 --width 32 --height 24", saves=("*/*.png", "*.toml")),
     "data import": Case(
-        "data import auto IN/scenes -o OUT", saves=("images/*.png", "masks/*.png", "*.toml", "splits/*")
+        "data import auto IN/scenes -o OUT", saves=("*/*.png", "*/*.txt", "*.toml")
     ),
     "data stats": Case("data stats IN/scenes", answers=True),
     "data labels": Case("data labels voc", answers=True),
