@@ -49,15 +49,17 @@ def test_the_last_file_is_moved_last(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_failure_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+@pytest.mark.parametrize("place", ["mine/a/b", "mine"])
+def test_a_failure_leaves_nothing(tmp_path: Path, error: type[BaseException], place: str) -> None:
     (tmp_path / "mine").mkdir()
-    with pytest.raises(error), new_folder(tmp_path / "mine" / "a" / "b", last="last") as work:
-        fill(work)
-        raise error
-    assert names(tmp_path) == ["mine"]
-    with pytest.raises(error), new_folder(tmp_path / "mine", last="last") as work:
-        fill(work)
-        raise error
+
+    def fail() -> None:
+        with new_folder(tmp_path / place, last="last") as work:
+            fill(work)
+            raise error
+
+    with pytest.raises(error):
+        fail()
     assert names(tmp_path) == ["mine"]
 
 
