@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.data.importers.files import some
 from lstm2d.errors import DataError
 from lstm2d.io.classes import MAX_CLASSES
+from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.io.safe_open import open_regular
 
 _SHOWN = 20  # places in one message
+_END = 2**16  # bytes
 
 
 class BadEntry(ValueError):
@@ -80,14 +84,15 @@ class Findings:
             return
         if len(problems) == 1:
             raise DataError(f"a wrong entry, {problems[0]}", hint="correct it, or delete it from the file")
-        lines = "".join(f"\n    {line}" for line in _some(problems))
+        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        lines = "".join(f"\n    {line}" for line in problems[:_SHOWN] + more)
         raise DataError(
             f"{len(problems)} wrong entries:{lines}", hint="correct them, or delete them from the files"
         )
 
     def left_out(self) -> tuple[str, ...]:
         """Return a line per kind of entries that are left out, with their places."""
-        return tuple(f"{len(at)} {what}: {', '.join(_some(at))}" for what, at in self._left_out.items())
+        return tuple(f"{len(at)} {what}: {some(at, _SHOWN)}" for what, at in self._left_out.items())
 
     def _place(self, file: Path, *names: object) -> str:
         shown = file.relative_to(self._src) if file.is_relative_to(self._src) else file
@@ -126,6 +131,28 @@ def read_json(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -
     return content
 
 
+def ends_of(path: Path) -> bytes:
+    """Return the first and the last bytes of a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    bytes
+        At most 128 KiB; nothing if the file cannot be read.
+    """
+    try:
+        with open_regular(path) as file:
+            head = file.read(_END)
+            file.seek(max(len(head), file.seek(0, os.SEEK_END) - _END))
+            return head + file.read(_END)
+    except (DataError, OSError):
+        return b""
+
+
 def list_of(content: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
     """Return a list of objects in a JSON file.
 
@@ -148,12 +175,38 @@ def list_of(content: dict[str, Any], key: str, path: Path) -> list[dict[str, Any
     DataError
         If there is no such list, or it holds something else.
     """
-    values = content.get(key)
+    try:
+        return objects_in(content, key)
+    except BadEntry as e:
+        raise DataError(str(e), where=path) from e
+
+
+def objects_in(entry: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Return a list of objects in an entry.
+
+    Parameters
+    ----------
+    entry : dict
+        The entry.
+    key : str
+        Name of the list.
+
+    Returns
+    -------
+    list of dict
+        The objects.
+
+    Raises
+    ------
+    BadEntry
+        If there is no such list, or it holds something else.
+    """
+    values = entry.get(key)
     if not isinstance(values, list):
-        raise DataError(f'no list "{key}" in this file', where=path)
+        raise BadEntry(f'there is no list "{key}"')
     wrong = next((k for k, value in enumerate(values) if not isinstance(value, dict)), None)
     if wrong is not None:
-        raise DataError(f'"{key}", entry {wrong} is no object', where=path, expected='{"name": value, ...}')
+        raise BadEntry(f'"{key}", entry {wrong} is {shown(values[wrong])}, an object is expected')
     return values
 
 
@@ -232,6 +285,30 @@ def check_classes(names: Sequence[str], where: Path) -> None:
         raise DataError(f"two classes with the name {twice!r}", where=where, hint="rename one of them")
 
 
+def size_of(height: object, width: object) -> tuple[int, int]:
+    """Return the size of an image that an annotation states.
+
+    Parameters
+    ----------
+    height, width : int
+        The numbers in the entry.
+
+    Returns
+    -------
+    tuple of int
+        Rows and columns.
+
+    Raises
+    ------
+    BadEntry
+        If they are not whole, below 1, or of an image that is too large.
+    """
+    size = whole(height, "the height", 1, 2**31), whole(width, "the width", 1, 2**31)
+    if size[0] * size[1] > DEFAULT_MAX_PIXELS:
+        raise BadEntry(f"an image of {size[1]}x{size[0]} pixels, at most {DEFAULT_MAX_PIXELS} are expected")
+    return size
+
+
 def points_of(values: object, size: tuple[int, int]) -> NDArray[np.float64]:
     """Return the points of an outline.
 
@@ -279,8 +356,3 @@ def shown(value: object) -> str:
     except ValueError:  # a whole number of thousands of digits
         return "a huge number"
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _some(lines: list[str]) -> list[str]:
-    rest = len(lines) - _SHOWN
-    return lines[:_SHOWN] + ([f"and {rest} more"] if rest > 0 else [])

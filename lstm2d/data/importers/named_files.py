@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lstm2d.data.importers.entries import BadEntry, shown
+from lstm2d.data.importers.files import some
 from lstm2d.data.layout import composed
 from lstm2d.errors import DataError
 
@@ -66,7 +67,8 @@ def files_in(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
     Parameters
     ----------
     folder : Path
-        The folder; it need not exist. Hidden files and folders are skipped.
+        The folder; it need not exist. Hidden files and folders are skipped. Links are followed, each folder
+        once.
     endings : tuple of str
         Endings of the files in lower case, such as ".regions.txt".
 
@@ -87,8 +89,13 @@ def files_in(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     if not folder.is_dir():
         return found
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    seen = set()
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(place)
+        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
+        if real in seen:
+            continue
+        seen.add(real)
         for name in sorted(names):
             ending = next((e for e in endings if name.lower().endswith(e)), None)
             if ending is None or name.startswith("."):
@@ -148,6 +155,54 @@ def split_of(name: str) -> str:
         "train", "val" or "test"; "" if it names none of them.
     """
     return next((_SPLITS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in _SPLITS), "")
+
+
+def no_images(where: Path, folder: str, hint: str) -> DataError:
+    """Return the error for annotations without images.
+
+    Parameters
+    ----------
+    where : Path
+        The folder or file that was opened.
+    folder : str
+        Where the images should be.
+    hint : str
+        What to do.
+
+    Returns
+    -------
+    DataError
+        The error, not raised.
+    """
+    return DataError(
+        "annotations without their images", where=where, expected=f"images in {folder}", hint=hint
+    )
+
+
+def unpaired(images: dict[str, Path], labels: dict[str, Path], kind: str) -> list[str]:
+    """Return lines on the images without labels, and on the labels without an image.
+
+    Parameters
+    ----------
+    images, labels : dict of str to Path
+        Files by stem.
+    kind : str
+        What the labels are called.
+
+    Returns
+    -------
+    list of str
+        At most two lines.
+    """
+    lines = []
+    for here, there, what in (
+        (images, labels, f"images without {kind}"),
+        (labels, images, f"{kind} without an image"),
+    ):
+        missing = [path.name for stem, path in here.items() if stem not in there]
+        if missing:
+            lines.append(f"{len(missing)} {what}: {some(missing)}")
+    return lines
 
 
 def _on_disk(path: Path) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -50,10 +51,19 @@ class Runs:
             for at, n, limit in zip(self.corner, self.size, size, strict=True)
         )
         top, left = self.corner
-        yield (rows, columns), inside[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        yield (
+            (rows, columns),
+            inside[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left],
+        )
 
 
-def runs_of(counts: Sequence[int], size: tuple[int, int], *, by_column: bool = False) -> Runs:
+def runs_of(
+    counts: Sequence[int],
+    size: tuple[int, int],
+    *,
+    by_column: bool = False,
+    corner: tuple[int, int] = (0, 0),
+) -> Runs:
     """Check run lengths.
 
     Parameters
@@ -64,6 +74,8 @@ def runs_of(counts: Sequence[int], size: tuple[int, int], *, by_column: bool = F
         Rows and columns.
     by_column : bool, default False
         Whether runs go down the columns.
+    corner : tuple of int
+        Row and column of the image where the first pixel lies.
 
     Returns
     -------
@@ -73,17 +85,21 @@ def runs_of(counts: Sequence[int], size: tuple[int, int], *, by_column: bool = F
     Raises
     ------
     BadEntry
-        If a length is negative, or their sum is not the number of pixels.
+        If a length is not whole or negative, or their sum is not the number of pixels.
     """
     rows, columns = size
     if rows < 0 or columns < 0 or rows * columns > DEFAULT_MAX_PIXELS:
         raise BadEntry(f"a mask of {columns}x{rows} pixels, at most {DEFAULT_MAX_PIXELS} are expected")
-    if any(count < 0 for count in counts):
-        raise BadEntry(f"a run of {min(counts)} pixels")
-    total = sum(counts)
+    try:
+        lengths = np.array(array("q", counts), dtype=np.int64)
+    except (TypeError, OverflowError) as e:
+        raise BadEntry("run lengths that are not whole numbers") from e
+    if lengths.min(initial=0) < 0 or lengths.max(initial=0) > rows * columns:
+        raise BadEntry(f"a run of {lengths[(lengths < 0) | (lengths > rows * columns)][0]} pixels")
+    total = int(lengths.sum())
     if total != rows * columns:
         raise BadEntry(f"runs of {total} pixels in all, {columns}x{rows} = {rows * columns} are expected")
-    return Runs(np.array(counts, dtype=np.int64), size, by_column)
+    return Runs(lengths, size, by_column, corner)
 
 
 def runs_of_mask(mask: NDArray[np.bool_], corner: tuple[int, int]) -> Runs:

@@ -59,6 +59,11 @@ class Classes:
     infos: tuple[ClassInfo, ...]
     rest: int
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the classes."""
+        return [info.name for info in self.infos]
+
     def said(self, regions: str) -> str:
         """Return a line that says what pixels outside of all regions become.
 
@@ -76,6 +81,22 @@ class Classes:
             return f"pixels outside of {regions} are ignored (`uncovered='background'`: they are a class)"
         name = self.infos[self.rest].name
         return f"pixels outside of {regions} are class {name!r} (`uncovered='ignore'`: they are ignored)"
+
+
+def background_of(names: Sequence[str]) -> int | None:
+    """Return which class is the background.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the classes.
+
+    Returns
+    -------
+    int or None
+        Number of the class named "background" or "_background_", in any case; None if there is none.
+    """
+    return next((k for k, name in enumerate(names) if name.lower() in _BACKGROUNDS), None)
 
 
 def classes_of(
@@ -103,7 +124,7 @@ def classes_of(
     Classes
         The classes.
     """
-    known = next((k for k, name in enumerate(names) if name.lower() in _BACKGROUNDS), None)
+    known = background_of(names)
     pairs = list(zip(names, colors or [None] * len(names), strict=True))
     if uncovered == "background" and known is None:
         pairs.insert(0, (background, (0, 0, 0)))
@@ -142,5 +163,5 @@ def draw(size: tuple[int, int], shapes: Sequence[Shape], classes: Classes) -> ND
 
 
 def small_on_top(shapes: Sequence[Shape]) -> list[Shape]:
-    """Return shapes in the order to draw them in: small ones cover large ones, equal ones keep their order."""
+    """Return shapes in the order of drawing: small ones cover large ones, equal ones keep their order."""
     return sorted(shapes, key=lambda shape: -shape.region.area)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.data.importers.named_files import files_in
+from lstm2d.data.importers.named_files import files_in, unpaired
 from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.data.importers.text_matrix import labels_of, read_matrix
 from lstm2d.errors import DataError
@@ -42,8 +42,9 @@ def recognise(src: Path) -> str | None:
     str or None
         The reason; None if it does not.
     """
-    root = _root(src)
-    return None if root is None else "images/ and labels/*.regions.txt, as in the Stanford Background data set"
+    if _root(src) is None:
+        return None
+    return "images/ and labels/*.regions.txt, as in the Stanford Background data set"
 
 
 def open_source(src: Path, options: Options) -> Source:
@@ -78,42 +79,20 @@ def open_source(src: Path, options: Options) -> Source:
         if stem in labels
     )
     if not items:
-        raise DataError("no image has labels", where=root, expected="images/STEM.jpg, labels/STEM.regions.txt")
+        raise DataError(
+            "no image has labels", where=root, expected="images/STEM.jpg, labels/STEM.regions.txt"
+        )
     return Source(
         "stanford",
         "stanford_background",
         CLASSES,
         items,
         (
-            f"{len(items)} images with class numbers in labels/*{_ENDING}: 0 to 7 are the 8 classes, -1 is unknown",
+            f"{len(items)} images with class numbers in labels/*{_ENDING}: 0 to 7, and -1 for unknown",
             "no splits: the authors draw them at random",
         ),
         tuple(unpaired(images, labels, "labels")),
     )
-
-
-def unpaired(images: dict[str, Path], labels: dict[str, Path], kind: str) -> list[str]:
-    """Return lines on the images without labels, and on the labels without an image.
-
-    Parameters
-    ----------
-    images, labels : dict of str to Path
-        Files by stem.
-    kind : str
-        What the labels are called.
-
-    Returns
-    -------
-    list of str
-        At most two lines.
-    """
-    lines = []
-    for here, there, what in ((images, labels, f"images without {kind}"), (labels, images, f"{kind} without an image")):
-        missing = [path.name for stem, path in here.items() if stem not in there]
-        if missing:
-            rest = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            lines.append(f"{len(missing)} {what}: {', '.join(missing[:5])}{rest}")
-    return lines
 
 
 def _root(src: Path) -> Path | None:

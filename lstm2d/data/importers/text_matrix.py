@@ -84,8 +84,9 @@ def labels_of(
     wrong = (labels != IGNORE) & ((labels < 0) | (labels >= n_classes))
     if wrong.any():
         row, column = first_pixel(wrong)
+        place = f"row {row}, column {column} ({int(wrong.sum())} such pixels)"
         raise DataError(
-            f"class number {values[row, column]} at row {row}, column {column} ({int(wrong.sum())} such pixels)",
+            f"class number {values[row, column]} at {place}",
             where=path,
             expected=f"{first} to {first + n_classes - 1}, or {unknown[0]} for pixels without a label",
         )
