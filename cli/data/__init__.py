@@ -7,6 +7,10 @@ import click
 from lstm2d.cli.groups import LazyGroup
 
 COMMANDS = {
+    "import": (
+        "lstm2d.cli.data.import_data:import_data",
+        "Turn published layouts into a dataset folder.",
+    ),
     "synth": ("lstm2d.cli.data.synth:synth", "Draw outdoor scenes with exact labels."),
     "stats": ("lstm2d.cli.data.stats:stats", "Show sizes, colours and classes of a dataset."),
     "labels": ("lstm2d.cli.data.labels:labels", "Show a dataset.toml for the masks of a well-known dataset."),
@@ -18,6 +22,7 @@ COMMANDS = {
     lazy=COMMANDS,
     epilog="""\b
 Examples:
+  lstm2d data import auto downloads/CamVid -o camvid
   lstm2d data synth -o scenes
   lstm2d data stats scenes
   lstm2d data labels coco-to-voc -o coco/dataset.toml""",

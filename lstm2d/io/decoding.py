@@ -124,6 +124,40 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
         return Decoded(samples, lossy, name)
 
 
+def read_size(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[int, int]:
+    """Read the size of an image from its header.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    max_pixels : int
+        Maximum number of pixels.
+
+    Returns
+    -------
+    tuple of int
+        Rows and columns, with the EXIF orientation applied.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, not an image or too large, or its header is damaged.
+    """
+    with open_regular(path) as file, as_data_error(path):
+        _quiet_loggers()
+        source = _Source(file, _identify(file, path), path, max_pixels)
+        try:
+            image = _open(source)
+        except OSError:
+            if source.format != "TIFF":
+                raise
+            rows, columns = _with_tifffile(source).values.shape[:2]
+            return rows, columns
+        columns, rows = image.size
+        return (columns, rows) if orientation(image) >= 5 else (rows, columns)
+
+
 @contextmanager
 def as_data_error(path: object) -> Iterator[None]:
     """Raise any exception of a decoder as a DataError.

@@ -37,12 +37,15 @@ class Mask:
         Colour of each index, padded with black; None if the file has no palette.
     notes : tuple of str
         What was converted or left out.
+    lossy : bool, default False
+        Whether the format does not preserve numbers; gray levels and colours are then approximate.
     """
 
     numbers: NDArray[np.uint8] | None
     colors: NDArray[np.uint8] | None
     palette: NDArray[np.uint8] | None
     notes: tuple[str, ...]
+    lossy: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -52,7 +55,9 @@ class Mask:
         return values.shape[0], values.shape[1]
 
 
-def open_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Mask:
+def open_mask(
+    path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS, lossy: bool = False
+) -> Mask:
     """Read a mask of numbers or colours.
 
     Parameters
@@ -61,6 +66,8 @@ def open_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIX
         PNG, TIFF or BMP file: gray of any depth, palette, or red, green and blue.
     max_pixels : int
         Maximum number of pixels to decode.
+    lossy : bool, default False
+        Also read formats that do not preserve numbers, such as JPEG. Their palettes are read as colours.
 
     Returns
     -------
@@ -74,22 +81,26 @@ def open_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIX
         that does not preserve numbers (JPEG is lossy, GIF reorders palettes).
     """
     image = decode(path, max_pixels=max_pixels)
-    if image.lossy or image.format not in _LOSSLESS:
+    changed = image.lossy or image.format not in _LOSSLESS
+    if changed and not lossy:
         what = f"a mask in a format that does not keep class numbers ({image.format})"
         hint = "export it again from the program that drew it, as PNG"
         raise DataError(what, where=path, expected=_MASK, hint=hint)
     _refuse_transparent(image, path)
     samples = image.samples
     values, notes = samples.values, samples.notes
+    if changed and samples.palette is not None:
+        return Mask(None, samples.palette[values], None, notes, lossy=True)
     if values.ndim == 2:
         if values.dtype.kind == "f":
             notes = (*notes, FLOATS)
-        return Mask(_numbers(values, path), None, samples.palette, notes)
-    gray = samples.exact and (values == values[..., :1]).all()
-    colors = _colors(values) if samples.exact else None
+        return Mask(_numbers(values, path), None, samples.palette, notes, changed)
+    exact = samples.exact or changed
+    gray = exact and (values == values[..., :1]).all()
+    colors = _colors(values) if exact else None
     if not gray and colors is None:
         raise colours_error(path)
-    return Mask(_numbers(values[..., 0], path) if gray else None, colors, None, notes)
+    return Mask(_numbers(values[..., 0], path) if gray else None, colors, None, notes, changed)
 
 
 def read_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:

@@ -9,7 +9,9 @@ from lstm2d.config import RunConfig
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.training.events import Note, Report
 
-GUESSED = "there is no dataset.toml; this one says what was guessed, save it and correct what is wrong:"
+GUESSED = (
+    "no dataset.toml defines the classes; this one says what was guessed, save it and correct what is wrong:"
+)
 
 
 def open_dataset(dataset: DatasetFolder | Path | str, config: RunConfig, report: Report) -> DatasetFolder:

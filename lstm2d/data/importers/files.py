@@ -110,12 +110,6 @@ def subfolder_named(src: Path, *names: str) -> Path | None:
     return next((src / present[n.lower()] for n in names if n.lower() in present), None)
 
 
-def some(names: Sequence[str], limit: int = 5) -> str:
-    """Return the first names as text, and the number of the others."""
-    rest = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
-
-
 def _walk(folder: Path, parts: tuple[str, ...], seen: set[str]) -> Iterator[Folder]:
     real = os.path.realpath(folder)
     if real in seen or len(parts) > MAX_DEPTH:

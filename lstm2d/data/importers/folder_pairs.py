@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from lstm2d.data.importers.files import Folder, folders_below, some
+from lstm2d.data.importers.files import Folder, folders_below
 from lstm2d.data.importers.pairing import Group, Pairing, ends_as_mask, pair_names
+from lstm2d.data.layout import some
 from lstm2d.errors import DataError
 from lstm2d.io.masks import MASK_SUFFIXES
 
@@ -23,12 +24,12 @@ _MASK_WORDS = frozenset({
 })  # fmt: skip
 _IMAGE_WORDS = (
     "images", "image", "imgs", "img", "jpegimages", "photos", "photo", "pictures", "rgb", "jpg", "jpeg",
-    "inputs", "input", "originals", "original", "frames",
+    "inputs", "input", "originals", "original", "frames", "gray",
 )  # fmt: skip
 # pictures made from the masks, masks of single objects, and other measurements
 _OTHER_WORDS = frozenset({
     "segmentationobject", "instance", "instances", "overlay", "overlays", "preview", "previews", "vis",
-    "visualization", "depth", "disparity", "gray", "thumbnails",
+    "visualization", "depth", "disparity", "thumbnails",
 })  # fmt: skip
 _SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
@@ -134,10 +135,11 @@ def _choices(folders: Sequence[Folder]) -> list[_Choice]:
         role, family, place = _role(folder.parts)
         if role != "other":
             (masks if role == "mask" else images)[family][place].append(folder)
-    if not masks:
-        return [c for c in [_side_by_side(folders)] if c is not None]
     order = sorted(images, key=_preference)
-    return [_compared(images[i], masks[m]) for i, m in product(order, sorted(masks))]
+    found = [_compared(images[i], masks[m]) for i, m in product(order, sorted(masks))]
+    if any(choice.pairing.count for choice in found):
+        return found
+    return [c for c in [_side_by_side(folders)] if c is not None]
 
 
 def _compared(images: dict[_Place, list[Folder]], masks: dict[_Place, list[Folder]]) -> _Choice:
@@ -161,7 +163,8 @@ def _side_by_side(folders: Sequence[Folder]) -> _Choice | None:
         masks = tuple(f for f in folder.files if ends_as_mask(f.stem))
         if not masks:  # a photograph as JPEG and its mask as PNG
             masks = tuple(f for f in folder.files if f.suffix.lower() in MASK_SUFFIXES)
-        images = tuple(f for f in folder.files if f not in set(masks))
+        taken = set(masks)
+        images = tuple(f for f in folder.files if f not in taken)
         if images and masks:
             split = _role(folder.parts)[2][0]
             groups.append((split, (Folder(folder.parts, images),), (Folder(folder.parts, masks),)))
