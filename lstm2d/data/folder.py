@@ -62,7 +62,8 @@ class DatasetFolder:
         self._noted: set[Path] = set()
         if not self.root.is_dir():
             what = "folder not found" if not os.path.lexists(self.root) else "not a folder"
-            raise DataError(what, where=self.root, expected="a folder with images/ and masks/")
+            with naming_the_import(self.root, files=True):
+                raise DataError(what, where=self.root, expected="a folder with images/ and masks/")
         description = outline(self.root)
         self._files = FileIndex(self.root, description)
         self.guessed = not description.classes

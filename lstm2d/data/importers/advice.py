@@ -51,6 +51,6 @@ def _command(root: Path) -> str | None:
     from lstm2d.data.importers.registry import import_command
 
     try:
-        return import_command(root)
+        return import_command(root) if root.exists() else None
     except DataError:  # for example a folder that cannot be listed
         return None
