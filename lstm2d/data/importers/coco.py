@@ -1,4 +1,4 @@
-"""COCO data sets: outlines of instances and of stuff, and panoptic segments."""
+"""Kind `coco`: outlines of instances and of stuff, and panoptic segments (Lin et al., 2014)."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ from lstm2d.data.importers.entries import (
     shown,
     whole,
 )
-from lstm2d.data.importers.files import some
 from lstm2d.data.importers.named_files import locate, no_images, stems_of
 from lstm2d.data.importers.polygons import Outline
 from lstm2d.data.importers.runs import decode_counts, runs_of
 from lstm2d.data.importers.shapes import Classes, Region, Shape, classes_of, draw, small_on_top
 from lstm2d.data.importers.source import Item, Options, Source
+from lstm2d.data.layout import some
 from lstm2d.errors import DataError
 from lstm2d.io.masks import open_mask
 from lstm2d.io.samples import first_pixel
 
+KIND = "coco"
 _MAX_SEGMENT = 2**24 - 1
 
 
@@ -127,7 +128,7 @@ def open_source(src: Path, options: Options) -> Source:
     empty = sum(one.empty for one in read)
     found += [f"{empty} images without annotations are background only"] if empty else []
     unused = (f"files that are not used: {some([path.name for path in others])}",) if others else ()
-    return Source("coco", root.name, classes.infos, items, tuple(found), (*findings.left_out(), *unused))
+    return Source(KIND, root.name, classes.infos, items, tuple(found), (*findings.left_out(), *unused))
 
 
 def _uncovered(file: CocoFile, options: Options) -> str:

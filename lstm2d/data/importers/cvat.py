@@ -1,4 +1,4 @@
-"""Exports of CVAT: "Segmentation mask" and "CVAT for images"."""
+"""Kind `cvat`: exports of CVAT, "Segmentation mask" and "CVAT for images"."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from lstm2d.io.images import IMAGE_SUFFIXES
 from lstm2d.io.masks import MASK_SUFFIXES, open_mask
 from lstm2d.io.safe_open import read_text
 
+KIND = "cvat"
 _BACKGROUND = "background"
 _SAVE_IMAGES = 'export it from CVAT again with "Save images" switched on, or put the photographs into {}'
 
@@ -95,8 +96,8 @@ def _open_masks(root: Path, options: Options) -> Source:
     if options.uncovered == "ignore":
         ignored = description.ignore_color is not None
         found.append(f"CVAT's class {_BACKGROUND!r} is {'ignored' if ignored else 'not there'}")
-    left_out = tuple(unpaired(images, masks, "a mask"))
-    return Source("cvat", root.name, description.classes, items, tuple(found), left_out)
+    left_out = tuple(unpaired(images, masks, "masks"))
+    return Source(KIND, root.name, description.classes, items, tuple(found), left_out)
 
 
 def _description(root: Path, uncovered: str) -> Description:

@@ -1,4 +1,4 @@
-"""Annotations of CVAT in XML: polygons, masks, boxes and ellipses."""
+"""Annotations of CVAT in XML: polygons, masks, boxes and ellipses (kind `cvat`)."""
 
 from __future__ import annotations
 

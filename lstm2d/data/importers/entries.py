@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.data.importers.files import some
+from lstm2d.data.layout import some
 from lstm2d.errors import DataError
 from lstm2d.io.classes import MAX_CLASSES
 from lstm2d.io.photo import DEFAULT_MAX_PIXELS

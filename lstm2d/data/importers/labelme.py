@@ -1,4 +1,4 @@
-"""Annotations of labelme: STEM.json beside the images."""
+"""Kind `labelme`: annotations of labelme, STEM.json beside the images."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ from lstm2d.data.importers.runs import Runs, runs_of_mask
 from lstm2d.data.importers.shapes import Region, Shape, background_of, classes_of, draw
 from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.errors import DataError
-from lstm2d.io.images import read_photo
+from lstm2d.io.decoding import read_size
 from lstm2d.io.pillow_samples import quiet_pillow
 from lstm2d.io.safe_open import read_text
 
+KIND = "labelme"
 LABELS = "labels.txt"
 BACKGROUND = "_background_"
 _IGNORED = "__ignore__"
@@ -124,7 +125,7 @@ def open_source(src: Path, options: Options) -> Source:
         f"{len(names)} labels, " + ("sorted by name" if listed is None else f"from {LABELS}"),
         classes.said("a shape"),
     )
-    return Source("labelme", root.name, classes.infos, items, found, findings.left_out())
+    return Source(KIND, root.name, classes.infos, items, found, findings.left_out())
 
 
 def _listed(path: Path) -> list[str]:
@@ -178,7 +179,7 @@ class _Reader:
 def _size(content: dict[str, Any], image: Path) -> _Size:
     height, width = content.get("imageHeight"), content.get("imageWidth")
     if height is None and width is None:  # labelme wrote no sizes before version 3.5
-        return read_photo(image).size
+        return read_size(image)
     return size_of(height, width)
 
 

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lstm2d.data.importers.entries import BadEntry, shown
-from lstm2d.data.importers.files import some
-from lstm2d.data.layout import composed
+from lstm2d.data.layout import composed, some
 from lstm2d.errors import DataError
 
 _DRIVE = re.compile(r"[A-Za-z]:")

@@ -170,8 +170,8 @@ def _crossings(edges: NDArray[np.float64], top: int, bottom: int) -> tuple[NDArr
     counts = last - first
     edge = np.repeat(np.arange(len(edges)), counts)
     rows = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts - first, counts)
-    share = (rows + 0.5 - y0[edge]) / (y1[edge] - y0[edge])
-    return rows, _first_centre(x0[edge] + share * (x1[edge] - x0[edge]))
+    run, rise = (x1 - x0)[edge], (y1 - y0)[edge]
+    return rows, _first_centre(x0[edge] + (rows + 0.5 - y0[edge]) * run / rise)
 
 
 def _first_centre(positions: NDArray[np.float64]) -> NDArray[np.int64]:

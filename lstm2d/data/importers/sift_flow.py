@@ -1,4 +1,4 @@
-"""The SIFT Flow data set: Images/, SemanticLabels/ with .mat or text files, TestSet1.txt."""
+"""Kind `sift-flow`: SIFT Flow (Liu et al., 2009): Images/, SemanticLabels/ with .mat or text files, TestSet1.txt."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from lstm2d.io.images import IMAGE_SUFFIXES
 from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.io.safe_open import read_text
 
+KIND = "sift-flow"
 SCENES = (
     "coast", "forest", "highway", "insidecity", "mountain", "opencountry", "street", "tallbuilding",
 )  # fmt: skip
@@ -104,7 +105,7 @@ def open_source(src: Path, options: Options) -> Source:
         f"{len(classes)} classes with {whose}",
         *lists,
     )
-    return Source("sift-flow", "sift_flow", classes, items, found, tuple(unpaired(images, labels, "labels")))
+    return Source(KIND, "sift_flow", classes, items, found, tuple(unpaired(images, labels, "labels")))
 
 
 def _root(src: Path) -> Path | None:

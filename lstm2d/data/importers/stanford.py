@@ -1,4 +1,4 @@
-"""The Stanford Background data set: iccv09Data with labels/*.regions.txt."""
+"""Kind `stanford`: the Stanford Background data set (Gould et al., 2009), iccv09Data with labels/*.regions.txt."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from lstm2d.errors import DataError
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.images import IMAGE_SUFFIXES
 
+KIND = "stanford"
 CLASSES = (
     ClassInfo("sky", (135, 206, 235)),
     ClassInfo("tree", (34, 102, 51)),
@@ -83,7 +84,7 @@ def open_source(src: Path, options: Options) -> Source:
             "no image has labels", where=root, expected="images/STEM.jpg, labels/STEM.regions.txt"
         )
     return Source(
-        "stanford",
+        KIND,
         "stanford_background",
         CLASSES,
         items,

@@ -80,8 +80,8 @@ def labels_of(
         If a number is neither a class nor unknown.
     """
     labels = values - first
-    labels[np.isin(values, unknown)] = IGNORE
-    wrong = (labels != IGNORE) & ((labels < 0) | (labels >= n_classes))
+    unlabelled = np.isin(values, unknown)
+    wrong = ~unlabelled & ((labels < 0) | (labels >= n_classes))
     if wrong.any():
         row, column = first_pixel(wrong)
         place = f"row {row}, column {column} ({int(wrong.sum())} such pixels)"
@@ -90,7 +90,7 @@ def labels_of(
             where=path,
             expected=f"{first} to {first + n_classes - 1}, or {unknown[0]} for pixels without a label",
         )
-    return labels.astype(np.uint8)
+    return np.where(unlabelled, IGNORE, labels).astype(np.uint8)
 
 
 def _numbers(words: list[str]) -> list[int]:

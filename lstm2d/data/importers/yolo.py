@@ -1,4 +1,4 @@
-"""YOLO data sets with polygons: data.yaml, images/ and labels/*.txt."""
+"""Kind `yolo`: polygons in labels/*.txt, data.yaml and images/."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from lstm2d.data.importers.polygons import Outline
 from lstm2d.data.importers.shapes import Classes, Shape, classes_of, draw, small_on_top
 from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.errors import DataError
-from lstm2d.io.images import IMAGE_SUFFIXES, read_photo
+from lstm2d.io.decoding import read_size
+from lstm2d.io.images import IMAGE_SUFFIXES
 from lstm2d.io.safe_open import read_text
 
+KIND = "yolo"
 _NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _SPLITS = ("train", "val", "test")
 _SLACK = 0.01  # beyond the edges of the image, in widths and heights: programs round
@@ -111,7 +113,7 @@ def open_source(src: Path, options: Options) -> Source:
     )
     found += [f"{len(items)} images with {polygons} polygons of {len(names)} classes"]
     found += ["small polygons lie above large ones", classes.said("a polygon")]
-    return Source("yolo", root.name, classes.infos, items, tuple(found), findings.left_out())
+    return Source(KIND, root.name, classes.infos, items, tuple(found), findings.left_out())
 
 
 def _data_yaml(src: Path) -> Path | None:
@@ -168,7 +170,7 @@ def _images(content: dict[str, Value], path: Path, findings: Findings) -> tuple[
                         listed.setdefault(image, _Listed(image, _labels_of(image, root), split)).split
                         != split
                     ):
-                        findings.leave_out(f"images that are in a split before {split}", image)
+                        findings.leave_out(f"images of {split} that another split has already", image)
     findings.check()
     if not listed and not any(split in content for split in _SPLITS):
         images = files_in(root / "images", IMAGE_SUFFIXES).values()
@@ -241,7 +243,7 @@ def _polygon(words: Sequence[str], names: Sequence[str]) -> _Polygon:
 
 
 def _labels(image: Path, polygons: Sequence[_Polygon], classes: Classes) -> NDArray[np.uint8]:
-    rows, columns = read_photo(image).size
+    rows, columns = read_size(image)
     scale = np.array([columns, rows], dtype=np.float64)
     shapes = [Shape(name, Outline((points * scale,))) for name, points in polygons]
     return draw((rows, columns), small_on_top(shapes), classes)
