@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.data.layout import some
 from lstm2d.errors import DataError
 from lstm2d.io.classes import MAX_CLASSES
 from lstm2d.io.photo import DEFAULT_MAX_PIXELS
@@ -84,15 +83,14 @@ class Findings:
             return
         if len(problems) == 1:
             raise DataError(f"a wrong entry, {problems[0]}", hint="correct it, or delete it from the file")
-        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        lines = "".join(f"\n    {line}" for line in problems[:_SHOWN] + more)
+        lines = "".join(f"\n    {line}" for line in _some(problems))
         raise DataError(
             f"{len(problems)} wrong entries:{lines}", hint="correct them, or delete them from the files"
         )
 
     def left_out(self) -> tuple[str, ...]:
         """Return a line per kind of entries that are left out, with their places."""
-        return tuple(f"{len(at)} {what}: {some(at, _SHOWN)}" for what, at in self._left_out.items())
+        return tuple(f"{len(at)} {what}: {'; '.join(_some(at))}" for what, at in self._left_out.items())
 
     def _place(self, file: Path, *names: object) -> str:
         shown = file.relative_to(self._src) if file.is_relative_to(self._src) else file
@@ -356,3 +354,8 @@ def shown(value: object) -> str:
     except ValueError:  # a whole number of thousands of digits
         return "a huge number"
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _some(places: list[str]) -> list[str]:
+    rest = len(places) - _SHOWN
+    return places[:_SHOWN] + ([f"and {rest} more"] if rest > 0 else [])

@@ -1,4 +1,4 @@
-"""Kind `sift-flow`: SIFT Flow (Liu et al., 2009): Images/, SemanticLabels/ with .mat or text files, TestSet1.txt."""
+"""Kind `sift-flow`: SIFT Flow (Liu et al., 2009), with labels in .mat or text files."""
 
 from __future__ import annotations
 

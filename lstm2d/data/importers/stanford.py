@@ -1,4 +1,4 @@
-"""Kind `stanford`: the Stanford Background data set (Gould et al., 2009), iccv09Data with labels/*.regions.txt."""
+"""Kind `stanford`: the Stanford Background data set (Gould et al., 2009), labels in *.regions.txt."""
 
 from __future__ import annotations
 
