@@ -117,7 +117,12 @@ def open_source(src: Path, options: Options) -> Source:
     check_same_categories(files)
     classes = _classes(files[0], _uncovered(files[0], options))
     if not read:
-        raise no_images(root, "train2017/, images/ or beside the JSON file", "put the photographs there")
+        raise no_images(
+            root,
+            "train2017/, images/ or beside the JSON file",
+            "put the photographs there",
+            findings.left_out(),
+        )
     places = [one.image.relative_to(root).with_suffix("").as_posix() for one in read]
     items = tuple(
         Item(stem, one.image, partial(one.labels, classes), one.split)

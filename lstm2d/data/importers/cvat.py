@@ -86,7 +86,9 @@ def _open_masks(root: Path, options: Options) -> Source:
     splits, lists = _splits(root, masks)
     names = [name for name in masks if name in images]
     if not names:
-        raise no_images(root, "JPEGImages/", _SAVE_IMAGES.format("JPEGImages/"))
+        raise no_images(
+            root, "JPEGImages/", _SAVE_IMAGES.format("JPEGImages/"), unpaired(images, masks, "masks")
+        )
     reader = LabelReader(description)
     items = tuple(
         Item(stem, images[name], partial(_labels, masks[name], reader), splits.get(name, ""))

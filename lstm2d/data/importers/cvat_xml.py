@@ -92,7 +92,7 @@ def open_xml(path: Path, uncovered: str, save_images: str) -> Source:
                 read.append((image, size, shapes, split_of(element.get("subset", ""))))
     findings.check()
     if not read:
-        raise no_images(path, "images/", save_images)
+        raise no_images(path, "images/", save_images, findings.left_out())
     places = [image.relative_to(path.parent).with_suffix("").as_posix() for image, *_ in read]
     items = tuple(
         Item(stem, image, partial(draw, size, tuple(shapes), classes), split)

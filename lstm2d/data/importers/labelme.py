@@ -109,7 +109,9 @@ def open_source(src: Path, options: Options) -> Source:
     read = [one for path in paths if (one := reader.read(path)) is not None]
     findings.check()
     if not read:
-        raise no_images(root, "the folder", "put each image where the imagePath of its file says")
+        raise no_images(
+            root, "the folder", "put each image where the imagePath of its file says", findings.left_out()
+        )
     names = listed or sorted({shape.name for one in read for shape in one.shapes} - {""})
     check_classes(names, root)
     default = "background" if listed is None or background_of(names) is not None else "ignore"
@@ -226,7 +228,7 @@ def _mask(text: object, points: NDArray[np.float64]) -> Runs:
     except BadEntry:
         raise
     except Exception as e:  # decoders raise all kinds of exceptions for damaged data
-        raise BadEntry(f"a mask that is no PNG ({e})") from e
+        raise BadEntry("a mask that is no PNG, or a damaged one") from e
     if values.ndim != 2:
         raise BadEntry("a mask with several channels, one is expected")
     return runs_of_mask(values != 0, (top, left))

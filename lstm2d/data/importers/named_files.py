@@ -46,7 +46,7 @@ def locate(name: object, root: Path, folders: Iterable[Path]) -> Path | None:
     Raises
     ------
     BadEntry
-        If the name is no text, or leads out of `root`. Links made by the user may.
+        If the name is no text, or leads out of `root` from one of the folders. Links made by the user may.
     """
     if not isinstance(name, str) or not name.strip():
         raise BadEntry(f"the file name {shown(name)}, text is expected")
@@ -54,10 +54,9 @@ def locate(name: object, root: Path, folders: Iterable[Path]) -> Path | None:
     if "\0" in text or text.startswith("/") or _DRIVE.match(text):
         raise BadEntry(f"the file name {shown(name)}, a path inside of the folder is expected")
     paths = [Path(os.path.abspath(folder / text)) for folder in folders]  # ".." is resolved, links are not
-    within = [path for path in paths if path.is_relative_to(os.path.abspath(root))]
-    if not within:
+    if not all(path.is_relative_to(os.path.abspath(root)) for path in paths):
         raise BadEntry(f"the file name {shown(name)} leads out of the folder")
-    return next((found for path in within if (found := _on_disk(path)) is not None), None)
+    return next((found for path in paths if (found := _on_disk(path)) is not None), None)
 
 
 def files_in(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
@@ -156,7 +155,7 @@ def split_of(name: str) -> str:
     return next((_SPLITS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in _SPLITS), "")
 
 
-def no_images(where: Path, folder: str, hint: str) -> DataError:
+def no_images(where: Path, folder: str, hint: str, left_out: Sequence[str] = ()) -> DataError:
     """Return the error for annotations without images.
 
     Parameters
@@ -167,15 +166,17 @@ def no_images(where: Path, folder: str, hint: str) -> DataError:
         Where the images should be.
     hint : str
         What to do.
+    left_out : sequence of str
+        What was left out, one line each.
 
     Returns
     -------
     DataError
         The error, not raised.
     """
-    return DataError(
-        "annotations without their images", where=where, expected=f"images in {folder}", hint=hint
-    )
+    lines = "".join(f"\n    {line}" for line in left_out)
+    what = "annotations without their images"
+    return DataError(what, where=f"{where}{lines}", expected=f"images in {folder}", hint=hint)
 
 
 def unpaired(images: dict[str, Path], labels: dict[str, Path], kind: str) -> list[str]:

@@ -105,7 +105,9 @@ def open_source(src: Path, options: Options) -> Source:
         raise DataError(what, where=root, expected=expected, hint="export the data set for segmentation")
     findings.check()
     if not kept:
-        raise no_images(root, "images/ and labels/", "put both into the folder, as data.yaml says")
+        raise no_images(
+            root, "images/ and labels/", "put both into the folder, as data.yaml says", findings.left_out()
+        )
     places = [one.image.relative_to(root).with_suffix("").as_posix() for one, _ in kept]
     items = tuple(
         Item(stem, one.image, partial(_labels, one.image, shapes, classes), one.split)

@@ -177,8 +177,9 @@ def test_wrong_segments(tmp_path: Path, segments: np.ndarray, save: Save) -> Non
         source.items[0].labels()
     assert "a.png" in str(e.value)
     (tmp_path / "src/annotations/panoptic_val2017/a.png").unlink()
-    with pytest.raises(DataError, match="annotations without their images"):
+    with pytest.raises(DataError, match="annotations without their images") as e:
         coco.open_source(tmp_path / "src", Options())
+    assert "1 annotations without their PNG in panoptic_val2017/" in str(e.value)
 
 
 @pytest.mark.parametrize(
@@ -214,8 +215,9 @@ def test_what_is_left_out_is_listed(tmp_path: Path, save: Save, photo: Photo) ->
     save("a.jpg", photo())
     source = coco.open_source(tmp_path / "src", Options())
     assert source.left_out == (
-        "2 annotations without an outline: instances_train.json, annotation 2, instances_train.json, annotation 3",
-        "2 polygons of fewer than 3 points: instances_train.json, annotation 4, "
+        "2 annotations without an outline: instances_train.json, annotation 2; "
+        "instances_train.json, annotation 3",
+        "2 polygons of fewer than 3 points: instances_train.json, annotation 4; "
         "instances_train.json, annotation 5",
         "1 listed images that are not there: instances_train.json, image 2",
     )

@@ -166,7 +166,7 @@ def test_what_has_no_inside_is_listed(tmp_path: Path, save: Save, photo: Photo) 
     save("images/a.jpg", photo())
     source = cvat.open_source(tmp_path / "src", Options())
     assert source.left_out == (
-        "2 shapes without an inside (polylines, points): annotations.xml, image 'a.jpg', shape 0, "
+        "2 shapes without an inside (polylines, points): annotations.xml, image 'a.jpg', shape 0; "
         "annotations.xml, image 'a.jpg', shape 1",
         "1 polygons of fewer than 3 points: annotations.xml, image 'a.jpg', shape 2",
         "1 annotations without their image: annotations.xml, image 'gone.jpg'",

@@ -43,7 +43,7 @@ def test_all_types_of_shapes(
     mask = shape("leaf", [[3.0, 2.0], [5.0, 3.0]], "mask", mask=png([[1, 0, 1], [0, 1, 1]]))
     save("a.json", content("a.jpg", shape("tree", SQUARE), mask, shape("car", [[4, 3], [2, 2]], "rectangle")))
     save("b.json", content("b.jpg", shape("leaf", [[2.5, 2.5], [3.5, 2.5]], "circle"), imageData="QUJD"))
-    save("c.json", content("c.jpg", shape("tree", SQUARE, None), shape("car", SQUARE[:2] + [[5, 2], [1, 2]])))
+    save("c.json", content("c.jpg", shape("tree", SQUARE, None), shape("car", [*SQUARE[:2], [5, 2], [1, 2]])))
     for stem in "abc":
         save(f"{stem}.jpg", photo())
     src = tmp_path / "src"
