@@ -73,7 +73,7 @@ def import_data(
     from lstm2d.data.importers.write import write_source
     from lstm2d.io.new_folder import check_new_folder
 
-    source_path = Path(src)
+    source_path, reason = Path(src), ""
     if kind == AUTO:
         chosen, reason = choose_kind(source_path)
         console.say(f"recognised: {chosen.name}, by {reason}")
@@ -83,7 +83,8 @@ def import_data(
     file = None if colors is None else Path(colors)
     source = chosen.open_source(source_path, Options(threshold, resize_masks, file, jpeg_masks, uncovered))
     for line in source.found:
-        console.say(f"  {line}")
+        if line not in reason:
+            console.say(f"  {line}")
     written = write_source(
         source,
         out,

@@ -115,10 +115,10 @@ def open_source(src: Path, options: Options) -> Source:
     line = f"classes: {len(table.classes)} colours of {origin}; {ignored} more ignored (Void)"
     found = (f"{len(both)} images with masks NAME{_END}.png", line, *(lists.notes if lists else ()))
     left_out = [
-        f"{len(names)} {text}: {some(names)}"
+        f"{text}: {len(names)} ({some(names)})"
         for names, text in (
-            ([images[s].name for s in images if s not in masks], "images have no mask"),
-            ([masks[s].name for s in masks if s not in images], "masks have no image"),
+            ([images[s].name for s in images if s not in masks], "images without a mask"),
+            ([masks[s].name for s in masks if s not in images], "masks without an image"),
         )
         if names
     ]

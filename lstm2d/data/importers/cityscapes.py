@@ -103,7 +103,7 @@ def open_source(src: Path, options: Options) -> Source:
                 missing.append(image.name)
     found = [f"masks: {len(items) - train_ids} *{_IDS}.png, {train_ids} *{_TRAIN_IDS}.png"]
     found.append(f"classes: the {len(CLASSES)} that are trained; all others are ignored")
-    left_out = (f"{len(missing)} images have no mask: {some(missing)}",) if missing else ()
+    left_out = (f"images without a mask: {len(missing)} ({some(missing)})",) if missing else ()
     return Source(KIND, "Cityscapes", CLASSES, tuple(items), tuple(found), left_out)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lstm2d.data.colors import Color
@@ -18,6 +18,7 @@ from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.classes import ClassInfo, default_color
 
 HALF = 128  # the threshold that is proposed for black and white masks
+_NO_LABEL = "all masks hold only 255, which means unlabelled"
 _SHOWN_COLORS = 30
 _MANY_COLORS = 64  # more are no colours of classes
 
@@ -78,14 +79,16 @@ def decide(src: Path, contents: Contents, options: Options) -> Decision:
     if options.threshold is not None and options.colors is not None:
         raise ConfigError("`threshold` together with `colors`", hint="leave one out")
     needs = _needs(contents, options)
+    notes: list[str] = []
+    decision: Decision | None
     if options.threshold is not None:
         decision = _by_threshold(options.threshold, options, ("background", "foreground"))
     else:
         table, notes = _color_file(src, options)
-        decision = _by_file(contents, table, options, needs, notes) if table else _guessed(contents, needs)
+        decision = _by_file(contents, table, options, needs) if table else _guessed(contents, needs)
     _refuse(src, needs)
     assert decision is not None  # otherwise there are needs
-    return decision
+    return replace(decision, found=(*notes, *decision.found))
 
 
 def decide_two(
@@ -177,9 +180,7 @@ def _color_file(src: Path, options: Options) -> tuple[ColorFile | None, list[str
         return None, [f"{path.name} is not used: {error.what}"]
 
 
-def _by_file(
-    contents: Contents, table: ColorFile, options: Options, needs: _Needs, notes: list[str]
-) -> Decision | None:
+def _by_file(contents: Contents, table: ColorFile, options: Options, needs: _Needs) -> Decision | None:
     colors = {color for color, _ in table.colors}
     by_color = bool(contents.colors or contents.lossy)
     if not by_color and contents.palette is not None:
@@ -197,7 +198,7 @@ def _by_file(
         how = "number"
         hint = f"correct the mask, or add the class to {table.path.name}"
         read = number_reader(table.values, hint=hint)
-    return Decision(table.classes, read, (*notes, f"masks: read by {how}, {len(table.classes)} classes"))
+    return Decision(table.classes, read, (f"masks: read by {how}, {len(table.classes)} classes",))
 
 
 def _guessed(contents: Contents, needs: _Needs) -> Decision | None:
@@ -219,8 +220,10 @@ def _guessed(contents: Contents, needs: _Needs) -> Decision | None:
     elif smoothed(contents.counts):
         needs.problems.append("the masks hold 0, 255 and many values between, as if they had been smoothed")
         needs.options.append(f"`threshold={HALF}`")
-    elif not labels or labels == [0]:
-        needs.problems.append(f"all masks hold the same value, {values[-1]}")
+    elif len(labels) < 2:
+        needs.problems.append(
+            f"all labelled pixels hold the same value, {labels[0]}" if labels else _NO_LABEL
+        )
     elif len(labels) == 2 and labels[0] == 0 and like_gray_levels(labels):
         needs.problems.append(f"the mask values ({shown}) do not look like class numbers")
         needs.options.append(f"`threshold={(labels[1] + 1) // 2}`")

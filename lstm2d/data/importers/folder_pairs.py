@@ -144,9 +144,9 @@ def _choices(folders: Sequence[Folder]) -> list[_Choice]:
 
 def _compared(images: dict[_Place, list[Folder]], masks: dict[_Place, list[Folder]]) -> _Choice:
     groups: list[tuple[str, tuple[Folder, ...], tuple[Folder, ...]]] = []
-    if len(images) == 1 and len(masks) > 1 and not set(images) & set(masks):
-        everything = tuple(_folders(images.values()))
-        groups = [(split, everything, tuple(found)) for (split, _), found in masks.items()]
+    if len(images) == 1 and not set(images) & set(masks):
+        [(place, alone)] = images.items()
+        groups = [(split or place[0], tuple(alone), tuple(found)) for (split, _), found in masks.items()]
     else:
         for place, found in images.items():
             fitting = masks.get(place) or (next(iter(masks.values())) if len(masks) == 1 else [])
@@ -190,11 +190,11 @@ def _described(choice: _Choice, folders: Sequence[Folder]) -> FolderPairs:
     left_out = []
     paired = {p.mask for p in pairs.values()}
     for files, text in [
-        ([f.name for f in images if f not in pairs], "images have no mask"),
-        ([f.name for f in masks if f not in paired and f not in pairs], "masks have no image"),
+        ([f.name for f in images if f not in pairs], "images without a mask"),
+        ([f.name for f in masks if f not in paired and f not in pairs], "masks without an image"),
     ]:
         if files:
-            left_out.append(f"{len(files)} {text}: {some(files)}")
+            left_out.append(f"{text}: {len(files)} ({some(files)})")
     used = images.keys() | masks.keys()
     unused = [f"{f.shown} ({len(f.files)})" for f in folders if used.isdisjoint(f.files)]
     if unused:
@@ -229,7 +229,8 @@ def _role(parts: tuple[str, ...]) -> tuple[str, _Family, _Place]:
 
 def _words(part: str) -> tuple[str, list[str]]:
     """Return the split that a name states, and its other words: "trainannot" is train and annot."""
-    split, words = "", []
+    split = ""
+    words: list[str] = []
     for word in re.findall(r"[^\W_]+", part.lower()):
         match = _SPLIT.fullmatch(word)
         if match and match[1] and (not match[2] or _kind([match[2]])):

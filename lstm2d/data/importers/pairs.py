@@ -111,11 +111,12 @@ def source_of(kind: str, src: Path, found: FolderPairs, decision: Decision) -> S
         What is to be imported.
     """
     stems = unique_stems(found.pairs)
-    splits, notes = [pair.split for pair in found.pairs], []
+    splits = [pair.split for pair in found.pairs]
+    notes: tuple[str, ...] = ()
     if not any(splits):
         lists = find_splits(src, [pair.image for pair in found.pairs])
         if lists is not None:
-            splits, notes = lists.splits, list(lists.notes)
+            splits, notes = lists.splits, lists.notes
     items = tuple(
         Item(stem, pair.image, partial(decision.read, pair.mask), split)
         for stem, pair, split in zip(stems, found.pairs, splits, strict=True)
@@ -135,9 +136,14 @@ def unique_stems(pairs: Sequence[FilePair]) -> list[str]:
     Returns
     -------
     list of str
-        Stems of the images; if two are equal, all names begin with the names of their folders.
+        Stems of the images; if two are equal, all names begin with those of the folders that differ.
     """
     stems = [pair.image.stem for pair in pairs]
     if len({composed(stem) for stem in stems}) == len(stems):
         return stems
-    return ["_".join((*pair.parts, pair.image.stem)) for pair in pairs]
+    shortest = min(len(pair.parts) for pair in pairs)
+    longest = max(len(pair.parts) for pair in pairs)
+    # the parts of the paths that are not the same for all images
+    kept = [k for k in range(longest) if k >= shortest or len({pair.parts[k] for pair in pairs}) > 1]
+    folders = [[pair.parts[k] for k in kept if k < len(pair.parts)] for pair in pairs]
+    return ["_".join([*parts, stem]) for parts, stem in zip(folders, stems, strict=True)]

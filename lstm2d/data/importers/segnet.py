@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from lstm2d.data.importers.files import image_files, subfolder_named
 from lstm2d.data.importers.mask_readers import number_reader
 from lstm2d.data.importers.source import Item, Options, Source
-from lstm2d.data.importers.split_lists import SPLITS
+from lstm2d.data.importers.split_lists import SPLITS, stem_of
 from lstm2d.data.layout import some
 from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
@@ -88,21 +88,21 @@ def open_source(src: Path, options: Options) -> Source:
     root = _root(src)
     if root is None:
         raise DataError("not CamVid of SegNet", where=src, expected="train/ and trainannot/")
-    read = number_reader([*range(VOID), IGNORE, *[-1] * (255 - VOID)], hint=_HINT)
+    read = number_reader([*range(VOID), IGNORE, *[-1] * (254 - VOID), IGNORE], hint=_HINT)
     items: list[Item] = []
     found: list[str] = []
     left_out: list[str] = []
     for split in SPLITS:
         listed = root / f"{split}.txt"
-        pairs = list(_listed(root, split)) if listed.is_file() else list(_in_folders(root, split))
+        pairs = list(_listed(root, split)) if listed.is_file() else list(_by_stem(root, split).values())
         complete = [(i, m) for i, m in pairs if i is not None and m is not None]
         if pairs:
             origin = listed.name if listed.is_file() else f"{split}/ and {split}annot/"
             found.append(f"{split}: {len(complete)} images, from {origin}")
         if len(complete) < len(pairs):
-            names = [p.name for i, m in pairs if i is None or m is None for p in (i or m,) if p is not None]
-            shown = f": {some(names)}" if names else ""
-            left_out.append(f"{split}: {len(pairs) - len(complete)} without image or mask{shown}")
+            names = [p.name for i, m in pairs if i is None or m is None for p in (i, m) if p is not None]
+            shown = f" ({some(names)})" if names else ""
+            left_out.append(f"{split}, without image or mask: {len(pairs) - len(complete)}{shown}")
         items += [Item(i.stem, i, partial(read, m), split) for i, m in complete]
     found.append(f"masks: class numbers 0 to {VOID - 1}, {VOID} is unlabelled")
     return Source(KIND, "camvid", CLASSES, tuple(items), tuple(found), tuple(left_out))
@@ -132,12 +132,14 @@ def _lines(path: Path) -> list[list[str]]:
 
 def _listed(root: Path, split: str) -> Iterator[tuple[Path | None, Path | None]]:
     """Yield image and mask of each line of a list; None for files that are not there."""
-    for words in _lines(root / f"{split}.txt"):
+    where = root / f"{split}.txt"
+    lines = _lines(where)
+    in_folders = _by_stem(root, split) if any(len(words) == 1 for words in lines) else {}
+    for words in lines:
         if len(words) == 1:
-            name = PurePosixPath(words[0]).name
-            words = [f"{split}/{name}", f"{split}annot/{PurePosixPath(name).with_suffix('.png')}"]
-        image, mask = (_inside(root, word, root / f"{split}.txt") for word in words[:2])
-        yield image, mask
+            yield in_folders.get(stem_of(words[0]), (None, None))
+        else:
+            yield _inside(root, words[0], where), _inside(root, words[1], where)
 
 
 def _inside(root: Path, name: str, where: Path) -> Path | None:
@@ -150,10 +152,10 @@ def _inside(root: Path, name: str, where: Path) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def _in_folders(root: Path, split: str) -> Iterator[tuple[Path | None, Path | None]]:
+def _by_stem(root: Path, split: str) -> dict[str, tuple[Path | None, Path | None]]:
+    """Return image and mask of each stem in the folders of a split."""
     folders = root / split, root / f"{split}annot"
     if not all(folder.is_dir() for folder in folders):
-        return
+        return {}
     images, masks = image_files(folders[0]), image_files(folders[1], MASK_SUFFIXES)
-    for stem in sorted(images.keys() | masks.keys()):
-        yield images.get(stem), masks.get(stem)
+    return {stem: (images.get(stem), masks.get(stem)) for stem in sorted(images.keys() | masks.keys())}

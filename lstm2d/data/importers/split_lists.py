@@ -9,9 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from lstm2d.data.layout import composed, some
 from lstm2d.errors import DataError
+from lstm2d.io.images import IMAGE_SUFFIXES
 from lstm2d.io.safe_open import read_text
 
 SPLITS = ("train", "val", "test")
+_ENDING = re.compile(rf"({'|'.join(map(re.escape, IMAGE_SUFFIXES))})$", re.IGNORECASE)
 _FOLDERS = ("", "splits", "ImageSets/Segmentation", "ImageSets", "lists")
 
 
@@ -102,13 +104,24 @@ def read_list(path: Path) -> list[str]:
         if text:
             # names may hold spaces: only a word that is a path or has an ending starts the mask
             first = re.split(r"[\s,;]+(?=\S*(?:/|\.\w+$))", text, maxsplit=1)[0].replace("\\", "/")
-            stems[composed(_without_ending(PurePosixPath(first).name))] = None
+            stems[stem_of(first)] = None
     return list(stems)
 
 
-def _without_ending(name: str) -> str:
-    """Return a name without the ending of an image file; "a.b" is a stem."""
-    return re.sub(r"\.(jpe?g|png|tiff?|bmp|gif|webp|p[pgb]m|jp2)$", "", name, flags=re.IGNORECASE)
+def stem_of(path: str) -> str:
+    """Return the stem of a path in a list, with or without the ending of an image file.
+
+    Parameters
+    ----------
+    path : str
+        The path.
+
+    Returns
+    -------
+    str
+        For example "a.b" for "train/a.b.png" and "train/a.b"; in Unicode's composed form.
+    """
+    return composed(_ENDING.sub("", PurePosixPath(path).name))
 
 
 def _assign(splits: list[str], number: int, name: str, stem: str, path: Path) -> None:

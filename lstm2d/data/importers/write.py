@@ -255,7 +255,8 @@ def _is_stem(name: str) -> bool:
 
 
 def _check_classes(source: Source, done: Sequence[_Done]) -> None:
-    occurring = np.flatnonzero(np.any([d.present for d in done], axis=0)[:IGNORE]).tolist()
+    present = np.array([d.present for d in done]).any(axis=0)
+    occurring = np.flatnonzero(present[:IGNORE]).tolist()
     if len(occurring) < 2:
         only = "no pixel has a label"
         if occurring:
@@ -278,4 +279,4 @@ def _unlabelled(items: Sequence[Item], kept: Sequence[Item]) -> tuple[str, ...]:
     """Report the images without any label."""
     names = {item.stem for item in kept}
     missing = [item.image.name for item in items if item.stem not in names]
-    return (f"{len(missing)} images have no labelled pixel: {some(missing)}",) if missing else ()
+    return (f"images without a labelled pixel: {len(missing)} ({some(missing)})",) if missing else ()

@@ -87,8 +87,8 @@ def test_what_is_left_out_is_reported(save: Save, tmp_path: Path) -> None:
     assert [p.image.name for p in pairs.pairs] == ["b.jpg", "d.jpg"]
     assert pairs.reason == "images/ and masks/: 2 of 4 images have a mask, by equal names"
     assert pairs.left_out == (
-        "2 images have no mask: a.jpg, c.jpg",
-        "1 masks have no image: z.png",
+        "images without a mask: 2 (a.jpg, c.jpg)",
+        "masks without an image: 1 (z.png)",
         "folders that are not used: overlays/ (1)",
     )
 
@@ -139,7 +139,7 @@ def test_links_are_followed_and_loops_end(save: Save, tmp_path: Path) -> None:
     (src / "loop").symlink_to(src)
     (src / "masks" / "loop.png").symlink_to("loop.png")
     assert table(src) == [("images/a.jpg", "masks/a.png", "")]
-    assert found(src).left_out == ("1 masks have no image: loop.png",)
+    assert found(src).left_out == ("masks without an image: 1 (loop.png)",)
 
 
 def test_hidden_files_and_other_files_are_skipped(save: Save, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from lstm2d.data.importers.pairing import IMAGE_WORDS, MASK_WORDS, ends_as_mask,
         (["0001TP_006690"], ["0001TP_006690_L"], [(0, 0)], "names that differ"),
         (["100694_sat"], ["100694_mask"], [(0, 0)], "names that differ"),
         (["ISIC_0000000"], ["ISIC_0000000_segmentation"], [(0, 0)], "names that differ"),
-        (["IMG-3", "IMG-12"], ["annot012", "annot003"], [(0, 1), (1, 0)], "names that differ"),
+        (["IMG-3", "IMG-12"], ["annot012", "annot003"], [(0, 1), (1, 0)], "equal numbers"),
         (["p3", "p12"], ["q012", "q003"], [(0, 1), (1, 0)], "names with equal numbers: q003 for p3"),
         (
             ["21_training", "22_training"],
