@@ -22,7 +22,8 @@ Examples:
   lstm2d data import auto downloads/CamVid -o camvid
   lstm2d data import auto horses -o dataset --jpeg-masks --resize-masks
   lstm2d data import pairs cells -o dataset --threshold 128 --link
-  lstm2d data import pairs aerial -o dataset --colors classes.txt""",
+  lstm2d data import pairs aerial -o dataset --colors classes.txt
+  lstm2d data import labelme photos -o dataset --uncovered ignore""",
 )
 @click.argument("kind", metavar="KIND")
 @click.argument("src", metavar="SRC")

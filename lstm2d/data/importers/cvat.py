@@ -124,7 +124,7 @@ def _splits(root: Path, masks: dict[str, Path]) -> tuple[dict[str, str], list[st
     splits: dict[str, str] = {}
     said = []
     for path in sorted((root / "ImageSets" / "Segmentation").glob("*.txt")):
-        names = []
+        names: list[str] = []
         for number, line in enumerate(read_text(path).split("\n"), start=1):
             name = composed(line.strip())
             if name and name not in masks:

@@ -307,7 +307,7 @@ def size_of(height: object, width: object) -> tuple[int, int]:
     return size
 
 
-def points_of(values: object, size: tuple[int, int]) -> NDArray[np.float64]:
+def points_of(values: Any, size: tuple[int, int]) -> NDArray[np.float64]:
     """Return the points of an outline.
 
     Parameters
@@ -329,7 +329,7 @@ def points_of(values: object, size: tuple[int, int]) -> NDArray[np.float64]:
         height. Points just outside of the image are common, since programs let a mouse slip over its edge.
     """
     try:
-        numbers = np.array(array.array("d", values), dtype=np.float64)  # type: ignore[arg-type]
+        numbers = np.array(array.array("d", values), dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as e:
         raise BadEntry("coordinates that are not numbers") from e
     if len(numbers) % 2:

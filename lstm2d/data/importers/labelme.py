@@ -209,12 +209,12 @@ def _region(entry: dict[str, Any], size: _Size) -> Region | str:
     return Ellipse(x0, y0, radius, radius) if radius else "circles without a radius"
 
 
-def _mask(text: object, points: NDArray[np.float64]) -> Runs:
+def _mask(text: Any, points: NDArray[np.float64]) -> Runs:
     """Return the region of an embedded PNG, whose corners are the first and the last pixel."""
     (left, top), (right, bottom) = np.floor(points).astype(int).tolist()
     size = bottom - top + 1, right - left + 1
     try:
-        data = base64.b64decode(text, validate=True)  # type: ignore[arg-type]
+        data = base64.b64decode(text, validate=True)
     except (TypeError, ValueError, binascii.Error) as e:
         raise BadEntry("a mask that is no base64 text") from e
     from PIL import Image

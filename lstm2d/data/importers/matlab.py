@@ -28,7 +28,7 @@ class _Matrix(NamedTuple):
     """What the head of a matrix says."""
 
     kind: int
-    count: int  # of its values or cells
+    length: int  # number of values or cells
     name: str
     content: int  # where they begin
 
@@ -120,18 +120,18 @@ def _checked(data: bytes, wanted: Sequence[str]) -> bytes:
 def _check(element: bytes, name: str, order: str) -> None:
     """Refuse a variable that is neither numbers nor cells of text, or claims more than it holds."""
     matrix = _head(element, 0, order)
-    if matrix.kind not in (*_NUMERIC, _CELL) or matrix.count > len(element):
+    if matrix.kind not in (*_NUMERIC, _CELL) or matrix.length > len(element):
         raise ValueError(f"variable {name} is no array of numbers or text")
     if matrix.kind != _CELL:
         return
     at = matrix.content
-    for _ in range(matrix.count):
+    for _ in range(matrix.length):
         kind, size = struct.unpack_from(f"{order}II", element, at)
         cell = _head(element, at, order)
         text = cell.kind == _CHAR or (
-            cell.kind in _NUMERIC and cell.count == 0
+            cell.kind in _NUMERIC and cell.length == 0
         )  # an empty text is a 0x0 array
-        if kind != _MATRIX or not text or cell.count > size or at + 8 + size > len(element):
+        if kind != _MATRIX or not text or cell.length > size or at + 8 + size > len(element):
             raise ValueError(f"variable {name} has cells that hold no text")
         at += 8 + size
 

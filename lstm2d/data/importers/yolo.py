@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -88,7 +88,9 @@ def open_source(src: Path, options: Options) -> Source:
     check_classes(classes.names, path)
     findings = Findings(root)
     listed, found = _images(content, path, findings)
-    kept, polygons, boxes = [], 0, []
+    kept: list[tuple[_Listed, list[_Polygon]]] = []
+    boxes: list[str] = []
+    polygons = 0
     for one in listed:
         if not one.labels.is_file():
             findings.leave_out("images without a file of labels", one.image)
@@ -152,8 +154,8 @@ def _names(content: dict[str, Value], path: Path) -> list[str]:
 
 def _images(content: dict[str, Value], path: Path, findings: Findings) -> tuple[list[_Listed], list[str]]:
     """Return the images of all splits, each once, and lines on where they are."""
-    root, found = path.parent, []
-    base = root
+    base = root = path.parent
+    found: list[str] = []
     stated = content.get("path", "")
     if isinstance(stated, str) and stated not in ("", "."):
         inner = Path(os.path.abspath(root / stated))
@@ -162,8 +164,9 @@ def _images(content: dict[str, Value], path: Path, findings: Findings) -> tuple[
             found.append(f"path: {stated} in {path.name} is not followed: the folder of {path.name} is taken")
     listed: dict[Path, _Listed] = {}
     for split in _SPLITS:
-        entries = content.get(split, "")
-        for entry in [entries] if isinstance(entries, str) else entries:
+        stated = content.get(split, "")
+        entries: Iterable[str] = [stated] if isinstance(stated, str) else stated
+        for entry in entries:
             if entry in ("", "null", "~"):
                 continue
             with findings.entry(path, split):
