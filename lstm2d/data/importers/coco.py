@@ -32,7 +32,7 @@ from lstm2d.data.importers.entries import (
     shown,
     whole,
 )
-from lstm2d.data.importers.named_files import locate, no_images, stems_of
+from lstm2d.data.importers.named_files import image_stems, locate, no_images
 from lstm2d.data.importers.polygons import Outline
 from lstm2d.data.importers.runs import decode_counts, runs_of
 from lstm2d.data.importers.shapes import Classes, Region, Shape, classes_of, draw, small_on_top
@@ -123,10 +123,10 @@ def open_source(src: Path, options: Options) -> Source:
             "put the photographs there",
             findings.left_out(),
         )
-    places = [one.image.relative_to(root).with_suffix("").as_posix() for one in read]
+    stems = image_stems([one.image for one in read], root)
     items = tuple(
         Item(stem, one.image, partial(one.labels, classes), one.split)
-        for stem, one in zip(stems_of(places, root), read, strict=True)
+        for stem, one in zip(stems, read, strict=True)
     )
     found += [f"{len(files[0].categories)} categories as classes, in order of their ids"]
     found += [classes.said("a segment" if files[0].form == PANOPTIC else "an outline")]

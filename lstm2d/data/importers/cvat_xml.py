@@ -6,19 +6,16 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser, parse
 
 from lstm2d.data.importers.entries import BadEntry, Findings, check_classes, class_name, points_of, size_of
-from lstm2d.data.importers.named_files import locate, no_images, split_of, stems_of
+from lstm2d.data.importers.named_files import image_stems, locate, no_images, split_of
 from lstm2d.data.importers.polygons import Ellipse, Outline, rectangle
 from lstm2d.data.importers.runs import runs_of
 from lstm2d.data.importers.shapes import Region, Shape, classes_of, draw
 from lstm2d.data.importers.source import Item, Source
 from lstm2d.errors import DataError
-from lstm2d.io.safe_open import open_regular, read_text
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
+from lstm2d.io.safe_open import open_regular
 
 XML = "annotations.xml"
 _COLOR = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
@@ -93,26 +90,33 @@ def open_xml(path: Path, uncovered: str, save_images: str) -> Source:
     findings.check()
     if not read:
         raise no_images(path, "images/", save_images, findings.left_out())
-    places = [image.relative_to(path.parent).with_suffix("").as_posix() for image, *_ in read]
+    stems = image_stems([image for image, *_ in read], path.parent)
     items = tuple(
         Item(stem, image, partial(draw, size, tuple(shapes), classes), split)
-        for stem, (image, size, shapes, split) in zip(stems_of(places, path), read, strict=True)
+        for stem, (image, size, shapes, split) in zip(stems, read, strict=True)
     )
     count = sum(len(shapes) for _, _, shapes, _ in read)
     found = (f"{path.name}: {len(items)} images with {count} shapes", classes.said("a shape"))
     return Source("cvat", path.parent.name, classes.infos, items, found, findings.left_out())
 
 
-def _parse(path: Path) -> Element:
-    from xml.etree.ElementTree import ParseError, fromstring
+class _Builder(TreeBuilder):
+    """Refuses document types: their entities can name other files, or grow without limit."""
 
-    text = read_text(path)
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:  # entities can name other files, or grow without limit
-        raise DataError("XML with a document type", where=path, expected="annotations as CVAT exports them")
-    try:
-        return fromstring(text)
-    except (ParseError, ValueError, RecursionError) as e:
-        raise DataError(f"not valid XML ({e})", where=path, hint="export it again") from e
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise BadEntry("XML with a document type")
+
+
+def _parse(path: Path) -> Element:
+    with open_regular(path) as file:
+        try:
+            return parse(file, XMLParser(target=_Builder())).getroot()
+        except OSError as e:
+            raise DataError(f"cannot read the file ({e.strerror})", where=path) from e
+        except BadEntry as e:
+            raise DataError(str(e), where=path, expected="annotations as CVAT exports them") from e
+        except (ParseError, LookupError, ValueError, RecursionError) as e:
+            raise DataError(f"not valid XML ({e})", where=path, hint="export it again") from e
 
 
 def _declared(

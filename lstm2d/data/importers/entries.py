@@ -43,7 +43,7 @@ class Findings:
 
     @contextmanager
     def entry(self, file: Path, *names: object) -> Iterator[None]:
-        """Record a `BadEntry` that is raised while an entry is read.
+        """Record a `BadEntry` or `DataError` that is raised while an entry or a whole file is read.
 
         Parameters
         ----------
@@ -59,8 +59,9 @@ class Findings:
         """
         try:
             yield
-        except BadEntry as e:
-            self._problems.append(f"{self._place(file, *names)}: {e}")
+        except (BadEntry, DataError) as e:
+            what = e.what if isinstance(e, DataError) else e
+            self._problems.append(f"{self._place(file, *names)}: {what}")
 
     def leave_out(self, what: str, file: Path, *names: object) -> None:
         """Record an entry that is not imported.

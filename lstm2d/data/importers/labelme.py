@@ -20,13 +20,13 @@ from lstm2d.data.importers.entries import (
     check_classes,
     class_name,
     ends_of,
-    list_of,
+    objects_in,
     points_of,
     read_json,
     shown,
     size_of,
 )
-from lstm2d.data.importers.named_files import files_in, locate, no_images, split_of, stems_of
+from lstm2d.data.importers.named_files import files_in, image_stems, locate, no_images, split_of
 from lstm2d.data.importers.polygons import Ellipse, Outline, rectangle
 from lstm2d.data.importers.runs import Runs, runs_of_mask
 from lstm2d.data.importers.shapes import Region, Shape, background_of, classes_of, draw
@@ -116,10 +116,10 @@ def open_source(src: Path, options: Options) -> Source:
     check_classes(names, root)
     default = "background" if listed is None or background_of(names) is not None else "ignore"
     classes = classes_of(names, options.uncovered or default, background=BACKGROUND)
-    places = [one.image.relative_to(root).with_suffix("").as_posix() for one in read]
+    stems = image_stems([one.image for one in read], root)
     items = tuple(
         Item(stem, one.image, partial(draw, one.size, one.shapes, classes), one.split)
-        for stem, one in zip(stems_of(places, root), read, strict=True)
+        for stem, one in zip(stems, read, strict=True)
     )
     count = sum(len(one.shapes) for one in read)
     found = (
@@ -148,22 +148,20 @@ class _Reader:
 
     def read(self, path: Path) -> _Annotated | None:
         """Return the image of a file with its shapes; None if it has none."""
-        content = read_json(path)
-        if "shapes" not in content:
-            self.findings.leave_out("JSON files without shapes", path)
-            return None
-        entries = list_of(content, "shapes", path)
         with self.findings.entry(path):
+            content = read_json(path)
+            if "shapes" not in content:
+                self.findings.leave_out("JSON files without shapes", path)
+                return None
+            entries = objects_in(content, "shapes")
             image = locate(content.get("imagePath"), self.root, (path.parent,))
             if image is None:
                 self.findings.leave_out("files without their image", path)
                 return None
             size = _size(content, image)
-            shapes = [
-                shape for k, e in enumerate(entries) if (shape := self._shape(e, size, path, k)) is not None
-            ]
+            shapes = [self._shape(entry, size, path, number) for number, entry in enumerate(entries)]
             split = split_of(path.parent.relative_to(self.root).as_posix())
-            return _Annotated(image, size, tuple(shapes), split)
+            return _Annotated(image, size, tuple(shape for shape in shapes if shape is not None), split)
         return None
 
     def _shape(self, entry: dict[str, Any], size: _Size, path: Path, number: int) -> Shape | None:

@@ -139,6 +139,29 @@ def stems_of(names: Sequence[str], where: Path) -> list[str]:
     return stems
 
 
+def image_stems(images: Sequence[Path], root: Path) -> list[str]:
+    """Return names for images as `stems_of` does.
+
+    Parameters
+    ----------
+    images : sequence of Path
+        The images, inside of `root`.
+    root : Path
+        The folder that is imported.
+
+    Returns
+    -------
+    list of str
+        A name for each.
+
+    Raises
+    ------
+    DataError
+        If two names are equal.
+    """
+    return stems_of([image.relative_to(root).with_suffix("").as_posix() for image in images], root)
+
+
 def split_of(name: str) -> str:
     """Return the split that the name of a file or folder stands for.
 

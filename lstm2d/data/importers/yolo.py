@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lstm2d.data.importers.data_yaml import Value, read_data_yaml
 from lstm2d.data.importers.entries import BadEntry, Findings, check_classes, class_name, whole
-from lstm2d.data.importers.named_files import files_in, locate, no_images, stems_of
+from lstm2d.data.importers.named_files import files_in, image_stems, locate, no_images
 from lstm2d.data.importers.polygons import Outline
 from lstm2d.data.importers.shapes import Classes, Shape, classes_of, draw, small_on_top
 from lstm2d.data.importers.source import Item, Options, Source
@@ -110,10 +110,10 @@ def open_source(src: Path, options: Options) -> Source:
         raise no_images(
             root, "images/ and labels/", "put both into the folder, as data.yaml says", findings.left_out()
         )
-    places = [one.image.relative_to(root).with_suffix("").as_posix() for one, _ in kept]
+    stems = image_stems([one.image for one, _ in kept], root)
     items = tuple(
         Item(stem, one.image, partial(_labels, one.image, shapes, classes), one.split)
-        for stem, (one, shapes) in zip(stems_of(places, root), kept, strict=True)
+        for stem, (one, shapes) in zip(stems, kept, strict=True)
     )
     found += [f"{len(items)} images with {polygons} polygons of {len(names)} classes"]
     found += ["small polygons lie above large ones", classes.said("a polygon")]
@@ -171,10 +171,8 @@ def _images(content: dict[str, Value], path: Path, findings: Findings) -> tuple[
                 continue
             with findings.entry(path, split):
                 for image in _listed_by(entry, base, root, path, findings):
-                    if (
-                        listed.setdefault(image, _Listed(image, _labels_of(image, root), split)).split
-                        != split
-                    ):
+                    first = listed.setdefault(image, _Listed(image, _labels_of(image, root), split))
+                    if first.split != split:
                         findings.leave_out(f"images of {split} that another split has already", image)
     findings.check()
     if not listed and not any(split in content for split in _SPLITS):
@@ -223,13 +221,14 @@ def _polygons(path: Path, names: Sequence[str], findings: Findings) -> tuple[lis
     """Return the polygons of a file of labels, and where it has boxes."""
     polygons: list[_Polygon] = []
     boxes: list[str] = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        words = line.split()
-        if len(words) == 5:
-            boxes.append(f"{path.name}, line {number}")
-        elif words:
-            with findings.entry(path, f"line {number}"):
-                polygons.append(_polygon(words, names))
+    with findings.entry(path):
+        for number, line in enumerate(read_text(path).splitlines(), start=1):
+            words = line.split()
+            if len(words) == 5:
+                boxes.append(f"{path.name}, line {number}")
+            elif words:
+                with findings.entry(path, f"line {number}"):
+                    polygons.append(_polygon(words, names))
     return polygons, boxes
 
 

@@ -231,6 +231,7 @@ def test_all_wrong_entries_are_listed(tmp_path: Path, save: Save, photo: Photo) 
     [
         ("<annotations><version>", "not valid XML"),
         ("<annotations>" + "<a>" * 100_000, "not valid XML"),
+        ('<?xml version="1.0" encoding="klingon"?><annotations></annotations>', "not valid XML"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><annotations>&b;</annotations>', "a document type"),
         ("<annotations><track id='0'/></annotations>", "tracks of a video"),
         (xml(), "without their images"),

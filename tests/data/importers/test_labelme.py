@@ -219,8 +219,10 @@ def test_all_wrong_entries_are_listed(tmp_path: Path, save: Save, photo: Photo) 
     for k in range(30):
         save(f"{k:02}.json", content("a.jpg", shape("tree", [[NAN, 1], [2, 2], [3, 3]])))
     save("a.jpg", photo())
+    save("05.json", '{"shapes": [')
     with pytest.raises(DataError, match="30 wrong entries") as e:
         labelme.open_source(tmp_path / "src", Options())
+    assert "05.json: not valid JSON" in str(e.value)
     assert "19.json, shape 0: point 0" in str(e.value)
     assert "20.json" not in str(e.value)
     assert "and 10 more" in str(e.value)
