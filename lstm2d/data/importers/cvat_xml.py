@@ -76,17 +76,20 @@ def open_xml(path: Path, uncovered: str, save_images: str) -> Source:
     names, colors = _declared(tree, path, findings)
     check_classes(names, path)
     classes = classes_of(names, uncovered, colors=colors)
+    images = path.parent / "images"
     read: list[tuple[Path, _Size, list[Shape], str]] = []
     for number, element in enumerate(tree.iterfind("image")):
         here = f"image {element.get('name', number)!r}"
         with findings.entry(path, here):
             size = size_of(_number(element, "height"), _number(element, "width"))
             shapes = list(_shapes(element, size, (path, here), findings, names))
-            image = locate(element.get("name"), path.parent, (path.parent / "images", path.parent))
+            subset = element.get("subset", "")
+            folders = (images, images / subset, path.parent)
+            image = locate(element.get("name"), path.parent, folders)
             if image is None:
                 findings.leave_out("annotations without their image", path, here)
             else:
-                read.append((image, size, shapes, split_of(element.get("subset", ""))))
+                read.append((image, size, shapes, split_of(subset)))
     findings.check()
     if not read:
         raise no_images(path, "images/", save_images, findings.left_out())

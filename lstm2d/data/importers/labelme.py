@@ -202,15 +202,18 @@ def _region(entry: dict[str, Any], size: _Size) -> Region | str:
     if kind == "rectangle":
         return Outline((rectangle(x0, y0, x1, y1),))
     if kind == "mask":
-        return _mask(entry.get("mask"), points)
+        return _mask(entry.get("mask"), points, size)
     radius = float(np.hypot(x1 - x0, y1 - y0))
     return Ellipse(x0, y0, radius, radius) if radius else "circles without a radius"
 
 
-def _mask(text: Any, points: NDArray[np.float64]) -> Runs:
-    """Return the region of an embedded PNG, whose corners are the first and the last pixel."""
+def _mask(text: Any, points: NDArray[np.float64], image: _Size) -> Runs:
+    """Return the region of an embedded PNG, whose corners are the first and the last pixel.
+
+    Corners may lie one pixel outside of the image; the PNG then ends with the image.
+    """
     (left, top), (right, bottom) = np.floor(points).astype(int).tolist()
-    size = bottom - top + 1, right - left + 1
+    size = min(bottom + 1, image[0]) - top, min(right + 1, image[1]) - left
     try:
         data = base64.b64decode(text, validate=True)
     except (TypeError, ValueError, binascii.Error) as e:

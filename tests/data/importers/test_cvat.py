@@ -127,7 +127,7 @@ def test_polygons_masks_boxes_and_ellipses(
             image("c.jpg", box, ellipse, '<tag label="car"/>', size='width="5" height="5"'),
         ),
     )
-    for name, size in [("a", (4, 6)), ("sub/b", (4, 6)), ("c", (5, 5))]:
+    for name, size in [("Train/a", (4, 6)), ("sub/b", (4, 6)), ("c", (5, 5))]:
         save(f"images/{name}.jpg", photo(*size))
     src = tmp_path / "src"
     assert "CVAT for images" in (cvat.recognise(src) or "")

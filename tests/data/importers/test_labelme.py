@@ -64,6 +64,14 @@ def test_all_types_of_shapes(
     assert found["c"].tolist() == [[0] * 6, [0, 1, 1, 1, 1, 0], [0, 3, 3, 3, 3, 0], [0, 3, 3, 3, 3, 0]]
 
 
+def test_masks_end_with_the_image(tmp_path: Path, save: Save, photo: Photo) -> None:
+    mask = shape("leaf", [[4.0, 2.0], [6.0, 4.0]], "mask", mask=png([[1, 0], [0, 1]]))
+    save("a.json", content("a.jpg", mask))
+    save("a.jpg", photo())
+    labels = labels_of(labelme.open_source(tmp_path / "src", Options()))["a"]
+    assert labels.tolist() == [[0] * 6, [0] * 6, [0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1]]
+
+
 def test_the_list_of_labels_rules(tmp_path: Path, save: Save, photo: Photo) -> None:
     save(
         "a.json", content("a.jpg", shape("tree", SQUARE), shape("__ignore__", [[1, 1], [3, 2]], "rectangle"))
