@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lstm2d.cli.data.check import warn_of_findings
 from lstm2d.cli.options import device_options, use_device
 from lstm2d.cli.output import Console, output_options
 from lstm2d.errors import InterruptedRun, Lstm2dError
@@ -114,6 +115,8 @@ def train(
     for option, value in (("--threads", threads), ("--device", device), ("--gpu-memory", gpu_memory)):
         if value not in (None, "auto"):
             command += [option, str(value)]
+    if not resume:
+        warn_of_findings(console, data)
     narrator = Narrator(console, config)
     try:
         result = run_training(

@@ -12,6 +12,8 @@ COMMANDS = {
         "Turn published layouts into a dataset folder.",
     ),
     "synth": ("lstm2d.cli.data.synth:synth", "Draw outdoor scenes with exact labels."),
+    "check": ("lstm2d.cli.data.check:check", "Find everything that is wrong or unusual in a dataset."),
+    "split": ("lstm2d.cli.data.split:split", "Divide images into train, val and test."),
     "stats": ("lstm2d.cli.data.stats:stats", "Show sizes, colours and classes of a dataset."),
     "labels": ("lstm2d.cli.data.labels:labels", "Show a dataset.toml for the masks of a well-known dataset."),
 }
@@ -24,6 +26,7 @@ COMMANDS = {
 Examples:
   lstm2d data import auto downloads/CamVid -o camvid
   lstm2d data synth -o scenes
+  lstm2d data check scenes
   lstm2d data stats scenes
   lstm2d data labels coco-to-voc -o coco/dataset.toml""",
 )

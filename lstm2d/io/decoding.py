@@ -74,6 +74,28 @@ class Decoded:
 
 
 @dataclass(frozen=True)
+class Header:
+    """What the header of an image file says.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Rows and columns of the upright image.
+    orientation : int
+        EXIF orientation, 1 to 8; 1 (upright) if it is not stated.
+    lossy : bool
+        Whether the compression is lossy.
+    format : str
+        Name of the file format.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+    lossy: bool
+    format: str
+
+
+@dataclass(frozen=True)
 class _Source:
     """An open image file and the limits for decoding it."""
 
@@ -113,7 +135,7 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
             if name != "TIFF":
                 raise
             return Decoded(_with_tifffile(source), lossy=False, format=name)  # Pillow reads no float colour
-        lossy = name in _LOSSY or "jpeg" in str(image.info.get("compression", ""))
+        lossy = _is_lossy(image, name)
         if name == "TIFF" and is_deep_planar(image):
             samples = _with_tifffile(source)  # Pillow would decode them wrongly
         else:
@@ -124,8 +146,8 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
         return Decoded(samples, lossy, name)
 
 
-def read_size(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[int, int]:
-    """Read the size of an image from its header.
+def read_header(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Header:
+    """Read the header of an image file.
 
     Parameters
     ----------
@@ -136,8 +158,8 @@ def read_size(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIX
 
     Returns
     -------
-    tuple of int
-        Rows and columns, with the EXIF orientation applied.
+    Header
+        Size and orientation of the first image of the file.
 
     Raises
     ------
@@ -146,16 +168,23 @@ def read_size(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIX
     """
     with open_regular(path) as file, as_data_error(path):
         _quiet_loggers()
-        source = _Source(file, _identify(file, path), path, max_pixels)
+        name = _identify(file, path)
+        source = _Source(file, name, path, max_pixels)
         try:
             image = _open(source)
         except OSError:
-            if source.format != "TIFF":
+            if name != "TIFF":
                 raise
             rows, columns = _with_tifffile(source).values.shape[:2]
-            return rows, columns
-        columns, rows = image.size
-        return (columns, rows) if orientation(image) >= 5 else (rows, columns)
+            return Header((rows, columns), 1, lossy=False, format=name)
+        # asking a PNG without EXIF data for it decodes the whole image
+        turned = orientation(image) if name != "PNG" or "exif" in image.info else 1
+        size = image.size if turned >= 5 else image.size[::-1]
+        return Header(size, turned, _is_lossy(image, name), name)
+
+
+def _is_lossy(image: ImageFile, name: str) -> bool:
+    return name in _LOSSY or "jpeg" in str(image.info.get("compression", ""))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ GRAY_AS_COLOURS = "equal red, green and blue are read as one class number"
 FLOATS = "whole numbers stored as floats are read as class numbers"
 
 _MASK = "a gray or palette PNG or TIFF with a class number per pixel"
-_LOSSLESS = ("PNG", "TIFF", "BMP")
+LOSSLESS = ("PNG", "TIFF", "BMP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def open_mask(
         that does not preserve numbers (JPEG is lossy, GIF reorders palettes).
     """
     image = decode(path, max_pixels=max_pixels)
-    changed = image.lossy or image.format not in _LOSSLESS
+    changed = image.lossy or image.format not in LOSSLESS
     if changed and not lossy:
         what = f"a mask in a format that does not keep class numbers ({image.format})"
         hint = "export it again from the program that drew it, as PNG"
@@ -180,7 +180,8 @@ def _refuse_transparent(image: Decoded, path: object) -> None:
     if holes.any():
         row, column = first_pixel(holes)
         what = f"a mask with transparent pixels, the first at row {row}, column {column}"
-        raise DataError(what, where=path, expected=_MASK, hint="fill them with the colour of their class")
+        hint = "fill them with the colour of their class"
+        raise DataError(what, where=path, expected=_MASK, hint=hint).at(row, column)
 
 
 def _numbers(values: NDArray[Any], path: object) -> NDArray[np.uint8]:
@@ -189,12 +190,12 @@ def _numbers(values: NDArray[Any], path: object) -> NDArray[np.uint8]:
     if fractions.any():
         row, column = first_pixel(fractions)
         what = f"a mask of fractions, {values[row, column]:g} at row {row}, column {column}"
-        raise DataError(what, where=path, expected=_MASK, hint="save it as integers")
+        raise DataError(what, where=path, expected=_MASK, hint="save it as integers").at(row, column)
     wrong = ~((values >= 0) & (values <= 255))
     if wrong.any():
         row, column = first_pixel(wrong)
         what = f"mask value {values[row, column]:g} at row {row}, column {column}"
-        raise DataError(what, where=path, expected="class numbers 0 to 255")
+        raise DataError(what, where=path, expected="class numbers 0 to 255").at(row, column)
     return values.astype(np.uint8, copy=False)
 
 

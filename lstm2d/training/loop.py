@@ -193,8 +193,10 @@ class Trainer:
             # The checkpoint comes before config.toml: a folder with config.toml can always be resumed. And a
             # folder that cannot be written is reported now, not after the first epoch.
             self.checkpoints.save(anew=True)
-            run.folder.write_id(run.run_id)
+            run.folder.write_id(run.run_id, run.data.held_out_digests())
             run.folder.write_config(run.config)
+        elif run.recorded and not run.folder.lists_held_out():  # the run is of an earlier version
+            run.folder.write_id(run.run_id, run.data.held_out_digests())
         self.tell(run.description(self.clock.before))
         notes = run.data.notes()
         if finished:

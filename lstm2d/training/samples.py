@@ -83,7 +83,8 @@ class TrainingData:
         self.dataset = CachedFolder(dataset, limit, change, self.contents, fill)
         self.classes, self.ignore = dataset.classes, dataset.ignore
         self.training, self.validation = _choose(config, dataset)
-        self.held_out = config.data.val_split not in dataset.splits
+        own = config.data.val_split != config.data.train_split and config.data.val_split in dataset.splits
+        self.held_out = not own
         # if mean and deviation are given, the contrast of the images need not be computed
         given = bool(config.data.mean and config.data.std)
         contrast = "none" if given else config.data.contrast
@@ -187,6 +188,11 @@ class TrainingData:
     def to_tensors(self) -> dict[str, NDArray[np.uint8]]:
         """Return the digests of the images, for a checkpoint."""
         return self.contents.to_tensors(_stems(self.training), _stems(self.validation))
+
+    def held_out_digests(self) -> dict[str, str]:
+        """Return the digest of each image file that was taken from the training split, by stem."""
+        held = self.validation if self.held_out else []
+        return {sample.stem: self.contents.entries[sample.stem].image.hex() for sample in held}
 
     def load_dict(self, values: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
         """Load the output of `to_dict`.

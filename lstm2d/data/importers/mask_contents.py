@@ -13,7 +13,7 @@ from lstm2d.data.colors import Color
 from lstm2d.data.importers.mask_readers import NEARLY_GRAY
 from lstm2d.data.importers.parallel import all_of, in_threads
 from lstm2d.errors import DataError
-from lstm2d.io.decoding import read_size
+from lstm2d.io.decoding import read_header
 from lstm2d.io.images import read_photo
 from lstm2d.io.masks import open_mask
 
@@ -113,7 +113,7 @@ def _read(pair: tuple[Path, Path]) -> _One:
     image, path = pair
     mask = open_mask(path, lossy=True)
     none = np.empty(0, dtype=np.int64)
-    size = read_size(image)
+    size = read_header(image).size
     if mask.numbers is not None:
         counts = np.bincount(mask.numbers.ravel(), minlength=256).astype(np.int64)
         colors = mask.palette
