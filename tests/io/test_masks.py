@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from lstm2d.errors import DataError
-from lstm2d.io.decoding import read_size
+from lstm2d.io.decoding import read_header
 from lstm2d.io.images import read_photo
 from lstm2d.io.label_images import write_labels
 from lstm2d.io.masks import FLOATS, open_mask, read_mask, read_mask_palette
@@ -205,15 +205,15 @@ def test_the_size_in_a_header_is_that_of_the_image(tmp_path: Path, suffix: str, 
     exif[274] = orientation
     path = tmp_path / f"a{suffix}"
     image.save(path, exif=exif)
-    assert read_size(path) == read_photo(path).size == ((5, 3) if orientation >= 5 else (3, 5))
+    assert read_header(path).size == read_photo(path).size == ((5, 3) if orientation >= 5 else (3, 5))
 
 
 def test_the_size_of_other_files(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 5, 3), np.float32), photometric="rgb")
-    assert read_size(tmp_path / "a.tif") == (3, 5)
+    assert read_header(tmp_path / "a.tif").size == (3, 5)
     (tmp_path / "b.png").write_bytes(b"text")
     with pytest.raises(DataError, match="no image"):
-        read_size(tmp_path / "b.png")
+        read_header(tmp_path / "b.png")
     Image.new("L", (5, 3)).save(tmp_path / "c.png")
     with pytest.raises(DataError, match="image too large"):
-        read_size(tmp_path / "c.png", max_pixels=14)
+        read_header(tmp_path / "c.png", max_pixels=14)

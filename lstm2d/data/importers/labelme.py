@@ -32,7 +32,7 @@ from lstm2d.data.importers.runs import Runs, runs_of_mask
 from lstm2d.data.importers.shapes import Region, Shape, background_of, classes_of, draw
 from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.errors import DataError
-from lstm2d.io.decoding import read_size
+from lstm2d.io.decoding import read_header
 from lstm2d.io.pillow_samples import quiet_pillow
 from lstm2d.io.safe_open import read_text
 
@@ -179,7 +179,7 @@ class _Reader:
 def _size(content: dict[str, Any], image: Path) -> _Size:
     height, width = content.get("imageHeight"), content.get("imageWidth")
     if height is None and width is None:  # labelme wrote no sizes before version 3.5
-        return read_size(image)
+        return read_header(image).size
     return size_of(height, width)
 
 

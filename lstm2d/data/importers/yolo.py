@@ -18,7 +18,7 @@ from lstm2d.data.importers.polygons import Outline
 from lstm2d.data.importers.shapes import Classes, Shape, classes_of, draw, small_on_top
 from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.errors import DataError
-from lstm2d.io.decoding import read_size
+from lstm2d.io.decoding import read_header
 from lstm2d.io.images import IMAGE_SUFFIXES
 from lstm2d.io.safe_open import read_text
 
@@ -247,7 +247,7 @@ def _polygon(words: Sequence[str], names: Sequence[str]) -> _Polygon:
 
 
 def _labels(image: Path, polygons: Sequence[_Polygon], classes: Classes) -> NDArray[np.uint8]:
-    rows, columns = read_size(image)
+    rows, columns = read_header(image).size
     scale = np.array([columns, rows], dtype=np.float64)
     shapes = [Shape(name, Outline((points * scale,))) for name, points in polygons]
     return draw((rows, columns), small_on_top(shapes), classes)
