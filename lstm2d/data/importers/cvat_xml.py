@@ -178,7 +178,8 @@ def _region(element: Element, size: _Size) -> Region | None:
     degrees = _number(element, "rotation", 0)
     if element.tag == "box":
         corners = points_of([_number(element, key) for key in ("xtl", "ytl", "xbr", "ybr")], size)
-        return Outline((rectangle(*corners.ravel().tolist(), degrees=degrees),))
+        (x0, y0), (x1, y1) = corners.tolist()
+        return Outline((rectangle(x0, y0, x1, y1, degrees),))
     ((x, y),) = points_of([_number(element, key) for key in ("cx", "cy")], size).tolist()
     rx, ry = (_number(element, key) for key in ("rx", "ry"))
     if not (0 < rx <= 2 * max(size) and 0 < ry <= 2 * max(size)):

@@ -125,7 +125,8 @@ def classes_of(
         The classes.
     """
     known = background_of(names)
-    pairs = list(zip(names, colors or [None] * len(names), strict=True))
+    given: Sequence[tuple[int, int, int] | None] = colors or [None] * len(names)
+    pairs = list(zip(names, given, strict=True))
     if uncovered == "background" and known is None:
         pairs.insert(0, (background, (0, 0, 0)))
         known = 0
