@@ -255,7 +255,8 @@ def _is_stem(name: str) -> bool:
 
 
 def _check_classes(source: Source, done: Sequence[_Done]) -> None:
-    occurring = np.flatnonzero(np.any([d.present for d in done], axis=0)[:IGNORE]).tolist()
+    present = np.array([d.present for d in done]).any(axis=0)
+    occurring = np.flatnonzero(present[:IGNORE]).tolist()
     if len(occurring) < 2:
         only = "no pixel has a label"
         if occurring:
