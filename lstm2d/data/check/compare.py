@@ -156,7 +156,7 @@ def class_findings(
 
 
 def _masks(number: int) -> str:
-    return f"{number} mask{'s' * (number > 1)}"
+    return f"{number} mask" + ("s" if number > 1 else "")
 
 
 def _families(splits: Mapping[str, object]) -> list[list[str]]:
