@@ -34,7 +34,10 @@ def test_pixels_outside_of_shapes(lstm2d: Callable, src: Path, tmp_path: Path) -
     assert ran.json["classes"] == ["_background_", "car", "tree"]
     assert ran.json["left_out"] == ["1 shapes of the type 'line': a.json, shape 2"]
     assert "recognised: labelme, by a.json has shapes" in ran.err
-    assert "pixels outside of a shape are class '_background_' (--uncovered ignore" in ran.err
+    assert (
+        "pixels outside of a shape are class '_background_'; with --uncovered ignore they are ignored"
+        in ran.err
+    )
     assert "left out: 1 shapes of the type 'line': a.json, shape 2" in ran.err
     dataset = DatasetFolder(tmp_path / "out")
     assert dataset.load_labels(dataset.samples[0])[1].tolist() == [2, 1, 2, 0, 0, 0]

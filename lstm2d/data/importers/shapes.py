@@ -78,9 +78,9 @@ class Classes:
             The line, with the option that changes it.
         """
         if self.rest == IGNORE:
-            return f"pixels outside of {regions} are ignored (`uncovered='background'`: they are a class)"
+            return f"pixels outside of {regions} are ignored; with `uncovered='background'` they are a class"
         name = self.infos[self.rest].name
-        return f"pixels outside of {regions} are class {name!r} (`uncovered='ignore'`: they are ignored)"
+        return f"pixels outside of {regions} are class {name!r}; with `uncovered='ignore'` they are ignored"
 
 
 def background_of(names: Sequence[str]) -> int | None:

@@ -88,7 +88,7 @@ def test_the_list_of_labels_rules(tmp_path: Path, save: Save, photo: Photo) -> N
     source = labelme.open_source(tmp_path / "src", Options())
     assert names_of(source) == ["tree", "car"]
     np.testing.assert_array_equal(labels_of(source)["a"], np.where(expected == 2, 0, 255))
-    assert any("are ignored (`uncovered='background'`" in line for line in source.found)
+    assert any("are ignored; with `uncovered='background'`" in line for line in source.found)
     source = labelme.open_source(tmp_path / "src", Options(uncovered="background"))
     assert names_of(source) == ["_background_", "tree", "car"]
     np.testing.assert_array_equal(labels_of(source)["a"], np.where(expected == 2, 1, expected))

@@ -92,7 +92,7 @@ def test_errors_name_the_import(save: Save, tmp_path: Path, image: str, mask: st
     save(mask, MASK)
     with pytest.raises(DataError) as error:
         _ = DatasetFolder(tmp_path / "src").samples
-    assert str(error.value.hint).endswith(f"import it: lstm2d data import pairs {tmp_path}/src -o DIR")
+    assert str(error.value.hint).startswith(f"import it: lstm2d data import pairs {tmp_path}/src -o DIR")
 
 
 def test_missing_masks_and_other_sizes_name_the_import(save: Save, tmp_path: Path) -> None:
