@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lstm2d.cli.models import size_text
 from lstm2d.cli.options import device_options, use_device
 from lstm2d.cli.output import Console, output_options
 from lstm2d.errors import InterruptedRun, Lstm2dError
@@ -184,7 +185,10 @@ class Narrator:
                 return
             case FeaturesFilled():
                 images = f"{event.computed} image{'s' if event.computed > 1 else ''}"
-                self.console.say(f"features of {images} computed in {duration(event.seconds)}")
+                self.console.say(
+                    f"features of {images} computed in {duration(event.seconds)}; kept for other runs: "
+                    f"{size_text(event.bytes)} in {event.folder} (`lstm2d cache` lists and clears them)"
+                )
             case Warned():
                 self.console.warn(event.text)
             case Note():
