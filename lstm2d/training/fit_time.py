@@ -47,7 +47,7 @@ def fit_to_time(run: Run, seconds: float, checkpoint: float, stop: StopSignal) -
     Returns
     -------
     str
-        The result in one line; "" if it was stopped, or a loss is not finite.
+        The result in one line; "" if it was stopped, no time is left, or a loss is not finite.
     """
     began = time.monotonic()
     share = min(LONGEST, SHARE * seconds) / len(run.stages)
@@ -61,6 +61,8 @@ def fit_to_time(run: Run, seconds: float, checkpoint: float, stop: StopSignal) -
             return ""
         costs.append(cost)
     left = MARGIN * (seconds - (time.monotonic() - began))
+    if left <= 0:
+        return ""
     steps, longest = steps_that_fit(costs, left), max(cost.steps for cost in costs)
     each = " of each stage" if len(costs) > 1 else ""
     if steps >= longest:
@@ -129,8 +131,10 @@ class Trial:
         if not active.steps:
             return StageCost(steps=0, epoch_steps=epoch_steps, step=0.0)
         times, absent = self._steps(seconds)
+        if not times:
+            return None
         validations, absent_validation = self._validations(seconds)
-        if not times or self.stop.asked:
+        if self.stop.asked:
             return None
         inputs = active.source.inputs()[0] if active.source.repeats else 0
         first, self.counted = not self.counted, True

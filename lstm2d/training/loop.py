@@ -229,7 +229,8 @@ class Trainer:
         if not clock.is_unfitted or clock.seconds_left <= 0 or self.stop.asked:
             return ""
         fitted = fit_to_time(self.run, clock.limit - clock.seconds, checkpoint, self.stop)
-        clock.is_unfitted = not fitted and self.stop.asked  # a resumed run does it
+        # a resumed run does it if nothing was done here
+        clock.is_unfitted = not fitted and (self.stop.asked or clock.seconds_left <= 0)
         return fitted
 
     def nothing_left(self) -> str:
