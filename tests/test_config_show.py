@@ -59,8 +59,8 @@ def test_a_section_that_the_preset_does_not_have(tmp_path: Path) -> None:
     text = commented_toml("lstm2d-5x5", sets)
     assert load_toml(saved(tmp_path, text)) == resolve("lstm2d-5x5", sets)
     assert text.endswith(
-        '\n\n[hierarchy]\nfile = "h.json"\nstrategy = "sequential"\nalpha = 1.0\nbeta = 0.00025\nepochs = []\n'
-        "minutes = []\ntrain_on_filled = false\n"
+        '\n\n[hierarchy]\nfile = "h.json"\nstrategy = "sequential"\nalpha = 1.0\nbeta = 0.00025\n'
+        "epochs = []\nminutes = []\ntrain_on_filled = false\n"
     )
 
 
@@ -101,12 +101,13 @@ def test_the_folder_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_errors_are_those_of_resolve() -> None:
-    with pytest.raises(ConfigError, match="did you mean train.epochs"):
+    with pytest.raises(ConfigError, match=r"did you mean train\.epochs"):
         commented_toml("lstm2d-5x5", [("train.epoch=3", "--set")])
     with pytest.raises(ConfigError, match="did you mean lstm2d-5x5"):
         commented_toml("lstm2d-5x6")
 
 
+KEYS = st.text("ab. \"'é", max_size=4)
 VALUES = st.recursive(
     st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
@@ -156,6 +157,17 @@ def test_every_key_of_every_preset_has_a_range() -> None:
     assert known["train.optimizer"] == ('"sgd" or "adadelta"', '"sgd"')
     assert known["model.window (lstm2d)"] == ("an integer >= 1 and <= 64", None)
     assert known["train.max_time"][0].startswith('"" or a duration such as "90m"')
+
+
+TYPES: dict[str, Any] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+    "null": type(None),
+}
 
 
 def check(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> list[str]:
