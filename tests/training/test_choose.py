@@ -90,10 +90,14 @@ def test_the_facts_of_a_dataset(dataset: Path, monkeypatch: pytest.MonkeyPatch, 
 def test_no_image_is_noted_before_the_run_reads_it(dataset: Path) -> None:
     """The run reports what it converts; the choice must not use that up."""
     for path in (dataset / "images").iterdir():
-        Image.open(path).convert("L").point(lambda value: value * 16, "I").convert("I;16").save(path)
+        with Image.open(path) as image:
+            gray = np.array(image.convert("L"))
+        Image.fromarray(gray.astype(np.uint16) * 16).save(path)  # 12 bits in 16
     folder = DatasetFolder(dataset)
     look_at(folder, "train", 90.0)
     assert folder.notes.summary() == []
+    folder.load(folder.samples[0])
+    assert folder.notes.summary() != []
 
 
 def test_whether_vgg16_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
