@@ -223,11 +223,11 @@ class Trial:
         return True
 
     def _in_time(self, items: Iterable[T], seconds: float) -> Iterator[T]:
-        """Yield items until they have taken a time; a few of them in any case, unless they take too long."""
+        """Yield items until they have taken a time; a few in any case, or one if it takes too long."""
         begun = time.monotonic()
         for done, item in enumerate(items):
-            taken = time.monotonic() - begun
-            if self.stop.asked or taken > (seconds if done > FEWEST else TOO_LONG * seconds):
+            longest = seconds if done > FEWEST else TOO_LONG * seconds
+            if self.stop.asked or (done and time.monotonic() - begun > longest):
                 return
             yield item
 

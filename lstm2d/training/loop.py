@@ -228,7 +228,9 @@ class Trainer:
         clock = self.clock
         if not clock.is_unfitted or clock.seconds_left <= 0 or self.stop.asked:
             return ""
+        self.records.report(Note(text="timing some steps, to fit their number to the time"))
         fitted = fit_to_time(self.run, clock.limit - clock.seconds, checkpoint, self.stop)
+        clock.begin_stage()  # the time of its own that the first stage may have begins now
         # a resumed run does it if nothing was done here
         clock.is_unfitted = not fitted and (self.stop.asked or clock.seconds_left <= 0)
         return fitted
