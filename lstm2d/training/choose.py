@@ -133,6 +133,9 @@ def choose(facts: Facts) -> Choice:
         side = SIZE
         settings.append(f"data.size={SIZE}")
         reasons.append(f"images above {LARGEST:.0f} pixels are reduced to {SIZE}, for more steps in the time")
+    if facts.classes == 2:
+        settings.append("train.select=foreground_iou")
+        reasons.append("two classes: the best model is the one with the best IoU of the second one")
     needed = SECONDS_PER_IMAGE * facts.images * side**2 / (320 * 240)
     if facts.vgg16 and facts.seconds >= needed:
         reasons.append("VGG-16 is imported, and the time is enough for its features")
@@ -148,6 +151,6 @@ def choose(facts: Facts) -> Choice:
         "train.init=matching",
         f"train.learning_rate={RATE}",
         f"train.warmup_steps={WARMUP}",
-        "train.select=mean_iou",
+        *(["train.select=mean_iou"] if facts.classes != 2 else []),
     ]
     return Choice("lstm2d-5x5", START, tuple(settings), tuple(reasons))

@@ -9,8 +9,6 @@ from PIL import Image
 
 from lstm2d.config import load_preset, load_toml
 
-Run = Callable[..., object]
-
 
 def test_show_gives_the_preset(lstm2d: Callable, tmp_path: Path) -> None:
     ran = lstm2d("config", "show", "lstm2d-5x5")

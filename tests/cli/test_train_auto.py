@@ -61,7 +61,7 @@ def test_json_and_the_default_folder(
     assert ran.code == 0, ran.err
     choice = json.loads(ran.out.splitlines()[0])
     assert (choice["event"], choice["preset"], choice["init_from"]) == ("choice", "lstm2d-5x5", "outdoor")
-    assert choice["settings"][0] == "train.init=matching"
+    assert choice["settings"][:2] == ["train.select=foreground_iou", "train.init=matching"]
     assert choice["command"][choice["command"].index("--init-from") + 1].endswith("zoo/outdoor.safetensors")
     assert ran.json["run"] == str(Path("runs", "auto"))
     again = lstm2d(*AUTO, "--data", data)

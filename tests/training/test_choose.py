@@ -15,7 +15,7 @@ from lstm2d.training.choose import Facts, choose, has_vgg16, look_at
 from lstm2d.weights.store import store_weights
 from lstm2d.weights.vgg16 import LAYERS
 
-SMALL = {"images": 600, "classes": 2, "size": 277.0, "native": False, "vgg16": False, "seconds": 600.0}
+SMALL = {"images": 600, "classes": 5, "size": 277.0, "native": False, "vgg16": False, "seconds": 600.0}
 
 
 def facts(**changes: object) -> Facts:
@@ -39,6 +39,16 @@ def test_with_vgg16_and_the_time_for_its_features() -> None:
     assert (choice.preset, choice.init_from) == ("reseg-paper", None)
     assert choice.settings == ("train.schedule=cosine",)
     assert choose(facts(vgg16=True, seconds=math.inf)).settings == ()
+
+
+@pytest.mark.parametrize("vgg16", [False, True])
+def test_two_classes_are_foreground_and_rest(vgg16: bool) -> None:
+    for classes, expected in (
+        (2, ["train.select=foreground_iou"]),
+        (3, [] if vgg16 else ["train.select=mean_iou"]),
+    ):
+        choice = choose(facts(vgg16=vgg16, classes=classes))
+        assert [item for item in choice.settings if item.startswith("train.select")] == expected
 
 
 def test_the_time_for_the_features_depends_on_the_pixels() -> None:
