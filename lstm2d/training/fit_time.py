@@ -190,7 +190,7 @@ class Trial:
         with np.errstate(over="ignore", invalid="ignore"):
             batch_gradient(self.run.features, active, numbers, 0)
             norm = active.optimizer.gradient_norm()
-            active.optimizer.step(active.rate(self.done), norm, self.done)
+            active.optimizer.step(active.rate(min(self.done, active.steps - 1)), norm, self.done)
         self.done += 1
         return time.monotonic() - begun
 

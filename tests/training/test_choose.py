@@ -105,9 +105,9 @@ def test_no_image_is_noted_before_the_run_reads_it(dataset: Path) -> None:
         Image.fromarray(gray.astype(np.uint16) * 16).save(path)  # 12 bits in 16
     folder = DatasetFolder(dataset)
     look_at(folder, "train", 90.0)
-    assert folder.notes.summary() == []
+    assert folder.notes.counts() == {}
     folder.load(folder.samples[0])
-    assert folder.notes.summary() != []
+    assert folder.notes.counts() != {}
 
 
 def test_whether_vgg16_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
