@@ -25,7 +25,7 @@ from lstm2d.training.step import NotFiniteError, batch_gradient
 MARGIN = 0.95  # share of the time that is planned: a run that is cut off loses the end of its schedule
 SHARE, LONGEST = 0.01, 20.0  # of the time, and seconds, for the measurement
 TOO_LONG = 10  # times that: even a single step takes so long that more are not worth their time
-FEWEST = 3  # measured steps, besides the first one, which compiles kernels
+FEWEST, MOST = 3, 50  # measured steps of a stage, besides the first one, which compiles kernels
 
 T = TypeVar("T")
 
@@ -223,11 +223,11 @@ class Trial:
         return True
 
     def _in_time(self, items: Iterable[T], seconds: float) -> Iterator[T]:
-        """Yield items until they have taken a time; a few in any case, or one if it takes too long."""
+        """Yield up to MOST items, until they take too long; FEWEST if that is possible, one in any case."""
         begun = time.monotonic()
         for done, item in enumerate(items):
             longest = seconds if done > FEWEST else TOO_LONG * seconds
-            if self.stop.asked or (done and time.monotonic() - begun > longest):
+            if self.stop.asked or done > MOST or (done and time.monotonic() - begun > longest):
                 return
             yield item
 
