@@ -99,7 +99,9 @@ def tell(console: Console, facts: Facts, choice: Choice, command: Sequence[str])
     command : sequence of str
         Words of the command.
     """
-    time = f"{facts.seconds / 60:.3g} minutes" if math.isfinite(facts.seconds) else "no limit of time"
+    time = "no limit of time"
+    if math.isfinite(facts.seconds):
+        time = f"{facts.seconds / 60:.4g} minutes" if facts.seconds > 90 else f"{facts.seconds:.4g} seconds"
     vgg16 = "VGG-16 imported" if facts.vgg16 else "VGG-16 not imported"
     seen = f"{facts.images} images, {facts.classes} classes, typical size {facts.size:.0f}, {vgg16}, {time}"
     start = f", started from {choice.init_from}" if choice.init_from else ""

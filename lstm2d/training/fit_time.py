@@ -23,8 +23,8 @@ from lstm2d.training.stages import ActiveStage
 from lstm2d.training.step import NotFiniteError, batch_gradient
 
 MARGIN = 0.95  # share of the time that is planned: a run that is cut off loses the end of its schedule
-SHARE, LONGEST = 0.01, 20.0  # of the time, and seconds, for the measurement
-TOO_LONG = 10  # times that: even a single step takes so long that more are not worth their time
+SHARE, LONGEST = 0.03, 20.0  # of the time, and seconds, for the measurement
+TOO_LONG = 3  # times that: even a single step takes so long that more are not worth their time
 FEWEST, MOST = 3, 50  # measured steps of a stage, besides the first one, which compiles kernels
 
 T = TypeVar("T")
