@@ -180,8 +180,10 @@ def read_header(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_P
             return Header((rows, columns), 1, lossy=False, format=name)
         # asking a PNG without EXIF data for it decodes the whole image
         turned = orientation(image) if name != "PNG" or "exif" in image.info else 1
-        tags = getattr(image, "tag_v2", {})  # Pillow swaps the sides of some TIFFs before they are loaded
-        columns, rows = (tags.get(_WIDTH), tags.get(_HEIGHT)) if name == "TIFF" else image.size
+        columns, rows = image.size
+        if name == "TIFF":  # Pillow swaps the sides of some before they are loaded
+            tags: Any = getattr(image, "tag_v2", {})
+            columns, rows = int(tags[_WIDTH]), int(tags[_HEIGHT])
         size = (columns, rows) if turned >= 5 else (rows, columns)
         return Header(size, turned, _is_lossy(image, name), name)
 
