@@ -35,6 +35,7 @@ OPTIONS = {
     "splits": "--splits",
     "threshold": "--threshold",
     "train_split": "--train-split",
+    "uncovered": "--uncovered",
     "val": "--val",
     "val_split": "--val-split",
     "window": "--window",

@@ -22,7 +22,8 @@ Examples:
   lstm2d data import auto downloads/CamVid -o camvid
   lstm2d data import auto horses -o dataset --jpeg-masks --resize-masks
   lstm2d data import pairs cells -o dataset --threshold 128 --link
-  lstm2d data import pairs aerial -o dataset --colors classes.txt""",
+  lstm2d data import pairs aerial -o dataset --colors classes.txt
+  lstm2d data import labelme photos -o dataset --uncovered ignore""",
 )
 @click.argument("kind", metavar="KIND")
 @click.argument("src", metavar="SRC")
@@ -40,6 +41,11 @@ Examples:
     "--colors", metavar="FILE", help="Names and colours of the classes: lines such as road 128 64 128."
 )
 @click.option("--jpeg-masks", is_flag=True, help="Accept JPEG masks: take the class with the nearest colour.")
+@click.option(
+    "--uncovered",
+    type=click.Choice(["background", "ignore"]),
+    help="Pixels outside of all outlines: a class, or ignored.  [default: depends on the kind]",
+)
 @click.option("--link", is_flag=True, help="Link the images instead of copying them.")
 @click.option("--name", metavar="NAME", help="Name of the dataset.  [default: that of SRC]")
 @output_options
@@ -53,6 +59,7 @@ def import_data(
     resize_masks: bool,
     colors: str | None,
     jpeg_masks: bool,
+    uncovered: str | None,
     link: bool,
     name: str | None,
 ) -> None:
@@ -67,7 +74,7 @@ def import_data(
     from lstm2d.data.importers.write import write_source
     from lstm2d.io.new_folder import check_new_folder
 
-    source_path = Path(src)
+    source_path, reason = Path(src), ""
     if kind == AUTO:
         chosen, reason = choose_kind(source_path)
         console.say(f"recognised: {chosen.name}, by {reason}")
@@ -75,9 +82,10 @@ def import_data(
         chosen = kind_named(kind)
     check_new_folder(out)
     file = None if colors is None else Path(colors)
-    source = chosen.open_source(source_path, Options(threshold, resize_masks, file, jpeg_masks))
+    source = chosen.open_source(source_path, Options(threshold, resize_masks, file, jpeg_masks, uncovered))
     for line in source.found:
-        console.say(f"  {line}")
+        if line not in reason:
+            console.say(f"  {line}")
     written = write_source(
         source,
         out,

@@ -49,6 +49,7 @@ _FORMATS = (
 )
 _READABLE = "a complete PNG, JPEG, TIFF, BMP, GIF, WebP, PPM or JPEG 2000 file"
 _MP_ENTRIES = 45058  # tag that lists the pictures in a JPEG
+_WIDTH, _HEIGHT = 256, 257  # tags of TIFF
 _LOSSY = ("JPEG", "WEBP", "JPEG2000")
 _SIXTEEN_BIT = re.compile("(RGB|RGBA|RGBX|RGBa|LA);16[BLN]")
 _nowhere = logging.NullHandler()
@@ -179,7 +180,11 @@ def read_header(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_P
             return Header((rows, columns), 1, lossy=False, format=name)
         # asking a PNG without EXIF data for it decodes the whole image
         turned = orientation(image) if name != "PNG" or "exif" in image.info else 1
-        size = image.size if turned >= 5 else image.size[::-1]
+        columns, rows = image.size
+        if name == "TIFF":  # Pillow swaps the sides of some before they are loaded
+            tags: Any = getattr(image, "tag_v2", {})
+            columns, rows = int(tags[_WIDTH]), int(tags[_HEIGHT])
+        size = (columns, rows) if turned >= 5 else (rows, columns)
         return Header(size, turned, _is_lossy(image, name), name)
 
 

@@ -64,15 +64,16 @@ def new_folder(path: str | os.PathLike[str], *, last: str) -> Iterator[Path]:
     try:
         try:
             work.mkdir(parents=True)
-        except (OSError, ValueError) as e:  # ValueError: a NUL in the name
+        except (OSError, ValueError) as e:
             raise output_error(e, root) from e
         yield work
         _move_out(work, root, last)
     except BaseException:  # also Ctrl-C
-        shutil.rmtree(work, ignore_errors=True)
-        for folder in made:
-            with suppress(OSError):
-                folder.rmdir()
+        with suppress(ValueError):  # a NUL in the name
+            shutil.rmtree(work, ignore_errors=True)
+            for folder in made:
+                with suppress(OSError):
+                    folder.rmdir()
         raise
 
 

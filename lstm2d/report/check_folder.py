@@ -157,7 +157,7 @@ def _colors_of(description: Description) -> NDArray[np.uint8]:
     """Return the colour of each mask value: that of its class, black if ignored, `WRONG` if undefined."""
     colors = np.array([WRONG, *(info.color for info in description.classes)], np.uint8)
     labels = description.label_of_value()
-    table = colors[np.where(labels == IGNORE, -1, labels) + 1]
+    table: NDArray[np.uint8] = colors[np.where(labels == IGNORE, -1, labels) + 1]
     table[labels == IGNORE] = 0
     return table
 

@@ -29,8 +29,8 @@ from lstm2d.training.run import UNTRAINED, Run
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.saved_model import from_checkpoint
-from lstm2d.training.stages import ActiveStage, Stage, begin_stage, stages_of
-from lstm2d.training.subclass_stages import hierarchy_stages
+from lstm2d.training.stages import ActiveStage, Stage, begin_stage
+from lstm2d.training.subclass_stages import all_stages
 
 UNTRAINED_START = (
     "training with the label hierarchy starts from random weights, but is meant for a trained network: "
@@ -163,9 +163,7 @@ def where_it_stands(
     DataError
         If the run does not have the stage of the checkpoint.
     """
-    stages = stages_of(config)
-    if config.hierarchy is not None and hierarchy is not None:
-        stages = hierarchy_stages(stages[-1], config.hierarchy, hierarchy)
+    stages = all_stages(config, hierarchy)
     progress = Progress() if checkpoint is None else Progress.from_dict(checkpoint.state["progress"])
     if progress.stage >= len(stages):
         raise DataError(

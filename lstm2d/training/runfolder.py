@@ -161,13 +161,13 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
-    def reopen(self, preset: str, overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:
+    def reopen(self, preset: str | None, overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:
         """Return the configuration of the run to resume.
 
         Parameters
         ----------
-        preset : str
-            Preset or TOML file the user gave; must be the one the run was started with.
+        preset : str or None
+            Preset or TOML file the user gave; must be the one the run was started with. None for any.
         overrides : iterable of (str, str)
             Values to change, as for `lstm2d.config.resolve`.
 
@@ -197,7 +197,7 @@ class RunFolder:
                 f"cannot read the run's configuration ({reason})", where=self.config, hint=hint
             ) from error
         before = from_dict(table, str(self.config))
-        if not is_file(preset) and preset != before.preset:
+        if preset is not None and not is_file(preset) and preset != before.preset:
             raise ConfigError(
                 f"this run was started from {before.preset or 'a file without preset'}, not from {preset}",
                 where=self.path,

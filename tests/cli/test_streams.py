@@ -78,6 +78,7 @@ CASES = {
     "weights list": Case("weights list", answers=True),
     "doctor": Case("doctor", answers=True),
     "data synth": Case("data synth -o OUT --count 3 --width 32 --height 24", saves=("*/*.png", "*.toml")),
+    "data import": Case("data import auto IN/scenes -o OUT", saves=("*/*.png", "*/*.txt", "*.toml")),
     "data check": Case("data check IN/scenes -o OUT", answers=True, saves=("*.html", "*.json")),
     "data split": Case("data split IN/scenes -o OUT", saves=("*.txt",)),
     "data stats": Case("data stats IN/scenes", answers=True),

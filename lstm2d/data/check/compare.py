@@ -45,7 +45,7 @@ def equal_images(
     def text(verb: str, one: Inspected, other: Inspected) -> tuple[str, str]:
         """Return the name of the other file, and what to say about the two."""
         name, side = shown(files[other.name], root), sides.of(one.name, other.name)
-        return name, f"{verb} {name}" + (f": {side[0]} and {side[1]}" if side else "")
+        return name, f"{verb} {name}" + (f", which is in {side[1]}, this in {side[0]}" if side else "")
 
     groups: dict[bytes, list[Inspected]] = {}
     marks = []
@@ -156,7 +156,7 @@ def class_findings(
 
 
 def _masks(number: int) -> str:
-    return f"{number} mask{'s' * (number > 1)}"
+    return f"{number} mask" + ("s" if number > 1 else "")
 
 
 def _families(splits: Mapping[str, object]) -> list[list[str]]:

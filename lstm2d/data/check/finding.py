@@ -230,7 +230,7 @@ def ordered(findings: list[Finding]) -> tuple[Finding, ...]:
     """Return findings in the order of a report."""
     numbers = {kind: number for number, kind in enumerate(KINDS)}
 
-    def key(one: Finding) -> tuple[int, str, tuple[int, ...], str]:
-        return numbers[one.kind], one.file, tuple((one.place or {}).values()), one.message
+    def key(one: Finding) -> tuple[int, str, tuple[int, ...]]:
+        return numbers[one.kind], one.file, tuple((one.place or {}).values())
 
     return tuple(sorted(findings, key=key))

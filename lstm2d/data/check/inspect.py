@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -234,7 +235,7 @@ def _shape(size: tuple[int, int]) -> str:
     return f"{size[1]}x{size[0]}"
 
 
-def _colour(values: NDArray[np.generic]) -> str:
+def _colour(values: NDArray[Any]) -> str:
     red, green, blue = (round(float(value)) for value in values)
     names = {(0, 0, 0): "black", (255, 255, 255): "white"}
     return names.get((red, green, blue), f"({red}, {green}, {blue})")

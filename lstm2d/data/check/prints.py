@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 HASH_SIDE = 8  # the hash has HASH_SIDE**2 bits
 THUMB_SIDE = 16
 MAX_BITS = 6  # bits in which the hashes of nearly equal images may differ
-MIN_CORRELATION = 0.9998  # of their thumbnails; frames of a camera that stands still reach 0.9995
+MIN_CORRELATION = 0.99999  # of their thumbnails; frames of a camera that stands still reach 0.99998
 BLOCK = 512  # images compared with all others at a time
 
 
@@ -26,14 +26,14 @@ class Print:
         Of size and pixels.
     bits : int
         Difference hash of 64 bits: whether brightness rises from a cell to the next one on its right, in a
-        grid of 8 rows and 9 columns.
-    thumb : array of shape (256,), uint8
-        Brightness in a grid of 16x16 cells.
+        grid of 8 rows and 9 columns. Cells overlap: they are weighted means.
+    thumb : array of shape (256,), float32
+        Brightness in a grid of 16x16 such cells, 0..255.
     """
 
     digest: bytes
     bits: int
-    thumb: NDArray[np.uint8]
+    thumb: NDArray[np.float32]
 
 
 def digest_of(pixels: NDArray[np.uint8] | NDArray[np.float32]) -> bytes:
@@ -70,11 +70,11 @@ def print_of(pixels: NDArray[np.uint8] | NDArray[np.float32]) -> Print:
     from PIL import Image
 
     bytes_ = pixels if pixels.dtype == np.uint8 else np.rint(pixels).clip(0, 255).astype(np.uint8)
-    gray = Image.fromarray(bytes_).convert("L")
-    cells = np.array(gray.resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BOX))
+    gray = Image.fromarray(bytes_).convert("L").convert("F")  # means keep their fractions
+    cells = np.array(gray.resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BILINEAR))
     rises = cells[:, 1:] > cells[:, :-1]
     bits = int.from_bytes(np.packbits(rises).tobytes(), "big")
-    thumb = np.array(gray.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX)).ravel()
+    thumb = np.array(gray.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BILINEAR)).ravel()
     return Print(digest_of(pixels), bits, thumb)
 
 
@@ -103,7 +103,8 @@ def nearly_equal(marks: Sequence[Print]) -> Iterator[tuple[int, int]]:
         block = slice(start, start + BLOCK)
         near = np.bitwise_count(bits[block, None] ^ bits[None, start:]) <= MAX_BITS
         rows, columns = np.nonzero(np.triu(near, 1))
-        alike = np.einsum("ij,ij->i", thumbs[block][rows], thumbs[start:][columns]) >= MIN_CORRELATION
+        distance = thumbs[block][rows] - thumbs[start:][columns]  # its square is 2 (1 - correlation)
+        alike = np.einsum("ij,ij->i", distance, distance) <= 2 * (1 - MIN_CORRELATION)
         for row, column in zip(rows[alike].tolist(), columns[alike].tolist(), strict=True):
             if marks[start + row].digest != marks[start + column].digest:
                 yield start + row, start + column

@@ -151,14 +151,12 @@ def _about_classes(
     file = "dataset.toml" if (root / "dataset.toml").exists() else "labelmap.txt"
     if not description.classes:
         file = shown(places_of(root, description)[0].masks, root)
-        read = [one for one in inspected if one.labels is not None]
+        read = [(one.labels, one.palette) for one in inspected if one.labels is not None]
         if not read:
             return []
-        counts = np.zeros(256, np.int64)
-        for one in read:
-            counts += one.labels
+        counts = np.sum([labels for labels, _ in read], axis=0)
         try:
-            description = guess_from_counts(root, description, counts, read[0].palette)
+            description = guess_from_counts(root, description, counts, read[0][1])
         except DataError as error:
             return [Finding("dataset", file, f"{error.what}; expected: {error.expected}")]
     return [*class_findings(inspected, description.classes, members, file)]

@@ -102,13 +102,24 @@ def role_of(split: str) -> tuple[str, str]:
 
 
 def opponents(splits: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Return the pairs of splits that must not share images: different roles in one family."""
+    """Return the pairs of splits that must not share images: different roles in one family.
+
+    Parameters
+    ----------
+    splits : mapping
+        Its keys are the names.
+
+    Returns
+    -------
+    list of (str, str)
+        The family of the shortest name comes first, such as train and test before the folds.
+    """
     pairs = []
     for first, second in combinations(splits, 2):
         (role, family), (other, same) = role_of(first), role_of(second)
         if role and other and role != other and family == same:
             pairs.append((first, second))
-    return pairs
+    return sorted(pairs, key=lambda pair: len(role_of(pair[0])[1]))
 
 
 class Sides:

@@ -38,7 +38,8 @@ def naming_the_import(root: Path, *, files: bool = False) -> Iterator[None]:
         command = _command(root) if files or _is_about_layout(error) else None
         if command is None:
             raise
-        hint = f"{error.hint}\n  or import it: {command}" if error.hint else f"import it: {command}"
+        # first: a hint may end with a whole dataset.toml
+        hint = f"import it: {command}" + (f"\n  or {error.hint}" if error.hint else "")
         raise DataError(error.what, where=error.where, expected=error.expected, hint=hint) from error
 
 

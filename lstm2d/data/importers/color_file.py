@@ -88,6 +88,7 @@ def read_color_file(path: Path) -> ColorFile:
     """
     if path.suffix.lower() == ".toml":
         return _of_description(path)
+    rows: list[_Row]
     if path.name == LABELMAP:
         rows = [(None, name, color) for name, color in read_labelmap(path)]
     else:

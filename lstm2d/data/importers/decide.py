@@ -79,8 +79,10 @@ def decide(src: Path, contents: Contents, options: Options) -> Decision:
     if options.threshold is not None and options.colors is not None:
         raise ConfigError("`threshold` together with `colors`", hint="leave one out")
     needs = _needs(contents, options)
+    notes: list[str] = []
+    decision: Decision | None
     if options.threshold is not None:
-        decision, notes = _by_threshold(options.threshold, options, ("background", "foreground")), []
+        decision = _by_threshold(options.threshold, options, ("background", "foreground"))
     else:
         table, notes = _color_file(src, options)
         decision = _by_file(contents, table, options, needs) if table else _guessed(contents, needs)

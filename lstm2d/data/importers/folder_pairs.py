@@ -229,7 +229,8 @@ def _role(parts: tuple[str, ...]) -> tuple[str, _Family, _Place]:
 
 def _words(part: str) -> tuple[str, list[str]]:
     """Return the split that a name states, and its other words: "trainannot" is train and annot."""
-    split, words = "", []
+    split = ""
+    words: list[str] = []
     for word in re.findall(r"[^\W_]+", part.lower()):
         match = _SPLIT.fullmatch(word)
         if match and match[1] and (not match[2] or _kind([match[2]])):

@@ -115,13 +115,14 @@ def _read(pair: tuple[Path, Path]) -> _One:
     none = np.empty(0, dtype=np.int64)
     size = read_header(image).size
     if mask.numbers is not None:
-        counts = np.bincount(mask.numbers.ravel(), minlength=256)
+        counts = np.bincount(mask.numbers.ravel(), minlength=256).astype(np.int64)
         colors = mask.palette
         used = None if colors is None else {int(k): _color(colors[k]) for k in np.flatnonzero(counts)}
         return _One(counts, used, none, none, mask.lossy, mask.size, size)
     assert mask.colors is not None
-    codes, pixels = np.unique(mask.colors.astype(np.int64) @ [1 << 16, 1 << 8, 1], return_counts=True)
-    return _One(None, None, codes, pixels, mask.lossy, mask.size, size)
+    red, green, blue = np.moveaxis(mask.colors.astype(np.int64), 2, 0)
+    codes, pixels = np.unique(red << 16 | green << 8 | blue, return_counts=True)
+    return _One(None, None, codes, pixels.astype(np.int64), mask.lossy, mask.size, size)
 
 
 def _common_palette(found: Sequence[_One]) -> dict[int, Color] | None:

@@ -159,7 +159,8 @@ def _levels(mask: Mask, path: Path) -> NDArray[np.uint8]:
         hint = "give the colours of the classes, `colors`, instead of `threshold`"
         raise DataError(what, where=path, expected="gray levels", hint=hint)
     weights = np.array([299, 587, 114])  # ITU-R BT.601
-    return ((mask.colors @ weights + 500) // 1000).astype(np.uint8)
+    levels: NDArray[np.uint8] = ((mask.colors @ weights + 500) // 1000).astype(np.uint8)
+    return levels
 
 
 def _nearest(pixels: NDArray[np.uint8], table: ColorTable) -> NDArray[np.int16]:

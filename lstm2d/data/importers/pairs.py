@@ -111,11 +111,12 @@ def source_of(kind: str, src: Path, found: FolderPairs, decision: Decision) -> S
         What is to be imported.
     """
     stems = unique_stems(found.pairs)
-    splits, notes = [pair.split for pair in found.pairs], []
+    splits = [pair.split for pair in found.pairs]
+    notes: tuple[str, ...] = ()
     if not any(splits):
         lists = find_splits(src, [pair.image for pair in found.pairs])
         if lists is not None:
-            splits, notes = lists.splits, list(lists.notes)
+            splits, notes = lists.splits, lists.notes
     items = tuple(
         Item(stem, pair.image, partial(decision.read, pair.mask), split)
         for stem, pair, split in zip(stems, found.pairs, splits, strict=True)

@@ -100,9 +100,15 @@ class Kind:
 
 # in the order in which they are asked and listed
 KINDS = (
+    Kind("stanford", "iccv09Data/ with images/ and labels/*.regions.txt", "stanford"),
+    Kind("sift-flow", "Images/, SemanticLabels/ with .mat or text, TestSet1.txt", "sift_flow"),
     Kind("camvid", "701_StillsRaw_full/, LabeledApproved_full/", "camvid", ("colors", "jpeg_masks")),
     Kind("segnet", "train/, trainannot/, val/, ... and train.txt with pairs", "segnet"),
     Kind("voc", "JPEGImages/, SegmentationClass/, ImageSets/Segmentation/", "voc"),
+    Kind("cvat", "labelmap.txt, SegmentationClass/, or annotations.xml", "cvat", ("uncovered",)),
+    Kind("labelme", "STEM.json beside the images, labels.txt", "labelme", ("uncovered",)),
+    Kind("coco", "annotations/ with instances, stuff or panoptic JSON", "coco", ("uncovered",)),
+    Kind("yolo", "data.yaml, images/, labels/*.txt with polygons", "yolo", ("uncovered",)),
     Kind("cityscapes", "leftImg8bit/, gtFine/", "cityscapes"),
     Kind("weizmann", "horse/ and mask/ with horse001, ...", "weizmann", ("threshold", "jpeg_masks")),
     Kind(

@@ -81,9 +81,13 @@ class Options:
     jpeg_masks : bool, default False
         Accept masks with lossy compression: each pixel gets the class with the nearest colour, or is compared
         with `threshold`.
+    uncovered : str, optional
+        What pixels outside of all outlines are: "background", a class, or "ignore". By default the kind
+        decides.
     """
 
     threshold: int | None = None
     resize_masks: bool = False
     colors: Path | None = None
     jpeg_masks: bool = False
+    uncovered: str | None = None

@@ -17,11 +17,13 @@ from lstm2d.data.importers.mask_readers import ReadMask, color_reader, number_re
 from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.data.importers.split_lists import SPLITS, read_list
 from lstm2d.data.layout import some
+from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
 from lstm2d.io.masks import MASK_SUFFIXES, open_mask
 
 KIND = "voc"
 _FOLDERS = ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation")
+_VOID = (224, 224, 192)  # the colour of the palette for 255
 _HINT = "for other classes than the 20 of VOC: lstm2d data import pairs"
 
 
@@ -109,7 +111,7 @@ def _root(src: Path) -> Path | None:
 def _reader(description: Description) -> ReadMask:
     """Return a reader of masks by number, and of copies that were saved in colours by colour."""
     by_number = number_reader(description.label_of_value().tolist(), hint=_HINT)
-    by_color = color_reader(description.label_of_color(), description.classes)
+    by_color = color_reader([*description.label_of_color(), (_VOID, IGNORE)], description.classes)
 
     def read(path: Path) -> NDArray[np.uint8]:
         return (by_color if open_mask(path).numbers is None else by_number)(path)

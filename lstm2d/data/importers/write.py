@@ -182,7 +182,8 @@ def nearest_resized(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray
         (2 * np.arange(after) + 1) * before // (2 * after)
         for before, after in zip(labels.shape, size, strict=True)
     )
-    return labels[rows[:, None], columns]
+    resized: NDArray[np.uint8] = labels[rows[:, None], columns]
+    return resized
 
 
 def _import(job: _Job, n_classes: int, item: Item) -> _Done:
@@ -255,7 +256,8 @@ def _is_stem(name: str) -> bool:
 
 
 def _check_classes(source: Source, done: Sequence[_Done]) -> None:
-    occurring = np.flatnonzero(np.any([d.present for d in done], axis=0)[:IGNORE]).tolist()
+    present: NDArray[np.bool_] = np.logical_or.reduce([d.present for d in done])
+    occurring = np.flatnonzero(present[:IGNORE]).tolist()
     if len(occurring) < 2:
         only = "no pixel has a label"
         if occurring:

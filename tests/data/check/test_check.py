@@ -86,9 +86,13 @@ def test_what_the_findings_say(tmp_path: Path, rng: np.random.Generator) -> None
     assert "(250, 0, 0) at row 20, column 10" in said("masks/colour.png")
     assert by_file["masks/colour.png"][0].place == {"row": 20, "column": 10}
     assert said("images/black.png") == "all pixels are black"
-    assert said("images/same_in_test.png") == "equals images/good00.png: test and train; their masks differ"
+    assert said("images/same_in_test.png") == (
+        "equals images/good00.png, which is in train, this in test; their masks differ"
+    )
     assert by_file["images/same_in_test.png"][0].others == ("images/good00.png",)
-    assert said("images/recompressed.jpg") == "nearly equals images/good02.png: test and train"
+    assert (
+        said("images/recompressed.jpg") == "nearly equals images/good02.png, which is in train, this in test"
+    )
     assert said("images/shared.png") == "in test and train"
     assert said("images/huge.png") == "320x240 pixels: sides 5.0 times larger than the median of all images"
     lines = {one.place["line"]: one.message for one in by_file["splits/train.txt"] if one.place}
@@ -206,7 +210,7 @@ def test_folders_per_split(tmp_path: Path, rng: np.random.Generator) -> None:
     (tmp_path / "dataset.toml").write_text(toml)
     finding = only(check(tmp_path))
     assert (finding.kind, finding.file) == ("equal-across-splits", "train/a.png")
-    assert finding.message.startswith("equals test/a.png: train and test")
+    assert finding.message.startswith("equals test/a.png, which is in test, this in train")
 
 
 def test_linked_files_outside(planter: Planter, tmp_path: Path) -> None:

@@ -38,11 +38,11 @@ def test_splits_that_must_not_share_images() -> None:
         "val",
     ]
     assert opponents(dict.fromkeys(names)) == [
-        ("fold1_test", "fold1_train"),
-        ("fold2_test", "fold2_train"),
         ("test", "train"),
         ("test", "val"),
         ("train", "val"),
+        ("fold1_test", "fold1_train"),
+        ("fold2_test", "fold2_train"),
     ]
 
 

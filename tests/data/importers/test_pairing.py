@@ -11,7 +11,7 @@ from lstm2d.data.importers.pairing import IMAGE_WORDS, MASK_WORDS, ends_as_mask,
     ("images", "masks", "pairs", "rule"),
     [
         (["a", "b", "c"], ["c", "a"], [(0, 1), (2, 0)], "equal names"),
-        (["a", "b"], ["b_mask", "a_mask"], [(0, 1), (1, 0)], "names that differ at their ends: b_mask for b"),
+        (["a", "b"], ["b_mask", "a_mask"], [(0, 1), (1, 0)], "names that differ at their ends: a_mask for a"),
         (["x1", "x2"], ["x1_gt", "x2_gt"], [(0, 0), (1, 1)], "names that differ"),
         (["image_0001", "image_0002"], ["mask_0002"], [(1, 0)], "names that differ"),
         (["0001TP_006690"], ["0001TP_006690_L"], [(0, 0)], "names that differ"),

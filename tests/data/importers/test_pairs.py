@@ -54,12 +54,12 @@ def test_index_masks(src: Path, save: Save, tmp_path: Path, labels_in: Labels) -
 
 
 def test_palettes_give_the_colours(src: Path, save: Save, tmp_path: Path, labels_in: Labels) -> None:
-    palette = [9, 9, 9, 8, 8, 8, 7, 7, 7]
+    palette = [9, 9, 9, 8, 8, 8, 7, 7, 7, *[0] * 759]
     save("masks/a.png", A, palette=palette)
-    save("masks/b.png", B, palette=palette, bits=8)
+    save("masks/b.png", B, palette=palette)
     assert [c.color for c in opened(src).classes] == [(9, 9, 9), (8, 8, 8), (7, 7, 7)]
     assert_labels(imported(src, tmp_path / "out", labels_in), A, B)
-    save("masks/b.png", B, palette=[1, 1, 1, *palette[3:]], bits=8)  # another palette: default colours
+    save("masks/b.png", B, palette=[1, 1, 1, *palette[3:]])  # another palette: default colours
     assert [c.color for c in opened(src).classes] == [default_color(k) for k in range(3)]
 
 

@@ -19,7 +19,7 @@ MASK = np.array([[0, 1, 2]])
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_every_kind_is_complete(kind: Kind) -> None:
     module = import_module(f"lstm2d.data.importers.{kind.module}")
-    assert module.KIND == kind.name
+    assert kind.name == module.KIND
     assert callable(module.recognise)
     assert callable(module.open_source)
     assert len(kind.expects) <= 60
@@ -92,7 +92,7 @@ def test_errors_name_the_import(save: Save, tmp_path: Path, image: str, mask: st
     save(mask, MASK)
     with pytest.raises(DataError) as error:
         _ = DatasetFolder(tmp_path / "src").samples
-    assert str(error.value.hint).endswith(f"import it: lstm2d data import pairs {tmp_path}/src -o DIR")
+    assert str(error.value.hint).startswith(f"import it: lstm2d data import pairs {tmp_path}/src -o DIR")
 
 
 def test_missing_masks_and_other_sizes_name_the_import(save: Save, tmp_path: Path) -> None:
