@@ -100,7 +100,7 @@ def test_labels_and_probabilities_with_a_crf(load: Load) -> None:
 @pytest.mark.parametrize("threads", [4, 8])
 @pytest.mark.parametrize("name", MODELS)
 def test_many_calls(load: Load, name: str, threads: int, crf: bool) -> None:
-    calls = 200 if name == "outdoor-rcnn" else 2000  # it takes fifteen times as long as the others
+    calls = 200 if name == "outdoor-rcnn" else 2000  # a call takes seven times as long as one of `outdoor`
     with kernel_threads(1), blas_threads(4):
         predictors = [load(name, crf) for _ in range(1 if threads == 4 else 2)]
         assert wrong(predictors, images(SIZES), threads, calls) == 0
