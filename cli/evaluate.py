@@ -84,7 +84,7 @@ def evaluate(
     size: str,
     bits: int | None,
     background: str | None,
-    resolution: str,
+    resolution: str | None,
     instances: str | None,
     crf: str | None,
     no_crf: bool,
@@ -97,13 +97,15 @@ def evaluate(
     DIR holds images/, masks/ and splits/. Without splits, all images are
     evaluated.
 
-    Several models are compared on the same images; with --splits each has its
-    own, and mean and spread are shown. Constant labels ("every pixel road") are
+    Several models are compared on the same images, with what each class gains
+    from the first model to the others; with --splits each has its own images,
+    and mean and spread are shown. Constant labels ("every pixel road") are
     evaluated too: a model should be better.
 
     A folder OUT gets report.html, metrics.json, images.csv and pictures: the
     confusion table with class frequencies, labelings beside the truth, the best
-    and the worst images; with several models a sub-folder for each.
+    and the worst images; with several models a sub-folder for each, with the
+    images where it differs most from the first model.
     """
     from lstm2d.data.folder import DatasetFolder
     from lstm2d.pipeline.preprocess import parse_size

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lstm2d.cli.tables import WIDTH, Table, columns, confusion_tables, fields, percent, shortened
+from lstm2d.cli.tables import WIDTH, Table, columns, confusion_tables, fields, percent, points, shortened
 
 if TYPE_CHECKING:
     from lstm2d.predict.several import Result
@@ -135,6 +135,7 @@ def describe_several(results: Sequence[Result]) -> list[str | Table]:
         *instances_table(named),
         _costs(results, names),
         *_class_accuracies(results, heads),
+        *_differences(results, heads),
     ]
 
 
@@ -143,7 +144,7 @@ def _totals(results: Sequence[Result], names: Sequence[str]) -> Table:
     from lstm2d.predict.several import is_k_fold, total_rows
 
     heads = {key: head for key, head in HEADINGS.items() if key in results[0].figures}
-    splits = is_k_fold(results)
+    splits = is_k_fold(r.task for r in results)
     room = WIDTH - (LONGEST_SPLIT + 2) * splits - sum(2 + max(len(head), 6) for head in heads.values())
     rows = []
     for number, row in enumerate(total_rows(results)):
@@ -185,3 +186,18 @@ def _class_accuracies(results: Sequence[Result], heads: Sequence[str]) -> list[T
         tables.append(Table(["class", *heads[start:stop]], rows, title=title))
         start = stop
     return tables
+
+
+def _differences(results: Sequence[Result], heads: Sequence[str]) -> list[Table]:
+    """Return what each class gains from the first of two models to the second, on the same images."""
+    from lstm2d.predict.differences import class_differences
+    from lstm2d.predict.several import is_k_fold
+
+    if len(results) != 2 or is_k_fold(r.task for r in results):
+        return []
+    rows = [
+        [f"{c.number} {shortened(c.name, 30)}", points(c.accuracy_difference), points(c.iou_difference)]
+        for c in class_differences(results[0].figures, results[1].figures)
+    ]
+    title = f"Gain of {heads[1]} over {heads[0]} in points:"
+    return [Table(["class", "accuracy", "IoU"], rows, title=title)]

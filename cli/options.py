@@ -161,10 +161,9 @@ def instance_options(command: Callable[..., None]) -> Callable[..., None]:
     options = [
         click.option(
             "--resolution",
-            default="1",
-            show_default=True,
             metavar="1/N",
-            help="Recurrent CNNs: compute one pixel in NxN; the others get the label of the nearest one.",
+            help="Recurrent CNNs and patch networks: compute one pixel in NxN; the others get the label of"
+            " the nearest one.  [default: 1/8 for patch networks, else 1]",
         ),
         click.option(
             "--instances",

@@ -110,7 +110,7 @@ def predict(
     size: str,
     bits: int | None,
     background: str | None,
-    resolution: str,
+    resolution: str | None,
     instances: str | None,
     crf: str | None,
     no_crf: bool,

@@ -15,6 +15,7 @@ COMMANDS = {
     "features": ("lstm2d.cli.features:features", "Draw the feature maps of every layer for one image."),
     "models": ("lstm2d.cli.models:models", "List the models that come with the package."),
     "inspect": ("lstm2d.cli.inspect:inspect", "Show the contents of a model file."),
+    "hierarchy": ("lstm2d.cli.hierarchy:hierarchy", "Divide classes into subclasses, to train with them."),
     "weights": ("lstm2d.cli.weights:weights", "Import weights of published networks."),
     "doctor": ("lstm2d.cli.doctor:doctor", "Show what this installation computes with, and test it."),
     "data": ("lstm2d.cli.data:data", "Create and examine folders of images and masks."),

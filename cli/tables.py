@@ -114,6 +114,11 @@ def percent(fraction: float | None) -> str:
     return "absent" if fraction is None else f"{100 * fraction:.2f}"
 
 
+def points(difference: float | None) -> str:
+    """Return a difference of fractions in points with sign and two digits, "absent" for None."""
+    return "absent" if difference is None else f"{100 * difference:+z.2f}"
+
+
 def shortened(text: str, width: int) -> str:
     """Return `text`, cut to at most `width` characters."""
     return text if len(text) <= width else text[: width - 1] + "…"

@@ -49,7 +49,9 @@ Examples:
   lstm2d train lstm2d-3x3 --data photos -o quick --max-time 30m
   lstm2d train lstm2d-5x5 --data photos -o run --resume
   lstm2d train reseg --data photos -o reseg --set train.batch=1
-  lstm2d train lstm2d-5x5-paper --data photos -o paper --max-time 2h"""
+  lstm2d train lstm2d-5x5-paper --data photos -o paper --max-time 2h
+  lstm2d train lstm2d-5x5 --data photos -o fine --init-from run \\
+    --set hierarchy.file=h.json --set hierarchy.strategy=sequential"""
 )
 @click.argument("preset", metavar="PRESET_OR_TOML")
 @click.option(
@@ -97,9 +99,9 @@ def train(
 
     PRESET_OR_TOML is a preset (lstm2d-5x5, lstm2d-3x3, lstm2d-1x1,
     lstm2d-5x5-paper, lstm2d-3x3-paper, n-renet, n-renet-ref, reseg, reseg-paper,
-    reseg-raw, h-renet, fcn-largefov, rcnn2, rcnn1, cnn-133) or a TOML file. The
-    configuration, the log, results.csv, checkpoints, plots and the best model
-    (model.safetensors) are written to RUN.
+    reseg-raw, h-renet, fcn-largefov, fcn-32s, fcn-16s, clarifai, overfeat, rcnn2,
+    rcnn1, cnn-133) or a TOML file. The configuration, the log, results.csv,
+    checkpoints, plots and the best model (model.safetensors) are written to RUN.
     """
     from lstm2d.config import resolve
     from lstm2d.training.loop import train as run_training
@@ -225,6 +227,8 @@ def beginning(event: Started, config: RunConfig) -> str:
         checked if event.validation_images else "not validated",
     ]
     lines = [", ".join(parts)]
+    if event.stages > 1:
+        lines.append(f"stage {event.stage + 1} of {event.stages}, {event.name}")
     if isinstance(event, Resumed):
         lines.append(f"resumed after step {event.step:,} and {duration(event.seconds)}")
     if event.class_weights is not None:
@@ -245,6 +249,7 @@ REASONS = {
     "steps": "train.steps reached",
     "time": "--max-time reached (--resume with a longer one continues)",
     "patience": "no better validation for train.patience validations",
+    "minutes": "hierarchy.minutes reached",
 }
 
 
@@ -266,9 +271,12 @@ def finish(console: Console, result: TrainResult, data: Path, command: str) -> N
         f"{name.replace('_', ' ')} {value:.4f}" for name, value in result.best.items() if value is not None
     )
     model = f"best model: {figures}" if figures else "model of the last step, nothing was validated"
+    if result.model is None:
+        model = "no model yet, a later stage saves it"
     console.say(f"{REASONS[result.reason]} after {duration(result.seconds)}; {model}")
-    console.say(str(result.model))
-    draw(console, result.run, data, command)
+    if result.model is not None:
+        console.say(str(result.model))
+        draw(console, result.run, data, command)
     console.result(
         {
             "run": str(result.run),
@@ -276,7 +284,7 @@ def finish(console: Console, result: TrainResult, data: Path, command: str) -> N
             "steps": result.steps,
             "seconds": result.seconds,
             "best": result.best,
-            "model": str(result.model),
+            "model": None if result.model is None else str(result.model),
         }
     )
 

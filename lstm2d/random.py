@@ -26,6 +26,9 @@ class Purpose(IntEnum):
     PATCH = 9
     SHIFT = 10
     WHITEN = 11
+    HIERARCHY = 12
+    ROTATION = 13
+    SUPERPIXEL = 14
 
 
 def generator(seed: int, epoch: int, sample: int, purpose: Purpose, part: int = 0) -> np.random.Generator:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -97,6 +98,20 @@ def brightness_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         terms="free for all",
     )
     save_model(path, model)
+    return path
+
+
+@pytest.fixture(scope="session")
+def dark_model(tmp_path_factory: pytest.TempPathFactory, brightness_model: Path) -> Path:
+    """Return a file of the same model with other last weights: it labels every pixel as class 0."""
+    from lstm2d.io.model_file import load_model, save_model
+
+    model = load_model(brightness_model)
+    state = dict(model.state)
+    state["feedforward.0.weight"] = np.zeros_like(state["feedforward.0.weight"])
+    state["feedforward.0.bias"] = np.array([20, 0, -20], np.float32)
+    path = tmp_path_factory.mktemp("model") / "dark.safetensors"
+    save_model(path, replace(model, state=state))
     return path
 
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -336,3 +337,46 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_bytes(b'preset = "lstm2d-3x3"  # gr\xf6\xdfer\n')
     with pytest.raises(ConfigError, match="not UTF-8"):
         load_toml(tmp_path / "mine.toml")
+
+
+def hierarchy(*sets: str) -> RunConfig:
+    """Return a configuration with a section [hierarchy]."""
+    pairs = [(f"hierarchy.{item}", "--set") for item in ("file=h.json", *sets)]
+    return resolve("lstm2d-5x5", pairs)
+
+
+def test_hierarchy_is_optional() -> None:
+    assert load_preset("lstm2d-5x5").hierarchy is None
+    found = hierarchy("strategy=hierarchical", "epochs=[12, 8]", "minutes=[1.5, 2]", "alpha=0.5").hierarchy
+    assert found is not None
+    assert (found.file, found.strategy, found.epochs, found.minutes) == (
+        "h.json",
+        "hierarchical",
+        [12, 8],
+        [1.5, 2],
+    )
+    assert (found.alpha, found.beta, found.train_on_filled) == (0.5, 0.00025, False)
+    config = hierarchy("strategy=sequential")
+    assert from_dict(tomllib.loads(dump_toml(config)), "config.toml") == config
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        ([], "hierarchy.strategy is missing"),
+        (["strategy=both"], "hierarchy.strategy = 'both' (--set): expected"),
+        (
+            ["strategy=sequential", "epochs=[2, 8]"],
+            'expected no values, or 4: one per stage of strategy = "seq',
+        ),
+        (["strategy=hierarchical", "minutes=[2, 8, 1, 1]"], "expected no values, or 2: one per stage"),
+        (["strategy=hierarchical", "epochs=[2, 0]"], "expected a last stage of 1 epoch or more"),
+        (["strategy=hierarchical", "minutes=[0, 1]"], "hierarchy.minutes[0] = 0"),
+        (["strategy=sequential", "alpha=2"], 'is used only with hierarchy.strategy = "hierarchical"'),
+        (["strategy=sequential", "epoch=[1]"], "did you mean hierarchy.epochs?"),
+    ],
+)
+def test_wrong_hierarchy(sets: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        hierarchy(*sets)
+    assert message in str(caught.value)

@@ -59,6 +59,28 @@ def test_presets_of_the_dilated_network(
     assert train.epochs >= train.steps  # so `steps` ends the run, even one on a single minibatch
 
 
+@pytest.mark.parametrize(
+    ("name", "section", "batch", "examples"),
+    [
+        ("clarifai", {"architecture": "clarifai", "patch": 235, "weights": "zf"}, 64, "superpixels"),
+        ("overfeat", {"architecture": "overfeat", "patch": 231, "weights": "overfeat"}, 64, "superpixels"),
+        ("fcn-32s", {"finest": 32, "weights": "vgg16"}, 10, "images"),
+        ("fcn-16s", {"finest": 16, "weights": "vgg16"}, 10, "images"),
+    ],
+)
+def test_presets_of_the_baselines_of_label_hierarchies(
+    name: str, section: dict[str, Any], batch: int, examples: str
+) -> None:
+    config = load_preset(name)
+    train = config.train
+    assert section.items() <= config.model.items()
+    assert (config.model["dropout"], config.model["width"], config.model["loss"]) == (0.5, 1.0, "mean")
+    assert (train.batch, train.examples, train.learning_rate, train.momentum) == (batch, examples, 0.001, 0.9)
+    assert (train.schedule, train.step_factor, train.step_every) == ("step", 10.0, 20000)
+    assert (train.flip, train.scale_jitter, train.rotation) == (True, 0.1, 8.0)
+    assert (config.data.mean, config.data.std) == ([123.68, 116.779, 103.939], [1.0, 1.0, 1.0])
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_every_value_of_a_preset_is_in_its_file_with_a_comment(name: str) -> None:
     import lstm2d.config.load as load

@@ -66,6 +66,9 @@ def test_purposes_keep_their_numbers() -> None:
         ("PATCH", 9),
         ("SHIFT", 10),
         ("WHITEN", 11),
+        ("HIERARCHY", 12),
+        ("ROTATION", 13),
+        ("SUPERPIXEL", 14),
     ]
 
 

@@ -173,6 +173,7 @@ POSITIONS: dict[str, Callable[..., Any]] = {  # in our order of axes
     "linear": linear,
     "relu": torch.relu,
     "reshape": torch.reshape,
+    "scale": lambda x, factor: x * factor,
     "sigmoid": torch.sigmoid,
     "soft_cross_entropy": soft_cross_entropy,
     "softmax": lambda x: torch.softmax(x, -1),

@@ -26,23 +26,24 @@ Examples:
 @click.argument("file")
 @click.option("--out", "-o", metavar="FILE", help="Also write the converted weights to this file.")
 @overwrite_option
-@click.option("--name", default="vgg16", show_default=True, help="Name for model.weights.")
+@click.option("--name", help="Name for model.weights.  [default: vgg16, zf or overfeat]")
 @click.option(
     "--convention",
-    type=click.Choice(["caffe", "torchvision", "rgb"]),
+    type=click.Choice(["caffe", "torchvision", "rgb", "overfeat"]),
     help="Input that the filters expect.  [default: from the layer names]",
 )
 @output_options
 def import_weights(
-    console: Console, *, file: str, out: str | None, overwrite: bool, name: str, convention: str | None
+    console: Console, *, file: str, out: str | None, overwrite: bool, name: str | None, convention: str | None
 ) -> None:
-    """Convert and store the layers of VGG-16 that are in FILE.
+    """Convert and store the layers of VGG-16, ZF or OverFeat that are in FILE.
 
     FILE is a safetensors file, a .pth of torch or an .npz, with the layer names
     of torchvision, timm, Keras or Caffe. No code in it is run.
     Layers may be missing; those found are checked and listed. --convention caffe is BGR,
     0..255 minus the means; torchvision is RGB, 0..1, minus mean, divided by
-    deviation; rgb is RGB, 0..255 minus the means.
+    deviation; rgb is RGB, 0..255 minus the means; overfeat is RGB, 0..255, minus
+    118.380948, divided by 61.896913.
     """
     from pathlib import Path
 
@@ -55,7 +56,7 @@ def import_weights(
     if out is not None:
         refuse_to_replace(out, is_ours=is_stored, inputs=[file], overwrite=overwrite)
     found = read_weights(file, convention)
-    source = Path(file).name
+    source, name = Path(file).name, name or found.network
     stored = store_weights(
         found.layers, name=name, convention=found.convention, source=source, network=found.network
     )

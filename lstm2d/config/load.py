@@ -18,6 +18,7 @@ from lstm2d.config.schema import (
     USED_ONLY_WITH,
     CRFSection,
     DataSection,
+    HierarchySection,
     RunConfig,
     Section,
     TrainSection,
@@ -31,6 +32,13 @@ from lstm2d.models.options import ModelConfig, without_retired
 Table = dict[str, Any]
 
 HEADER = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+\s*(?:#.*)?$")
+SECTIONS: dict[str, type[Section]] = {  # besides [model]
+    "train": TrainSection,
+    "data": DataSection,
+    "crf": CRFSection,
+    "hierarchy": HierarchySection,
+}
+OPTIONAL = ("crf", "hierarchy")
 PRESET = "preset "  # prefix of the place of a preset's key
 ASSIGNMENT = re.compile(r"""\s*([A-Za-z0-9_."' -]+?)\s*=""")
 
@@ -203,11 +211,10 @@ def check(table: Table, places: Mapping[str, str], problems: Iterable[str] = ())
         section = model_section(kind, chosen.config)
         present = {**table, "model": _present(chosen.config, model, places, found)}
         sections["model"] = _section(section, "model", present, valid, places, found)
-    used = {**table, "train": _used(table.get("train", {}), places, found)}
-    sections["train"] = _section(TrainSection, "train", used, valid, places, found)
-    sections["data"] = _section(DataSection, "data", table, valid, places, found)
-    if "crf" in table:
-        sections["crf"] = _section(CRFSection, "crf", table, valid, places, found)
+    for name, kind_of in SECTIONS.items():
+        if name in table or name not in OPTIONAL:
+            used = {name: _used(kind_of, name, table.get(name, {}), places, found)}
+            sections[name] = _section(kind_of, name, used, valid, places, found)
     preset = table.get("preset", "")
     if not isinstance(preset, str):
         found.append(f"{shown('preset', preset)}{place('preset', places)}: expected the name of a preset")
@@ -219,9 +226,8 @@ def valid_keys(kinds: Iterable[ModelKind]) -> list[str]:
     """Return all dotted keys of configurations with a model of one of these kinds."""
     keys = ["preset", "model.kind"]
     keys += [f"model.{field.name}" for kind in kinds for field in fields(kind.config)]
-    keys += [f"train.{name}" for name in TrainSection.model_fields]
-    keys += [f"data.{name}" for name in DataSection.model_fields]
-    return keys + [f"crf.{name}" for name in CRFSection.model_fields]
+    keys += [f"{name}.{key}" for name, section in SECTIONS.items() for key in section.model_fields]
+    return keys
 
 
 def _section(
@@ -252,24 +258,24 @@ def _present(
     return values
 
 
-def _used(train: Any, places: Mapping[str, str], found: list[str]) -> Any:
-    """Return ``[train]`` without the keys that its optimizer and schedule do not use.
+def _used(kind: type[Section], section: str, values: Any, places: Mapping[str, str], found: list[str]) -> Any:
+    """Return a section without the keys that other values of it leave without effect.
 
     Unused keys set by the user are reported in `found`; those of a preset or an earlier run are dropped.
     """
-    if not isinstance(train, dict):
-        return train
-    keys, used = TrainSection.model_fields, dict(train)
-    for name, (chooser, needed) in USED_ONLY_WITH.items():
-        chosen = train.get(chooser, keys[chooser].default)
-        if name not in train or chosen == needed or chosen not in get_args(keys[chooser].annotation):
+    if not isinstance(values, dict):
+        return values
+    keys, used = kind.model_fields, dict(values)
+    for name, (chooser, needed) in USED_ONLY_WITH.get(section, {}).items():
+        chosen = values.get(chooser, keys[chooser].default)
+        if name not in values or chosen == needed or chosen not in get_args(keys[chooser].annotation):
             continue
         del used[name]
-        key = f"train.{name}"
+        key = f"{section}.{name}"
         by_user = not places.get(key, PRESET).startswith(PRESET)
-        if by_user and train[name] != keys[name].default:
-            problem = f'is used only with train.{chooser} = "{needed}"'
-            found.append(f"{shown(key, train[name])}{place(key, places)}: {problem}")
+        if by_user and values[name] != keys[name].default:
+            problem = f'is used only with {section}.{chooser} = "{needed}"'
+            found.append(f"{shown(key, values[name])}{place(key, places)}: {problem}")
     return used
 
 

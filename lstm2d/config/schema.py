@@ -190,12 +190,13 @@ class TrainSection(Section):
     flip: bool = True
     crop: list[Annotated[int, Field(ge=1, le=8192)]] = []
     scale_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    rotation: Annotated[float, Field(ge=0, le=45)] = 0.0
     brightness_jitter: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     new_rate: NonNegative = 1.0
     bias_rate: NonNegative = 1.0
     whiten: NonNegative = 0.0
     groups: dict[str, GroupSection] = {}
-    examples: Literal["images", "patches"] = "images"
+    examples: Literal["images", "patches", "superpixels"] = "images"
     patches: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     class_weights: Literal["none", "median_frequency", "inverse"] | list[NonNegative] = "none"
     average: Fraction = 0.0
@@ -270,6 +271,31 @@ class CRFSection(Section):
     exact: bool = False
 
 
+STAGES = {"sequential": 4, "hierarchical": 2}  # number of stages of each strategy
+
+
+class HierarchySection(Section):
+    """``[hierarchy]``: training with a label hierarchy."""
+
+    file: Annotated[str, Field(min_length=1, description="the file of a label hierarchy")]
+    strategy: Literal["sequential", "hierarchical"]
+    alpha: NonNegative = 1.0
+    beta: NonNegative = 0.00025
+    epochs: list[Annotated[int, Field(ge=0, le=1_000_000)]] = []
+    minutes: list[Positive] = []
+    train_on_filled: bool = False
+
+    @field_validator("epochs", "minutes")
+    @classmethod
+    def _none_or_one_per_stage(cls, values: list[float], info: ValidationInfo) -> list[float]:
+        strategy = info.data.get("strategy")  # None if it is invalid
+        if strategy is not None and len(values) not in (0, STAGES[strategy]):
+            raise ValueError(f'no values, or {STAGES[strategy]}: one per stage of strategy = "{strategy}"')
+        if values and not values[-1]:
+            raise ValueError("a last stage of 1 epoch or more: it trains the model")
+        return values
+
+
 class RunConfig(Section):
     """All settings of a training run.
 
@@ -285,6 +311,8 @@ class RunConfig(Section):
         Section ``[data]``.
     crf : CRFSection or None
         Section ``[crf]``; None if the configuration has none.
+    hierarchy : HierarchySection or None
+        Section ``[hierarchy]``; None if the configuration has none.
     """
 
     preset: str = ""
@@ -292,18 +320,22 @@ class RunConfig(Section):
     train: TrainSection = TrainSection()
     data: DataSection = DataSection()
     crf: CRFSection | None = None
+    hierarchy: HierarchySection | None = None
 
     @model_serializer(mode="wrap")
     def _without_absent_sections(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: value for name, value in serialise(self).items() if value is not None}
 
 
-# key of [train] -> key and value that it requires to be used
-USED_ONLY_WITH: dict[str, tuple[str, str]] = {
-    "momentum": ("optimizer", "sgd"),
-    "rho": ("optimizer", "adadelta"),
-    "eps": ("optimizer", "adadelta"),
-    "step_factor": ("schedule", "step"),
-    "step_every": ("schedule", "step"),
-    "step_at": ("schedule", "step"),
+# section -> key -> key and value that it requires to be used
+USED_ONLY_WITH: dict[str, dict[str, tuple[str, str]]] = {
+    "train": {
+        "momentum": ("optimizer", "sgd"),
+        "rho": ("optimizer", "adadelta"),
+        "eps": ("optimizer", "adadelta"),
+        "step_factor": ("schedule", "step"),
+        "step_every": ("schedule", "step"),
+        "step_at": ("schedule", "step"),
+    },
+    "hierarchy": {"alpha": ("strategy", "hierarchical"), "beta": ("strategy", "hierarchical")},
 }

@@ -127,6 +127,33 @@ class DatasetFolder:
         """Scene of each stem; empty without scenes.txt."""
         return read_scenes(self.root / "scenes.txt")
 
+    def scenes_of(self, samples: Sequence[Sample]) -> list[str]:
+        """Return the scene of each image.
+
+        Parameters
+        ----------
+        samples : sequence of Sample
+            The images.
+
+        Returns
+        -------
+        list of str
+            Names of scenes, in the order of the images.
+
+        Raises
+        ------
+        DataError
+            If there is no scenes.txt, or it has no scene for an image.
+        """
+        path, expected = self.root / "scenes.txt", "a line STEM SCENE for each image"
+        missing = [s.stem for s in samples if s.stem not in self.scenes]
+        if not self.scenes:
+            raise DataError("there are no scene names", where=path, expected=expected)
+        if missing:
+            what = f"{len(missing)} of {len(samples)} images have no scene (for example {missing[0]})"
+            raise DataError(what, where=path, expected=expected)
+        return [self.scenes[s.stem] for s in samples]
+
     @cached_property
     def samples(self) -> list[Sample]:
         """All images with their masks, sorted by stem."""

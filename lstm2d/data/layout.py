@@ -277,17 +277,21 @@ def read_scenes(path: Path) -> dict[str, str]:
     Raises
     ------
     DataError
-        If a line has no scene.
+        If a line has no scene, or an image has two.
     """
     scenes: dict[str, str] = {}
     if not path.exists():
         return scenes
     for number, line in enumerate(read_text(path).split("\n"), start=1):
-        stem, _, scene = line.strip(" \t\r").rpartition(" ")
-        if stem:
-            scenes[composed(stem.strip())] = scene
-        elif scene:
+        words, _, scene = line.strip(" \t\r").rpartition(" ")
+        stem = composed(words.strip())
+        if not stem and scene:
             raise DataError(f"line {number} names no scene", where=path, expected="STEM SCENE")
+        if scenes.get(stem, scene) != scene:
+            what = f"line {number} gives {stem!r} another scene: {scene}, before {scenes[stem]}"
+            raise DataError(what, where=path, expected="one scene per image")
+        if stem:
+            scenes[stem] = scene
     return scenes
 
 

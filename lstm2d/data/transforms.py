@@ -67,14 +67,14 @@ def pad_to_multiple(image: NDArray[Scalar], multiple: int) -> NDArray[Scalar]:
 
 
 def pad_labels_to_multiple(
-    labels: NDArray[np.uint8], multiple: int, *, ignore: int = IGNORE
-) -> NDArray[np.uint8]:
+    labels: NDArray[Scalar], multiple: int, *, ignore: int = IGNORE
+) -> NDArray[Scalar]:
     """Add ignored pixels at the bottom and right until both sides are multiples of a number.
 
     Parameters
     ----------
-    labels : array of shape (H, W), uint8
-        Class numbers.
+    labels : array of shape (H, W), int
+        Numbers of classes or subclasses.
     multiple : int
         Total stride of the network, 1 or more.
     ignore : int
@@ -82,7 +82,7 @@ def pad_labels_to_multiple(
 
     Returns
     -------
-    array of shape (H', W'), uint8
+    array of shape (H', W'), int
         The input array if no padding is needed.
     """
     missing = _missing(labels, multiple)
@@ -132,32 +132,31 @@ def random_flip(
 
 
 def random_crop(
-    image: NDArray[Scalar], labels: NDArray[np.uint8], rng: np.random.Generator, *, size: Sequence[int]
-) -> tuple[NDArray[Scalar], NDArray[np.uint8]]:
-    """Crop at a random position; a smaller image is extended by reflection, repeatedly if necessary.
+    shape: Sequence[int], rng: np.random.Generator, *, size: Sequence[int]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Draw the position of a crop; a smaller image is extended by reflection, repeatedly if necessary.
 
     Parameters
     ----------
-    image : array of shape (H, W, C)
-        Image, not empty.
-    labels : array of shape (H, W), uint8
-        Its labels.
+    shape : sequence of two int
+        Rows and columns of the image, 1 or more.
     rng : numpy.random.Generator
-        Draws the position of the crop, or of a smaller image in the result.
+        Draws the position of the crop, or of a smaller image in it.
     size : sequence of two int
-        Rows and columns of the result.
+        Rows and columns of the crop.
 
     Returns
     -------
-    image, labels : array
-        Arrays of that size, contiguous. The reflection does not repeat the edge row or column.
+    tuple of two arrays of int
+        Rows and columns of the pixels, as `numpy.ix_` returns them: ``image[place]`` is the crop. The
+        reflection does not repeat the edge row or column.
     """
     rows, columns = (
         _reflected(int(rng.integers(min(0, have - want), max(0, have - want), endpoint=True)), want, have)
-        for have, want in zip(labels.shape, size, strict=True)
+        for have, want in zip(shape, size, strict=True)
     )
-    place = np.ix_(rows, columns)
-    return image[place], labels[place]
+    down, across = np.ix_(rows, columns)
+    return down, across
 
 
 def random_scale(
@@ -196,6 +195,59 @@ def random_scale(
     ]
     resized = Image.fromarray(np.ascontiguousarray(labels)).resize(size, Image.Resampling.NEAREST)
     return np.stack(channels, axis=2), np.array(resized)
+
+
+def random_rotation(
+    image: NDArray[Any],
+    labels: NDArray[np.uint8],
+    rng: np.random.Generator,
+    *,
+    amount: float,
+    fill: Sequence[float],
+    ignore: int = IGNORE,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Rotate by a random angle around the middle; the size stays.
+
+    Parameters
+    ----------
+    image : array of shape (H, W, C)
+        Image.
+    labels : array of shape (H, W), uint8
+        Its labels.
+    rng : numpy.random.Generator
+        Draws the angle.
+    amount : float
+        The angle is uniform between ``-amount`` and ``amount``, in degrees; positive ones are anticlockwise.
+    fill : sequence of float
+        Values of the C channels where the result lies outside of the image.
+    ignore : int
+        Label there.
+
+    Returns
+    -------
+    image : array of shape (H, W, C), float32
+        Bilinear.
+    labels : array of shape (H, W), uint8
+        The label of the nearest pixel.
+    """
+    from scipy.ndimage import map_coordinates
+
+    angle = np.deg2rad(amount * rng.uniform(-1, 1))
+    cos, sin = np.cos(angle), np.sin(angle)
+    height, width = labels.shape
+    down = np.arange(height)[:, np.newaxis] - (height - 1) / 2  # from the middle
+    right = np.arange(width) - (width - 1) / 2
+    down, right = cos * down + sin * right, cos * right - sin * down
+    inside = (np.abs(down) <= height / 2) & (np.abs(right) <= width / 2)
+    rows, columns = down + (height - 1) / 2, right + (width - 1) / 2
+    turned = np.empty((height, width, len(fill)), np.float32)
+    for channel, value in enumerate(fill):
+        source = np.asarray(image[:, :, channel], np.float32)
+        found = map_coordinates(source, (rows, columns), order=1, mode="nearest")
+        turned[:, :, channel] = np.where(inside, found, np.float32(value))
+    nearest = np.rint(rows).astype(np.intp), np.rint(columns).astype(np.intp)
+    place = tuple(np.clip(i, 0, side - 1) for i, side in zip(nearest, labels.shape, strict=True))
+    return turned, np.where(inside, labels[place], np.uint8(ignore))
 
 
 def random_color(image: NDArray[Any], rng: np.random.Generator, *, amount: float) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,7 +75,7 @@ def draw_gallery(
     if all(example.truth is None for example in examples):
         names.remove("truth")
     columns = [(one.title, [_picture(one, name, classes) for name in names]) for one in examples]
-    return _sheet(columns, names, classes, cell)
+    return _sheet(columns, names, classes, [cell[0]] * len(names), cell[1])
 
 
 def draw_comparison(
@@ -110,7 +110,49 @@ def draw_comparison(
     for same in zip(*models.values(), strict=True):
         common = [_picture(same[0], name, classes) for name in ("picture", "truth")]
         columns.append((same[0].title, common + [_picture(one, "labels", classes) for one in same]))
-    return _sheet(columns, ["picture", "truth", *models], classes, cell)
+    names = ["picture", "truth", *models]
+    return _sheet(columns, names, classes, [cell[0]] * len(names), cell[1])
+
+
+def draw_side_by_side(
+    images: Sequence[str],
+    models: Mapping[str, Sequence[Example]],
+    classes: Sequence[ClassInfo],
+    *,
+    cell: tuple[int, int] = (195, 260),
+) -> NDArray[np.uint8]:
+    """Draw a sheet: one row per image with picture, truth and the labels of each model.
+
+    Parameters
+    ----------
+    images : sequence of str
+        A few words below each picture.
+    models : mapping of str to sequence of Example
+        Name of each model, and the same images with its labels; their titles stand below the labels.
+    classes : sequence of ClassInfo
+        Names and colours of the labels.
+    cell : tuple of int
+        Largest height and width of each picture, pixels. A row is as high as its picture.
+
+    Returns
+    -------
+    ndarray of uint8, shape (rows, columns, 3)
+        The sheet, with a legend below.
+
+    Raises
+    ------
+    ShapeError
+        If there is no example, or labels do not fit their image.
+    """
+    _check([one for same in models.values() for one in same])
+    first = next(iter(models.values()))
+    columns = [(name, [_picture(one, name, classes) for one in first]) for name in ("picture", "truth")]
+    captions = [images, [""] * len(images)]
+    for name, same in models.items():
+        columns.append((name, [_picture(one, "labels", classes) for one in same]))
+        captions.append([one.title for one in same])
+    heights = [_fitted(one.image.shape[:2], cell)[0] for one in first]
+    return _sheet(columns, [], classes, heights, cell[1], captions)
 
 
 def draw_instances(
@@ -149,7 +191,7 @@ def draw_instances(
     columns += [(one.title, [_picture(one, "labels", classes)]) for one in examples]
     scale = side / max(image.shape[:2])
     height, width = (max(round(n * scale), 1) for n in image.shape[:2])
-    return _sheet(columns, [], classes, (height, max(width, NAME)))
+    return _sheet(columns, [], classes, [height], max(width, NAME))
 
 
 def after(instances: int) -> str:
@@ -161,29 +203,35 @@ def _sheet(
     columns: Sequence[tuple[str, Sequence[NDArray[np.uint8] | None]]],
     names: Sequence[str],
     classes: Sequence[ClassInfo],
-    cell: tuple[int, int],
+    heights: Sequence[int],
+    width: int,
+    captions: Sequence[Sequence[str]] = (),
 ) -> NDArray[np.uint8]:
-    """Draw columns of pictures with their titles, the names of the rows, if any, and the legend."""
+    """Draw columns of pictures with titles and captions, the names of the rows, if any, and the legend."""
     from PIL import Image, ImageDraw
 
-    height, width = cell
     pen = Pen(TEXT)
     shown = [pen.fitted(pen.lettering(name), NAME) for name in names]
     left = MARGIN + (max(map(pen.width, shown)) + 2 * GAP if shown else 0)
-    top = MARGIN + TEXT + 2 * GAP
+    below = GAP + (TEXT + 2 * GAP if captions else 0)
+    *tops, foot = accumulate([height + below for height in heights], initial=MARGIN + TEXT + 2 * GAP)
     sheet_width = left + len(columns) * (width + GAP) - GAP + MARGIN
-    foot = top + len(columns[0][1]) * (height + GAP)
     rows = _legend_rows(classes, pen, sheet_width - left - MARGIN)
     sheet = Image.new("RGB", (sheet_width, foot + GAP + len(rows) * (TEXT + 2 * GAP) + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
     for row, name in enumerate(shown):
-        pen.write(draw, (MARGIN, top + row * (height + GAP) + height // 2), name, MUTED)
+        pen.write(draw, (MARGIN, tops[row] + heights[row] // 2), name, MUTED)
     for column, (title, pictures) in enumerate(columns):
         x = left + column * (width + GAP)
+        texts = [(title, MARGIN + TEXT // 2)]
         for row, picture in enumerate(pictures):
-            _put(sheet, draw, picture, (x, top + row * (height + GAP), width, height), pen)
-        fitted = pen.fitted(pen.lettering(title), width)
-        pen.write(draw, (x + width // 2, MARGIN + TEXT // 2), fitted, INK, anchor="mm")
+            _put(sheet, draw, picture, (x, tops[row], width, heights[row]), pen)
+            if captions:
+                texts.append((captions[column][row], tops[row] + heights[row] + GAP + TEXT // 2))
+        for text, y in texts:
+            if text:
+                fitted = pen.fitted(pen.lettering(text), width)
+                pen.write(draw, (x + width // 2, y), fitted, INK, anchor="mm")
     _legend(draw, rows, pen, left, foot + GAP)
     return np.asarray(sheet)
 
@@ -289,11 +337,16 @@ def _put(
         pen.write(draw, (x + width // 2, y + height // 2), "not known", MUTED, anchor="mm")
         return
     image = Image.fromarray(picture)
-    scale = min(width / image.width, height / image.height)
-    size = max(round(image.width * scale), 1), max(round(image.height * scale), 1)
+    size = _fitted(picture.shape[:2], (height, width))[::-1]
     few = len(np.unique(picture.reshape(-1, 3)[::7], axis=0)) < 64  # labels: no mixed colours at their edges
     image = image.resize(size, Image.Resampling.NEAREST if few else Image.Resampling.LANCZOS)
     sheet.paste(image, (x + (width - size[0]) // 2, y + (height - size[1]) // 2))
+
+
+def _fitted(shape: tuple[int, ...], cell: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest height and width of a picture in its cell."""
+    scale = min(cell[1] / shape[1], cell[0] / shape[0])
+    return max(round(shape[0] * scale), 1), max(round(shape[1] * scale), 1)
 
 
 def _legend_rows(

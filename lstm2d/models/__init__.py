@@ -1,11 +1,13 @@
 """The networks: one file for each published system."""
 
 from lstm2d.models.backbones.imported import import_weights, load_imported, restore_imported
+from lstm2d.models.fcn import FCNConfig, FCNNetwork
 from lstm2d.models.h_renet import HReNetConfig, HReNetNetwork
 from lstm2d.models.lstm2d import LSTM2DConfig, LSTM2DNetwork
 from lstm2d.models.n_renet import NReNetConfig, NReNetNetwork
 from lstm2d.models.network import PREDICTION, Network, Step
 from lstm2d.models.options import ModelConfig
+from lstm2d.models.patch_cnn import PatchCNNConfig, PatchCNNNetwork
 from lstm2d.models.rcnn import RCNNNetwork
 from lstm2d.models.rcnn_config import RCNNConfig
 from lstm2d.models.registry import MODELS, ModelKind, build, model_config, parameter_count
@@ -14,6 +16,8 @@ from lstm2d.models.reseg import ReSegConfig, ReSegNetwork
 __all__ = [
     "MODELS",
     "PREDICTION",
+    "FCNConfig",
+    "FCNNetwork",
     "HReNetConfig",
     "HReNetNetwork",
     "LSTM2DConfig",
@@ -23,6 +27,8 @@ __all__ = [
     "NReNetConfig",
     "NReNetNetwork",
     "Network",
+    "PatchCNNConfig",
+    "PatchCNNNetwork",
     "RCNNConfig",
     "RCNNNetwork",
     "ReSegConfig",

@@ -13,11 +13,11 @@ from numpy.typing import DTypeLike
 
 from lstm2d.models.backbones.imported import frozen_names
 from lstm2d.models.backbones.vgg16 import VGG16, channels_of
-from lstm2d.models.network import Maps, Network, Step
+from lstm2d.models.network import Maps, Network, Step, drop
 from lstm2d.models.options import Check, Loss
 from lstm2d.models.renet_stack import LayerPatches, LayerUnits, ReNetConfig, build_layers, run_layers
 from lstm2d.nn import BatchNorm, Conv2d, Linear, Unit, init
-from lstm2d.ops import bilinear_resize, concatenate, dropout, l2_normalise, relu
+from lstm2d.ops import bilinear_resize, concatenate, l2_normalise, relu
 from lstm2d.tape import no_grad
 from lstm2d.tensor import Tensor
 
@@ -200,9 +200,7 @@ class HReNetNetwork(Network):
         z = relu(self.conv6(z))
         if maps is not None:
             maps["conv6"] = z.data
-        if step.training and self.config.dropout:
-            z = dropout(z, self.config.dropout, seed=step.seed, epoch=step.epoch, samples=step.samples)
-        return self.conv7(z)
+        return self.conv7(drop(z, self.config.dropout, step))
 
     def _normalised(self, number: int, source: Source, x: Tensor, step: Step, maps: Maps | None) -> Tensor:
         """Return a source with its normalisation and its ReLU, in their order."""

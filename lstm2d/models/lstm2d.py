@@ -182,7 +182,7 @@ class LSTM2DNetwork(Network):
             The loss.
         """
         targets, weight = window_targets(
-            labels, self.stride, self.n_classes, ignore_index=ignore_index, class_weights=class_weights
+            labels, self.stride, scores.shape[-1], ignore_index=ignore_index, class_weights=class_weights
         )
         return soft_cross_entropy(scores, targets, weight)
 

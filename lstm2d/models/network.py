@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import ConfigError
 from lstm2d.nn import Conv2d, ConvTranspose2d, Linear, Module
-from lstm2d.ops import cross_entropy, softmax
+from lstm2d.ops import cross_entropy, dropout, softmax
 from lstm2d.tape import no_grad
 from lstm2d.tensor import FloatArray, Tensor
 
 if TYPE_CHECKING:
-    from lstm2d.models.backbones.vgg16 import VGG16
+    from lstm2d.models.backbones.backbone import Backbone
 
+RECURRENT = "a recurrent convolutional network (presets cnn-133, rcnn1 and rcnn2)"
 Head = Linear | Conv2d | ConvTranspose2d
 Maps = dict[str, FloatArray]  # activations by the name of their layer, first to last
 
@@ -48,6 +49,30 @@ class Step:
 PREDICTION = Step()
 
 
+def drop(z: Tensor, rate: float, step: Step, layer: int = 0) -> Tensor:
+    """Set random values to 0 in training; see `lstm2d.ops.dropout`.
+
+    Parameters
+    ----------
+    z : Tensor of shape (N, ...)
+        Features of the images of the step.
+    rate : float
+        Probability that a value is set to 0, in [0, 1).
+    step : Step
+        What the images are for.
+    layer : int, default 0
+        Number of the dropout layer in the network.
+
+    Returns
+    -------
+    Tensor of the shape of `z`
+        In prediction `z` itself.
+    """
+    if not step.training or not rate:
+        return z
+    return dropout(z, rate, seed=step.seed, epoch=step.epoch, samples=step.samples, layer=layer)
+
+
 class Network(Module, ABC):
     """A network that computes scores of K classes for every pixel of an image.
 
@@ -67,8 +92,9 @@ class Network(Module, ABC):
     reduction : {"sum", "mean"}
         Whether the loss of an image is the sum over its labelled pixels, or their mean.
     joint : bool
-        Whether the images of a minibatch must run as one batch, since the network normalises over it.
-    backbone : VGG16 or None
+        Whether the images of a minibatch run as one batch: the network normalises over it, or sees patches of
+        one size.
+    backbone : Backbone or None
         Layers whose weights are imported.
     imported : tuple of str
         Names of those parameters that are imported and never trained: a model file leaves them out.
@@ -76,6 +102,12 @@ class Network(Module, ABC):
         Whether `frozen` computes anything: first layers that no gradient reaches.
     trained : int
         Instances that it was trained with, see `RCNNNetwork`; 1 for a network that has none.
+    resolution : int
+        Prediction computes one pixel in `resolution` x `resolution`.
+    default_resolution : int
+        What `predict_as` gets if the user asks for no resolution.
+    membership : Linear or None
+        Turns scores of subclasses into those of classes, if the head computes scores of subclasses.
     """
 
     n_classes: int
@@ -84,10 +116,13 @@ class Network(Module, ABC):
     head_name: str = "classify"
     reduction: Literal["sum", "mean"] = "sum"
     joint: bool = False
-    backbone: VGG16 | None = None
+    backbone: Backbone | None = None
     imported: tuple[str, ...] = ()
     frozen_part: bool = False
     trained: int = 1
+    resolution: int = 1
+    default_resolution: int = 1
+    membership: Linear | None = None
 
     @property
     def head(self) -> Head:
@@ -100,6 +135,18 @@ class Network(Module, ABC):
     def head(self, layer: Head) -> None:
         self.set_submodule(self.head_name, layer)
         self.n_classes = layer.weight.shape[-1]
+
+    def heads(self) -> dict[str, Head]:
+        """Return the layers that compute scores, by name; their outputs are added, if there are several."""
+        return {self.head_name: self.head}
+
+    def last_layers(self) -> list[Module]:
+        """Return the layers that compute scores, and those that only enlarge them."""
+        return [*self.heads().values()]
+
+    def class_scores(self, scores: Tensor) -> Tensor:
+        """Return the scores of the classes from the output of the head."""
+        return scores if self.membership is None else self.membership(scores)
 
     def stored_arrays(self) -> dict[str, FloatArray]:
         """Return the contents of a model file: all values but those of imported layers that stay so.
@@ -303,11 +350,16 @@ class Network(Module, ABC):
             If the network has no such choice, or the values are out of range.
         """
         if resolution != 1 or instances:
-            name = "resolution" if resolution != 1 else "instances"
+            name, models = "instances", RECURRENT
+            if resolution != 1:
+                name, models = (
+                    "resolution",
+                    f"{RECURRENT}, or a patch network (presets clarifai and overfeat)",
+                )
             raise ConfigError(
-                f"`{name}` for a model without instances",
+                f"`{name}` for a model that has no such choice",
                 where=source,
-                expected="a recurrent convolutional network (presets cnn-133, rcnn1 and rcnn2)",
+                expected=models,
                 hint=f"leave `{name}` out",
             )
 
@@ -339,12 +391,13 @@ class Network(Module, ABC):
         Parameters
         ----------
         x : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
+            Normalised images; H and W are multiples of `stride`, and without `padding` of `resolution`.
 
         Returns
         -------
         dict from str to ndarray of shape (N, rows, columns, channels of the layer)
-            By the name of the layer, first to last; the last is ``"scores"``.
+            By the name of the layer, first to last; the last is ``"scores"``. A position is a square of
+            pixels.
 
         Raises
         ------

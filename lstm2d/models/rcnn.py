@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from lstm2d import kernels
 from lstm2d.errors import ConfigError
+from lstm2d.models.cells import at_every_pixel, check_resolution, from_first_cell
 from lstm2d.models.network import Maps, Network, Step
 from lstm2d.models.rcnn_config import Field, RCNNConfig
 from lstm2d.nn import Conv2d
@@ -70,8 +71,6 @@ class RCNNNetwork(Network):
         Instances that training examples run through, at most.
     instances : int
         Instances whose labels are predicted.
-    resolution : int
-        Prediction labels one pixel in `resolution` x `resolution`.
 
     References
     ----------
@@ -143,12 +142,14 @@ class RCNNNetwork(Network):
 
         Returns
         -------
-        Tensor of shape (N, rows, columns, P * K) in training, else (N, rows, columns, K)
-            In training those of all P instances.
+        Tensor of shape (N, rows, columns * P, K) in training, else (N, rows, columns, K)
+            In training those of all P instances, cell after cell.
         """
         if step.training:
             instances = self.instances_of(step.seed, step.epoch, step.samples[0])
-            return concatenate(self.planes(z, instances, self.fields[instances - 1].stride))
+            planes = self.planes(z, instances, self.fields[instances - 1].stride)
+            n, rows, columns, classes = planes[0].shape
+            return reshape(concatenate(planes), (n, rows, columns * instances, classes))
         if maps is None:
             return self._of_image(z, self.resolution)[-1]
         found: Maps = {}
@@ -159,15 +160,7 @@ class RCNNNetwork(Network):
     def _of_image(self, z: Tensor, spacing: int, maps: Maps | None = None) -> list[Tensor]:
         """Return the score planes of every instance, one pixel in `spacing` x `spacing` of the image."""
         unused = self.padding - self.fields[self.instances - 1].size // 2
-        first = [min(spacing // 2, side - 2 * self.padding - 1) for side in z.shape[1:3]]
-        begins = [unused + start for start in first]
-        z = crop(
-            z,
-            top=begins[0],
-            left=begins[1],
-            height=z.shape[1] - unused - begins[0],
-            width=z.shape[2] - unused - begins[1],
-        )
+        z = from_first_cell(z, spacing, padding=self.padding, unused=unused)
         return self.planes(z, self.instances, spacing, maps)
 
     def planes(self, x: Tensor, instances: int, spacing: int, maps: Maps | None = None) -> list[Tensor]:
@@ -194,8 +187,8 @@ class RCNNNetwork(Network):
         found: list[Tensor] = []
         natural = actual = 1
         for number in range(instances):
-            image = x if number == 0 else self._image(x, found[-1], self.fields[number - 1], actual)
-            before = found[-1] if found else None
+            before = self.class_scores(found[-1]) if found else None
+            image = x if before is None else self._image(x, before, self.fields[number - 1], actual)
             z, natural, actual = self._instance(image, before, natural, actual, spacing, maps, number + 1)
             found.append(z)
             if maps is not None and number + 1 < instances:
@@ -258,7 +251,7 @@ class RCNNNetwork(Network):
 
         Parameters
         ----------
-        scores : Tensor of shape (N, rows, columns, P * K)
+        scores : Tensor of shape (N, rows, columns * P, K)
             Of P instances.
         labels : ndarray of int, shape (N, rows, columns)
             Classes of the pixels under the cells.
@@ -272,11 +265,9 @@ class RCNNNetwork(Network):
         Tensor of shape ()
             Sum or mean, as `reduction` says.
         """
-        n, rows, columns, width = scores.shape
-        instances = width // self.n_classes
-        every = reshape(scores, (n, rows, columns * instances, self.n_classes))
+        instances = scores.shape[2] // labels.shape[2]
         return cross_entropy(
-            every,
+            scores,
             labels.repeat(instances, axis=2),
             class_weights=class_weights,
             ignore_index=ignore_index,
@@ -294,15 +285,8 @@ class RCNNNetwork(Network):
                 hint=f"for more, train with model.instances={last}" if last > self.trained else None,
             )
         stride = self.fields[last - 1].stride
-        allowed = [2**power for power in range(stride.bit_length())]
-        if resolution not in allowed:
-            after = "1 instance" if last == 1 else f"{last} instances"
-            raise ConfigError(
-                f"`resolution`: 1/{resolution}",
-                where=source,
-                expected=", ".join("1" if q == 1 else f"1/{q}" for q in allowed),
-                hint=f"after {after} the network has a stride of {stride} pixels; choose one of these",
-            )
+        after = "1 instance" if last == 1 else f"{last} instances"
+        check_resolution(resolution, stride, network=f"after {after} the network", source=source)
         self.resolution, self.instances = resolution, last
 
     def probabilities_from(self, z: Tensor) -> FloatArray:
@@ -354,11 +338,4 @@ class RCNNNetwork(Network):
 
     def _at_pixels(self, cells: FloatArray, padded: tuple[int, ...]) -> FloatArray:
         """Return the values of the nearest cells for every pixel of a padded image."""
-        if self.resolution == 1:
-            return cells
-        rows, columns = (  # lists: arrays would have to be on the device
-            [min(pixel // self.resolution, n - 1) for pixel in range(side - 2 * self.padding)]
-            for side, n in zip(padded[1:3], cells.shape[1:3], strict=True)
-        )
-        pixels: FloatArray = cells[:, rows][:, :, columns]
-        return pixels
+        return at_every_pixel(cells, self.resolution, [side - 2 * self.padding for side in padded[1:3]])

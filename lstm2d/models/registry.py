@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.errors import ConfigError
+from lstm2d.models.fcn import FCNConfig, FCNNetwork
 from lstm2d.models.h_renet import HReNetConfig, HReNetNetwork
 from lstm2d.models.lstm2d import LSTM2DConfig, LSTM2DNetwork
 from lstm2d.models.n_renet import NReNetConfig, NReNetNetwork
 from lstm2d.models.network import Network
 from lstm2d.models.options import ModelConfig
+from lstm2d.models.patch_cnn import PatchCNNConfig, PatchCNNNetwork
 from lstm2d.models.rcnn import RCNNNetwork
 from lstm2d.models.rcnn_config import RCNNConfig
 from lstm2d.models.reseg import ReSegConfig, ReSegNetwork
@@ -33,6 +35,8 @@ MODELS: dict[str, ModelKind] = {
     "n-renet": ModelKind(NReNetConfig, NReNetNetwork),
     "h-renet": ModelKind(HReNetConfig, HReNetNetwork),
     "rcnn": ModelKind(RCNNConfig, RCNNNetwork),
+    "fcn": ModelKind(FCNConfig, FCNNetwork),
+    "patch-cnn": ModelKind(PatchCNNConfig, PatchCNNNetwork),
 }
 
 

@@ -104,6 +104,8 @@ class ReSegNetwork(Network):
         Data type of the parameters, and so of the images.
     """
 
+    backbone: VGG16 | None = None
+
     def __init__(
         self,
         config: ReSegConfig,

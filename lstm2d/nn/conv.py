@@ -1,4 +1,4 @@
-"""Convolution and transposed convolution with their parameters."""
+"""Convolution, transposed convolution and learned enlargement with their parameters."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from numpy.typing import DTypeLike
 
 from lstm2d.nn import init
 from lstm2d.nn.module import Module
+from lstm2d.nn.renewable import Renewable
 from lstm2d.ops.conv import Activation, conv2d, conv_transpose2d
-from lstm2d.tensor import Tensor
+from lstm2d.ops.shape import reshape, transpose
+from lstm2d.tensor import FloatArray, Tensor
 
 
-class Conv2d(Module):
+class Conv2d(Renewable):
     """Convolve images with a bank of filters.
 
     Parameters
@@ -52,6 +54,17 @@ class Conv2d(Module):
         self.bias = init.parameter(init.zeros, rng, (out_channels,), dtype)
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.activation = activation
+        self._new = partial(
+            type(self),
+            in_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            activation=activation,
+            weight=weight,
+            dtype=dtype,
+        )
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the convolved images.
@@ -77,7 +90,7 @@ class Conv2d(Module):
         )
 
 
-class ConvTranspose2d(Module):
+class ConvTranspose2d(Renewable):
     """Spread every position over a window of a larger image.
 
     Parameters
@@ -115,6 +128,16 @@ class ConvTranspose2d(Module):
         self.bias = init.parameter(init.zeros, rng, (out_channels,), dtype)
         self.stride, self.padding = stride, padding
         self.activation = activation
+        self._new = partial(
+            type(self),
+            in_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            activation=activation,
+            weight=weight,
+            dtype=dtype,
+        )
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the larger images.
@@ -137,6 +160,49 @@ class ConvTranspose2d(Module):
             padding=self.padding,
             activation=self.activation,
         )
+
+
+class Upsample(Module):
+    """Enlarge each channel by itself: a transposed convolution with one kernel for all channels.
+
+    A linear map of the channels can therefore come before or after it, with the same result.
+
+    Parameters
+    ----------
+    factor : int
+        How many times as many rows and columns, even. The side of the kernel is twice as much.
+    dtype : dtype, default float32
+        Data type of the kernel, which starts as bilinear interpolation, `init.bilinear_kernel`.
+    """
+
+    def __init__(self, factor: int, *, dtype: DTypeLike = np.float32) -> None:
+        self.factor = factor
+        self.weight = init.parameter(
+            _bilinear, np.random.default_rng(0), (2 * factor, 2 * factor, 1, 1), dtype
+        )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the enlarged images.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, H, W, C)
+            Images; beyond their edges are zeros.
+
+        Returns
+        -------
+        Tensor of shape (N, factor * H, factor * W, C)
+            The transposed convolution, without half a factor of pixels on each side.
+        """
+        n, rows, columns, channels = x.shape
+        planes = reshape(transpose(x, (0, 3, 1, 2)), (n * channels, rows, columns, 1))
+        y = conv_transpose2d(planes, self.weight, stride=self.factor, padding=self.factor // 2)
+        return transpose(reshape(y, (n, channels, *y.shape[1:3])), (0, 2, 3, 1))
+
+
+def _bilinear(rng: np.random.Generator, shape: tuple[int, ...], *, dtype: DTypeLike) -> FloatArray:
+    """Return bilinear interpolation of one channel, without drawing anything."""
+    return init.bilinear_kernel(shape[0], 1, dtype)
 
 
 def _filters(

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm2d.nn import init
-from lstm2d.nn.module import Module
+from lstm2d.nn.renewable import Renewable
 from lstm2d.ops.linear import linear
 from lstm2d.tensor import Tensor
 
 
-class Linear(Module):
+class Linear(Renewable):
     """Apply ``x @ weight + bias`` to the channels of every position.
 
     Parameters
@@ -46,6 +46,9 @@ class Linear(Module):
         draw = weight or partial(init.glorot_uniform, fan_in=in_features, fan_out=out_features)
         self.weight = init.parameter(draw, rng, (in_features, out_features), dtype)
         self.bias = init.parameter(first_bias, rng, (out_features,), dtype) if bias else None
+        self._new = partial(
+            type(self), in_features, bias=bias, weight=weight, first_bias=first_bias, dtype=dtype
+        )
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the products.

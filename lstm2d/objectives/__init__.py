@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from lstm2d.models import Network, Step
 from lstm2d.objectives.flat import Flat
+from lstm2d.objectives.hierarchical import Hierarchical, OnSubclasses
 from lstm2d.tensor import FloatArray, Tensor
 
-__all__ = ["Flat", "Objective"]
+__all__ = ["Flat", "Hierarchical", "Objective", "OnSubclasses"]
 
 
 class Objective(Protocol):
@@ -27,7 +28,7 @@ class Objective(Protocol):
         z : Tensor of shape (N, H', W', C)
             Output of `Network.frozen`.
         labels : ndarray of int, shape (N, H, W)
-            Classes of the pixels, on the device of the network.
+            Targets of the pixels, on the device of the network.
         step : Step
             Seed, epoch and numbers of the images.
 
@@ -45,7 +46,7 @@ class Objective(Protocol):
         network : Network
             The network that is trained.
         labels : ndarray of int, shape (N, H, W)
-            Classes of the pixels.
+            Targets of the pixels.
 
         Returns
         -------

@@ -2,7 +2,7 @@
 
 from lstm2d.ops.conv import conv2d, conv_transpose2d
 from lstm2d.ops.dropout import dropout
-from lstm2d.ops.elementwise import add, direction_sum, relu, sigmoid, tanh
+from lstm2d.ops.elementwise import add, direction_sum, relu, scale, sigmoid, tanh
 from lstm2d.ops.linear import linear
 from lstm2d.ops.loss import cross_entropy, soft_cross_entropy, softmax
 from lstm2d.ops.lstm2d import lstm2d_layer
@@ -10,7 +10,7 @@ from lstm2d.ops.norm import batch_norm, l2_normalise, local_response_norm
 from lstm2d.ops.pool import avg_pool2d, max_pool2d
 from lstm2d.ops.resize import bilinear_resize, cubic_resize
 from lstm2d.ops.rnn import gru_sweep, lstm_sweep, rnn_sweep
-from lstm2d.ops.shape import concatenate, crop, pad2d, reshape
+from lstm2d.ops.shape import concatenate, crop, pad2d, reshape, transpose
 from lstm2d.ops.windows import window_gather
 
 __all__ = [
@@ -37,9 +37,11 @@ __all__ = [
     "relu",
     "reshape",
     "rnn_sweep",
+    "scale",
     "sigmoid",
     "soft_cross_entropy",
     "softmax",
     "tanh",
+    "transpose",
     "window_gather",
 ]

@@ -128,6 +128,38 @@ def add(x: Tensor, y: Tensor) -> Tensor:
     return record("add", {"x": x, "y": y}, x.data + y.data, backward)
 
 
+def scale(x: Tensor, factor: float) -> Tensor:
+    """Multiply every element by a number.
+
+    Parameters
+    ----------
+    x : Tensor
+        Any shape.
+    factor : float
+        The number.
+
+    Returns
+    -------
+    Tensor of the shape of `x`
+        The products, in the data type of `x`.
+
+    Notes
+    -----
+    Keeps nothing for the backward pass.
+    """
+    factor = float(factor)
+
+    def product(values: FloatArray) -> FloatArray:
+        result = values.copy()
+        result *= factor  # in place: the data type stays, and a single number remains an array
+        return result
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        return (product(grad_y),)
+
+    return record("scale", {"x": x}, product(x.data), backward, factor=factor)
+
+
 def direction_sum(x: Tensor) -> Tensor:
     """Add up the four scan directions of a 2D-LSTM layer.
 

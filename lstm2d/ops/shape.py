@@ -1,4 +1,4 @@
-"""Concatenating, cropping, padding and reshaping."""
+"""Concatenating, cropping, padding, reshaping and transposing."""
 
 from __future__ import annotations
 
@@ -199,6 +199,42 @@ def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
         return (grad_y.reshape(x.shape),)
 
     return record("reshape", {"x": x}, x.data.reshape(shape), backward, shape=tuple(shape))
+
+
+def transpose(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Change the order of the axes of a tensor.
+
+    Parameters
+    ----------
+    x : Tensor
+        Any shape.
+    axes : tuple of int
+        Every axis of `x` once, from 0, in the new order.
+
+    Returns
+    -------
+    Tensor of shape (x.shape[axes[0]], x.shape[axes[1]], ...)
+        The values of `x`, contiguous.
+
+    Raises
+    ------
+    ShapeError
+        If `axes` does not hold every axis once.
+
+    Notes
+    -----
+    Keeps nothing for the backward pass.
+    """
+    axes = tuple(map(int, axes))
+    if sorted(axes) != list(range(x.data.ndim)):
+        raise ShapeError(f"transpose: axes {axes} of {x.shape}", expected="every axis once, from 0")
+    back = tuple(axes.index(axis) for axis in range(len(axes)))
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        return (kernels.ascontiguousarray(grad_y.transpose(back)),)
+
+    y = kernels.ascontiguousarray(x.data.transpose(axes))
+    return record("transpose", {"x": x}, y, backward, axes=axes)
 
 
 def _check_images(op: str, x: Tensor) -> None:

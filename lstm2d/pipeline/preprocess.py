@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from lstm2d.data.transforms import normalise, pad_labels_to_multiple, pad_to_mul
 from lstm2d.errors import ConfigError
 from lstm2d.pipeline.resize import nearest_labels, resize_photo
 
+Label = TypeVar("Label", bound=np.integer)
 Size = Literal["auto", "native"] | float
 TOLERANCE = 1.5  # ratio of the sizes of a photograph and the training images up to which it is not resized
 MAX_ENLARGEMENT = 4.0  # of each side; beyond, interpolation adds no information
@@ -192,19 +193,19 @@ class Preprocessing:
         ]
         return np.pad(normalise(inside, self.mean, self.std), [*outside, (0, 0)])[np.newaxis]
 
-    def prepare_labels(self, labels: NDArray[np.uint8], ignore: int) -> NDArray[np.uint8]:
+    def prepare_labels(self, labels: NDArray[Label], ignore: int) -> NDArray[Label]:
         """Pad labels in the same way as `prepare_part` pads their image.
 
         Parameters
         ----------
-        labels : array of shape (H, W), uint8
-            Class numbers.
+        labels : array of shape (H, W), int
+            Numbers of classes or subclasses.
         ignore : int
             Label of the padding.
 
         Returns
         -------
-        array of shape (1, H', W'), uint8
+        array of shape (1, H', W'), int
             One label per pixel of the network's input.
         """
         return pad_labels_to_multiple(labels, self.stride, ignore=ignore)[np.newaxis]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +18,7 @@ from lstm2d.metrics.baselines import baselines
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.metrics.edges import edge_band
 from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Size
-from lstm2d.predict.csv_text import csv_text
+from lstm2d.predict.csv_text import csv_table, csv_text
 from lstm2d.predict.instances import chosen
 from lstm2d.predict.predictor import Predictor
 
@@ -328,10 +326,5 @@ def image_table(scores: Sequence[ImageScore], *, two_classes: bool = False) -> s
         A header, then one line per image; cells are empty if there is nothing to count.
     """
     columns = TWO_CLASS_COLUMNS if two_classes else IMAGE_COLUMNS
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for score in scores:
-        cells = [getattr(score, name) for name in columns[1:]]
-        writer.writerow([csv_text(score.image), *(f"{v:.6f}" if isinstance(v, float) else v for v in cells)])
-    return text.getvalue()
+    rows = [[csv_text(score.image), *(getattr(score, name) for name in columns[1:])] for score in scores]
+    return csv_table(columns, rows)

@@ -1,4 +1,4 @@
-"""The pixels and instances of a recurrent convolutional network that a prediction computes."""
+"""The pixels and instances that a prediction computes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def parse_resolution(value: object) -> int:
     if found is None:
         raise ConfigError(
             f"`resolution` {value!r}",
-            expected="1, 1/2, 1/4, 1/8 or 1/16",
+            expected="1, 1/2, 1/4, 1/8, 1/16 or 1/32",
             hint="1/4 labels one pixel in 4x4",
         )
     return int(found[1] or 1)
@@ -77,7 +77,7 @@ def parse_instances(value: Instances) -> tuple[int, ...]:
 
 
 def chosen(predictor: Predictor) -> dict[str, Any]:
-    """Return resolution and instances of a prediction where they are not the default.
+    """Return the resolution of a prediction if it is not 1, and instances if they are not the default.
 
     Parameters
     ----------

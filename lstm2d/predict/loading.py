@@ -19,7 +19,7 @@ def load(
     *,
     crf: bool | str | CRFSection = True,
     device: str = "cpu",
-    resolution: str | int = 1,
+    resolution: str | int | None = None,
     instances: Instances = None,
 ) -> Predictor:
     """Load a trained model.
@@ -33,7 +33,7 @@ def load(
         none, the name of a set such as "deeplab-voc", or settings.
     device : str, default "cpu"
         Where to compute: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
-    resolution : str or int, default 1
+    resolution : str or int, optional
         As for `Predictor`: "1/4" computes one pixel in 4x4.
     instances : int, sequence of int or str, optional
         As for `Predictor`: predict after so many instances.

@@ -49,9 +49,10 @@ class Predictor:
         one, False for none, the name of a set (`lstm2d.config.crf.CRF_SETS`), or the settings.
     device : str, default "cpu"
         Where the network and the CRF compute: "auto", "cpu", "cuda" or "cuda:N".
-    resolution : str or int, default 1
-        For recurrent convolutional networks: "1/4" or 4 computes one pixel in 4x4, and the others get the
-        label of the nearest one. At most the network's stride after the last of `instances`.
+    resolution : str or int, optional
+        For recurrent convolutional networks and patch networks: "1/4" or 4 computes one pixel in 4x4, and the
+        others get the label of the nearest one. At most the network's stride, after the last of `instances`.
+        The default is that of the network: 1/8 for patch networks, else 1.
     instances : int, sequence of int or str, optional
         For these networks: predict the labels after so many instances, at most those that were trained,
         which is the default. With several, such as (1, 2, 3), `predict` returns the last ones and
@@ -102,7 +103,7 @@ class Predictor:
         source: object = None,
         crf: bool | str | CRFSection = True,
         device: str = "cpu",
-        resolution: str | int = 1,
+        resolution: str | int | None = None,
         instances: Instances = None,
     ) -> None:
         self.model, self.device = model, gpu.resolve_device(device)
@@ -110,7 +111,10 @@ class Predictor:
         self.classes: tuple[ClassInfo, ...] = model.classes
         self._source = source
         self._network = network_of(model, source).to(self.device)
-        self.resolution, self.trained = parse_resolution(resolution), self._network.trained
+        self.trained = self._network.trained
+        self.resolution = (
+            self._network.default_resolution if resolution is None else parse_resolution(resolution)
+        )
         numbers = parse_instances(instances)
         self._network.predict_as(self.resolution, numbers, source=source)
         self.instances = numbers or (self.trained,)
@@ -325,7 +329,7 @@ class Predictor:
         """Return what `features` does, with the size of positions, for the pixels of a `Photo`."""
 
         def compute(small: NDArray[Any]) -> list[LayerMaps]:
-            x = kernels.to_device(self.preprocessing.network_input(small), self.device)
+            x = self.preprocessing.network_input(small)
             return layer_maps(self._network, x, *small.shape[:2], source=self._source)
 
         return self._on_device(pixels, size, compute)

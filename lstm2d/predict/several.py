@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.classes import ClassInfo
+from lstm2d.predict.differences import class_differences, count_images, difference, image_differences
 from lstm2d.predict.evaluate import ImageScore, check_classes, choose_samples
 from lstm2d.predict.predictor import Predictor
 from lstm2d.predict.zoo import find_model, model_name
@@ -249,7 +250,8 @@ def as_json(results: Sequence[Result], dataset: DatasetFolder) -> dict[str, Any]
     -------
     dict
         For one model its figures with ``model``, ``data`` and ``split``; for several ``models`` (a list of
-        these), ``mean`` and ``spread``, see `mean_and_spread`.
+        these), ``mean`` and ``spread``, see `mean_and_spread`, and if all have the same split
+        ``differences``: a list with what each model after the first gains over the first one.
     """
     data = str(dataset.root)
     models = [
@@ -258,7 +260,26 @@ def as_json(results: Sequence[Result], dataset: DatasetFolder) -> dict[str, Any]
     if len(models) == 1:
         return models[0]
     mean, spread = mean_and_spread(models)
-    return {"models": models, "mean": mean, "spread": spread}
+    several: dict[str, Any] = {"models": models, "mean": mean, "spread": spread}
+    if not is_k_fold(r.task for r in results):
+        several["differences"] = [_differences(results[0], result) for result in results[1:]]
+    return several
+
+
+def _differences(baseline: Result, result: Result) -> dict[str, Any]:
+    """Return the figures of a model less those of the baseline."""
+    ours, theirs = result.figures, baseline.figures
+    classes = class_differences(theirs, ours)
+    return {
+        "model": os.fspath(result.task.model),
+        "baseline": os.fspath(baseline.task.model),
+        **{key: difference(theirs[key], ours[key]) for key in TOTALS if key in theirs},
+        "images": count_images(image_differences(baseline.images, result.images)),
+        "per_class": {
+            c.name: {"accuracy": c.accuracy_difference, "iou": c.iou_difference, "pixels": c.pixels}
+            for c in classes
+        },
+    }
 
 
 def mean_and_spread(
@@ -287,9 +308,9 @@ def mean_and_spread(
     return mean, spread
 
 
-def is_k_fold(results: Sequence[Result]) -> bool:
-    """Return whether the models were evaluated on different splits."""
-    return len({result.task.split for result in results}) > 1
+def is_k_fold(tasks: Iterable[Task]) -> bool:
+    """Return whether the models are evaluated on different splits."""
+    return len({task.split for task in tasks}) > 1
 
 
 def total_rows(results: Sequence[Result]) -> list[Row]:
@@ -308,7 +329,7 @@ def total_rows(results: Sequence[Result]) -> list[Row]:
     """
     keys = [key for key in TOTALS if key in results[0].figures]
     rows = [Row(r.task.name, r.task.split, {key: r.figures[key] for key in keys}) for r in results]
-    if not is_k_fold(results):
+    if not is_k_fold(r.task for r in results):
         baselines = results[0].figures["baselines"]
         return [*rows, *(Row(b["name"], results[0].task.split, b) for b in baselines)]
     mean, spread = mean_and_spread([r.figures for r in results])

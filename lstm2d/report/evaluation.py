@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -13,28 +14,33 @@ from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.atomic import check_writable, write_text
 from lstm2d.io.gallery import Example, draw_comparison, encode_png
+from lstm2d.io.photo import Reading
 from lstm2d.io.replacing import refuse_to_replace
 from lstm2d.pipeline.preprocess import Size
+from lstm2d.predict.differences import class_differences, difference_table
 from lstm2d.predict.evaluate import Evaluated, Evaluation, evaluate, image_table, is_image_table
 from lstm2d.predict.loading import load
 from lstm2d.predict.predictor import Predictor
 from lstm2d.predict.several import Load, OneAtATime, Result, Task, as_json, check_models, is_k_fold
 from lstm2d.predict.zoo import find_model
-from lstm2d.report.evaluation_folder import EvaluationFolder
-from lstm2d.report.evaluation_pages import PICTURES, page_of_model, page_of_models
+from lstm2d.report.evaluation_pages import DIFFERENCES, PICTURES, Pair, page_of_model, page_of_models
 from lstm2d.report.plots import Extremes, Selection, class_shares, draw_evaluation
+from lstm2d.report.result_folder import ResultFolder
+from lstm2d.report.side_by_side import KeptLabels, draw_pair
 
 REPORT, FIGURES, IMAGES, COMPARISON = "report.html", "metrics.json", "images.csv", "comparison.png"
+CLASSES = "differences.csv"
 Listener = Callable[[Task, Evaluated], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """An evaluated model with its pictures by name, and the images to compare it with others by."""
+    """An evaluated model with its pictures by name, the images to compare it with others by, how it reads."""
 
     result: Result
     pictures: dict[str, bytes]
     selection: list[Example]
+    reading: Reading
 
 
 @dataclass
@@ -144,7 +150,9 @@ class Evaluator:
         path : str or path
             The folder: report.html, metrics.json (the object of ``lstm2d evaluate --json``), and for one
             model images.csv, confusion.png, labelings.png, best.png and worst.png. Several models: a folder
-            of these for each, and if all have the same split comparison.png, with the same images.
+            of these for each. If all have the same split: comparison.png, with the same images, and in the
+            folder of each model after the first what it gains over the first: differences.csv,
+            differences.png, gains.png, between.png and losses.png.
         overwrite : bool, default False
             Use a folder with other files, and replace files of the same names; never an input file.
 
@@ -156,25 +164,27 @@ class Evaluator:
         Raises
         ------
         ConfigError, OutputError
-            If the folder cannot be used, see `EvaluationFolder`; before any model is evaluated.
+            If the folder cannot be used, see `ResultFolder`; before any model is evaluated.
         DataError
             As for `run`.
         """
         places = [PurePath()] if len(tasks) == 1 else [PurePath(task.name) for task in tasks]
         data, models = files_of(self.dataset), _model_files(tasks)
-        folder = EvaluationFolder(path, _names(places), data=data, models=models, overwrite=overwrite)
+        folder = ResultFolder(path, _names(places), data=data, models=models, overwrite=overwrite)
         check_models(tasks, self.dataset, self._models)
         drawn = []
-        with folder:
+        same_images = len(tasks) > 1 and not is_k_fold(tasks)
+        with folder, ExitStack() as stack:
+            kept = stack.enter_context(closing(KeptLabels(folder.root))) if same_images else None
             for task, place in zip(tasks, places, strict=True):
-                one = self._drawn(task)
+                one = self._drawn(task, kept)
                 self._write_model(folder, place, one)
                 drawn.append(one)
             if len(tasks) > 1:
-                self._write_comparison(folder, drawn)
+                self._write_comparison(folder, drawn, kept)
         return [one.result for one in drawn]
 
-    def _write_model(self, folder: EvaluationFolder, place: PurePath, one: _Drawn) -> None:
+    def _write_model(self, folder: ResultFolder, place: PurePath, one: _Drawn) -> None:
         """Write what belongs to one model."""
         for name, picture in one.pictures.items():
             folder.write(place / f"{name}.png", picture)
@@ -182,26 +192,42 @@ class Evaluator:
         folder.write(place / FIGURES, _json(as_json([one.result], self.dataset)))
         folder.write(place / REPORT, _encoded(page_of_model(one.result, self.dataset, one.pictures)))
 
-    def _write_comparison(self, folder: EvaluationFolder, drawn: Sequence[_Drawn]) -> None:
-        """Write what compares several models."""
+    def _write_comparison(
+        self, folder: ResultFolder, drawn: Sequence[_Drawn], kept: KeptLabels | None
+    ) -> None:
+        """Write what compares several models, with pictures if their labels were kept."""
         results = [one.result for one in drawn]
-        comparison = None
-        if not is_k_fold(results):
+        comparison, pairs = None, []
+        if kept is not None:
             classes = results[0].classes
             sheet = draw_comparison({one.result.task.name: one.selection for one in drawn}, classes)
             comparison = encode_png(sheet, colours=256, classes=classes)
             folder.write(PurePath(COMPARISON), comparison)
-        page = page_of_models(results, self.dataset, [one.pictures for one in drawn], comparison)
+            self.dataset.reading = drawn[0].reading
+            pairs = [self._write_pair(folder, results[0], result, kept) for result in results[1:]]
+        page = page_of_models(results, self.dataset, [one.pictures for one in drawn], comparison, pairs)
         folder.write(PurePath(REPORT), _encoded(page))
         folder.write(PurePath(FIGURES), _json(as_json(results, self.dataset)))
 
-    def _drawn(self, task: Task) -> _Drawn:
-        """Evaluate a model and draw its pictures."""
+    def _write_pair(self, folder: ResultFolder, baseline: Result, result: Result, kept: KeptLabels) -> Pair:
+        """Write what a model gains over a baseline to the model's folder."""
+        place = PurePath(result.task.name)
+        pictures = draw_pair(baseline, result, kept, self.dataset.load)
+        for name, picture in pictures.items():
+            folder.write(place / f"{name}.png", picture)
+        classes = class_differences(baseline.figures, result.figures)
+        folder.write(place / CLASSES, _encoded(difference_table(classes)))
+        return Pair(baseline, result, pictures)
+
+    def _drawn(self, task: Task, kept: KeptLabels | None) -> _Drawn:
+        """Evaluate a model and draw its pictures; keep its labels."""
         extremes, selection = Extremes(), Selection(len(task.samples))
 
         def keep(one: Evaluated) -> None:
             extremes(one)
             selection(one)
+            if kept is not None:
+                kept.keep(task.name, one)
 
         result, evaluation = self._measured(task, keep)
         sheets = {"labelings": [*selection.examples.values()], **extremes.examples()}
@@ -209,7 +235,7 @@ class Evaluator:
             evaluation, result.classes, sheets, self._frequencies(task), name=task.split or "all images"
         )
         untitled = [replace(example, title=stem) for stem, example in selection.examples.items()]
-        return _Drawn(result, pictures, untitled)
+        return _Drawn(result, pictures, untitled, self.dataset.reading)
 
     def _measured(
         self, task: Task, keep: Callable[[Evaluated], None] = lambda one: None
@@ -261,6 +287,7 @@ def _training_split(predictor: Predictor, dataset: DatasetFolder) -> str | None:
 def _names(places: Sequence[PurePath]) -> list[PurePath]:
     """Return all files that may be written for models with these folders."""
     of_model = [REPORT, FIGURES, IMAGES, *(f"{picture}.png" for picture in PICTURES)]
+    of_model += [CLASSES, *(f"{picture}.png" for picture in DIFFERENCES)] if len(places) > 1 else []
     common = [PurePath(name) for name in (REPORT, FIGURES, COMPARISON)]
     return list(dict.fromkeys([*common, *(place / name for place in places for name in of_model)]))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from lstm2d.data.folder import DatasetFolder
+from lstm2d.predict.differences import class_differences, count_images, image_differences
 from lstm2d.predict.several import TOTALS, Result, is_k_fold, total_rows
-from lstm2d.report.html import Picture, Section, Table, class_table, percent, render
+from lstm2d.report.html import Picture, Section, Table, class_table, percent, points, render
 
 PICTURES = {  # in the order of the page: title and what it shows
     "confusion": (
@@ -21,7 +23,41 @@ COMPARISON = (
     "Labelings",
     "Evenly spaced images of the split, whatever their accuracy: truth, labels of each model.",
 )
+DIFFERENCES = {  # of two models, as `PICTURES`
+    "differences": (
+        "Gain of each class",
+        "Accuracy and IoU less those of the baseline, in points, sorted by accuracy. Classes that do not "
+        "occur in the truth are left out.",
+    ),
+    "gains": (
+        "Images that gain",
+        "The largest gains in pixel accuracy over the baseline, the largest first. In brackets: the gain in "
+        "points.",
+    ),
+    "between": ("Images in between", "Evenly spaced among the other images, sorted by difference."),
+    "losses": (
+        "Images that lose",
+        "The largest losses in pixel accuracy against the baseline, the largest last.",
+    ),
+}
 BASELINES = 'Rows "every pixel ...": the accuracy of labelling all pixels with one class.'
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A model compared with a baseline on the same images.
+
+    Parameters
+    ----------
+    baseline, result : Result
+        Their figures.
+    pictures : mapping of str to bytes
+        PNG files by the keys of `DIFFERENCES`, as far as they exist.
+    """
+
+    baseline: Result
+    result: Result
+    pictures: Mapping[str, bytes]
 
 
 def page_of_model(result: Result, dataset: DatasetFolder, pictures: Mapping[str, bytes]) -> str:
@@ -55,6 +91,7 @@ def page_of_models(
     dataset: DatasetFolder,
     pictures: Sequence[Mapping[str, bytes]],
     comparison: bytes | None,
+    pairs: Sequence[Pair] = (),
 ) -> str:
     """Return the report that compares several models.
 
@@ -68,13 +105,15 @@ def page_of_models(
         For each model its PNG files.
     comparison : bytes or None
         PNG of the same images with the labels of each model; None if the models have different splits.
+    pairs : sequence of Pair
+        Each model after the first, compared with it; none if the models have different splits.
 
     Returns
     -------
     str
         The HTML page.
     """
-    if is_k_fold(results):
+    if is_k_fold(r.task for r in results):
         intro = f"Each model on its own split of {dataset.name} ({dataset.root})."
         text = f"Spread: sample standard deviation over the models. {BASELINES}"
     else:
@@ -86,12 +125,31 @@ def page_of_models(
         Section(title, tables=(_side_by_side(results, key),))
         for key, title in (("accuracy", "Accuracy per class"), ("iou", "IoU per class"))
     ]
+    sections += [_pair_section(pair) for pair in pairs]
     for result, drawn in zip(results, pictures, strict=True):
         more = f"All pictures of this model: {result.task.name}/report.html"
         confusion = {name: png for name, png in drawn.items() if name == "confusion"}
         text = f"{result.trained_on}\n{more}".strip()
         sections.append(Section(result.task.name, text, pictures=_pictures(confusion)))
     return render(f"Evaluation of {len(results)} models", intro, sections)
+
+
+def _pair_section(pair: Pair) -> Section:
+    """Return what a model gains and loses."""
+    ours, theirs = pair.result, pair.baseline
+    counts = count_images(image_differences(theirs.images, ours.images))
+    shown = ", ".join(f"{number} {name}" for name, number in counts.items())
+    text = (
+        f"Differences in points: {ours.task.name} less {theirs.task.name}, which is the baseline.\n"
+        f"Images by their pixel accuracy: {shown}."
+    )
+    rows = [
+        (one.name, *(points(value) for value in (one.accuracy_difference, one.iou_difference)))
+        for one in class_differences(theirs.figures, ours.figures)
+    ]
+    table = Table(("class", "accuracy", "IoU"), rows)
+    title = f"{ours.task.name} compared with {theirs.task.name}"
+    return Section(title, text, (table,), _pictures(pair.pictures, DIFFERENCES))
 
 
 def totals_table(results: Sequence[Result]) -> Table:
@@ -108,7 +166,7 @@ def totals_table(results: Sequence[Result]) -> Table:
         One row per model, for k-fold mean and spread, and one per baseline.
     """
     keys = [key for key in TOTALS if key in results[0].figures]
-    folds = is_k_fold(results)
+    folds = is_k_fold(r.task for r in results)
     header = ("labels", *(["split"] if folds else []), *(TOTALS[key] for key in keys))
     rows = [
         (row.name, *([row.split or "-"] if folds else []), *(percent(row.figures[key]) for key in keys))
@@ -174,5 +232,7 @@ def _images(result: Result) -> str:
     return f"All {images}" if result.task.split is None else f"{images} of the split {result.task.split}"
 
 
-def _pictures(pictures: Mapping[str, bytes]) -> list[Picture]:
-    return [Picture(title, pictures[key], text) for key, (title, text) in PICTURES.items() if key in pictures]
+def _pictures(
+    pictures: Mapping[str, bytes], captions: Mapping[str, tuple[str, str]] = PICTURES
+) -> list[Picture]:
+    return [Picture(title, pictures[key], text) for key, (title, text) in captions.items() if key in pictures]

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from io import BytesIO
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.io.classes import ClassInfo
-from lstm2d.io.lettering import Lettering, letterings
+from lstm2d.io.lettering import Lettering
+from lstm2d.report.canvas import INK, drawn_letterings, new_figure, to_png, use_fonts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.text import Text
 
-INK, GRID = "#20232a", "#e3e5e8"
 COLOURS = {
     "loss": "#31688e",
     "pixel_accuracy": "#1b7f5c",
@@ -32,26 +28,10 @@ LABELS = {
     "mean_iou": "mean IoU",
     "foreground_iou": "foreground IoU",
 }
-DPI = 110
 MAX_NUMBERS = 24  # classes up to which a confusion table shows its numbers
 LONGEST = 22  # characters of a class name
-
-_STYLE: dict[Any, Any] = {
-    "font.size": 9.0,
-    "axes.titlesize": 10.0,
-    "axes.edgecolor": "#b6bac0",
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "figure.facecolor": "white",
-    "figure.constrained_layout.h_pad": 0.09,
-    "figure.constrained_layout.w_pad": 0.09,
-}
+MOST_BARS = 60  # classes up to which a plot of differences shows its numbers
+GAIN, LOSS = "#31688e", "#d1762b"
 
 
 def plot_curves(rows: Sequence[Mapping[str, float | None]]) -> bytes:
@@ -68,7 +48,7 @@ def plot_curves(rows: Sequence[Mapping[str, float | None]]) -> bytes:
     bytes
         A PNG file.
     """
-    with _figure(8.2, 3.1) as figure:
+    with new_figure(8.2, 3.1) as figure:
         left, right = figure.subplots(1, 2)
         _curve(left, rows, "loss", "training loss of a window")
         left.set_title("loss", loc="left", fontweight="bold")
@@ -84,7 +64,7 @@ def plot_curves(rows: Sequence[Mapping[str, float | None]]) -> bytes:
             axes.set_xlabel("epoch")
             axes.grid(True)
             axes.xaxis.get_major_locator().set_params(integer=True)
-        return _png(figure)
+        return to_png(figure)
 
 
 def _curve(axes: Axes, rows: Sequence[Mapping[str, float | None]], name: str, label: str) -> None:
@@ -143,11 +123,11 @@ def plot_confusion(
     shares = np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
     k = len(classes)
     side = min(max(0.42 * k + 1.2, 3.4), 11.0)
-    with _figure(side + 3.4, side) as figure:
+    with new_figure(side + 3.4, side) as figure:
         table, bars = figure.subplots(1, 2, width_ratios=(side, 2.6))
         _table(table, shares, _class_names(classes))
         _bars(bars, classes, frequencies)
-        return _png(figure)
+        return to_png(figure)
 
 
 def _table(axes: Axes, shares: NDArray[np.float64], names: Sequence[Lettering]) -> None:
@@ -158,8 +138,8 @@ def _table(axes: Axes, shares: NDArray[np.float64], names: Sequence[Lettering]) 
     shown = [name.text for name in names]
     axes.set_xticks(range(k), shown, rotation=45, ha="right", fontsize=size, parse_math=False)
     axes.set_yticks(range(k), shown, fontsize=size, parse_math=False)
-    _use_fonts(axes.get_xticklabels(), names)
-    _use_fonts(axes.get_yticklabels(), names)
+    use_fonts(axes.get_xticklabels(), names)
+    use_fonts(axes.get_yticklabels(), names)
     axes.tick_params(length=0)
     axes.set_xlabel("label")
     axes.set_ylabel("truth")
@@ -207,44 +187,69 @@ def _bars(axes: Axes, classes: Sequence[ClassInfo], frequencies: Mapping[str, Se
                 handle.set_facecolor("#d5d8dc")
 
 
+def plot_differences(
+    title: str, classes: Sequence[ClassInfo], differences: Sequence[tuple[int, float, float]]
+) -> bytes:
+    """Draw what a model gains and loses per class.
+
+    Parameters
+    ----------
+    title : str
+        A few words, such as the names of both models. Left out if no font can show them.
+    classes : sequence of ClassInfo
+        The K classes.
+    differences : sequence of (int, float, float)
+        Class number, difference in accuracy and in IoU (fractions), in the order of the bars; one or more.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+
+    Notes
+    -----
+    A class whose name no font can show appears with its number.
+
+    After figure 7 of the paper on label hierarchies, with the IoU beside the accuracy.
+    """
+    numbers, *values = zip(*differences, strict=True)
+    names = _class_names(classes)
+    shown = [names[number] for number in numbers]
+    gains = 100.0 * np.array(values)
+    low, high = min(gains.min(), 0.0), max(gains.max(), 0.0)
+    margin = max(0.15 * (high - low), 0.5)  # room for numbers
+    with new_figure(8.2, min(0.24 * len(shown) + 1.3, 14.0)) as figure:
+        panels = figure.subplots(1, 2, sharex=True, sharey=True)
+        for axes, label, one in zip(panels, ("accuracy", "IoU"), gains, strict=True):
+            _gains(axes, one.tolist())
+            axes.set_title(label, loc="left", fontweight="bold")
+        panels[0].set_xlim(low - margin, high + margin)
+        size = min(8.0, 450.0 / len(shown))
+        texts = [name.text for name in shown]
+        panels[0].set_yticks(range(len(shown)), texts, fontsize=size, parse_math=False)
+        use_fonts(panels[0].get_yticklabels(), shown)
+        (heading,) = drawn_letterings([title], [""], 2 * LONGEST + 20)
+        text = figure.suptitle(heading.text, fontsize=10.0, parse_math=False)
+        use_fonts([text], [heading])
+        return to_png(figure)
+
+
+def _gains(axes: Axes, gains: Sequence[float]) -> None:
+    """Draw one bar per class, in points, with its number if there is room."""
+    colours = [GAIN if gain > 0 else LOSS for gain in gains]
+    bars = axes.barh(range(len(gains)), gains, height=0.72, color=colours)
+    if len(gains) <= MOST_BARS:
+        texts = [f"{gain:+z.1f}" for gain in gains]
+        axes.bar_label(bars, texts, padding=2, fontsize=7.5)
+    axes.set_ylim(len(gains) - 0.5, -0.5)
+    axes.axvline(0.0, color=INK, linewidth=0.8)
+    axes.set_xlabel("points")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(True, axis="x")
+    axes.set_axisbelow(True)
+
+
 def _class_names(classes: Sequence[ClassInfo]) -> list[Lettering]:
     """Return the class names as matplotlib can show them."""
-    from matplotlib import ft2font
-
-    shapes = hasattr(ft2font, "__libraqm_version__")  # from matplotlib 3.11 on
     numbers = [str(number) for number in range(len(classes))]
-    return letterings(
-        [info.name for info in classes],
-        numbers,
-        shapes=shapes,
-        longest=LONGEST,
-        besides="lp",  # older ones measure the height of a line by these, and warn if they are missing
-    )
-
-
-def _use_fonts(texts: Sequence[Text], names: Sequence[Lettering]) -> None:
-    """Give each text the font of its name."""
-    from matplotlib.font_manager import FontProperties
-
-    for text, name in zip(texts, names, strict=True):
-        if name.font is not None:
-            text.set_fontproperties(FontProperties(fname=name.font, size=text.get_fontsize()))
-
-
-@contextmanager
-def _figure(width: float, height: float) -> Iterator[Figure]:
-    """Make a figure of this size in inches, without a display or global state."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
-        yield figure
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return drawn_letterings([info.name for info in classes], numbers, LONGEST)

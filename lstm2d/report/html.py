@@ -292,6 +292,22 @@ def percent(fraction: object) -> str:
     return f"{100 * fraction:.1f} %" if isinstance(fraction, int | float) else "absent"
 
 
+def points(difference: float | None) -> str:
+    """Return a difference of fractions in points, hundredths.
+
+    Parameters
+    ----------
+    difference : float or None
+        None for a class that does not occur.
+
+    Returns
+    -------
+    str
+        With sign and one digit; "absent" for None.
+    """
+    return "absent" if difference is None else f"{100 * difference:+z.1f}"
+
+
 def minutes(seconds: float) -> str:
     """Return a duration in words.
 

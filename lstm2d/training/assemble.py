@@ -9,6 +9,7 @@ from lstm2d import kernels
 from lstm2d.config import RunConfig
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError, Lstm2dError
+from lstm2d.hierarchy.hierarchy import Hierarchy
 from lstm2d.io.model_file import Imported
 from lstm2d.kernels import gpu
 from lstm2d.models import Network, build, import_weights, restore_imported
@@ -22,13 +23,19 @@ from lstm2d.training.init_from import start_from
 from lstm2d.training.listeners import metrics_of
 from lstm2d.training.make_optimizer import parameter_groups
 from lstm2d.training.progress import Progress
+from lstm2d.training.read_hierarchy import check_groups, filling, read_hierarchy
 from lstm2d.training.resume import new_id, newest_checkpoint, read_data, take_up
 from lstm2d.training.run import UNTRAINED, Run
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.saved_model import from_checkpoint
 from lstm2d.training.stages import ActiveStage, Stage, begin_stage, stages_of
+from lstm2d.training.subclass_stages import hierarchy_stages
 
+UNTRAINED_START = (
+    "training with the label hierarchy starts from random weights, but is meant for a trained network: "
+    "`init_from` starts from a model that was trained on the classes"
+)
 USUAL = 320  # square root of the pixel count, typical of published datasets
 
 
@@ -84,13 +91,19 @@ def prepare(
     if checkpoint is not None:
         run_id, recorded, changed = take_up(checkpoint, config, folder, report, wanted=changes)
     _check_select(config, dataset)
-    progress, stages = where_it_stands(checkpoint, config, folder)
+    hierarchy = read_hierarchy(config, dataset, checkpoint)
+    progress, stages = where_it_stands(checkpoint, config, folder, hierarchy)
     rng = generator(config.train.seed, 0, 0, Purpose.INIT)
     network = build(config.model, len(dataset.classes), rng)
     parameter_groups(config.train, network)  # a wrong name is reported before the data is read
     # with `init_from` another note lists the new layers: layers missing here may come from there
     imported = take_imported(config, network, folder, checkpoint, report if init_from is None else silent)
-    data = read_data(config, dataset, network, checkpoint)
+    fill = filling(config, hierarchy, dataset, device)
+    data = read_data(config, dataset, network, checkpoint, fill)
+    if config.hierarchy is not None and hierarchy is not None:
+        check_groups(hierarchy, data.training, config.hierarchy.file)
+        if checkpoint is None and init_from is None and network.backbone is None:
+            report(Note(text=UNTRAINED_START))
     _comment(data, config, report)
     if checkpoint is None and init_from is not None:
         start_from(init_from, network.stored_arrays(), imported, data, config, report)
@@ -114,6 +127,7 @@ def prepare(
         run_id=run_id,
         recorded=recorded,
         changed=changed,
+        hierarchy=hierarchy,
     )
     if checkpoint is not None:
         restore(checkpoint, run)
@@ -122,7 +136,7 @@ def prepare(
 
 
 def where_it_stands(
-    checkpoint: Checkpoint | None, config: RunConfig, folder: RunFolder
+    checkpoint: Checkpoint | None, config: RunConfig, folder: RunFolder, hierarchy: Hierarchy | None
 ) -> tuple[Progress, tuple[Stage, ...]]:
     """Return the counters of a run and its stages.
 
@@ -134,6 +148,8 @@ def where_it_stands(
         All settings.
     folder : RunFolder
         The run folder, for messages.
+    hierarchy : Hierarchy or None
+        Label hierarchy of the run.
 
     Returns
     -------
@@ -148,6 +164,8 @@ def where_it_stands(
         If the run does not have the stage of the checkpoint.
     """
     stages = stages_of(config)
+    if config.hierarchy is not None and hierarchy is not None:
+        stages = hierarchy_stages(stages[-1], config.hierarchy, hierarchy)
     progress = Progress() if checkpoint is None else Progress.from_dict(checkpoint.state["progress"])
     if progress.stage >= len(stages):
         raise DataError(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.data.folder import DatasetFolder, Sample
+from lstm2d.hierarchy.fill import Fill, filled
 from lstm2d.training.contents import Contents
 
 Image = NDArray[np.uint8] | NDArray[np.float32]
@@ -27,6 +28,8 @@ class CachedFolder(DatasetFolder):
         Applied to an image and its labels after they are read.
     contents : Contents
         Takes the digest of each image that is read, and of its labels.
+    fill : callable, optional
+        Fills unlabelled pixels, see `lstm2d.hierarchy.fill.filled`. The digest is of the filled labels.
     """
 
     def __init__(
@@ -35,9 +38,10 @@ class CachedFolder(DatasetFolder):
         limit: int,
         change: Callable[[Image, Labels], tuple[Image, Labels]],
         contents: Contents,
+        fill: Fill | None = None,
     ) -> None:
         vars(self).update(vars(folder))  # including cached properties, which may have read all masks
-        self.limit, self.change, self.contents = limit, change, contents
+        self.limit, self.change, self.contents, self.fill = limit, change, contents, fill
         self.size = 0
         self._kept: dict[str, tuple[Image, Labels]] = {}
 
@@ -46,6 +50,7 @@ class CachedFolder(DatasetFolder):
         if sample.stem in self._kept:
             return self._kept[sample.stem]
         image, labels = super().load(sample)
+        labels = filled(image, labels, self.fill)
         self.contents.see(sample, labels)
         image, labels = self.change(image, labels)
         size = image.nbytes + labels.nbytes

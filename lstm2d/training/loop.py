@@ -34,7 +34,7 @@ from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.signals import StopSignal
 from lstm2d.training.step import NotFiniteError, batch_gradient
 
-STAGE_ENDS = ("epochs", "steps", "patience")  # reasons for the end of a stage
+STAGE_ENDS = ("epochs", "steps", "patience", "minutes")  # reasons for the end of a stage
 
 
 def train(
@@ -134,7 +134,7 @@ class Trainer:
         self.model = BestModel(run)
         self.patience = Patience(run)
         self.checkpoints = Checkpoints(run, self.tell, self.state_dict)
-        self.clock = TimeLimit(parse_duration(run.config.train.max_time))
+        self.clock = TimeLimit(run, parse_duration(run.config.train.max_time))
         self.warned = False  # of a gradient that explodes; once is enough
         # the order in which they act on the end of an epoch, and in which `why_stop` is called
         self.listeners: list[Listener] = [
@@ -207,8 +207,10 @@ class Trainer:
     def nothing_left(self) -> str:
         """Return why a run has nothing left to train; "" if it continues, or would with more time."""
         progress, train = self.run.progress, self.run.active.train
+        hierarchy = self.run.config.hierarchy
+        key = "hierarchy.epochs" if hierarchy is not None and hierarchy.epochs else "train.epochs"
         texts = {
-            "epochs": f"{progress.epoch} epochs are done already, train.epochs is {train.epochs}",
+            "epochs": f"{progress.epoch} epochs are done already, {key} is {train.epochs}",
             "steps": f"{progress.step} steps are done already, train.steps is {train.steps}",
             "patience": f"{self.patience.stale} validations since the best one, "
             f"train.patience is {train.patience}",
@@ -275,7 +277,7 @@ class Trainer:
         progress.norm += norm
         progress.clipped += int(0 < active.train.clip_norm < norm)
         progress.busy += time.monotonic() - begun
-        left = min(run.seconds_left(), self.clock.limit - self.clock.seconds)
+        left = min(run.seconds_left(), self.clock.seconds_left)
         self.tell(StepDone(**run.figures(self.clock.seconds), seconds_left=left))
 
     def end_epoch(self, *, complete: bool) -> bool:
@@ -331,6 +333,7 @@ class Trainer:
                 f"stopped after step {progress.step} of {self.run.last_step}, checkpoint saved",
                 where=folder.checkpoints,
             )
-        names = metrics_of(len(self.run.data.classes))
-        best = {name: (self.model.best or {}).get(name) for name in names}
-        return TrainResult(folder.path, progress.epoch, progress.step, seconds, best, folder.model, reason)
+        is_saved, names = self.run.saved is not None, metrics_of(len(self.run.data.classes))
+        best = {name: (self.model.best or {}).get(name) if is_saved else None for name in names}
+        model = folder.model if is_saved else None
+        return TrainResult(folder.path, progress.epoch, progress.step, seconds, best, model, reason)

@@ -87,11 +87,11 @@ class TrainResult:
     seconds : float
         Time taken in all sessions.
     best : dict of str to float
-        Validation metrics of the saved model.
-    model : Path
-        The saved model.
+        Validation metrics of the saved model; None without a validation, or without a model.
+    model : Path or None
+        The saved model; None if the run ended in a stage before the first one that saves it.
     reason : str
-        Why the run ended: "epochs", "steps", "time" or "patience".
+        Why the run ended: "epochs", "steps", "time", "patience" or "minutes".
     """
 
     run: Path
@@ -99,5 +99,5 @@ class TrainResult:
     steps: int
     seconds: float
     best: dict[str, float | None]
-    model: Path
+    model: Path | None
     reason: str

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from lstm2d.config import RunConfig, from_dict
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError
+from lstm2d.hierarchy.fill import Fill
 from lstm2d.models import Network
 from lstm2d.training.checkpoint import Checkpoint, load_newest, newest_file
 from lstm2d.training.contents import Contents, has_contents, some
@@ -173,7 +174,11 @@ def _is_wanted(name: str, wanted: Collection[str]) -> bool:
 
 
 def read_data(
-    config: RunConfig, dataset: DatasetFolder, network: Network, checkpoint: Checkpoint | None
+    config: RunConfig,
+    dataset: DatasetFolder,
+    network: Network,
+    checkpoint: Checkpoint | None,
+    fill: Fill | None = None,
 ) -> TrainingData:
     """Read the images of a run.
 
@@ -187,6 +192,8 @@ def read_data(
         Says how images are padded.
     checkpoint : Checkpoint or None
         Checkpoint of the run to resume; its channel statistics and class weights are used.
+    fill : callable, optional
+        Fills unlabelled pixels of training images.
 
     Returns
     -------
@@ -201,14 +208,14 @@ def read_data(
         If they cannot be used.
     """
     if checkpoint is None:
-        return TrainingData(config, dataset, network.stride, padding=network.padding)
+        return TrainingData(config, dataset, network.stride, padding=network.padding, fill=fill)
     before = checkpoint.state["data"]
     classes = [item.name for item in dataset.classes]
     if before["classes"] != classes:
         raise changed_data([f"other classes, {some(classes)} instead of {some(before['classes'])}"], dataset)
     try:
         known = Contents.from_tensors(checkpoint.tensors)
-        data = TrainingData(config, dataset, network.stride, known, padding=network.padding)
+        data = TrainingData(config, dataset, network.stride, known, padding=network.padding, fill=fill)
     except DataError as error:
         keys = other_keys(dataset, before)
         if not keys:

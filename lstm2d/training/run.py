@@ -8,6 +8,7 @@ from typing import Any
 
 from lstm2d import kernels
 from lstm2d.config import RunConfig
+from lstm2d.hierarchy.hierarchy import Hierarchy
 from lstm2d.io.model_file import Imported
 from lstm2d.models import Network
 from lstm2d.tensor import FloatArray
@@ -15,6 +16,7 @@ from lstm2d.training.checkpoint import Checkpoint
 from lstm2d.training.events import Resumed, Started
 from lstm2d.training.features import FrozenFeatures
 from lstm2d.training.progress import Progress
+from lstm2d.training.read_hierarchy import digest
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.saved_model import SavedModel
@@ -57,6 +59,8 @@ class Run:
         Whether the folder and the newest checkpoint hold all of this.
     changed : list of str
         Settings that differ from those of the checkpoint, with both values.
+    hierarchy : Hierarchy or None
+        Label hierarchy of the run, if it has one.
     saved : SavedModel or None
         Contents of the model file; None before the first is saved.
     listeners : mapping
@@ -77,6 +81,7 @@ class Run:
     run_id: str
     recorded: bool
     changed: list[str]
+    hierarchy: Hierarchy | None = None
     saved: SavedModel | None = None
     listeners: Mapping[str, Any] = field(default_factory=dict)
 
@@ -177,6 +182,8 @@ class Run:
         }
         if self.imported is not None:
             state["imported"] = asdict(self.imported)
+        if self.hierarchy is not None:
+            state["hierarchy"] = digest(self.hierarchy)
         best = {} if self.saved is None else self.saved.to_tensors(self.progress)
         tensors = self.active.optimizer.state_dict() | untrained | self.data.to_tensors() | best
         return Checkpoint(tensors, state)
@@ -185,7 +192,7 @@ class Run:
         """Return the arrays for a model file: the current weights, or their running mean if one is kept."""
         self.active.optimizer.swap_average()
         try:
-            arrays = self.network.stored_arrays().items()
+            arrays = self.active.stage.stored(self.network).items()
             return {name: kernels.to_host(values.copy()) for name, values in arrays}
         finally:
             self.active.optimizer.swap_average()
@@ -218,6 +225,9 @@ class Run:
             mean=list(data.preprocessing.mean),
             std=list(data.preprocessing.std),
             class_weights=None if data.class_weights is None else data.class_weights.tolist(),
+            stage=self.progress.stage,
+            stages=len(self.stages),
+            name=self.active.stage.name,
             steps=self.last_step,
             epochs=self.last_epoch,
         )

@@ -26,6 +26,7 @@ FIXED = (
     "train.optimizer",
     "train.average",
     "train.class_weights",
+    "hierarchy.strategy",
 )
 FREE = (
     "data.cache_gib",
@@ -37,6 +38,9 @@ FREE = (
     "train.validate_every",
     "train.checkpoint_minutes",
     "crf",
+    "hierarchy.file",
+    "hierarchy.epochs",
+    "hierarchy.minutes",
 )
 
 

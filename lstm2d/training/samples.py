@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,6 +16,9 @@ from lstm2d.config import RunConfig
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.data.stats import Statistics, inverse_frequency_weights, median_frequency_weights, statistics
 from lstm2d.errors import ConfigError, DataError
+from lstm2d.hierarchy.fill import Fill
+from lstm2d.hierarchy.hierarchy import Hierarchy
+from lstm2d.hierarchy.labels import EVERYWHERE, IGNORED, Place, SubclassLabels
 from lstm2d.pipeline.preprocess import Preprocessing, reduced
 from lstm2d.training.cached_folder import CachedFolder, Image, Labels
 from lstm2d.training.contents import Contents, other_contents, other_lists, some, stems_in
@@ -35,6 +39,8 @@ class TrainingData:
         Contents of the images when the run to resume began.
     padding : int, default 0
         Zeros on each side of a whole image, in pixels.
+    fill : callable, optional
+        Fills unlabelled pixels of training images, see `lstm2d.hierarchy.fill.filled`.
 
     Attributes
     ----------
@@ -55,7 +61,11 @@ class TrainingData:
         Rows and columns of the training images, each size once.
     class_weights : ndarray of shape (K,) or None
         None if all count the same.
+    subclasses : SubclassLabels or None
+        Finds the subclasses that the targets are; None if they are classes.
     """
+
+    subclasses: SubclassLabels | None = None
 
     def __init__(
         self,
@@ -65,11 +75,12 @@ class TrainingData:
         known: Contents | None = None,
         *,
         padding: int = 0,
+        fill: Fill | None = None,
     ) -> None:
         self.contents = Contents(known)
         limit = int(config.data.cache_gib * 2**30)
         change = partial(reduced, size=config.data.size)
-        self.dataset = CachedFolder(dataset, limit, change, self.contents)
+        self.dataset = CachedFolder(dataset, limit, change, self.contents, fill)
         self.classes, self.ignore = dataset.classes, dataset.ignore
         self.training, self.validation = _choose(config, dataset)
         self.held_out = config.data.val_split not in dataset.splits
@@ -113,6 +124,38 @@ class TrainingData:
             _, labels = self.validation_image(sample)
             pixels += np.bincount(labels.ravel(), minlength=256)[: pixels.size]
         return pixels
+
+    def with_subclasses(self, hierarchy: Hierarchy) -> TrainingData:
+        """Return the same images, with subclasses as targets."""
+        data = copy(self)
+        data.subclasses = SubclassLabels(hierarchy, self.ignore)
+        return data
+
+    @property
+    def ignored_target(self) -> int:
+        """Target of pixels that do not count."""
+        return self.ignore if self.subclasses is None else IGNORED
+
+    def targets(self, labels: Labels, number: int, place: Place = EVERYWHERE) -> NDArray[np.integer[Any]]:
+        """Return what a network is to predict at some pixels of a training image.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (H, W), uint8
+            Class numbers of the whole image, perhaps flipped or resized.
+        number : int
+            Number of the image, from 0.
+        place : tuple of two slices or two ndarrays of int
+            Rows and columns of the pixels, as `SubclassLabels` takes them.
+
+        Returns
+        -------
+        ndarray of shape (R, C), int
+            Numbers of classes or subclasses.
+        """
+        if self.subclasses is None:
+            return labels[place]
+        return self.subclasses(labels, self.training[number].stem, place)
 
     def notes(self) -> list[str]:
         """Return what is unusual about the images, one line each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,11 +14,12 @@ from numpy.typing import NDArray
 from lstm2d import kernels
 from lstm2d.config import RunConfig, TrainSection
 from lstm2d.errors import ConfigError
-from lstm2d.models import Network
+from lstm2d.models import FCNNetwork, Network
+from lstm2d.models.fcn import Finest
 from lstm2d.models.rcnn import RCNNNetwork
 from lstm2d.objectives import Flat, Objective
 from lstm2d.random import Purpose, generator
-from lstm2d.tensor import Tensor
+from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.training.make_optimizer import make_optimizer, parameter_groups
 from lstm2d.training.optimizer import belongs
 from lstm2d.training.samples import TrainingData
@@ -25,6 +27,7 @@ from lstm2d.training.schedule import learning_rate
 from lstm2d.training.sources import Source, epoch_order
 from lstm2d.training.sources.cells import Cells
 from lstm2d.training.sources.patches import Patches
+from lstm2d.training.sources.superpixels import Superpixels
 from lstm2d.training.sources.whole import WholeImages
 from lstm2d.training.whitening import whitening
 
@@ -59,6 +62,10 @@ class Stage:
     saves_model : bool, default True
         Whether the best weights are written as the model of the run; False if the network differs from the
         configured one, for example if its head scores subclasses.
+    stored : callable, optional
+        Returns the arrays of the model file; by default those of the network.
+    seconds : float, optional
+        Longest time of the stage, over all sessions; no limit by default.
     """
 
     name: str
@@ -69,6 +76,8 @@ class Stage:
     trained: Callable[[Network], Iterable[Tensor]] = Network.parameters
     model: Mapping[str, Any] = field(default_factory=dict)
     saves_model: bool = True
+    stored: Callable[[Network], dict[str, FloatArray]] = Network.stored_arrays
+    seconds: float = math.inf
 
 
 class ActiveStage:
@@ -178,21 +187,30 @@ def whole_images(train: TrainSection) -> Callable[[TrainingData, Network], Sourc
 
 def flat(data: TrainingData, network: Network) -> Objective:
     """Return the objective for the classes of the dataset."""
+    return Flat(class_weights(data, network), data.ignore)
+
+
+def class_weights(data: TrainingData, network: Network) -> NDArray[np.floating[Any]] | None:
+    """Return the weights of the classes on the device of the network; None if all count the same."""
     weights = data.class_weights
-    if weights is not None:
-        weights = kernels.to_device(weights, network.device)
-    return Flat(weights, data.ignore)
+    return None if weights is None else kernels.to_device(weights, network.device)
 
 
 def one_stage(config: RunConfig) -> Sequence[Stage]:
     """Return the only stage of a run that trains everything on whole images or crops."""
-    if config.train.examples != "images":
-        raise ConfigError(
-            f'train.examples = "{config.train.examples}"',
-            expected='"images" for this network',
-            hint="only recurrent convolutional networks are trained on patches",
-        )
+    _check_examples(config.train, "images")
     return [Stage(name="", train=config.train, source=whole_images(config.train), objective=flat)]
+
+
+def _check_examples(train: TrainSection, *allowed: str) -> None:
+    """Raise ConfigError if a network cannot be trained on the examples of a configuration."""
+    if train.examples not in allowed:
+        raise ConfigError(
+            f'train.examples = "{train.examples}"',
+            expected=" or ".join(f'"{name}"' for name in allowed) + " for this network",
+            hint="recurrent convolutional networks are trained on images or patches, patch networks "
+            "(clarifai, overfeat) on superpixels, and all others on images",
+        )
 
 
 def rcnn_stages(config: RunConfig) -> Sequence[Stage]:
@@ -205,6 +223,7 @@ def rcnn_stages(config: RunConfig) -> Sequence[Stage]:
     .. [1] P. Pinheiro, R. Collobert, ICML 2014, section 4.
     """
     instances, train = config.model["instances"], config.train
+    _check_examples(train, "images", "patches")
     source = partial(Patches if train.examples == "patches" else Cells, train)
     counts = [instances] if config.model["random_instances"] else range(min(2, instances), instances + 1)
     return [
@@ -227,8 +246,57 @@ def _use_instances(count: int, network: Network, data: TrainingData, rng: np.ran
     network.resolution = network.fields[count - 1].stride
 
 
+def patch_stages(config: RunConfig) -> Sequence[Stage]:
+    """Return the only stage of a patch network, which sees patches around the centres of superpixels."""
+    train = config.train
+    _check_examples(train, "superpixels")
+    if train.crop:
+        raise ConfigError(f"train.crop = {train.crop}", expected="[]: this network is trained on patches")
+    return [Stage(name="", train=train, source=partial(Superpixels, train), objective=flat)]
+
+
+def fcn_stages(config: RunConfig) -> Sequence[Stage]:
+    """Return the stages of an FCN: FCN-32s, then FCN-16s, which continues from its weights [1]_.
+
+    References
+    ----------
+    .. [1] J. Long, E. Shelhamer, T. Darrell, CVPR 2015, section 4.2.
+    """
+    _check_examples(config.train, "images")
+    finest = config.model["finest"]
+    distances: list[Finest] = [32] if finest == 32 else [32, finest]
+    return [
+        Stage(
+            name=f"FCN-{distance}s",
+            train=config.train if distance == finest else _without_groups(config.train, ("pool4", "double")),
+            source=whole_images(config.train),
+            objective=flat,
+            begin=partial(_refine, distance),
+            model={"finest": distance},
+        )
+        for distance in distances
+    ]
+
+
+def _without_groups(train: TrainSection, parts: Collection[str]) -> TrainSection:
+    """Return the settings without groups of these parts, which the network has in a later stage only."""
+    groups = {name: group for name, group in train.groups.items() if name.partition(".")[0] not in parts}
+    return train.model_copy(update={"groups": groups})
+
+
+def _refine(finest: Finest, network: Network, data: TrainingData, rng: np.random.Generator) -> None:
+    """Give an FCN the parts of a stage, unless it has them."""
+    assert isinstance(network, FCNNetwork)
+    if network.finest != finest:
+        network.refine(finest)
+
+
 # model.kind -> its stages, if they differ from the default
-STAGES: dict[str, Callable[[RunConfig], Sequence[Stage]]] = {"rcnn": rcnn_stages}
+STAGES: dict[str, Callable[[RunConfig], Sequence[Stage]]] = {
+    "rcnn": rcnn_stages,
+    "fcn": fcn_stages,
+    "patch-cnn": patch_stages,
+}
 
 
 def stages_of(config: RunConfig) -> tuple[Stage, ...]:

@@ -28,9 +28,12 @@ CONVENTIONS = {
     "caffe": "BGR, 0..255, minus the means",
     "torchvision": "RGB, 0..1, minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225)",
     "rgb": "RGB, 0..255, minus the means",
+    "overfeat": "RGB, 0..255, minus 118.380948, divided by 61.896913",
 }
-_TORCHVISION_MEAN = (0.485, 0.456, 0.406)
-_TORCHVISION_STD = (0.229, 0.224, 0.225)
+_SCALED = {  # mean and deviation of red, green and blue, in 0..255
+    "torchvision": (255 * np.array((0.485, 0.456, 0.406)), 255 * np.array((0.229, 0.224, 0.225))),
+    "overfeat": (np.full(3, 118.380948), np.full(3, 61.896913)),
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def read_weights(path: str | os.PathLike[str], convention: str | None = None) ->
     path : str or path
         A safetensors file, a file by torch.save, an .npz file, or one that an earlier import wrote. Its first
         bytes decide which, not its name.
-    convention : {"caffe", "torchvision", "rgb"}, optional
+    convention : {"caffe", "torchvision", "rgb", "overfeat"}, optional
         The input that its filters expect. By default it is recognised from the layer names.
 
     Returns
@@ -92,7 +95,7 @@ def read_weights(path: str | os.PathLike[str], convention: str | None = None) ->
         stored = read_stored(path)
         return ImportedWeights(stored.network, load_stored(path).layers, stored.convention, "lstm2d", 0)
     with _arrays(path) as arrays:
-        naming = recognise(arrays, path)
+        naming = recognise(arrays, path, {name: array.shape for name, array in arrays.items()})
         shapes = _checked_shapes(arrays, naming, path)
         layers = {layer: _read_layer(arrays, naming, layer, shapes[layer], path) for layer in shapes}
     chosen = convention or naming.style.convention
@@ -143,7 +146,7 @@ def _checked_shapes(arrays: dict[str, LazyArray], naming: Naming, path: object) 
     network = NETWORKS[naming.network]
     shapes = {layer: shape for layer, shape in network.layers.items() if (layer, PARTS[0]) in naming.arrays}
     for (layer, part), name in naming.arrays.items():
-        allowed = _file_shapes(shapes[layer], part, naming.style, dense=layer in network.dense)
+        allowed = network.file_shapes(layer, part, naming.style)
         if arrays[name].shape not in allowed:
             raise DataError(
                 f"layer {layer} has a wrong shape, {short(name)} is {_size(arrays[name].shape)}",
@@ -152,17 +155,6 @@ def _checked_shapes(arrays: dict[str, LazyArray], naming: Naming, path: object) 
                 hint=f"this is another network than {network.title}",
             )
     return shapes
-
-
-def _file_shapes(shape: Shape, part: str, style: Style, *, dense: bool) -> list[tuple[int, ...]]:
-    """Return the shapes that an array of a layer may have in a file."""
-    rows, columns, channels, width = shape
-    if part == "bias":
-        return [(width,)]
-    inputs = rows * columns * channels
-    if style.channels_last:
-        return [shape] + [(inputs, width)] * dense
-    return [(width, channels, rows, columns)] + [(width, inputs)] * dense
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -215,16 +207,18 @@ def _for_rgb(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fold the input normalisation of a network into its first layer.
 
-    The input of torchvision is t = (x / 255 - mean) / std for RGB values x, ours is u = x - MEANS. With
-    filters divided by 255 std, a sum over t equals one over u plus their product with MEANS - 255 mean, which
-    is added to the bias. Padding differs: torchvision pads t with 0, we pad u with 0. This changes the
-    padding by 0.005, 0.5 and 0.4 grey values, and affects only the outermost pixels of the first layer.
+    The input of torchvision and OverFeat is t = (x - mean) / std for RGB values x, ours is u = x - MEANS.
+    With filters divided by std, a sum over t equals one over u plus their product with MEANS - mean, which is
+    added to the bias. Padding differs: they pad t with 0, we pad u with 0. With torchvision this changes the
+    padding by 0.005, 0.5 and 0.4 grey values, and affects only the outermost pixels of the first layer;
+    OverFeat's first layer has no padding.
     """
     if convention == "rgb":
         return filters, bias
     if convention == "caffe":
         return np.ascontiguousarray(filters[:, :, ::-1]), bias
-    scaled = filters.astype(np.float64) / (255 * np.array(_TORCHVISION_STD))[:, None]
-    shift = np.array(MEANS) - 255 * np.array(_TORCHVISION_MEAN)
+    mean, std = _SCALED[convention]
+    scaled = filters.astype(np.float64) / std[:, None]
+    shift = np.array(MEANS) - mean
     moved = bias + np.einsum("rsio,i->o", scaled, shift)
     return scaled.astype(np.float32), moved.astype(np.float32)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lstm2d.errors import DataError
+from lstm2d.weights.five_layers import OVERFEAT, ZF
 from lstm2d.weights.lazy_array import short
 from lstm2d.weights.published import PARTS, PublishedNetwork, Style
 from lstm2d.weights.vgg16 import VGG16
@@ -13,7 +14,7 @@ from lstm2d.weights.vgg16 import VGG16
 FIRST = "vgg16"
 """The network of stored files that do not name one."""
 
-NETWORKS: dict[str, PublishedNetwork] = {FIRST: VGG16}
+NETWORKS: dict[str, PublishedNetwork] = {FIRST: VGG16, "zf": ZF, "overfeat": OVERFEAT}
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,12 @@ class Naming:
     others: int
 
 
-def recognise(names: Iterable[str], path: object) -> Naming:
+Parsed = dict[str, tuple[Style, str, str]]  # style, layer and part by the name in the file
+
+
+def recognise(
+    names: Iterable[str], path: object, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> Naming:
     """Find the layers of a published network among the names of a file.
 
     Parameters
@@ -47,12 +53,14 @@ def recognise(names: Iterable[str], path: object) -> Naming:
         All names in the file.
     path : object
         The file, for messages.
+    shapes : mapping from str to tuple of int, optional
+        Shapes of the arrays by name.
 
     Returns
     -------
     Naming
-        Every layer in it has filters and bias. Of several networks with such names the first in `NETWORKS`
-        is taken.
+        Every layer in it has filters and bias. Of several networks with such names, the one that most shapes
+        fit is taken; of equal ones the first in `NETWORKS`.
 
     Raises
     ------
@@ -61,17 +69,31 @@ def recognise(names: Iterable[str], path: object) -> Naming:
         filters or bias; or if names of two styles are mixed.
     """
     names = list(names)
-    for key, network in NETWORKS.items():
-        parsed = {name: found for name in names if (found := network.parse(name))}
-        if parsed:
-            return Naming(key, *_arrays(network, parsed, path), len(names) - len(parsed))
-    titles, expected = zip(*((network.title, network.expected) for network in NETWORKS.values()), strict=True)
-    what = f"no layer of {' or '.join(titles)} in this file"
-    raise DataError(what, where=path, expected=" or ".join(expected))
+    parsed = {key: _parsed(network, names) for key, network in NETWORKS.items()}
+    if not any(parsed.values()):
+        *titles, last = (network.title for network in NETWORKS.values())
+        expected = "; or ".join(network.expected for network in NETWORKS.values())
+        raise DataError(
+            f"no layer of {', '.join(titles)} or {last} in this file", where=path, expected=expected
+        )
+    key = max(parsed, key=lambda key: (_fitting(NETWORKS[key], parsed[key], shapes or {}), bool(parsed[key])))
+    return Naming(key, *_arrays(NETWORKS[key], parsed[key], path), len(names) - len(parsed[key]))
+
+
+def _parsed(network: PublishedNetwork, names: Iterable[str]) -> Parsed:
+    return {name: found for name in names if (found := network.parse(name))}
+
+
+def _fitting(network: PublishedNetwork, parsed: Parsed, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Return the number of arrays that have the shape of their layer."""
+    return sum(
+        layer in network.layers and shapes.get(name) in network.file_shapes(layer, part, style)
+        for name, (style, layer, part) in parsed.items()
+    )
 
 
 def _arrays(
-    network: PublishedNetwork, parsed: dict[str, tuple[Style, str, str]], path: object
+    network: PublishedNetwork, parsed: Parsed, path: object
 ) -> tuple[Style, dict[tuple[str, str], str]]:
     """Return the style and the names of the arrays by layer and part."""
     found: dict[tuple[str, str], str] = {}

@@ -77,6 +77,16 @@ class PublishedNetwork:
     styles: tuple[Style, ...]
     expected: str
 
+    def file_shapes(self, layer: str, part: str, style: Style) -> list[tuple[int, ...]]:
+        """Return the shapes that the "weight" or "bias" of a layer may have in a file of a style."""
+        rows, columns, channels, width = self.layers[layer]
+        if part == "bias":
+            return [(width,)]
+        inputs, dense = rows * columns * channels, layer in self.dense
+        if style.channels_last:
+            return [self.layers[layer]] + [(inputs, width)] * dense
+        return [(width, channels, rows, columns)] + [(width, inputs)] * dense
+
     def parse(self, name: str) -> tuple[Style, str, str] | None:
         """Return style, layer and part of the first style that an array's name fits; None if it fits none."""
         for style in self.styles:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from lstm2d.cli.program import program
+from lstm2d.io.model_file import load_model, save_model
 from tests.callers import kernel_threads
 from tests.runner import runner
 
@@ -89,3 +90,34 @@ def write_sample(root: Path, stem: str, reds: list[int], mask: list[int]) -> Non
     image = np.repeat(np.array([reds], np.uint8)[:, :, None], 3, axis=2)
     Image.fromarray(image).save(root / f"images/{stem}.png")
     Image.fromarray(np.array([mask], np.uint8)).save(root / f"masks/{stem}.png")
+
+
+SINGLE = [
+    "best.png",
+    "confusion.png",
+    "images.csv",
+    "labelings.png",
+    "metrics.json",
+    "report.html",
+    "worst.png",
+]
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the visible files in a folder and its sub-folders."""
+    return sorted(
+        p.relative_to(folder).as_posix()
+        for p in folder.rglob("*")
+        if p.is_file() and not p.name.startswith(".")
+    )
+
+
+@pytest.fixture
+def two_class_model(tmp_path: Path, brightness_model: Path) -> Path:
+    """Return the brightness model without the class that never wins."""
+    model = load_model(brightness_model)
+    state = dict(model.state)
+    for name in ("feedforward.0.weight", "feedforward.0.bias"):
+        state[name] = state[name][..., :2]
+    save_model(tmp_path / "two.safetensors", replace(model, state=state, classes=model.classes[:2]))
+    return tmp_path / "two.safetensors"

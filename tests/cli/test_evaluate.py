@@ -1,19 +1,18 @@
-"""`lstm2d evaluate` on the command line."""
+"""`lstm2d evaluate` of one model."""
 
 import csv
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lstm2d.io.model_file import load_model, save_model
 from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict import Predictor
+from tests.cli.conftest import SINGLE, names_in
 
 
 def test_json(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:
@@ -238,26 +237,6 @@ def test_no_input_is_replaced(
     assert path.read_bytes() == before
 
 
-SINGLE = [
-    "best.png",
-    "confusion.png",
-    "images.csv",
-    "labelings.png",
-    "metrics.json",
-    "report.html",
-    "worst.png",
-]
-
-
-def names_in(folder: Path) -> list[str]:
-    """Return the visible files in a folder and its sub-folders."""
-    return sorted(
-        p.relative_to(folder).as_posix()
-        for p in folder.rglob("*")
-        if p.is_file() and not p.name.startswith(".")
-    )
-
-
 def test_a_folder_of_one_model(
     lstm2d: Callable, brightness_model: Path, dataset: Path, tmp_path: Path
 ) -> None:
@@ -276,64 +255,6 @@ def test_a_folder_of_one_model(
     assert page.count("data:image/png;base64,") == 4
 
 
-def test_several_models_on_the_same_images(
-    lstm2d: Callable, brightness_model: Path, dataset: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    ran = lstm2d("evaluate", brightness_model, brightness_model, dataset, "--json", "-o", out)
-    assert ran.code == 0
-    assert list(ran.json) == ["models", "mean", "spread"]
-    alone = lstm2d("evaluate", brightness_model, dataset, "--json").json
-    for one in ran.json["models"]:
-        assert one == alone | {"seconds_per_image": one["seconds_per_image"]}
-    totals = {"pixel_accuracy": 5 / 7, "class_accuracy": 17 / 24, "mean_iou": 0.55}
-    assert ran.json["mean"] == pytest.approx(totals)
-    assert ran.json["spread"] == {"pixel_accuracy": 0.0, "class_accuracy": 0.0, "mean_iou": 0.0}
-    own = [f"{name}/{file}" for name in ("brightness", "brightness-2") for file in SINGLE]
-    assert names_in(out) == sorted([*own, "comparison.png", "metrics.json", "report.html"])
-    assert json.loads((out / "metrics.json").read_text()) == ran.json
-    assert json.loads((out / "brightness-2/metrics.json").read_text()) == ran.json["models"][1]
-    # the sheet of both models, and the confusion table of each
-    assert (out / "report.html").read_text().count("data:image/png;base64,") == 3
-
-
-def test_tables_of_several_models(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:
-    ran = lstm2d("evaluate", brightness_model, brightness_model, dataset, "--edge", 1)
-    assert ran.code == 0
-    lines = ran.out.splitlines()
-    assert max(map(len, lines)) <= 80
-    assert "brightness          71.43  70.83     55.00  71.43" in lines
-    assert "every pixel bright  57.14  50.00     28.57  57.14" in lines
-    cells = [line.split() for line in lines]
-    assert ["class", "brightness", "brightness-2"] in cells
-    assert ["0", "dark", "66.67", "66.67"] in cells
-    assert ["2", "never", "absent", "absent"] in cells
-    assert not any(line.startswith(("mean", "spread")) for line in lines)
-
-
-def test_k_fold(lstm2d: Callable, brightness_model: Path, dataset: Path, tmp_path: Path) -> None:
-    (dataset / "splits/first.txt").write_text("a\n")
-    (dataset / "splits/second.txt").write_text("b\n")
-    (dataset / "splits/train.txt").write_text("b\n")
-    command = ("evaluate", brightness_model, brightness_model, dataset, "--splits", "first,second")
-    ran = lstm2d(*command, "-o", tmp_path / "out")
-    assert ran.code == 0
-    assert "training images" not in ran.err
-    lines = ran.out.splitlines()
-    # a: dark 1 of 1, bright 1 of 2; b: dark 1 of 2, bright 2 of 2. The most frequent class differs
-    assert "brightness          first   66.67  75.00     50.00" in lines
-    assert "brightness-2        second  75.00  75.00     58.33" in lines
-    assert "mean                        70.83  75.00     54.17" in lines
-    assert "spread                       5.89   0.00      5.89" in lines
-    assert "every pixel bright  first   66.67  50.00     33.33" in lines
-    assert "every pixel dark    second  50.00  50.00     25.00" in lines
-    assert "comparison.png" not in names_in(tmp_path / "out")
-    found = lstm2d(*command, "--json").json
-    assert [one["split"] for one in found["models"]] == ["first", "second"]
-    assert found["mean"]["pixel_accuracy"] == pytest.approx((2 / 3 + 3 / 4) / 2)
-    assert found["spread"]["pixel_accuracy"] == pytest.approx((3 / 4 - 2 / 3) / 2**0.5)
-
-
 def test_one_model_with_one_split(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:
     (dataset / "splits/first.txt").write_text("a\n")
     found = [
@@ -344,63 +265,6 @@ def test_one_model_with_one_split(lstm2d: Callable, brightness_model: Path, data
         del one["seconds_per_image"]
     assert found[0] == found[1]
     assert found[0]["split"] == "first"
-
-
-@pytest.mark.parametrize(
-    ("options", "part"),
-    [
-        (["--split", "test", "--splits", "test,test"], "--split together with --splits"),
-        (["--splits", "test"], "the number of splits (1) is not the number of models (2)"),
-        (["--splits", "test,,"], "'test,,' is not S1,S2,..."),
-        (["-o", "images.csv"], "a table of the images of several models"),
-    ],
-)
-def test_wrong_options_for_several_models(
-    lstm2d: Callable, brightness_model: Path, dataset: Path, options: list[str], part: str
-) -> None:
-    ran = lstm2d("evaluate", brightness_model, brightness_model, dataset, *options)
-    assert ran.code == 2
-    assert part in ran.err
-    assert ran.out == ""
-
-
-def test_all_models_are_checked_first(
-    lstm2d: Callable, brightness_model: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever is wrong with the second model, the first one labels no image, and nothing is written."""
-    labelled: list[object] = []
-    monkeypatch.setattr(Predictor, "labels_of", lambda *args: labelled.append(args))
-    out = tmp_path / "out"
-    broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(brightness_model.read_bytes()[:-4])
-    for model, part in ((broken, "broken.safetensors"), ("outdoor", "the model is outdoor")):
-        ran = lstm2d("evaluate", brightness_model, model, dataset, "-o", out)
-        assert ran.code == 3
-        assert part in ran.err
-    assert labelled == []
-    assert not out.exists()
-
-
-def test_models_of_different_classes(
-    lstm2d: Callable, brightness_model: Path, two_class_model: Path, dataset: Path
-) -> None:
-    """A dataset without dataset.toml fits models with more classes."""
-    (dataset / "dataset.toml").unlink()
-    assert lstm2d("evaluate", two_class_model, dataset).code == 0
-    ran = lstm2d("evaluate", brightness_model, two_class_model, dataset)
-    assert ran.code == 3
-    assert "the models brightness and two have different classes" in ran.err
-
-
-@pytest.fixture
-def two_class_model(tmp_path: Path, brightness_model: Path) -> Path:
-    """Return the brightness model without the class that never wins."""
-    model = load_model(brightness_model)
-    state = dict(model.state)
-    for name in ("feedforward.0.weight", "feedforward.0.bias"):
-        state[name] = state[name][..., :2]
-    save_model(tmp_path / "two.safetensors", replace(model, state=state, classes=model.classes[:2]))
-    return tmp_path / "two.safetensors"
 
 
 def test_two_classes(lstm2d: Callable, two_class_model: Path, dataset: Path, tmp_path: Path) -> None:

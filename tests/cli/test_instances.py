@@ -104,7 +104,7 @@ def test_the_table_and_the_report(lstm2d: Run, model: Path, scenes: Path, tmp_pa
     ("options", "message"),
     [
         (["--resolution", "1/16"], "--resolution: 1/16: {}\n  expected: 1, 1/2, 1/4, 1/8\n"),
-        (["--resolution", "half"], "--resolution 'half'\n  expected: 1, 1/2, 1/4, 1/8 or 1/16\n"),
+        (["--resolution", "half"], "--resolution 'half'\n  expected: 1, 1/2, 1/4, 1/8, 1/16 or 1/32\n"),
         (["--instances", "4"], "--instances: 4; the model was trained with 3: {}\n  expected: 1 to 3\n"),
         (["--instances", "1,x"], "--instances '1,x'\n"),
         (["--instances", "1", "--resolution", "1/4"], "expected: 1, 1/2\n"),
@@ -126,7 +126,7 @@ def test_other_networks(
 ) -> None:
     ran = lstm2d("predict", brightness_model, photos, "-o", tmp_path / "out", *options)
     assert ran.code == 2
-    assert f"{options[0]} for a model without instances: {brightness_model}" in ran.err
+    assert f"{options[0]} for a model that has no such choice: {brightness_model}" in ran.err
     assert f"do: leave {options[0]} out" in ran.err
 
 

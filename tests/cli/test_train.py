@@ -17,6 +17,8 @@ from PIL import Image
 from lstm2d.cli.program import program
 from lstm2d.cli.train import Narrator
 from lstm2d.config import load_toml
+from lstm2d.hierarchy.file import save_hierarchy
+from lstm2d.hierarchy.hierarchy import Hierarchy, Subclass
 from lstm2d.io.model_file import load_model
 from lstm2d.training.checkpoint import newest_file, unpack
 from lstm2d.training.events import Event
@@ -70,6 +72,40 @@ def test_json(data: Path, tmp_path: Path) -> None:
     assert "5 images, validated on 1 held out" in result.stderr
     plots = sorted(path.name for path in (out / "plots").iterdir())
     assert plots[:2] == ["confusion.png", "curves.png"]
+
+
+def test_a_label_hierarchy(data: Path, tmp_path: Path) -> None:
+    """Its stages are announced; a run that ends before a stage saves a model says that there is none."""
+    clusters = (Subclass("a 1", 0, 5, (1.0, 0.0)), Subclass("a 2", 0, 5, (0.6, 0.8)), Subclass("b", 1, 5))
+    file = tmp_path / "h.json"
+    save_hierarchy(file, Hierarchy("lc", "two", ("a", "b"), (0,), clusters, window=5))
+    words = ["lstm2d-3x3", "--data", data, *SMALL, "--set", f"hierarchy.file={file}", "--json"]
+    sets = ["--set", "hierarchy.strategy=sequential", "--set", "hierarchy.epochs=[1,1,1,1]"]
+    result = run(*words, *sets, "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.stderr
+    assert "stage 1 of 4, last layer, subclasses" in result.stderr
+    assert "stage 2, all layers, subclasses: " in result.stderr
+    assert "stage 4, all layers, classes: " in result.stderr
+    last = json.loads(result.stdout.splitlines()[-1])
+    assert (last["epochs"], last["steps"], last["model"]) == (
+        4,
+        20,
+        str(tmp_path / "run" / "model.safetensors"),
+    )
+
+    result = run(*words, *sets, "-o", tmp_path / "short", "--max-time", "0.001s")
+    assert result.exit_code == 0, result.stderr
+    last = json.loads(result.stdout.splitlines()[-1])
+    assert (last["steps"], last["model"], set(last["best"].values())) == (0, None, {None})
+    assert "no model yet, a later stage saves it" in result.stderr
+
+    result = run(*words, "-o", tmp_path / "wrong")
+    assert result.exit_code == 2
+    assert "hierarchy.strategy is missing" in result.stderr
+    file.write_text("{}")
+    result = run(*words, *sets, "-o", tmp_path / "damaged")
+    assert result.exit_code == 3
+    assert "not a label hierarchy" in result.stderr
 
 
 def test_a_picture_that_cannot_be_written_does_not_fail_the_training(data: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Images and labels stay together through every transform."""
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ from lstm2d.data.transforms import (
     random_color,
     random_crop,
     random_flip,
+    random_rotation,
     random_scale,
 )
 from lstm2d.errors import ShapeError
@@ -170,7 +173,8 @@ def test_crop_by_hand_with_reflection() -> None:
     image, labels = numbered(1, 3)
     places = set()
     for seed in range(50):
-        cut, cut_labels = random_crop(image, labels, np.random.default_rng(seed), size=(2, 7))
+        place = random_crop(labels.shape, np.random.default_rng(seed), size=(2, 7))
+        cut, cut_labels = image[place], labels[place]
         np.testing.assert_array_equal(cut[..., 0], cut_labels)
         np.testing.assert_array_equal(cut_labels[0], cut_labels[1])  # one row reflects onto itself
         places.add(tuple(cut_labels[0].tolist()))
@@ -183,7 +187,8 @@ def test_crop_cuts_out_what_is_there_and_reflects_the_rest(
     rows: int, columns: int, high: int, wide: int, seed: int
 ) -> None:
     image, labels = numbered(rows, columns)
-    cut, cut_labels = random_crop(image, labels, np.random.default_rng(seed), size=(high, wide))
+    place = random_crop(labels.shape, np.random.default_rng(seed), size=(high, wide))
+    cut, cut_labels = image[place], labels[place]
     assert cut.shape == (high, wide, 3)
     assert cut_labels.shape == (high, wide)
     assert cut.flags.c_contiguous
@@ -198,9 +203,86 @@ def test_crop_cuts_out_what_is_there_and_reflects_the_rest(
 
 
 def test_every_place_is_drawn() -> None:
-    image, labels = numbered(4, 5)
-    found = {
-        int(random_crop(image, labels, np.random.default_rng(seed), size=(2, 3))[1][0, 0])
-        for seed in range(200)
-    }
-    assert found == {row * 5 + column for row in range(3) for column in range(3)}
+    places = [random_crop((4, 5), np.random.default_rng(seed), size=(2, 3)) for seed in range(200)]
+    found = {(int(rows[0, 0]), int(columns[0, 0])) for rows, columns in places}
+    assert found == {(row, column) for row in range(3) for column in range(3)}
+
+
+class Fixed:
+    """A generator whose uniform numbers are all the same share of the range."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def uniform(self, low: float, high: float) -> float:
+        return low + (high - low) * (self.share + 1) / 2
+
+
+def rotated(image: Any, labels: Any, degrees: float, fill: Any = (7.0, 8.0, 9.0)) -> tuple[Any, Any]:
+    rng = cast(np.random.Generator, Fixed(1.0 if degrees > 0 else -1.0))
+    return random_rotation(image, labels, rng, amount=abs(degrees), fill=fill, ignore=250)
+
+
+def test_rotation_by_hand() -> None:
+    image = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
+    labels = np.arange(9, dtype=np.uint8).reshape(3, 3)
+    same = rotated(image, labels, 1e-9)
+    np.testing.assert_allclose(same[0], image, atol=1e-6)
+    np.testing.assert_array_equal(same[1], labels)
+    # by 45 degrees anticlockwise: the middle of the right side comes to the corner at the top right
+    turned, where = rotated(image, labels, 45)
+    assert where.tolist() == [[1, 2, 5], [0, 4, 8], [3, 6, 7]]
+    np.testing.assert_allclose(turned[0, 2], image[1, 2], atol=1e-5)  # from the outer half of that pixel
+    np.testing.assert_allclose(turned[1, 1], image[1, 1], atol=1e-5)
+    # (0, 1) lies at (1 - sqrt(1/2), 1 + sqrt(1/2)) of the image
+    near, far = 1 - np.sqrt(0.5), np.sqrt(0.5)
+    expected = (
+        near * far * image[0, 1] + far * far * image[0, 2] + near**2 * image[1, 1] + near * far * image[1, 2]
+    )
+    np.testing.assert_allclose(turned[0, 1], expected, rtol=1e-5)
+
+
+@given(
+    degrees=st.floats(-45, 45).filter(lambda d: abs(d) > 1e-3),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+)
+def test_image_and_mask_turn_alike(degrees: float, height: int, width: int) -> None:
+    """Two channels are row and column: bilinear interpolation gives the place that the label comes from."""
+    rows, columns = np.indices((height, width))
+    image = np.stack([rows, columns, 0 * rows], axis=2).astype(np.float32)
+    labels = ((7 * rows + 3 * columns) % 200).astype(np.uint8)
+    turned, where = rotated(image, labels, degrees * (-1) ** height, fill=(-1.0, -1.0, -1.0))
+    filled = (turned == -1).all(axis=2)
+    np.testing.assert_array_equal(filled, where == 250)
+    place = turned[..., :2]
+    sure = ~filled & (np.abs(place - np.floor(place) - 0.5) > 1e-3).all(axis=2)
+    nearest = np.rint(place[sure]).astype(int)
+    np.testing.assert_array_equal(where[sure], labels[nearest[:, 0], nearest[:, 1]])
+    middle = (height - 1) / 2, (width - 1) / 2
+    distance = np.hypot(rows - middle[0], columns - middle[1])
+    source = np.hypot(place[..., 0] - middle[0], place[..., 1] - middle[1])
+    inner = ~filled & (place > 0).all(axis=2) & (place < (height - 1, width - 1)).all(axis=2)
+    np.testing.assert_allclose(source[inner], distance[inner], atol=1e-3)
+
+
+def test_a_small_rotation_fills_the_corners_alone() -> None:
+    image, labels = np.zeros((60, 80, 3), np.uint8), np.zeros((60, 80), np.uint8)
+    for degrees in (-8.0, 8.0):
+        turned, where = rotated(image, labels, degrees)
+        outside = where == 250
+        assert outside[[0, 0, -1, -1], [0, -1, 0, -1]].any()
+        assert 0.02 < outside.mean() < 0.2
+        assert not outside[15:45, 20:60].any()
+        assert (turned[outside] == (7, 8, 9)).all()
+        assert not turned[~outside].any()
+
+
+def test_angles_are_uniform_and_come_from_the_generator(
+    image: NDArray[np.uint8], labels: NDArray[np.uint8]
+) -> None:
+    first = random_rotation(image, labels, np.random.default_rng(3), amount=8, fill=(0, 0, 0))
+    second = random_rotation(image, labels, np.random.default_rng(3), amount=8, fill=(0, 0, 0))
+    np.testing.assert_array_equal(first[0], second[0])
+    degrees = 8 * np.random.default_rng(3).uniform(-1, 1)
+    np.testing.assert_array_equal(first[0], rotated(image, labels, degrees, (0, 0, 0))[0])

@@ -17,6 +17,7 @@ from lstm2d.io.gallery import (
     draw_comparison,
     draw_gallery,
     draw_instances,
+    draw_side_by_side,
     encode_png,
 )
 from tests.io.made_fonts import forget, make_font, only_fonts_of
@@ -182,3 +183,42 @@ def test_labels_after_instances(size: tuple[int, int]) -> None:
         draw_instances(image, {1: np.zeros((2, 3), np.uint8)}, classes)
     with pytest.raises(ShapeError, match="without examples"):
         draw_instances(image, {}, classes)
+
+
+@pytest.mark.parametrize("sizes", [[(60, 80)], [(1, 1), (1, 4000)], [(4000, 1), (30, 40), (60, 80)]])
+def test_models_side_by_side(sizes: list[tuple[int, int]]) -> None:
+    """Each image has a row: picture, truth (class 0), the labels of both models (1 and 0), captions."""
+    images = [np.full((*size, 3), 100, np.uint8) for size in sizes]
+
+    def labelled(number: int) -> list[Example]:
+        truths = [np.zeros(size, np.uint8) for size in sizes]
+        return [
+            Example(image, truth + np.uint8(number), truth, "50.0 %")
+            for image, truth in zip(images, truths, strict=True)
+        ]
+
+    models = {"a": labelled(1), "b" * 100: labelled(0)}
+    sheet = draw_side_by_side([f"image {k}" for k in range(len(sizes))], models, CLASSES, cell=(120, 160))
+    fitted = []
+    for rows, columns in sizes:
+        scale = min(120 / rows, 160 / columns)
+        fitted.append((max(round(rows * scale), 1), max(round(columns * scale), 1)))
+    assert sheet.shape[1] == 14 + 4 * 160 + 3 * 6 + 14
+    y = 14 + 15 + 12
+    for height, width in fitted:
+        for column, colour in enumerate([(100, 100, 100), (200, 0, 0), (0, 0, 100), (200, 0, 0)]):
+            x = 14 + column * 166 + (160 - width) // 2
+            assert (sheet[y : y + height, x : x + width] == colour).all()
+        y += height
+        caption = sheet[y : y + 33]
+        written = [(caption[:, 14 + 166 * k : 174 + 166 * k] < 128).any() for k in range(4)]
+        assert written == [True, False, True, True]
+        y += 33
+
+
+def test_models_side_by_side_that_do_not_fit() -> None:
+    with pytest.raises(ShapeError, match="without examples"):
+        draw_side_by_side([], {"a": []}, CLASSES)
+    wrong = Example(np.zeros((4, 5, 3)), np.zeros((5, 4), int), None, "")
+    with pytest.raises(ShapeError, match="another size"):
+        draw_side_by_side(["x"], {"a": [wrong]}, CLASSES)

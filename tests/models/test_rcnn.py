@@ -87,7 +87,9 @@ def test_cells_of_an_image_are_those_of_its_patches(preset: str, instances: int)
     top, left = min(1, stride - 1), min(3, stride - 1)
     z, under = surrounded(image, size // 2)[:, top:, left:], labels[None, top::stride, left::stride]
     scores = net.scores(Tensor(z), step)
-    assert scores.shape == (*under.shape, instances * K)
+    rows, columns = under.shape[1:]
+    assert scores.shape == (1, rows, columns * instances, K)
+    cells = scores.data.reshape(rows, columns, instances, K)
     backward(net.compare(scores, under))
     dense = [p.grad for p in net.parameters()]
     for p in net.parameters():
@@ -95,8 +97,8 @@ def test_cells_of_an_image_are_those_of_its_patches(preset: str, instances: int)
     for i, j in np.ndindex(under.shape[1:]):
         patch = z[:, i * stride : i * stride + size, j * stride : j * stride + size]
         alone = net.scores(Tensor(patch), step)
-        assert alone.shape == (1, 1, 1, instances * K)
-        np.testing.assert_allclose(alone.data[0, 0, 0], scores.data[0, i, j], rtol=1e-11, atol=1e-13)
+        assert alone.shape == (1, 1, instances, K)
+        np.testing.assert_allclose(alone.data[0, 0], cells[i, j], rtol=1e-11, atol=1e-13)
         backward(net.compare(alone, under[:, i : i + 1, j : j + 1]))
     for together, p in zip(dense, net.parameters(), strict=True):
         if together is None:  # the filters of the planes, with one instance

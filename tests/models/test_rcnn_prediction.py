@@ -27,7 +27,7 @@ def patch_by_patch(net: RCNNNetwork, image: FloatArray, pixels: list[tuple[int, 
             net.scores(Tensor(np.ascontiguousarray(padded[:, i : i + size, j : j + size])), step).data
             for i, j in pixels
         ]
-    last = np.concatenate([s[0, 0, :, -K:] for s in scores])
+    last = np.concatenate([s[0, :, -1] for s in scores])
     found: FloatArray = scipy.special.softmax(last, axis=1)
     return found
 

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from lstm2d import Tensor, backward
-from lstm2d.nn import BatchNorm, Conv2d, ConvTranspose2d, init
-from lstm2d.ops import relu, tanh
+from lstm2d.nn import BatchNorm, Conv2d, ConvTranspose2d, Upsample, init
+from lstm2d.ops import conv_transpose2d, relu, tanh
 
 Array = NDArray[np.float64]
 
@@ -100,3 +100,44 @@ def test_activation(op: Callable[[Tensor], Tensor], rng: np.random.Generator) ->
     ):
         layer.weight, layer.bias = plain.weight, plain.bias
         assert layer(x).data.tobytes() == op(plain(x)).data.tobytes()
+
+
+@pytest.mark.parametrize("factor", [2, 16, 32])
+def test_upsampling_starts_bilinear(factor: int, rng: np.random.Generator) -> None:
+    """Pixel i lies at (i + 0.5) / factor - 0.5 of the small image, beyond whose edges are zeros."""
+    x = rng.standard_normal((2, 3, 4, 5))
+    y = Upsample(factor, dtype=np.float64)(Tensor(x))
+    assert y.shape == (2, 3 * factor, 4 * factor, 5)
+    weights = []
+    for size in (3, 4):
+        place = (np.arange(size * factor) + 0.5) / factor - 0.5
+        weights.append(np.maximum(0, 1 - np.abs(place[:, None] - np.arange(size))))
+    np.testing.assert_allclose(y.data, np.einsum("ri,cj,nijk->nrck", *weights, x), rtol=1e-12, atol=1e-13)
+
+
+def test_upsampling_is_one_transposed_convolution_for_every_channel(rng: np.random.Generator) -> None:
+    layer = Upsample(4, dtype=np.float64)
+    layer.weight.data[...] = rng.standard_normal((8, 8, 1, 1))
+    x, full = Tensor(rng.standard_normal((2, 3, 2, 3)), requires_grad=True), np.zeros((8, 8, 3, 3))
+    for channel in range(3):
+        full[:, :, channel, channel] = layer.weight.data[:, :, 0, 0]
+    weight, again = Tensor(full, requires_grad=True), Tensor(x.data.copy(), requires_grad=True)
+    y, expected = layer(x), conv_transpose2d(again, weight, stride=4, padding=2)
+    np.testing.assert_allclose(y.data, expected.data, rtol=1e-12, atol=1e-13)
+    grad = rng.standard_normal(y.shape)
+    backward(y, grad)
+    backward(expected, grad)
+    assert weight.grad is not None
+    np.testing.assert_allclose(x.grad, again.grad, rtol=1e-11, atol=1e-12)
+    shared = np.einsum("rscc->rs", weight.grad)  # the sum over the channels
+    assert layer.weight.grad is not None
+    np.testing.assert_allclose(layer.weight.grad[:, :, 0, 0], shared, rtol=1e-11, atol=1e-11)
+
+
+def test_a_map_of_the_channels_comes_before_or_after_upsampling(rng: np.random.Generator) -> None:
+    layer, matrix = Upsample(2, dtype=np.float64), rng.standard_normal((3, 2))
+    layer.weight.data[...] = rng.standard_normal(layer.weight.shape)
+    x = rng.standard_normal((1, 4, 5, 3))
+    np.testing.assert_allclose(
+        layer(Tensor(x)).data @ matrix, layer(Tensor(x @ matrix)).data, rtol=1e-11, atol=1e-12
+    )

@@ -1,4 +1,4 @@
-"""tanh, sigmoid, relu, add and direction_sum: hand values, exact values, differences, all backends."""
+"""tanh, sigmoid, relu, add, scale and direction_sum: hand values, exact values, differences, all backends."""
 
 import math
 
@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 from lstm2d import Tensor, backward, kernels
 from lstm2d.errors import ShapeError
 from lstm2d.gradcheck import gradcheck
-from lstm2d.ops import add, direction_sum, relu, sigmoid, tanh
+from lstm2d.ops import add, direction_sum, relu, scale, sigmoid, tanh
 
 BACKENDS = kernels.available("elementwise")
 
@@ -109,6 +109,15 @@ def test_add_of_a_tensor_to_itself() -> None:
     backward(add(x, x), np.array([1.0, 3.0]))
     assert x.grad is not None
     assert x.grad.tolist() == [2.0, 6.0]
+
+
+def test_scale_by_hand() -> None:
+    x = Tensor(np.array([1.0, -2.0], np.float32), requires_grad=True)
+    y = scale(x, 2.5)
+    assert (y.data.tolist(), y.dtype) == ([2.5, -5.0], np.float32)
+    backward(y, np.array([1.0, 4.0], np.float32))
+    assert x.grad is not None
+    assert (x.grad.tolist(), x.grad.dtype) == ([2.5, 10.0], np.float32)
 
 
 def test_add_wrong() -> None:

@@ -75,6 +75,7 @@ CASES: list[tuple[str, Make, dict[str, Any]]] = [
     ("relu", X, {}),
     ("reshape", X, {"shape": (-1, 4)}),
     ("rnn_sweep", sweep(1), {"axis": 1, "activation": "relu"}),
+    ("scale", X, {"factor": np.float64(0.5)}),
     ("sigmoid", X, {}),
     (
         "soft_cross_entropy",
@@ -83,6 +84,7 @@ CASES: list[tuple[str, Make, dict[str, Any]]] = [
     ),
     ("softmax", X, {}),
     ("tanh", X, {}),
+    ("transpose", X, {"axes": (0, 3, 1, 2)}),
     ("window_gather", X, {"window": np.int64(2)}),
 ]
 

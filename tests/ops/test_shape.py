@@ -1,4 +1,4 @@
-"""concatenate, crop, pad2d and reshape against hand values, NumPy and finite differences."""
+"""concatenate, crop, pad2d, reshape and transpose against hand values, NumPy and finite differences."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lstm2d import Tensor, backward
 from lstm2d.errors import ShapeError
 from lstm2d.gradcheck import gradcheck
-from lstm2d.ops import concatenate, crop, pad2d, reshape
+from lstm2d.ops import concatenate, crop, pad2d, reshape, transpose
 
 
 def test_concatenate_by_hand() -> None:
@@ -113,3 +113,28 @@ def test_reshape_by_hand() -> None:
 def test_reshape_wrong(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match=r"reshape: \(4, 6\) to"):
         reshape(Tensor(np.zeros((4, 6))), shape)
+
+
+def test_transpose_by_hand() -> None:
+    x = Tensor(np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), requires_grad=True)
+    y = transpose(x, (1, 0))
+    backward(y, np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    assert y.data.tolist() == [[1, 4], [2, 5], [3, 6]]
+    assert y.data.flags.c_contiguous
+    assert x.grad is not None
+    assert x.grad.tolist() == [[1, 3, 5], [2, 4, 6]]
+
+
+@given(axes=st.permutations(range(4)))
+def test_transpose_back(axes: list[int]) -> None:
+    x = np.arange(120.0).reshape(2, 3, 4, 5)
+    y = transpose(Tensor(x), tuple(axes))
+    np.testing.assert_array_equal(y.data, x.transpose(axes))
+    back = transpose(y, tuple(axes.index(axis) for axis in range(4)))
+    np.testing.assert_array_equal(back.data, x)
+
+
+@pytest.mark.parametrize("axes", [(0, 1), (0, 0, 1), (0, 1, 3), (0, 1, -1)])
+def test_transpose_wrong(axes: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"transpose: axes .* of \(2, 3, 4\)"):
+        transpose(Tensor(np.zeros((2, 3, 4))), axes)

@@ -33,7 +33,7 @@ def test_resolutions(value: object, expected: int) -> None:
 
 @pytest.mark.parametrize("value", ["", "4", "1/0", "1/", "2/4", "0.25", 0.25, 0, -1, True, None, "1/1000000"])
 def test_wrong_resolutions(value: object) -> None:
-    with pytest.raises(ConfigError, match=r"`resolution`.*\n.*1, 1/2, 1/4, 1/8 or 1/16"):
+    with pytest.raises(ConfigError, match=r"`resolution`.*\n.*1, 1/2, 1/4, 1/8, 1/16 or 1/32"):
         parse_resolution(value)
 
 
@@ -71,7 +71,7 @@ def test_what_a_model_does_not_have(resolution: str, instances: Any, message: st
 @pytest.mark.parametrize("options", [{"resolution": 2}, {"instances": 1}, {"instances": "1,2"}])
 def test_a_network_without_instances(rng: np.random.Generator, options: dict[str, Any]) -> None:
     (name,) = options
-    with pytest.raises(ConfigError, match=rf"`{name}` for a model without instances.*\n.*rcnn1 and rcnn2"):
+    with pytest.raises(ConfigError, match=rf"`{name}` for a model .* no such choice.*\n.*rcnn1 and rcnn2"):
         Predictor(random_model(rng), **options)
     predictor = Predictor(random_model(rng), resolution="1")
     assert (predictor.instances, predictor.trained, chosen(predictor)) == ((1,), 1, {})

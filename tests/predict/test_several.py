@@ -61,7 +61,7 @@ def test_rows_of_models_on_one_split() -> None:
         result("a", "test", 0.5, "every pixel x", 0.1),
         result("b", "test", 0.75, "every pixel x", 0.1),
     ]
-    assert not is_k_fold(results)
+    assert not is_k_fold(r.task for r in results)
     rows = total_rows(results)
     assert [(row.name, row.split, row.figures["pixel_accuracy"]) for row in rows] == [
         ("a", "test", 0.5),
@@ -79,7 +79,7 @@ def test_rows_of_models_on_one_split() -> None:
 )
 def test_rows_of_k_fold(other: str, expected: list[tuple[str, str | None, float]]) -> None:
     results = [result("a", "s1", 0.5, "every pixel x", 0.1), result("b", "s2", 0.75, other, 0.3)]
-    assert is_k_fold(results)
+    assert is_k_fold(r.task for r in results)
     rows = [(row.name, row.split, row.figures["pixel_accuracy"]) for row in total_rows(results)]
     assert rows == [
         ("a", "s1", 0.5),

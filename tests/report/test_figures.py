@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lstm2d.io.classes import ClassInfo
-from lstm2d.report import figures
+from lstm2d.report import canvas, figures
 from tests.io.made_fonts import make_font, only_fonts_of
+from tests.report.drawn import keep_figures
 
 CLASSES = tuple(ClassInfo(name, (10 * k, 20, 30)) for k, name in enumerate(("sky", "$tree$", "道路")))
 ROWS: list[dict[str, float | None]] = [
@@ -24,15 +25,7 @@ ROWS: list[dict[str, float | None]] = [
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """Return a list that gets the figures that are drawn."""
-    kept: list[Figure] = []
-    encode = figures._png
-
-    def keep(figure: Figure) -> bytes:
-        kept.append(figure)
-        return encode(figure)
-
-    monkeypatch.setattr(figures, "_png", keep)
-    return kept
+    return keep_figures(figures, monkeypatch)
 
 
 def size(png: bytes) -> tuple[int, int]:
@@ -113,10 +106,44 @@ def test_confusion_of_few_and_many_classes(count: int, drawn: list[Figure]) -> N
     assert len(drawn[0].axes[0].texts) == (count * count if count <= figures.MAX_NUMBERS else 0)
 
 
+def test_differences(drawn: list[Figure], tmp_path: Path) -> None:
+    """Bars in the given order, points with their sign, both panels to one scale, names in their fonts."""
+    gains = [(2, 0.25, -0.05), (0, 0.0, 0.0), (1, -0.1, -0.00001)]
+    with only_fonts_of(tmp_path):
+        cjk = make_font(tmp_path / "cjk.ttf", "道路lp")
+        figures.plot_differences("$b$ compared with a", CLASSES, gains)
+    left, right = drawn[0].axes
+    assert [bar.get_width() for bar in left.patches] == pytest.approx([25, 0, -10])
+    assert [bar.get_width() for bar in right.patches] == pytest.approx([-5, 0, -0.001])
+    assert [t.get_text() for t in left.texts] == ["+25.0", "+0.0", "-10.0"]
+    assert [t.get_text() for t in right.texts] == ["-5.0", "+0.0", "+0.0"]
+    labels = left.get_yticklabels()
+    assert [t.get_text() for t in labels] == ["道路", "sky", "$tree$"]
+    assert [t.get_fontproperties().get_file() for t in labels] == [str(cjk), None, None]
+    colours = [bar.get_facecolor() for bar in left.patches]
+    assert colours[0] != colours[2]
+    assert left.get_xlim() == right.get_xlim() == pytest.approx((-10 - 0.15 * 35, 25 + 0.15 * 35))
+    assert left.get_ylim() == (2.5, -0.5)  # the first bar on top
+    assert [axes.get_title(loc="left") for axes in (left, right)] == ["accuracy", "IoU"]
+    assert drawn[0].get_suptitle() == "$b$ compared with a"
+
+
+@pytest.mark.parametrize(("count", "numbers"), [(1, 2), (60, 120), (61, 0)])
+def test_differences_of_few_and_many_classes(count: int, numbers: int, drawn: list[Figure]) -> None:
+    """Without any difference there is still a scale; a title that no font can show is left out."""
+    classes = [ClassInfo("a very long name of a class " * 2 + str(k), (0, 0, 0)) for k in range(count)]
+    width, height = size(figures.plot_differences("\ue000", classes, [(k, 0.0, 0.0) for k in range(count)]))
+    assert abs(width - 902) <= 1
+    assert height <= 1540
+    assert sum(len(axes.texts) for axes in drawn[0].axes) == numbers
+    assert drawn[0].axes[0].get_xlim() == (-0.5, 0.5)
+    assert drawn[0].get_suptitle() == ""
+
+
 def test_no_global_state_of_matplotlib_changes() -> None:
     import matplotlib as mpl
 
-    before = {name: mpl.rcParams[name] for name in figures._STYLE}
-    assert before != figures._STYLE
+    before = {name: mpl.rcParams[name] for name in canvas.STYLE}
+    assert before != canvas.STYLE
     figures.plot_curves(ROWS)
-    assert {name: mpl.rcParams[name] for name in figures._STYLE} == before
+    assert {name: mpl.rcParams[name] for name in canvas.STYLE} == before

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -42,12 +43,35 @@ class Stopper:
         return [event.kind for event in self.events]
 
 
+class Camera(Stopper):
+    """Copies the run folder at every event, as if the process were killed then."""
+
+    def __init__(self, run: Path) -> None:
+        super().__init__()
+        self.run = run
+        self.copies: list[Path] = []
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        self.copies.append(self.run.with_name(f"{self.run.name}-{len(self.events)}"))
+        shutil.copytree(self.run, self.copies[-1])
+
+    def at(self, kind: type[Event]) -> Path:
+        """Return the folder at the only event of a kind."""
+        (found,) = [copy for event, copy in zip(self.events, self.copies, strict=True) if type(event) is kind]
+        return found
+
+
+def newest(run: Path) -> Checkpoint:
+    path = newest_file(run / "checkpoints")
+    assert path is not None
+    return unpack(path.read_bytes())
+
+
 def digest(run: Path) -> str:
     """Return the digest of the last checkpoint, without times and names."""
-    newest = newest_file(run / "checkpoints")
-    assert newest is not None
-    checkpoint = unpack(newest.read_bytes())
-    checkpoint.state["progress"] |= {"seconds": 0, "busy": 0}
+    checkpoint = newest(run)
+    checkpoint.state["progress"] |= {"seconds": 0, "stage_began": 0, "busy": 0}
     for name in ("run", "settings", "model"):
         del checkpoint.state[name]
     parts = [

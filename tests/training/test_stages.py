@@ -1,7 +1,6 @@
 """Runs of several stages: what each stage trains, and the same bits wherever a run is killed."""
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,12 +13,12 @@ from lstm2d.io.model_file import load_model
 from lstm2d.models import build
 from lstm2d.predict import load
 from lstm2d.random import Purpose, generator
-from lstm2d.training.checkpoint import Checkpoint, newest_file, unpack
-from lstm2d.training.events import EndMeasured, EpochDone, Event, StageBegun, Started, StepDone
+from lstm2d.training.checkpoint import Checkpoint
+from lstm2d.training.events import EndMeasured, EpochDone, StageBegun, Started, StepDone
 from lstm2d.training.loop import train
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.stages import STAGES, Stage, stages_of
-from tests.training.runs import Configure, Stopper, digest, model_digest, rewrite, rows
+from tests.training.runs import Camera, Configure, Stopper, digest, model_digest, newest, rewrite, rows
 from tests.training.toys import fine_to_coarse, twice
 
 Stages = Callable[[RunConfig], Sequence[Stage]]
@@ -30,31 +29,6 @@ SETS = ("train.epochs=2", "train.seed=3", "train.groups.lstm.0.rate=0.5")
 def staged(monkeypatch: pytest.MonkeyPatch) -> Callable[[Stages], None]:
     """Return a function that sets the stages of the toy network."""
     return lambda stages: monkeypatch.setitem(STAGES, "lstm2d", stages)
-
-
-class Camera(Stopper):
-    """Copies the run folder at every event, as if the process were killed then."""
-
-    def __init__(self, run: Path) -> None:
-        super().__init__()
-        self.run = run
-        self.copies: list[Path] = []
-
-    def __call__(self, event: Event) -> None:
-        super().__call__(event)
-        self.copies.append(self.run.with_name(f"{self.run.name}-{len(self.events)}"))
-        shutil.copytree(self.run, self.copies[-1])
-
-    def at(self, kind: type[Event]) -> Path:
-        """Return the folder at the only event of a kind."""
-        (found,) = [copy for event, copy in zip(self.events, self.copies, strict=True) if type(event) is kind]
-        return found
-
-
-def newest(run: Path) -> Checkpoint:
-    path = newest_file(run / "checkpoints")
-    assert path is not None
-    return unpack(path.read_bytes())
 
 
 def test_a_run_without_a_row_is_one_stage(configure: Configure) -> None:
@@ -101,6 +75,7 @@ def test_events_and_records_go_on_over_the_stages(
     begun = stopper.events[0]
     assert isinstance(begun, Started)
     assert (begun.steps, begun.epochs, begun.batch) == (7, 2, 4)
+    assert (begun.stage, begun.stages, begun.name) == (0, 2, "subclasses")
     assert begun.parameters == 3 * 6 + 6
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [line["event"] for line in lines] == ["start", "epoch", "end", "stage", "epoch", "epoch", "stop"]

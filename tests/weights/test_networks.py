@@ -81,7 +81,7 @@ def test_both_networks_side_by_side(tmp_path: Path, toy_layers: Layers, layers: 
     assert_equal(find_weights("vgg16").layers, layers)
     assert_equal(find_weights("toy").layers, toy_layers)
     (tmp_path / "w").write_bytes(safetensors.numpy.save({"x": np.zeros(1)}))
-    with pytest.raises(DataError, match="no layer of VGG-16 or Toy"):
+    with pytest.raises(DataError, match="no layer of VGG-16, ZF, OverFeat or Toy"):
         read_weights(tmp_path / "w")
 
 

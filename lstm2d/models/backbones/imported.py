@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from lstm2d import kernels
 from lstm2d.errors import DataError
 from lstm2d.io.model_description import Imported
-from lstm2d.models.backbones.vgg16 import VGG16
+from lstm2d.models.backbones.backbone import Backbone
 from lstm2d.models.network import Network
 from lstm2d.tensor import FloatArray
 from lstm2d.weights.store import find_weights, store_folder, stored_weights, weights_digest
 
 
-def frozen_names(backbone: VGG16) -> tuple[str, ...]:
+def frozen_names(backbone: Backbone) -> tuple[str, ...]:
     """Return the names, in the network, of the parameters of its backbone that are never trained."""
     return tuple(f"backbone.{name}" for name, p in backbone.named_parameters() if not p.requires_grad)
 
@@ -29,8 +29,7 @@ def load_imported(
         Its other layers keep their values, and so do those that the weights lack or that have another number
         of channels here (option `width` of some networks).
     layers : mapping from str to (ndarray, ndarray)
-        Filters of shape (3, 3, in, out) for RGB images and biases of shape (out,), by the layer's name
-        "conv1_1" to "conv5_3".
+        Filters of shape (kh, kw, in, out) for RGB images and biases of shape (out,), by the layer's name.
     source : object, optional
         Where the weights come from, for messages.
 
@@ -42,7 +41,8 @@ def load_imported(
     Raises
     ------
     DataError
-        If a layer that is never trained is among them, as it would stay random. Nothing is changed then.
+        If a layer that is never trained is among those that were not set, as it would stay random; or if no
+        layer fits. Nothing is changed then.
     """
     backbone = network.backbone
     if backbone is None:
@@ -62,6 +62,13 @@ def load_imported(
             where=source,
             expected=f"filters of the sizes of {backbone.published.title}",
             hint="lstm2d weights import FILE, with a file that has these layers",
+        )
+    if not fitting:
+        raise DataError(
+            "no layer of the weights fits this network",
+            where=source,
+            expected=f"layers of {backbone.published.title} with as many channels as here",
+            hint="published weights fit model.width=1; with model.weights='' all start at random values",
         )
     for name in fitting:
         for p, values in zip(parts[name], layers[name], strict=True):

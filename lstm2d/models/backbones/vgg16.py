@@ -7,7 +7,8 @@ from numpy.typing import DTypeLike
 
 from lstm2d import kernels
 from lstm2d.errors import ConfigError, ShapeError
-from lstm2d.nn import Conv2d, Module
+from lstm2d.models.backbones.backbone import Backbone
+from lstm2d.nn import Conv2d
 from lstm2d.ops import conv2d, max_pool2d
 from lstm2d.tape import records
 from lstm2d.tensor import FloatArray, Tensor
@@ -41,7 +42,7 @@ def channels_of(layer: str, width: float = 1.0) -> int:
     return channels if block < SCALED else max(1, round(width * channels))
 
 
-class VGG16(Module):
+class VGG16(Backbone):
     """The convolutions of VGG-16 [1]_ up to one of them: 3 x 3 with ReLU, max pooling after each block.
 
     Parameters
@@ -175,6 +176,46 @@ class VGG16(Module):
 
     def _halves(self, name: str) -> bool:
         return name not in LAYERS and name not in self._kept
+
+
+class FullVGG16(VGG16):
+    """VGG-16 without its last layer: the convolutions up to pool5, and fc6 and fc7 as convolutions.
+
+    Calling it gives pool5; fc6 and fc7 are attributes, so that dropout can follow each.
+
+    Parameters
+    ----------
+    channels : int, default 3
+        Channels of the images.
+    width : float, default 1.0
+        Factor of the channels of conv4 to fc7.
+    rng : numpy.random.Generator
+        Draws the first weights, `init.glorot_uniform`.
+    dtype : dtype, default float32
+        Data type of the parameters.
+    """
+
+    fc6: Conv2d
+    fc7: Conv2d
+
+    def __init__(
+        self,
+        *,
+        channels: int = 3,
+        width: float = 1.0,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__("pool5", channels=channels, width=width, rng=rng, dtype=dtype)
+        for name in PUBLISHED.dense:
+            side, _, _, published = PUBLISHED.layers[name]
+            outputs = max(1, round(width * published))
+            layer = Conv2d(
+                self.channels, outputs, side, padding=side // 2, activation="relu", rng=rng, dtype=dtype
+            )
+            setattr(self, name, layer)
+            self.channels = outputs
+        self.names += tuple(PUBLISHED.dense)
 
 
 def conv_pool(layer: Conv2d, x: Tensor) -> Tensor:

@@ -53,6 +53,9 @@ CASES: list[Case] = [
     *(Case("add", shapes, flop=1) for shapes in ADDED),
     Case("add", (LARGE_SHAPE, LARGE_SHAPE), flop=1, users=LARGE, per_image=False),
     Case("add", (MAP, MAP), flop=1, users=MEASURED, label="add on 64 channels"),
+    *(Case("scale", (shape,), options={"factor": -0.3}, flop=1) for shape in SHAPES),
+    Case("scale", (LARGE_SHAPE,), options={"factor": 2.5}, flop=1, users=LARGE),
+    Case("scale", (MAP,), options={"factor": 2.5}, flop=1, users=MEASURED, label="scale on 64 channels"),
     *(
         _dropout((shape,), _run(0, 0.3, list(range(shape[0]))))
         for shape in [(1,), (3, 5), (2, 3, 5, 7), (0, 2, 2, 2), (2, 0, 3, 3)]

@@ -1,4 +1,4 @@
-"""Tensors side by side, cut, padded and in another shape."""
+"""Tensors side by side, cut, padded, in another shape and with another order of axes."""
 
 from __future__ import annotations
 
@@ -48,5 +48,17 @@ CASES: list[Case] = [
         Case("reshape", ((4, 6),), {"shape": shape}, per_image=False, error=(0, 0))
         for shape in [(24,), (2, 12), (1, 2, 3, 4), (-1, 6)]
     ),
+    *(
+        Case("transpose", (x,), {"axes": axes}, per_image=axes[0] == 0, error=(0, 0))
+        for x, axes in [
+            ((2, 3, 4, 5), (0, 3, 1, 2)),
+            ((2, 3, 4, 5), (0, 2, 3, 1)),
+            ((2, 3, 4, 5), (3, 0, 2, 1)),
+            ((0, 3, 2), (2, 1, 0)),
+            ((3, 1), (1, 0)),
+        ]
+    ),
+    Case("transpose", (LARGE_SHAPE,), {"axes": (0, 3, 1, 2)}, users=LARGE, error=(0, 0)),
+    Case("transpose", (MAP,), {"axes": (0, 3, 1, 2)}, users=MEASURED, label="transpose of 64 channels"),
     Case("reshape", (LARGE_SHAPE,), {"shape": (-1, 12)}, users=LARGE, per_image=False, error=(0, 0)),
 ]

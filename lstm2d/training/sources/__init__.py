@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.random import Purpose, generator
 
-Labels = NDArray[np.uint8]
+Labels = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Example:
     ----------
     x : ndarray of shape (N, H, W, C), float32
         Prepared images, usually one; or the output of the network's frozen layers for them.
-    labels : ndarray of shape (N, H, W), uint8
-        Class numbers.
+    labels : ndarray of shape (N, H, W), int
+        Class numbers, or those of subclasses; see `TrainingData.targets`.
     names : tuple of str
         The names of the examples, for messages.
     """

@@ -48,7 +48,8 @@ class Cells(Source):
         down, right = rng.integers(np.minimum(field.stride, (height, width)))
         rows, columns = slice(top + down, top + height), slice(left + right, left + width)
         x = prepare.prepare_window(image, rows, columns, field.size // 2)
-        cells = labels[np.newaxis, rows, columns][:, :: field.stride, :: field.stride]
+        under = slice(top + down, top + height, field.stride), slice(left + right, left + width, field.stride)
+        cells = self.images.data.targets(labels, number, under)[np.newaxis]
         return Example(x, np.ascontiguousarray(cells), (self.name(number),))
 
     def name(self, number: int) -> str:

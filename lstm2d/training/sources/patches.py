@@ -42,7 +42,9 @@ class Patches(Source):
         size = self.network.fields[self.network.instances_of(seed, epoch, number) - 1].size
         place = slice(row, row + 1), slice(column, column + 1)
         x = prepare.prepare_window(image, *place, size // 2)
-        return Example(x, labels[np.newaxis, *place].copy(), (self.images.name(k),))
+        return Example(
+            x, self.images.data.targets(labels, k, place)[np.newaxis].copy(), (self.images.name(k),)
+        )
 
     def _chosen(self, number: int, epoch: int) -> tuple[np.random.Generator, int]:
         """Return the generator of an example, and its image."""

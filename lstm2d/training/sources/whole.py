@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.config import TrainSection
-from lstm2d.data.transforms import flip, random_color, random_crop, random_flip, random_scale
+from lstm2d.data.transforms import flip, random_color, random_crop, random_flip, random_rotation, random_scale
 from lstm2d.errors import DataError
+from lstm2d.hierarchy.labels import EVERYWHERE, Place
 from lstm2d.random import Purpose, generator
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.sources import Example, Source
@@ -19,7 +20,9 @@ MAX_SIZES = 4  # sizes listed in a message
 
 
 class WholeImages(Source):
-    """One example for each training image: flipped, resized, recoloured and cropped as configured.
+    """One example for each training image: flipped, resized, recoloured, rotated and cropped as configured.
+
+    Each epoch draws anew: after five epochs the network has seen five augmented copies of an image.
 
     Parameters
     ----------
@@ -43,21 +46,25 @@ class WholeImages(Source):
 
     @property
     def repeats(self) -> bool:
-        """Whether epochs repeat the same images: neither cropped nor resized nor recoloured."""
+        """Whether epochs repeat the same images: neither cropped, resized, recoloured nor rotated."""
         train = self.train
-        return not (train.crop or train.scale_jitter or train.brightness_jitter)
+        return not (train.crop or train.scale_jitter or train.brightness_jitter or train.rotation)
 
     def __len__(self) -> int:
         return len(self.data.training)
 
     def example(self, number: int, epoch: int) -> Example:
         """Return one training image as an epoch sees it."""
-        prepare = self.data.preprocessing
-        image, labels = self.augmented(number, epoch)
-        labels = prepare.prepare_labels(labels, self.data.ignore)
-        return Example(prepare.prepare_part(image), labels, (self.name(number),))
+        prepare, data = self.data.preprocessing, self.data
+        image, labels = self.uncropped(number, epoch)
+        place: Place = EVERYWHERE
+        if self.train.crop:
+            rng = generator(self.train.seed, epoch, number, Purpose.CROP)
+            place = random_crop(labels.shape, rng, size=self.train.crop)
+        targets = prepare.prepare_labels(data.targets(labels, number, place), data.ignored_target)
+        return Example(prepare.prepare_part(image[place]), targets, (self.name(number),))
 
-    def augmented(self, number: int, epoch: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    def uncropped(self, number: int, epoch: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         """Return one training image after `Preprocessing.prepare_whole`, and its labels.
 
         Parameters
@@ -70,18 +77,10 @@ class WholeImages(Source):
         Returns
         -------
         image : ndarray of shape (H, W, C)
-            Flipped, resized, recoloured and cropped as configured.
+            Flipped, resized, recoloured and rotated as configured.
         labels : ndarray of shape (H, W), uint8
             Class numbers.
         """
-        image, labels = self.uncropped(number, epoch)
-        if self.train.crop:
-            rng = generator(self.train.seed, epoch, number, Purpose.CROP)
-            image, labels = random_crop(image, labels, rng, size=self.train.crop)
-        return image, labels
-
-    def uncropped(self, number: int, epoch: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """Return the same as `augmented`, before the crop."""
         train, prepare = self.train, self.data.preprocessing
         image: NDArray[Any]
         image, labels = self.data.dataset.load(self.data.training[number])
@@ -93,7 +92,17 @@ class WholeImages(Source):
                 image, labels = random_scale(image, labels, rng, amount=train.scale_jitter)
             if train.brightness_jitter:
                 image = random_color(image, rng, amount=train.brightness_jitter)
-        return prepare.prepare_whole(image), labels
+        image = prepare.prepare_whole(image)
+        if train.rotation:  # after the contrast: normalising makes the corners 0
+            image, labels = random_rotation(
+                image,
+                labels,
+                generator(train.seed, epoch, number, Purpose.ROTATION),
+                amount=train.rotation,
+                fill=prepare.mean,
+                ignore=self.data.ignore,
+            )
+        return image, labels
 
     def name(self, number: int) -> str:
         """Return the image file."""

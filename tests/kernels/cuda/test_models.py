@@ -59,14 +59,17 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "dropout": 0.5,
         "align_corners": True,
     },
+    "fcn-16s": {"kind": "fcn", "finest": 16, "weights": "", "width": 1 / 64, "dropout": 0.5},
+    "clarifai": {"kind": "patch-cnn", "architecture": "clarifai", "patch": 235, "width": 1 / 32},
 }
 
 
 def run(network: Network, bring: Any) -> dict[str, np.ndarray]:
     """Return a network's probabilities, loss and gradients for two images, on the host."""
     rng = np.random.default_rng(3)
-    shape = (2, network.stride, 2 * network.stride)
-    x = Tensor(bring(rng.standard_normal((*shape, 3))))
+    columns = 1 if network.padding else 2 * network.stride  # one patch, or an image
+    shape, zeros = (2, network.stride, columns), 2 * network.padding
+    x = Tensor(bring(rng.standard_normal((2, shape[1] + zeros, columns + zeros, 3))))
     labels = rng.integers(0, CLASSES, shape).astype(np.uint8)
     labels[0, 0, 0] = IGNORE
     found = {"probabilities": network.probabilities(x)}

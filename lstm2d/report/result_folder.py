@@ -1,4 +1,4 @@
-"""The output folder of an evaluation: only files that an evaluation wrote are replaced or removed."""
+"""An output folder: only files that the same kind of command wrote are replaced or removed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from lstm2d.io.replacing import refuse_to_replace
 from lstm2d.io.safe_open import read_text
 from lstm2d.predict.overwriting import refuse_output_among_inputs
 
-RECORD = ".lstm2d-evaluation.json"  # the files that evaluations wrote to the folder
-FORMAT = "lstm2d evaluation 1"
+EVALUATION, HIERARCHY = "evaluation", "hierarchy"  # kinds
+RECORD = ".lstm2d-{kind}.json"  # the files that results of a kind have in the folder
+FORMAT = "lstm2d {kind} 1"
 
 
-class EvaluationFolder:
-    """Writes the files of an evaluation, as a context manager.
+class ResultFolder:
+    """Writes the files of a result, such as an evaluation, as a context manager.
 
     At its beginning it creates the folder and its sub-folders, so that a folder that cannot be written is an
-    error before the models run. At its end the files of earlier evaluations that were not written again are
-    removed. After an exception these stay, and folders are removed that were created and are empty.
+    error before the work. At its end the files of earlier results that were not written again are removed.
+    After an exception these stay, and folders are removed that were created and are empty.
 
     Parameters
     ----------
@@ -39,12 +40,14 @@ class EvaluationFolder:
         Model files, which are never replaced.
     overwrite : bool
         Use a folder with other files, and replace files of these names.
+    kind : str, default "evaluation"
+        Kind of the results. The folder has a record for each kind.
 
     Raises
     ------
     ConfigError
-        If there is a file of this name, the folder holds files and is not from an earlier evaluation, or a
-        file would be replaced that no evaluation wrote.
+        If there is a file of this name, the folder holds files and has no earlier result of this kind, or a
+        file would be replaced that no such result wrote.
     OutputError
         If a folder has the name of a file to write.
     """
@@ -57,8 +60,10 @@ class EvaluationFolder:
         data: Sequence[Path],
         models: Sequence[Path],
         overwrite: bool,
+        kind: str = EVALUATION,
     ) -> None:
         self.root = Path(root)
+        self.kind = kind
         self.names = [*names]
         if os.path.lexists(self.root) and not self.root.is_dir():
             raise ConfigError(
@@ -68,7 +73,7 @@ class EvaluationFolder:
                 hint="give another name: `out`",
             )
         refuse_output_among_inputs(data, self.names, self.root)
-        earlier = _read_record(self.root)
+        earlier = self._read_record()
         self._earlier = earlier or set()
         self._had_record = earlier is not None
         self._written: set[str] = set()
@@ -77,7 +82,7 @@ class EvaluationFolder:
 
     def _refuse_others(self, models: Sequence[Path], overwrite: bool) -> None:
         if not overwrite and not self._had_record and self.root.is_dir() and any(self.root.iterdir()):
-            what = "the folder is not empty, and not from an earlier evaluation"
+            what = f"the folder is not empty, and not from an earlier {self.kind}"
             hint = "choose another folder: `out`; `overwrite=True` adds the results to this one"
             raise ConfigError(what, where=self.root, hint=hint)
         for name in self.names:
@@ -92,7 +97,7 @@ class EvaluationFolder:
             )
 
     def __enter__(self) -> Self:
-        """Create the folders and record the files to come: a killed evaluation owns them too."""
+        """Create the folders and record the files to come: a killed command owns them too."""
         self._made = [folder for folder in self._folders() if not folder.exists()]
         for folder in self._folders():
             make_folder(folder)
@@ -107,7 +112,7 @@ class EvaluationFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove what is left of earlier evaluations, or after an exception what was only begun."""
+        """Remove what is left of earlier results, or after an exception what was only begun."""
         if error is None:
             for name in sorted(self._earlier - self._written):
                 self._remove(PurePath(name))
@@ -118,7 +123,7 @@ class EvaluationFolder:
             if self._had_record or self._written:
                 self._record(owned)
             else:
-                (self.root / RECORD).unlink()
+                self._record_file.unlink()
             for folder in reversed(self._made):
                 folder.rmdir()  # fails if there is anything in it
 
@@ -126,11 +131,25 @@ class EvaluationFolder:
         return list(dict.fromkeys([self.root, *((self.root / name).parent for name in self.names)]))
 
     def _record(self, names: Iterable[str]) -> None:
-        content = {"format": FORMAT, "files": sorted(names)}
-        write_text(self.root / RECORD, json.dumps(content) + "\n")
+        content = {"format": FORMAT.format(kind=self.kind), "files": sorted(names)}
+        write_text(self._record_file, json.dumps(content) + "\n")
+
+    @property
+    def _record_file(self) -> Path:
+        return self.root / RECORD.format(kind=self.kind)
+
+    def _read_record(self) -> set[str] | None:
+        """Return the files that earlier results wrote; None if there is no record."""
+        try:
+            content = json.loads(read_text(self._record_file))
+            if content["format"] != FORMAT.format(kind=self.kind):
+                return None
+            return {name for name in content["files"] if isinstance(name, str) and _is_inside(name)}
+        except (DataError, ValueError, TypeError, KeyError, RecursionError):
+            return None
 
     def _owns(self, name: PurePath) -> bool:
-        """Return whether an evaluation wrote a file; not through a link to another folder."""
+        """Return whether an earlier result wrote a file; not through a link to another folder."""
         inside = Path(os.path.realpath((self.root / name).parent))
         return name.as_posix() in self._earlier and inside == Path(os.path.realpath(self.root), name.parent)
 
@@ -145,17 +164,6 @@ class EvaluationFolder:
         if path.parent != self.root:
             with suppress(OSError):  # not empty
                 path.parent.rmdir()
-
-
-def _read_record(root: Path) -> set[str] | None:
-    """Return the files that evaluations wrote; None if the folder is not from an evaluation."""
-    try:
-        content = json.loads(read_text(root / RECORD))
-        if content["format"] != FORMAT:
-            return None
-        return {name for name in content["files"] if isinstance(name, str) and _is_inside(name)}
-    except (DataError, ValueError, TypeError, KeyError, RecursionError):
-        return None
 
 
 def _is_inside(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The output folder of an evaluation: which files are replaced, kept and removed."""
+"""The output folder of a command: which files are replaced, kept and removed."""
 
 import json
 from collections.abc import Iterable
@@ -7,14 +7,16 @@ from pathlib import Path, PurePath
 import pytest
 
 from lstm2d.errors import ConfigError, OutputError
-from lstm2d.report.evaluation_folder import RECORD, EvaluationFolder
+from lstm2d.report.result_folder import EVALUATION, HIERARCHY, RECORD, ResultFolder
+
+MARK = RECORD.format(kind=EVALUATION)
 
 
 def folder(
     root: Path, *names: str, data: Iterable[Path] = (), models: Iterable[Path] = (), overwrite: bool = False
-) -> EvaluationFolder:
+) -> ResultFolder:
     """Return a folder for these files."""
-    return EvaluationFolder(root, map(PurePath, names), data=[*data], models=[*models], overwrite=overwrite)
+    return ResultFolder(root, map(PurePath, names), data=[*data], models=[*models], overwrite=overwrite)
 
 
 def write(root: Path, *names: str, overwrite: bool = False) -> None:
@@ -30,7 +32,7 @@ def contents(root: Path) -> dict[str, str]:
     return {
         p.relative_to(root).as_posix(): p.read_text() if p.is_file() else "folder"
         for p in paths
-        if p.name != RECORD
+        if p.name != MARK
     }
 
 
@@ -47,7 +49,7 @@ def test_a_later_evaluation_replaces_an_earlier_one(tmp_path: Path) -> None:
         "notes.txt": "mine",
         "two/mine.txt": "mine",
     }
-    assert json.loads((root / RECORD).read_text())["files"] == ["best.png", "report.html"]
+    assert json.loads((root / MARK).read_text())["files"] == ["best.png", "report.html"]
 
 
 def test_files_that_were_planned_but_not_written_again_are_removed(tmp_path: Path) -> None:
@@ -74,7 +76,7 @@ def test_files_of_somebody_else(tmp_path: Path, name: str) -> None:
 
 def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    (tmp_path / RECORD).write_text(json.dumps({"format": "another", "files": ["notes.txt"]}))
+    (tmp_path / MARK).write_text(json.dumps({"format": "another", "files": ["notes.txt"]}))
     with pytest.raises(ConfigError, match="not from an earlier evaluation"):
         folder(tmp_path, "report.html")
     write(tmp_path, "report.html", overwrite=True)
@@ -93,7 +95,7 @@ def test_a_forged_record_removes_nothing_outside(tmp_path: Path, name: object) -
     mine.write_text("mine")
     root = tmp_path / "out"
     write(root, "report.html")
-    (root / RECORD).write_text(json.dumps({"format": "lstm2d evaluation 1", "files": [name, "report.html"]}))
+    (root / MARK).write_text(json.dumps({"format": "lstm2d evaluation 1", "files": [name, "report.html"]}))
     write(root, "report.html")
     assert mine.read_text() == "mine"
     assert Path("/etc/hostname").exists()
@@ -112,19 +114,19 @@ def test_links_to_other_folders_are_not_followed(tmp_path: Path) -> None:
 
 def test_a_failed_evaluation_leaves_what_was_there(tmp_path: Path) -> None:
     write(tmp_path / "old", "report.html", "one/best.png")
-    record = (tmp_path / "old" / RECORD).read_bytes()
+    record = (tmp_path / "old" / MARK).read_bytes()
     (tmp_path / "empty").mkdir()
     for name in ("old", "empty", "new/deeper"):
         with pytest.raises(ZeroDivisionError), folder(tmp_path / name, "report.html", "two/best.png"):
             raise ZeroDivisionError
     assert contents(tmp_path / "old") == {"report.html": "new", "one/best.png": "new"}
-    assert (tmp_path / "old" / RECORD).read_bytes() == record
+    assert (tmp_path / "old" / MARK).read_bytes() == record
     assert [*(tmp_path / "empty").iterdir()] == []
     assert not (tmp_path / "new/deeper").exists()
 
 
 def test_what_a_failed_evaluation_wrote_is_its_own(tmp_path: Path) -> None:
-    def write_half(out: EvaluationFolder) -> None:
+    def write_half(out: ResultFolder) -> None:
         out.write(PurePath("a/best.png"), b"half")
         raise ZeroDivisionError
 
@@ -158,3 +160,11 @@ def test_names_that_are_taken(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"), folder(tmp_path / "file/out", "report.html"):
         pass
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_other_kinds_of_results_are_files_of_others(tmp_path: Path) -> None:
+    write(tmp_path / "out", "report.html")
+    with pytest.raises(ConfigError, match="not from an earlier hierarchy"):
+        ResultFolder(
+            tmp_path / "out", [PurePath("a.png")], data=[], models=[], overwrite=False, kind=HIERARCHY
+        )
