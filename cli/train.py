@@ -266,6 +266,8 @@ def beginning(event: Started, config: RunConfig) -> str:
         checked if event.validation_images else "not validated",
     ]
     lines = [", ".join(parts)]
+    if event.stages > 1:
+        lines.append(f"stage {event.stage + 1} of {event.stages}, {event.name}")
     if isinstance(event, Resumed):
         lines.append(f"resumed after step {event.step:,} and {duration(event.seconds)}")
     if event.class_weights is not None:

@@ -102,6 +102,8 @@ class Network(Module, ABC):
         Whether `frozen` computes anything: first layers that no gradient reaches.
     trained : int
         Instances that it was trained with, see `RCNNNetwork`; 1 for a network that has none.
+    resolution : int
+        Prediction computes one pixel in `resolution` x `resolution`.
     default_resolution : int
         What `predict_as` gets if the user asks for no resolution.
     membership : Linear or None
@@ -118,6 +120,7 @@ class Network(Module, ABC):
     imported: tuple[str, ...] = ()
     frozen_part: bool = False
     trained: int = 1
+    resolution: int = 1
     default_resolution: int = 1
     membership: Linear | None = None
 
@@ -388,12 +391,13 @@ class Network(Module, ABC):
         Parameters
         ----------
         x : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
+            Normalised images; H and W are multiples of `stride`, and without `padding` of `resolution`.
 
         Returns
         -------
         dict from str to ndarray of shape (N, rows, columns, channels of the layer)
-            By the name of the layer, first to last; the last is ``"scores"``.
+            By the name of the layer, first to last; the last is ``"scores"``. A position is a square of
+            pixels.
 
         Raises
         ------

@@ -83,11 +83,6 @@ class PatchCNNNetwork(Network):
     dtype : dtype, default float32
         Data type of the parameters, and so of the images.
 
-    Attributes
-    ----------
-    resolution : int
-        Prediction labels one pixel in `resolution` x `resolution`.
-
     References
     ----------
     .. [1] H. Li, R. Zhao, X. Wang, "Highly Efficient Forward and Backward Propagation of Convolutional Neural
@@ -130,7 +125,7 @@ class PatchCNNNetwork(Network):
         step : Step
             What the images are for.
         maps : dict, optional
-            Gets "conv1" to "fc7": the cells over the image, the last layers at the pixels that are labelled.
+            Gets "conv1" to "fc7" over the image, for squares of up to `resolution` pixels.
 
         Returns
         -------
@@ -144,7 +139,7 @@ class PatchCNNNetwork(Network):
         z = from_first_cell(z, self.resolution, padding=self.padding)
         scores = self.cells(z, self.resolution, step, found)
         if maps is not None and found is not None:
-            maps.update(self._over_the_image(found, scores.shape))
+            maps.update(self._over_the_image(found, scores.shape[1:3]))
         return scores
 
     def cells(self, x: Tensor, spacing: int, step: Step, maps: Maps | None = None) -> Tensor:
@@ -173,15 +168,18 @@ class PatchCNNNetwork(Network):
             maps |= {"fc6": six.data, "fc7": seven.data}
         return self.classify(drop(seven, self.config.dropout, step, layer=1))
 
-    def _over_the_image(self, maps: Maps, scores: tuple[int, ...]) -> Maps:
-        """Return the cells of every layer over the pixels from the first to the last score."""
+    def _over_the_image(self, maps: Maps, scores: Sequence[int]) -> Maps:
+        """Return the activations of every layer that belong to the squares of the scores."""
         found, stride = {}, 1
         for name, values in maps.items():
             if name in self.backbone.names:
                 stride = min(self.resolution, stride * self.backbone.stride_of(name))
-            rows, columns = ((n - 1) * (self.resolution // stride) + 1 for n in scores[1:3])
-            top, left = (values.shape[1] - rows) // 2, (values.shape[2] - columns) // 2
-            found[name] = values[:, top : top + rows, left : left + columns]
+            each = self.resolution // stride  # positions along a square, one of them in its middle
+            top, left = (
+                (side - (n - 1) * each - 1) // 2 - each // 2
+                for side, n in zip(values.shape[1:3], scores, strict=True)
+            )
+            found[name] = values[:, top : top + scores[0] * each, left : left + scores[1] * each]
         return found
 
     def predict_as(self, resolution: int, instances: Sequence[int], *, source: object = None) -> None:

@@ -71,8 +71,6 @@ class RCNNNetwork(Network):
         Instances that training examples run through, at most.
     instances : int
         Instances whose labels are predicted.
-    resolution : int
-        Prediction labels one pixel in `resolution` x `resolution`.
 
     References
     ----------

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d import kernels
-from lstm2d.kernels.device import Array
 from lstm2d.models import Network
 from lstm2d.pipeline.finite import not_finite
 from lstm2d.tensor import Tensor
@@ -34,15 +33,17 @@ class LayerMaps:
     stride: int
 
 
-def layer_maps(network: Network, x: Array, height: int, width: int, *, source: object) -> list[LayerMaps]:
+def layer_maps(
+    network: Network, x: NDArray[np.float32], height: int, width: int, *, source: object
+) -> list[LayerMaps]:
     """Return the activations of every layer, without positions that lie in the padding entirely.
 
     Parameters
     ----------
     network : Network
         The network.
-    x : array of shape (1, H', W', C)
-        Its input, on the device.
+    x : array of shape (1, H', W', C), float32
+        Its input, on the host.
     height, width : int
         Size of the photograph in it; around it are the network's zeros, and padding at the bottom and at the
         right.
@@ -59,14 +60,22 @@ def layer_maps(network: Network, x: Array, height: int, width: int, *, source: o
     DataError
         If activations are NaN or infinite.
     """
+    x = _whole_squares(x, network)
+    z = kernels.to_device(x, network.device)
     with np.errstate(over="ignore", invalid="ignore"):  # checked below
-        maps = network.feature_maps(Tensor(x))
+        maps = network.feature_maps(Tensor(z))
     layers, side = [], x.shape[1] - 2 * network.padding
     for name in list(maps):
         values = kernels.to_host(maps.pop(name)[0])
         if not np.isfinite(values).all():
-            raise not_finite(network, x, source)
+            raise not_finite(network, z, source)
         stride = side // values.shape[0]
         rows, columns = -(-height // stride), -(-width // stride)
         layers.append(LayerMaps(name, values[:rows, :columns], stride))
     return layers
+
+
+def _whole_squares(x: NDArray[np.float32], network: Network) -> NDArray[np.float32]:
+    """Append zeros, as around the image, so that every pixel of it belongs to a position."""
+    bottom, right = (-(side - 2 * network.padding) % network.resolution for side in x.shape[1:3])
+    return np.pad(x, ((0, 0), (0, bottom), (0, right), (0, 0)))

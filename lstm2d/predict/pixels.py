@@ -159,7 +159,7 @@ class PixelPredictor:
         """Return what `features` does, with the size of positions, for the pixels of a `Photo`."""
 
         def compute(small: NDArray[Any]) -> list[LayerMaps]:
-            x = kernels.to_device(self.preprocessing.network_input(small), self.device)
+            x = self.preprocessing.network_input(small)
             return layer_maps(self._network, x, *small.shape[:2], source=self._source)
 
         return self._on_device(pixels, size, compute)

@@ -87,6 +87,10 @@ class Started(Event):
         Channel statistics, 0..255.
     class_weights : list of float or None
         None if all classes count the same.
+    stage, stages : int
+        Number of the current stage, from 0, and of all.
+    name : str
+        Name of the stage; "" if it is the only one.
     steps, epochs : int
         Length of the run, up to the end of the current stage.
     """
@@ -105,6 +109,9 @@ class Started(Event):
     mean: list[float]
     std: list[float]
     class_weights: list[float] | None
+    stage: int
+    stages: int
+    name: str
     steps: int
     epochs: int
 

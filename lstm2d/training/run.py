@@ -233,6 +233,9 @@ class Run:
             mean=list(data.preprocessing.mean),
             std=list(data.preprocessing.std),
             class_weights=None if data.class_weights is None else data.class_weights.tolist(),
+            stage=self.progress.stage,
+            stages=len(self.stages),
+            name=self.active.stage.name,
             steps=self.last_step,
             epochs=self.last_epoch,
         )

@@ -83,6 +83,7 @@ def test_a_label_hierarchy(data: Path, tmp_path: Path) -> None:
     sets = ["--set", "hierarchy.strategy=sequential", "--set", "hierarchy.epochs=[1,1,1,1]"]
     result = run(*words, *sets, "-o", tmp_path / "run")
     assert result.exit_code == 0, result.stderr
+    assert "stage 1 of 4, last layer, subclasses" in result.stderr
     assert "stage 2, all layers, subclasses: " in result.stderr
     assert "stage 4, all layers, classes: " in result.stderr
     last = json.loads(result.stdout.splitlines()[-1])

@@ -257,9 +257,15 @@ def test_feature_maps_lie_over_the_image(resolution: int) -> None:
     maps = net.feature_maps(z)
     assert list(maps) == ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "scores"]
     assert maps["scores"].tobytes() == net.scores(z).data.tobytes()
-    sizes = {1: (26, 40), 4: (5, 9), 8: (3, 5)}  # conv1 and its pool have a stride of 4
+    sizes = {1: (26, 40), 4: (6, 10), 8: (3, 5)}  # conv1 and its pool have a stride of 4
     strides = {1: [1] * 8, 8: [4] + [8] * 7}[resolution]
     assert [m.shape[1:3] for m in maps.values()] == [sizes[stride] for stride in strides]
+    net.predict_as(1, ())
+    for (name, every), stride in zip(net.feature_maps(z).items(), strides, strict=True):
+        first = resolution // 2 % stride  # the middle of a square of 8 pixels, the first of one of 4
+        expected, found = every[:, first::stride, first::stride], maps[name]
+        rows, columns = np.minimum(expected.shape, found.shape)[1:3]
+        np.testing.assert_allclose(found[:, :rows, :columns], expected[:, :rows, :columns], atol=1e-12)
 
 
 def test_weights_are_imported_where_they_fit(

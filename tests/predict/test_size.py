@@ -95,7 +95,8 @@ def test_a_crf_runs_at_the_size_of_the_network(scene: np.ndarray, monkeypatch: p
 def test_every_bundled_model_knows_the_size_of_its_training_images() -> None:
     sizes = {name: load_model(path).typical_size for name, path in bundled_models().items()}
     assert sizes == pytest.approx(
-        {"outdoor": (320 * 240) ** 0.5, "outdoor-renet": (320 * 240) ** 0.5, "street": (480 * 360) ** 0.5}
+        {name: (320 * 240) ** 0.5 for name in ("outdoor", "outdoor-renet", "outdoor-rcnn")}
+        | {"street": (480 * 360) ** 0.5}
     )
 
 

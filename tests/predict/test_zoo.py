@@ -54,7 +54,7 @@ def test_a_mistyped_name() -> None:
 
 
 def test_every_bundled_model_says_where_it_comes_from_and_can_be_loaded() -> None:
-    assert {"outdoor", "outdoor-renet", "street"} <= set(bundled_models())
+    assert {"outdoor", "outdoor-renet", "outdoor-rcnn", "street"} <= set(bundled_models())
     for name, path in bundled_models().items():
         model = load_model(path)
         assert model.trained_on, name

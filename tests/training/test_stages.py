@@ -75,6 +75,7 @@ def test_events_and_records_go_on_over_the_stages(
     begun = stopper.events[0]
     assert isinstance(begun, Started)
     assert (begun.steps, begun.epochs, begun.batch) == (7, 2, 4)
+    assert (begun.stage, begun.stages, begun.name) == (0, 2, "subclasses")
     assert begun.parameters == 3 * 6 + 6
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [line["event"] for line in lines] == ["start", "epoch", "end", "stage", "epoch", "epoch", "stop"]
