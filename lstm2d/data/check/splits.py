@@ -132,8 +132,7 @@ class Sides:
     """
 
     def __init__(self, splits: Mapping[str, set[str]]) -> None:
-        pairs = opponents(splits)
-        both = [*pairs, *((other, one) for one, other in pairs)]
+        both = [side for one, other in opponents(splits) for side in ((one, other), (other, one))]
         self._sides = [(one, splits[one], other, splits[other]) for one, other in both]
 
     def of(self, first: str, second: str) -> tuple[str, str] | None:

@@ -53,3 +53,5 @@ def test_images_on_two_sides() -> None:
     assert sides.of("c", "a") == ("test", "train")
     assert sides.of("a", "b") == ("fold1_test", "fold1_train")
     assert sides.of("a", "d") is None
+    both = Sides({"train": {"a"}, "test": {"b"}, "fold1_test": {"a"}, "fold1_train": {"b"}})
+    assert (both.of("a", "b"), both.of("b", "a")) == (("train", "test"), ("test", "train"))  # before the fold
