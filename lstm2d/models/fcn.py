@@ -11,8 +11,9 @@ from annotated_types import Ge, Gt, Le, Lt
 from numpy.typing import DTypeLike
 
 from lstm2d.models.backbones.vgg16 import FullVGG16, channels_of
-from lstm2d.models.network import Head, Maps, Network, Step, drop
+from lstm2d.models.network import Head, Maps, Network
 from lstm2d.models.options import Loss, ModelConfig
+from lstm2d.models.step import Step, drop
 from lstm2d.nn import Linear, Module, Upsample, init
 from lstm2d.ops import add
 from lstm2d.tensor import Tensor

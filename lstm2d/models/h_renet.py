@@ -13,9 +13,10 @@ from numpy.typing import DTypeLike
 
 from lstm2d.models.backbones.imported import frozen_names
 from lstm2d.models.backbones.vgg16 import VGG16, channels_of
-from lstm2d.models.network import Maps, Network, Step, drop
+from lstm2d.models.network import Maps, Network
 from lstm2d.models.options import Check, Loss
 from lstm2d.models.renet_stack import LayerPatches, LayerUnits, ReNetConfig, build_layers, run_layers
+from lstm2d.models.step import Step, drop
 from lstm2d.nn import BatchNorm, Conv2d, Linear, Unit, init
 from lstm2d.ops import bilinear_resize, concatenate, l2_normalise, relu
 from lstm2d.tape import no_grad

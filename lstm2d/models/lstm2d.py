@@ -12,8 +12,9 @@ from annotated_types import Ge, Gt, Interval, Le, Len, MaxLen
 from numpy.typing import DTypeLike, NDArray
 
 from lstm2d import kernels
-from lstm2d.models.network import Maps, Network, Step
+from lstm2d.models.network import Maps, Network
 from lstm2d.models.options import MAX_LAYERS, Check, ModelConfig, Retired, Units
+from lstm2d.models.step import Step
 from lstm2d.nn import LSTM2D, Linear, init
 from lstm2d.ops import cubic_resize, direction_sum, soft_cross_entropy, softmax, tanh, window_gather
 from lstm2d.ops.windows import window_targets

@@ -11,9 +11,10 @@ import numpy as np
 from annotated_types import Len, MaxLen
 from numpy.typing import DTypeLike
 
-from lstm2d.models.network import Maps, Network, Step
+from lstm2d.models.network import Maps, Network
 from lstm2d.models.options import MAX_LAYERS, Check, Loss, Units
 from lstm2d.models.renet_stack import ReNetConfig, build_layers, run_layers
+from lstm2d.models.step import Step
 from lstm2d.nn import Linear, ReNet, Unit, init
 from lstm2d.ops import bilinear_resize, tanh
 from lstm2d.tensor import Tensor

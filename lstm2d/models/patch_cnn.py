@@ -13,8 +13,9 @@ from numpy.typing import DTypeLike
 
 from lstm2d.models.backbones.five_layers import ARCHITECTURES, Architecture, FiveConvolutions, misfit
 from lstm2d.models.cells import at_every_pixel, check_resolution, from_first_cell
-from lstm2d.models.network import Maps, Network, Step, drop
+from lstm2d.models.network import Maps, Network
 from lstm2d.models.options import Check, Loss, ModelConfig
+from lstm2d.models.step import Step, drop
 from lstm2d.nn import Conv2d, Linear, init
 from lstm2d.ops import conv2d, softmax
 from lstm2d.tape import no_grad

@@ -11,8 +11,9 @@ from numpy.typing import DTypeLike, NDArray
 from lstm2d import kernels
 from lstm2d.errors import ConfigError
 from lstm2d.models.cells import at_every_pixel, check_resolution, from_first_cell
-from lstm2d.models.network import Maps, Network, Step
+from lstm2d.models.network import Maps, Network
 from lstm2d.models.rcnn_config import Field, RCNNConfig
+from lstm2d.models.step import Step
 from lstm2d.nn import Conv2d
 from lstm2d.nn.planes import PlanesAndImage, uniform_draw
 from lstm2d.ops import (

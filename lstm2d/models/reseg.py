@@ -12,9 +12,10 @@ from numpy.typing import DTypeLike
 
 from lstm2d.models.backbones.imported import frozen_names
 from lstm2d.models.backbones.vgg16 import LAYERS, VGG16
-from lstm2d.models.network import Maps, Network, Step
+from lstm2d.models.network import Maps, Network
 from lstm2d.models.options import Check, Loss, Units
 from lstm2d.models.renet_stack import ReNetConfig, build_layers, run_layers
+from lstm2d.models.step import Step
 from lstm2d.nn import ConvTranspose2d, Linear, Unit, init
 from lstm2d.ops import bilinear_resize
 from lstm2d.tape import no_grad

@@ -10,8 +10,9 @@ from annotated_types import Ge, Le
 from numpy.typing import DTypeLike
 
 from lstm2d.models import Network
-from lstm2d.models.network import Maps, Step
+from lstm2d.models.network import Maps
 from lstm2d.models.options import ModelConfig, Units
+from lstm2d.models.step import Step
 from lstm2d.nn import Linear
 from lstm2d.ops import avg_pool2d, bilinear_resize, tanh
 from lstm2d.tensor import Tensor
