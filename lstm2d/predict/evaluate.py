@@ -20,7 +20,6 @@ from lstm2d.metrics.confusion import Confusion
 from lstm2d.metrics.edges import edge_band
 from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Size
 from lstm2d.predict.csv_text import csv_table, csv_text
-from lstm2d.predict.instances import chosen
 from lstm2d.predict.predictor import Predictor
 
 IMAGE_COLUMNS = ("image", "labelled_pixels", "pixel_accuracy", "class_accuracy", "mean_iou", "seconds")
@@ -250,7 +249,7 @@ def evaluate(
     }
     if resized or size != "auto":
         figures["size"] = {"asked": size, "model": predictor.preprocessing.typical_size, "resized": resized}
-    figures |= chosen(predictor)
+    figures |= predictor.selection
     if "instances" in figures:
         after[predictor.instances[-1]] = total
         figures["instances"] = {str(number): counts.totals for number, counts in after.items()}

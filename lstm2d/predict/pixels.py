@@ -80,6 +80,16 @@ class PixelPredictor:
         return sum(values.size for values in self.model.state.values())
 
     @property
+    def selection(self) -> dict[str, Any]:
+        """Resolution and instances if they are not the default, as JSON values: "1/4", a list of numbers."""
+        found: dict[str, Any] = {}
+        if self.resolution != 1:
+            found["resolution"] = f"1/{self.resolution}"
+        if self.instances != (self.trained,):
+            found["instances"] = [*self.instances]
+        return found
+
+    @property
     def size_is_unknown(self) -> bool:
         """Whether the model file has no size at which photographs should be labelled."""
         return self.preprocessing.typical_size is None and not self.preprocessing.native
