@@ -8,9 +8,9 @@ from pathlib import Path
 
 from lstm2d.data.colors import Color
 from lstm2d.data.guess import like_gray_levels, smoothed
-from lstm2d.data.importers.color_file import ColorFile, find_color_file, read_color_file
-from lstm2d.data.importers.mask_contents import Contents
-from lstm2d.data.importers.mask_readers import ReadMask, color_reader, number_reader, threshold_reader
+from lstm2d.data.importers.formats.color_file import ColorFile, find_color_file, read_color_file
+from lstm2d.data.importers.formats.mask_contents import Contents
+from lstm2d.data.importers.formats.mask_readers import ReadMask, color_reader, number_reader, threshold_reader
 from lstm2d.data.importers.source import Options
 from lstm2d.data.layout import some
 from lstm2d.data.mapping import IGNORE

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lstm2d.data.importers.entries import BadEntry, shown
+from lstm2d.data.importers.formats.entries import BadEntry, shown
 from lstm2d.data.layout import composed, some
 from lstm2d.errors import DataError
 

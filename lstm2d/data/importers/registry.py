@@ -28,7 +28,7 @@ class Kind:
     expects : str
         What its folders hold, in at most 60 characters.
     module : str
-        Module of `lstm2d.data.importers` with the functions `recognise` and `open_source`.
+        Module of `lstm2d.data.importers.kinds` with the functions `recognise` and `open_source`.
     takes : tuple of str
         Names of the `Options` that have an effect, besides `resize_masks`. Others are refused.
     general : bool, default False
@@ -95,7 +95,7 @@ class Kind:
                 raise ConfigError(what, hint=f"leave it out; it is for {others}")
 
     def _function(self, name: str) -> object:
-        return getattr(import_module(f"lstm2d.data.importers.{self.module}"), name)
+        return getattr(import_module(f"lstm2d.data.importers.kinds.{self.module}"), name)
 
 
 # in the order in which they are asked and listed

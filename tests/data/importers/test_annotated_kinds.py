@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstm2d.data.importers.coco_files import read_file
-from lstm2d.data.importers.entries import Findings
+from lstm2d.data.importers.formats.coco_files import read_file
+from lstm2d.data.importers.formats.entries import Findings
 from lstm2d.data.importers.registry import KINDS, choose_kind
 from lstm2d.data.importers.source import Options
 from lstm2d.errors import ConfigError, DataError

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lstm2d.data.folder import DatasetFolder
-from lstm2d.data.importers import camvid, cityscapes, segnet
+from lstm2d.data.importers.kinds import camvid, cityscapes, segnet
 from lstm2d.data.importers.registry import choose_kind, kind_named
 from lstm2d.data.importers.source import Options
 from lstm2d.data.importers.write import write_source

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lstm2d.data.importers.entries import BadEntry
+from lstm2d.data.importers.formats.entries import BadEntry
 from lstm2d.data.importers.named_files import files_in, locate, split_of, stems_of
 from lstm2d.errors import DataError
 

@@ -18,7 +18,7 @@ MASK = np.array([[0, 1, 2]])
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_every_kind_is_complete(kind: Kind) -> None:
-    module = import_module(f"lstm2d.data.importers.{kind.module}")
+    module = import_module(f"lstm2d.data.importers.kinds.{kind.module}")
     assert kind.name == module.KIND
     assert callable(module.recognise)
     assert callable(module.open_source)
