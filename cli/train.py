@@ -14,7 +14,7 @@ from lstm2d.cli.data.check import warn_of_findings
 from lstm2d.cli.models import size_text
 from lstm2d.cli.options import device_options, use_device
 from lstm2d.cli.output import Console, output_options
-from lstm2d.cli.train_auto import AUTO, DEFAULT_RUN, decide, start_of
+from lstm2d.cli.train_auto import AUTO, DEFAULT_RUN, decide
 from lstm2d.errors import InterruptedRun, Lstm2dError
 from lstm2d.training.events import (
     EpochDone,
@@ -132,7 +132,7 @@ def train(
         typed = [word for item in sets for word in ("--set", item)]
         typed += words_of({option: keys[parameter(option)] for option in KEYS}) + computing
         dataset, choice = decide(console, data, out, overrides, typed, init_from)
-        preset, init_from = choice.preset, start_of(choice)
+        preset, init_from = choice.preset, choice.start
         overrides = [(item, AUTO) for item in choice.settings] + overrides
     if resume:
         config = RunFolder(out).reopen(None if preset == AUTO else preset, overrides)

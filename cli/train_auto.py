@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,32 +56,19 @@ def decide(
     DataError
         If the data cannot be used.
     """
-    from lstm2d.config import parse_duration, resolve
     from lstm2d.data.folder import DatasetFolder
-    from lstm2d.training.choose import choose, look_at
+    from lstm2d.training import choose
 
     if init_from is not None:
         hint = "leave it out, or name a preset instead of auto"
         raise ConfigError("`init_from` with auto, which chooses a model to start from", hint=hint)
-    common = [item for item in overrides if item[0].strip().startswith(("train.", "data."))]
-    config, dataset = resolve("lstm2d-5x5", common), DatasetFolder(data)
-    facts = look_at(dataset, config.data.train_split, parse_duration(config.train.max_time))
-    choice = choose(facts)
+    dataset = DatasetFolder(data)
+    facts, choice = choose.decide(dataset, overrides)
     command = ["lstm2d", "train", choice.preset, "--data", str(data), "-o", str(out)]
-    start = start_of(choice)
-    command += ["--init-from", str(start)] if start is not None else []
+    command += ["--init-from", str(choice.start)] if choice.start is not None else []
     command += [word for item in choice.settings for word in ("--set", item)]
     tell(console, facts, choice, [*command, *typed])
     return dataset, choice
-
-
-def start_of(choice: Choice) -> Path | None:
-    """Return the model to start from: its name, or its file if something here has the same name."""
-    if choice.init_from is None or not os.path.lexists(choice.init_from):
-        return None if choice.init_from is None else Path(choice.init_from)
-    from lstm2d.predict import bundled_models
-
-    return bundled_models()[choice.init_from]
 
 
 def tell(console: Console, facts: Facts, choice: Choice, command: Sequence[str]) -> None:
@@ -104,8 +90,7 @@ def tell(console: Console, facts: Facts, choice: Choice, command: Sequence[str])
         time = f"{facts.seconds / 60:.4g} minutes" if facts.seconds > 90 else f"{facts.seconds:.4g} seconds"
     vgg16 = "VGG-16 imported" if facts.vgg16 else "VGG-16 not imported"
     seen = f"{facts.images} images, {facts.classes} classes, typical size {facts.size:.0f}, {vgg16}, {time}"
-    start = f", started from {choice.init_from}" if choice.init_from else ""
-    lines = [f"auto: {seen}", f"chosen: {choice.preset}{start}", *(f"  {why}" for why in choice.reasons)]
+    lines = [f"auto: {seen}", f"chosen: {choice}", *(f"  {why}" for why in choice.reasons)]
     console.say("\n".join([*lines, "the same by hand:", f"  {shlex.join(command)}"]))
     console.event(
         {

@@ -198,6 +198,11 @@ class ArrayDataset:
             raise ConfigError("arrays have no splits", where=f"data.train_split = {train!r}", hint=hint)
         return hold_out(self.samples, fraction, seed)
 
+    def size_of(self, sample: Sample) -> tuple[int, int]:
+        """Return rows and columns of an image, see `DatasetFolder.size_of`."""
+        assert isinstance(sample, GivenSample)
+        return photo_of(sample.image, self.reading).size
+
     def load(self, sample: Sample) -> tuple[NDArray[np.uint8] | NDArray[np.float32], NDArray[np.uint8]]:
         """Return an image and its labels.
 

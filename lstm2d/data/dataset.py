@@ -93,6 +93,9 @@ class Dataset(Images, Protocol):
     def guessed_toml(self) -> str | None:
         """The guessed description as dataset.toml, to show; None if there is nothing to show."""
 
+    def size_of(self, sample: Sample) -> tuple[int, int]:
+        """Rows and columns of an image; nothing is noted about it."""
+
     def training_splits(
         self, train: str = "train", val: str = "val", *, fraction: float = 0.1, seed: int = 0
     ) -> tuple[list[Sample], list[Sample]]:

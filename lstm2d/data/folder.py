@@ -228,6 +228,26 @@ class DatasetFolder:
             raise DataError(what, where=self.root / "splits", expected="disjoint splits", hint=hint)
         return samples, validation
 
+    def size_of(self, sample: Sample) -> tuple[int, int]:
+        """Return rows and columns of an image; nothing is noted about it.
+
+        Parameters
+        ----------
+        sample : Sample
+            One of the images.
+
+        Returns
+        -------
+        rows, columns : int
+            As it is loaded.
+
+        Raises
+        ------
+        DataError
+            If it cannot be read.
+        """
+        return read_photo(sample.image_path, self.reading).size
+
     def load(self, sample: Sample) -> tuple[NDArray[np.uint8] | NDArray[np.float32], NDArray[np.uint8]]:
         """Read an image and its mask.
 

@@ -6,18 +6,24 @@ The reasons, with figures, are in docs/how-to/train-auto.md.
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
-from lstm2d.data.folder import DatasetFolder
-from lstm2d.io.images import read_photo
+from lstm2d.config import parse_duration, resolve
+from lstm2d.data.dataset import Dataset
+from lstm2d.predict.zoo import bundled_models
 from lstm2d.weights.store import stored_weights
 from lstm2d.weights.vgg16 import LAYERS
 
+AUTO = "auto"  # in place of a preset
 SIZE = 320  # square root of the pixel count that images are reduced to
 LARGEST = 1.5 * SIZE  # up to here they stay as they are
 FEATURES_UP_TO = "conv3_3"  # the layers of VGG-16 that reseg-paper needs
 SECONDS_PER_IMAGE = 0.8  # of 320x240 pixels; the features of VGG-16 then take half of the time or less
 START = "outdoor"
+ANY_PRESET = "lstm2d-5x5"  # for the values that all presets share
 RATE, WARMUP = 1.25e-5, 200  # half of the preset's rate, after twice its warm-up
 SAMPLE = 16  # images whose size is read
 
@@ -71,13 +77,24 @@ class Choice:
     settings: tuple[str, ...]
     reasons: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """Return preset and starting model in words."""
+        return self.preset + (f", started from {self.init_from}" if self.init_from else "")
 
-def look_at(dataset: DatasetFolder, train_split: str, seconds: float) -> Facts:
+    @property
+    def start(self) -> Path | None:
+        """The model to start from: its name, or its file if something here has the same name."""
+        if self.init_from is None or not os.path.lexists(self.init_from):
+            return None if self.init_from is None else Path(self.init_from)
+        return bundled_models()[self.init_from]
+
+
+def look_at(dataset: Dataset, train_split: str, seconds: float) -> Facts:
     """Collect what the choice depends on.
 
     Parameters
     ----------
-    dataset : DatasetFolder
+    dataset : Dataset
         Images and masks.
     train_split : str
         Name of the split to train on.
@@ -94,9 +111,9 @@ def look_at(dataset: DatasetFolder, train_split: str, seconds: float) -> Facts:
     DataError
         If there is no such split, or an image cannot be read.
     """
-    samples = dataset.split(train_split) if dataset.splits or train_split != "train" else dataset.samples
+    samples, _ = dataset.training_splits(train_split, train_split, fraction=0)
     some = samples[:: -(-len(samples) // SAMPLE)]
-    sizes = sorted(math.sqrt(math.prod(read_photo(s.image_path, dataset.reading).size)) for s in some)
+    sizes = sorted(math.sqrt(math.prod(dataset.size_of(sample))) for sample in some)
     return Facts(
         images=len(samples),
         classes=len(dataset.classes),
@@ -112,6 +129,36 @@ def has_vgg16() -> bool:
     names = list(LAYERS)[: list(LAYERS).index(FEATURES_UP_TO) + 1]
     found = [stored.digest_of(names) for stored in stored_weights()[0] if stored.name == "vgg16"]
     return len({digest for digest in found if digest is not None}) == 1
+
+
+def decide(dataset: Dataset, overrides: Iterable[tuple[str, str]]) -> tuple[Facts, Choice]:
+    """Look at a dataset and choose how to train on it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Images and masks.
+    overrides : iterable of (str, str)
+        The user's values, as for `lstm2d.config.resolve`; time and split count.
+
+    Returns
+    -------
+    facts : Facts
+        What the choice is based on.
+    choice : Choice
+        The choice.
+
+    Raises
+    ------
+    ConfigError
+        If a value is not valid.
+    DataError
+        If the data cannot be used.
+    """
+    common = [item for item in overrides if item[0].strip().startswith(("train.", "data."))]
+    config = resolve(ANY_PRESET, common)
+    facts = look_at(dataset, config.data.train_split, parse_duration(config.train.max_time))
+    return facts, choose(facts)
 
 
 def choose(facts: Facts) -> Choice:

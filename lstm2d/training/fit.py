@@ -21,7 +21,8 @@ from lstm2d.errors import ConfigError, ImageWarning, InterruptedRun, Lstm2dError
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.model_file import load_model
 from lstm2d.predict import Predictor
-from lstm2d.training.events import Event, Report, Warned
+from lstm2d.training.choose import AUTO, decide
+from lstm2d.training.events import Event, Note, Report, Warned
 from lstm2d.training.lines import Lines
 from lstm2d.training.loop import train
 from lstm2d.training.progress import TrainResult
@@ -83,7 +84,8 @@ def fit(
     masks : list of array or path, or array of shape (N, H, W)
         Integers or booleans of shape (H, W): class numbers 0 to K - 1, or `ignore`.
     preset : str or path, default "lstm2d-5x5"
-        Name of a preset, or path of a TOML file.
+        Name of a preset, or path of a TOML file; or "auto", which chooses preset, starting model and settings
+        for the images and the time, see `lstm2d.training.choose`.
     max_time : str or float, optional
         Longest training time, such as "30m", or a number of seconds.
     classes : sequence of str or ClassInfo, optional
@@ -162,14 +164,19 @@ def fit(
     overrides = [(f"{key}={_as_toml(key, value)}", place) for key, (value, place) in chosen.items()]
     if resume and out is None:
         raise ConfigError("`resume` without a run", expected="`out`, the folder of the run")
+    data = ArrayDataset(images, masks, classes=classes, ignore=ignore)
+    start = None if init_from is None else Path(init_from)
+    note = None
+    if preset == AUTO and not resume:
+        preset, start, overrides, note = _chosen(data, overrides, start)
     config = (
-        RunFolder(Path(out)).reopen(os.fspath(preset), overrides)
+        RunFolder(Path(out)).reopen(None if preset == AUTO else os.fspath(preset), overrides)
         if resume and out is not None
         else resolve(os.fspath(preset), overrides)
     )
-    data = ArrayDataset(images, masks, classes=classes, ignore=ignore)
-    start = None if init_from is None else Path(init_from)
     report = _report(progress, config)
+    if note is not None:
+        report(note)
 
     def trained(folder: Path) -> TrainResult:
         return train(
@@ -188,6 +195,19 @@ def fit(
         for text, count in data.notes.counts().items():
             warnings.warn(f"{count} image{'s' * (count > 1)}: {text}", ImageWarning, stacklevel=2)
     return model
+
+
+def _chosen(
+    data: ArrayDataset, overrides: list[tuple[str, str]], start: Path | None
+) -> tuple[str, Path | None, list[tuple[str, str]], Note]:
+    """Return what preset "auto" stands for: preset, starting model, values, and a note on it."""
+    if start is not None:
+        hint = "leave it out, or name a preset"
+        raise ConfigError('`init_from` with preset "auto", which chooses a model to start from', hint=hint)
+    choice = decide(data, overrides)[1]
+    settings = [(item, AUTO) for item in choice.settings]
+    note = Note(text="\n  ".join([f"chosen: {choice}", *choice.reasons]))
+    return choice.preset, choice.start, settings + overrides, note
 
 
 def _in_folder(trained: Callable[[Path], TrainResult], out: Path, device: str) -> TrainedPredictor:

@@ -25,7 +25,7 @@ from lstm2d.errors import (
     TrainingWarning,
 )
 from lstm2d.io.model_file import load_model
-from lstm2d.training.events import EpochDone, Note, Started, StepDone, Warned
+from lstm2d.training.events import EpochDone, Event, Note, Started, StepDone, Warned
 from lstm2d.training.fit import _as_toml, _duration, _remove, _warn
 from lstm2d.training.loop import train
 from tests.callers import at_once
@@ -287,3 +287,34 @@ def test_a_run_without_a_model(
     with pytest.raises(Lstm2dError, match="longer `max_time`"):
         lstm2d.fit(*arrays, preset=preset)
     assert list(temporary.iterdir()) == []
+
+
+def test_auto_is_the_run_of_its_choice(arrays: tuple[Arrays, Arrays], tmp_path: Path) -> None:
+    texts: list[str] = []
+
+    def progress(event: Event) -> None:
+        if isinstance(event, Note):
+            texts.append(event.text)
+
+    settings = {"train.epochs": 1, "data.val": 0.0}
+    found = lstm2d.fit(
+        *arrays, preset="auto", max_time="9h", settings=settings, out=tmp_path / "auto", progress=progress
+    )
+    assert texts[0].startswith("chosen: lstm2d-5x5, started from outdoor\n  ")
+    by_hand = {
+        "train.init": "matching",
+        "train.learning_rate": 1.25e-5,
+        "train.warmup_steps": 200,
+        "train.select": "mean_iou",
+    }
+    expected = lstm2d.fit(
+        *arrays, max_time="9h", init_from="outdoor", settings=by_hand | settings, out=tmp_path / "by hand"
+    )
+    assert (tmp_path / "auto/config.toml").read_bytes() == (tmp_path / "by hand/config.toml").read_bytes()
+    assert model_digest(found.run) == model_digest(expected.run)
+    again = lstm2d.fit(
+        *arrays, preset="auto", resume=True, settings={"train.epochs": 2}, out=tmp_path / "auto"
+    )
+    assert again.result.epochs == 2
+    with pytest.raises(ConfigError, match="chooses a model to start from"):
+        lstm2d.fit(*arrays, preset="auto", init_from="outdoor")

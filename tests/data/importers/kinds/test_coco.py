@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.data.importers.formats.test_runs import encoded
 
 from lstm2d.data.importers.kinds import coco
 from lstm2d.data.importers.source import Options
 from lstm2d.data.importers.write import write_source
 from lstm2d.errors import DataError
+from tests.data.importers.formats.test_runs import encoded
 from tests.data.importers.opened import labels_of, names_of, splits_of
 
 Save = Callable[..., Path]
