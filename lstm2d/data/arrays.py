@@ -322,7 +322,7 @@ def listed(given: Iterable[object], name: str) -> list[object]:
         If it is a path, or not several of anything.
     """
     if is_path(given):
-        hint = "for a dataset folder there is the command: lstm2d train PRESET --data DIR -o RUN"
+        hint = "`lstm2d train` trains on a dataset folder"
         raise ConfigError(f"`{name}` is one path", where=given, expected=SEVERAL[name], hint=hint)
     axes = len(getattr(given, "shape", ()))
     if 1 < axes < AXES[name]:  # one axis: an array of objects
