@@ -25,6 +25,7 @@ SECONDS_PER_IMAGE = 0.8  # of 320x240 pixels; the features of VGG-16 then take h
 START = "outdoor"
 ANY_PRESET = "lstm2d-5x5"  # for the values that all presets share
 RATE, WARMUP = 1.25e-5, 200  # half of the preset's rate, after twice its warm-up
+WARMUP_ADADELTA = 100  # Adadelta's first steps are as large as its later ones
 SAMPLE = 16  # images whose size is read
 
 
@@ -186,6 +187,8 @@ def choose(facts: Facts) -> Choice:
     needed = SECONDS_PER_IMAGE * facts.images * side**2 / (320 * 240)
     if facts.vgg16 and facts.seconds >= needed:
         reasons.append("VGG-16 is imported, and the time is enough for its features")
+        settings.append(f"train.warmup_steps={WARMUP_ADADELTA}")
+        reasons.append("after a warm-up the first steps do not spoil the random weights")
         if math.isfinite(facts.seconds):
             settings.append("train.schedule=cosine")
             reasons.append("the rate falls to 0 within the time")

@@ -37,8 +37,8 @@ def test_without_vgg16_a_bundled_model_is_the_start() -> None:
 def test_with_vgg16_and_the_time_for_its_features() -> None:
     choice = choose(facts(vgg16=True))
     assert (choice.preset, choice.init_from) == ("reseg-paper", None)
-    assert choice.settings == ("train.schedule=cosine",)
-    assert choose(facts(vgg16=True, seconds=math.inf)).settings == ()
+    assert choice.settings == ("train.warmup_steps=100", "train.schedule=cosine")
+    assert choose(facts(vgg16=True, seconds=math.inf)).settings == ("train.warmup_steps=100",)
 
 
 @pytest.mark.parametrize("vgg16", [False, True])
