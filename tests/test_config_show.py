@@ -174,6 +174,8 @@ def check(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> list[str]
     """Return what a small part of JSON schema finds wrong: types, enumerations, bounds, unknown keys."""
     if "$ref" in schema:
         return check(value, root["$defs"][schema["$ref"].rpartition("/")[2]], root)
+    if "allOf" in schema:  # pydantic 2.7 writes a reference with a default in this way
+        return [fault for inner in schema["allOf"] for fault in check(value, inner, root)]
     if "const" in schema:
         return [] if value == schema["const"] else [f"{value!r} is not {schema['const']!r}"]
     for several in ("anyOf", "oneOf"):

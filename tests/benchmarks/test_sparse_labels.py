@@ -14,7 +14,8 @@ from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.synth import write_dataset
 
 
-def load_script(checkout: Path) -> ModuleType:
+@pytest.fixture(scope="module")
+def script(checkout: Path) -> ModuleType:
     path = checkout / "benchmarks" / "sparse_labels.py"
     spec = importlib.util.spec_from_file_location("sparse_labels", path)
     assert spec is not None
@@ -22,9 +23,6 @@ def load_script(checkout: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-script = load_script(Path(__file__).resolve().parents[2])
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +34,8 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(max_examples=30)
-@given(st.integers(0, 10**6), st.floats(0.01, 0.3), st.sampled_from(["scribbles", "pixels"]))
-def test_labels_stay_or_are_ignored(seed: int, share: float, kind: str) -> None:
+@given(seed=st.integers(0, 10**6), share=st.floats(0.01, 0.3), kind=st.sampled_from(["scribbles", "pixels"]))
+def test_labels_stay_or_are_ignored(script: ModuleType, seed: int, share: float, kind: str) -> None:
     rng = np.random.default_rng(seed)
     labels = ndimage.zoom(rng.integers(0, 3, (3, 4)), 6, order=0).astype(np.uint8)
     labels[rng.random(labels.shape) < 0.1] = 255
@@ -51,7 +49,7 @@ def test_labels_stay_or_are_ignored(seed: int, share: float, kind: str) -> None:
     np.testing.assert_array_equal(script.thinned(labels, 1.0, kind, rng), labels)
 
 
-def test_every_large_object_gets_strokes_of_its_share() -> None:
+def test_every_large_object_gets_strokes_of_its_share(script: ModuleType) -> None:
     labels = np.zeros((60, 80), np.uint8)
     labels[:, 40:] = 1
     labels[20:40, 10:30] = 2
@@ -63,7 +61,7 @@ def test_every_large_object_gets_strokes_of_its_share() -> None:
     assert np.bincount(strokes.ravel())[1:].max() > 30
 
 
-def test_rounding_is_right_on_average() -> None:
+def test_rounding_is_right_on_average(script: ModuleType) -> None:
     rng = np.random.default_rng(0)
     drawn = [script.rounded(2.25, rng) for _ in range(4000)]
     assert set(drawn) == {2, 3}
@@ -71,7 +69,7 @@ def test_rounding_is_right_on_average() -> None:
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_the_folder(scenes: Path, tmp_path: Path, link: bool) -> None:
+def test_the_folder(script: ModuleType, scenes: Path, tmp_path: Path, link: bool) -> None:
     before, after = script.make(scenes, tmp_path / "out", 0.02, "scribbles", "test", 0, link)
     assert after / before == pytest.approx(0.02, rel=0.2)
     old, new = DatasetFolder(scenes), DatasetFolder(tmp_path / "out")
