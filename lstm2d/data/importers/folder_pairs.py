@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import permutations, product
 from pathlib import Path
 
 from lstm2d.data.importers.files import Folder, folders_below
+from lstm2d.data.importers.formats.few_values import have_few_values
 from lstm2d.data.importers.pairing import Group, Pairing, ends_as_mask, pair_names
 from lstm2d.data.layout import some
 from lstm2d.errors import DataError
@@ -88,10 +89,13 @@ class _Choice:
     masks: str
     groups: tuple[tuple[str, tuple[Folder, ...], tuple[Folder, ...]], ...]  # split, images, masks
     pairing: Pairing
+    by_contents: bool = False  # the names of the folders do not say which are the masks
 
 
 def find_pairs(src: Path) -> FolderPairs | None:
     """Find images and their masks by the names of folders and files.
+
+    Where these do not tell masks from images, some files are read: masks have few values.
 
     Parameters
     ----------
@@ -139,7 +143,16 @@ def _choices(folders: Sequence[Folder]) -> list[_Choice]:
     found = [_compared(images[i], masks[m]) for i, m in product(order, sorted(masks))]
     if any(choice.pairing.count for choice in found):
         return found
-    return [c for c in [_side_by_side(folders)] if c is not None]
+    beside = _side_by_side(folders)
+    if beside is not None and beside.pairing.count:
+        return [beside]
+    return [
+        replace(choice, by_contents=True)
+        for i, m in permutations(order, 2)
+        if (choice := _compared(images[i], images[m])).pairing.count
+        and have_few_values(_files(images[m]))
+        and not have_few_values(_files(images[i]))
+    ]
 
 
 def _compared(images: dict[_Place, list[Folder]], masks: dict[_Place, list[Folder]]) -> _Choice:
@@ -200,6 +213,7 @@ def _described(choice: _Choice, folders: Sequence[Folder]) -> FolderPairs:
     if unused:
         left_out.append(f"folders that are not used: {some(unused)}")
     where = f"{choice.images} and {choice.masks}" if choice.images != choice.masks else choice.images
+    where += ", whose files have few values" if choice.by_contents else ""
     reason = f"{where}: {len(pairs)} of {len(images)} images have a mask, by {choice.pairing.rule}"
     return FolderPairs(
         tuple(sorted(pairs.values(), key=lambda p: (p.parts, p.image))), reason, tuple(left_out)
@@ -257,6 +271,10 @@ def _preference(family: _Family) -> tuple[int, _Family]:
 
 def _stems(folders: Sequence[Folder]) -> list[str]:
     return [file.stem for folder in folders for file in folder.files]
+
+
+def _files(places: dict[_Place, list[Folder]]) -> list[Path]:
+    return [file for folder in _folders(places.values()) for file in folder.files]
 
 
 def _folders(groups: Iterable[Sequence[Folder]]) -> list[Folder]:

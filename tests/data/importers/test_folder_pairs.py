@@ -10,6 +10,7 @@ from lstm2d.data.importers.folder_pairs import FolderPairs, find_pairs
 from lstm2d.errors import DataError
 
 Save = Callable[..., Path]
+Photo = Callable[..., np.ndarray]
 PIXEL = np.zeros((1, 1), np.uint8)
 
 
@@ -148,3 +149,22 @@ def test_hidden_files_and_other_files_are_skipped(save: Save, tmp_path: Path) ->
     save("masks/a.txt", "0 0.5 0.5")
     save("__MACOSX/masks/a.png", PIXEL)
     assert table(tmp_path / "src") == [("images/a.jpg", "masks/a.png", "")]
+
+
+def test_other_names_of_folders_by_what_the_files_hold(save: Save, photo: Photo) -> None:
+    for k in range(4):
+        save(f"fotos/image_{k:04}.jpg", photo(40, 60))
+    for k in (0, 2):
+        save(f"siluetas/image_{k:04}.png", np.eye(40, 60) * 255)
+    src = save("siluetas/notes.txt", "").parents[1]
+    assert table(src) == [(f"fotos/image_{k:04}.jpg", f"siluetas/image_{k:04}.png", "") for k in (0, 2)]
+    assert found(src).reason == (
+        "fotos/ and siluetas/, whose files have few values: 2 of 4 images have a mask, by equal names"
+    )
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_two_folders_of_one_kind_are_no_pairs(save: Save, photo: Photo, flat: bool) -> None:
+    for folder in ("left", "right"):
+        src = save(f"{folder}/a.png", np.eye(40, 60) if flat else photo(40, 60)).parents[1]
+    assert find_pairs(src) is None
