@@ -27,6 +27,7 @@ import numpy as np
 from bench_lstm2d import Pair, lstm_pairs, scatter
 from bench_models import Case
 from bench_ops import ORDERS, Program
+from comparison import check
 from timing import Timing, machine, publish
 
 import lstm2d
@@ -209,14 +210,6 @@ def use_torch() -> bool:
     return True
 
 
-def check(name: str, ours: Program, theirs: Program) -> None:
-    """Compare both sides; exit if an array differs by more than `TOLERANCE` of its largest value."""
-    for k, (a, b) in enumerate(zip(ours(), theirs(), strict=True)):
-        error = float(np.abs(a - b).max() / np.abs(b).max())
-        if not error <= TOLERANCE:
-            sys.exit(f"{name}: array {k} and PyTorch's differ by {error:.1e}")
-
-
 def measured(run: Callable[[], Any], start: Any, end: Any) -> None:
     """Return the time of a program between two events on the device."""
     start.record()
@@ -253,7 +246,7 @@ def rows_of(case: Case, images: int, repeats: int, torch: bool) -> list[dict[str
     found = []
     for direction, (arrays, run) in ours.items():
         for peer in peers.values():
-            check(f"{case.name}, {direction}", arrays, peer[direction][0])
+            check(f"{case.name}, {direction}", arrays(), peer[direction][0](), TOLERANCE)
         times = interleaved(
             {"ours": run} | {order: peer[direction][1] for order, peer in peers.items()}, repeats
         )

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from bench_ops import ORDERS, Arrays, Product, Program, Programs, floor
-from comparison import command_line, parse, publish_rows, row
+from comparison import check, command_line, parse, publish_rows, row
 from timing import Task, interleaved, machine
 
 import lstm2d
@@ -207,15 +207,6 @@ def prepare(case: Case, peer: ModuleType | None) -> dict[str, Programs]:
     }
 
 
-def check(name: str, programs: Programs) -> None:
-    """Compare both sides; exit if an array differs by more than `TOLERANCE` of its largest value."""
-    for peer in programs.peers.values():
-        for k, (a, b) in enumerate(zip(programs.ours(), peer(), strict=True)):
-            error = float(np.abs(a - b).max() / np.abs(b).max())
-            if not error <= TOLERANCE:
-                sys.exit(f"{name}: array {k} and PyTorch's differ by {error:.1e}")
-
-
 def load_peer() -> ModuleType | None:
     """Return the peer's module, or None if PyTorch is not installed."""
     if importlib.util.find_spec("torch") is None:
@@ -240,7 +231,8 @@ def main() -> None:
     for name in (name for name in CASES if options.only in name):
         case = make(name, (QUICK, QUICK) if options.quick else None)
         for direction, programs in prepare(case, peer).items():
-            check(f"{name}, {direction}", programs)
+            for peer_program in programs.peers.values():
+                check(f"{name}, {direction}", programs.ours(), peer_program(), TOLERANCE)
             tasks = {("floor", 1): Task(floor(programs.products))}
             for n in options.threads:
                 tasks["ours", n] = Task(programs.ours, n)

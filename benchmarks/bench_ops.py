@@ -26,7 +26,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from comparison import command_line, parse, publish_rows, row
+from comparison import check, command_line, parse, publish_rows, row
 from memory import in_fresh_process, measurable, peak_mb
 from scipy.linalg.blas import sgemm
 from timing import Task, interleaved, machine, set_threads
@@ -187,15 +187,6 @@ def vgg_twin(peer: ModuleType, case: Case) -> Any:
     return peer.Twin(run, ((0, 3, 1, 2), *len(VGG) * ((3, 2, 0, 1), (0,))), (0, 3, 1, 2))
 
 
-def check(name: str, programs: Programs) -> None:
-    """Compare both sides; exit if an array differs by more than `TOLERANCE` of its largest value."""
-    for peer in programs.peers.values():
-        for k, (a, b) in enumerate(zip(programs.ours(), peer(), strict=True)):
-            error = float(np.abs(a - b).max() / np.abs(b).max())
-            if not error <= TOLERANCE:
-                sys.exit(f"{name}: array {k} and PyTorch's differ by {error:.1e}")
-
-
 def floor(products: Sequence[Product]) -> Callable[[], None]:
     """Return a function that computes only the products, in BLAS."""
     rng = np.random.default_rng(0)
@@ -286,7 +277,8 @@ def main() -> None:
             continue
         directions = prepare(name, case, peer)
         for direction, programs in directions.items():
-            check(f"{name}, {direction}", programs)
+            for peer_program in programs.peers.values():
+                check(f"{name}, {direction}", programs.ours(), peer_program(), TOLERANCE)
             shown = replace(case, label=name)
             found = measure(shown, direction, programs, options.threads, repeats, options.clock)
             usual = name in MEMORY and direction == list(directions)[-1]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from timing import CLOCKS, Timing, publish
 
 COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title: key in a row, format
@@ -25,6 +27,28 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title: key in a row,
     "ours MB": ("ours_peak_mb", "{:.0f}".format),
     "torch MB": ("torch_peak_mb", "{:.0f}".format),
 }
+
+ROUNDING = 1e-6  # of the largest value of all arrays, float32: a sum of such values that should be 0
+
+
+def check(name: str, ours: Sequence[Any], theirs: Sequence[Any], tolerance: float) -> None:
+    """Compare the arrays of both sides; exit if an array differs.
+
+    Parameters
+    ----------
+    name : str
+        Of the case, for the message.
+    ours, theirs : sequence of array, float32
+        Results and gradients, in the same order.
+    tolerance : float
+        Largest difference, as a share of the array's largest value. An array that is 0 but for rounding (the
+        gradient of a bias before a normalisation) may differ by `ROUNDING`.
+    """
+    rounding = ROUNDING * max(float(np.abs(b).max()) for b in theirs)
+    for k, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+        largest, error = float(np.abs(b).max()), float(np.abs(a - b).max())
+        if not error <= max(tolerance * largest, rounding):
+            sys.exit(f"{name}: array {k} differs by {error:.1e} from PyTorch's (at most {largest:.1e})")
 
 
 def row(

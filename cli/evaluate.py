@@ -35,6 +35,7 @@ WIDEST_EDGE = 100  # a copy, as the original needs NumPy and the help page must 
     epilog="""\b
 Examples:
   lstm2d evaluate runs/first my_photos
+  lstm2d evaluate runs/first my_photos --split held-out
   lstm2d evaluate outdoor stanford_background --split test -o images.csv
   lstm2d evaluate outdoor outdoor-renet photos --split test -o compared/
   lstm2d evaluate runs/fold1 runs/fold2 photos --splits fold1_test,fold2_test
@@ -44,7 +45,12 @@ Examples:
 )
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.argument("folder", metavar="DIR")
-@click.option("--split", metavar="SPLIT", help="Images in splits/SPLIT.txt.  [default: test]")
+@click.option(
+    "--split",
+    metavar="SPLIT",
+    help="Images in splits/SPLIT.txt; held-out: those that the run of the model "
+    "took from its training split for validation.  [default: test]",
+)
 @click.option(
     "--splits", metavar="S1,S2,...", callback=comma_list, help="One split per model instead (k-fold)."
 )
@@ -181,5 +187,5 @@ class Follower:
 def show_guess(console: Console, dataset: DatasetFolder) -> None:
     """Show the guessed settings of a folder as a dataset.toml."""
     if dataset.guessed_toml is not None:
-        console.say(f"no dataset.toml in {dataset.root}, guessed settings:\n")
+        console.say(f"no dataset.toml in {dataset.root} defines the classes, guessed settings:\n")
         console.say(dataset.guessed_toml)

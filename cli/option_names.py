@@ -6,6 +6,7 @@ import re
 
 # parameter -> option: messages of the library name parameters, users of the command line know options
 OPTIONS = {
+    "colors": "--colors",
     "convention": "--convention",
     "device": "--device",
     "epochs": "--epochs",
@@ -13,6 +14,7 @@ OPTIONS = {
     "format": "--format",
     "init_from": "--init-from",
     "instances": "--instances",
+    "jpeg_masks": "--jpeg-masks",
     "k_factor": "--k-factor",
     "layers": "--layers",
     "max_pixels": "--max-pixels",
@@ -22,6 +24,7 @@ OPTIONS = {
     "out": "-o",
     "overrides": "--set",
     "overwrite": "--overwrite",
+    "resize_masks": "--resize-masks",
     "resolution": "--resolution",
     "resume": "--resume",
     "rho": "--rho",
@@ -30,7 +33,9 @@ OPTIONS = {
     "skip_done": "--skip-done",
     "split": "--split",
     "splits": "--splits",
+    "threshold": "--threshold",
     "train_split": "--train-split",
+    "uncovered": "--uncovered",
     "val": "--val",
     "val_split": "--val-split",
     "window": "--window",

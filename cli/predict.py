@@ -220,9 +220,7 @@ def progress_line(outcome: Outcome) -> str:
 
 def settings_of(predictor: Predictor, options: Options, outcome: Outcome) -> dict[str, Any]:
     """Return the settings of a prediction that are not the default, for ``--json``."""
-    from lstm2d.predict.instances import chosen
-
-    found = chosen(predictor)
+    found = predictor.selection
     if predictor.crf is not None:
         found["crf"] = predictor.crf.model_dump()
     if outcome.resized or options.size != "auto":

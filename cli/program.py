@@ -17,6 +17,8 @@ COMMANDS = {
     "inspect": ("lstm2d.cli.inspect:inspect", "Show the contents of a model file."),
     "hierarchy": ("lstm2d.cli.hierarchy:hierarchy", "Divide classes into subclasses, to train with them."),
     "weights": ("lstm2d.cli.weights:weights", "Import weights of published networks."),
+    "config": ("lstm2d.cli.config:config", "Show and compare the settings of trainings."),
+    "cache": ("lstm2d.cli.cache:cache", "List and clear what is cached on disk."),
     "doctor": ("lstm2d.cli.doctor:doctor", "Show what this installation computes with, and test it."),
     "data": ("lstm2d.cli.data:data", "Create and examine folders of images and masks."),
 }

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lstm2d.cli.data.check import warn_of_findings
+from lstm2d.cli.models import size_text
 from lstm2d.cli.options import device_options, use_device
 from lstm2d.cli.output import Console, output_options
+from lstm2d.cli.train_auto import AUTO, DEFAULT_RUN, decide
 from lstm2d.errors import InterruptedRun, Lstm2dError
 from lstm2d.training.events import (
     EpochDone,
@@ -26,9 +29,11 @@ from lstm2d.training.events import (
     StepDone,
     Warned,
 )
+from lstm2d.training.lines import line_of, metric_of
 
 if TYPE_CHECKING:
     from lstm2d.config import RunConfig
+    from lstm2d.data.folder import DatasetFolder
     from lstm2d.training.progress import TrainResult
 
 # option -> configuration key, and whether its value is a string
@@ -45,6 +50,7 @@ KEYS = {
 @click.command(
     epilog="""\b
 Examples:
+  lstm2d train auto --data photos --max-time 30m
   lstm2d train lstm2d-5x5 --data photos -o run
   lstm2d train lstm2d-3x3 --data photos -o quick --max-time 30m
   lstm2d train lstm2d-5x5 --data photos -o run --resume
@@ -62,7 +68,11 @@ Examples:
     help="Folder of images and masks.",
 )
 @click.option(
-    "--out", "-o", required=True, type=click.Path(path_type=Path), metavar="RUN", help="Folder to create."
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Folder to create; required, except for auto.  [default: runs/auto]",
 )
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Replace a value, such as train.epochs=20."
@@ -72,7 +82,7 @@ Examples:
 )
 @click.option("--val-split", metavar="SPLIT", help="Images to validate on.  [default: val]")
 @click.option("--val", metavar="FRACTION", help="Share held out if there is no val split.  [default: 0.1]")
-@click.option("--max-time", metavar="TIME", help="Stop cleanly after this training time, such as 90m or 2h.")
+@click.option("--max-time", metavar="TIME", help="Train for this time at most, such as 90m or 2h.")
 @click.option("--epochs", metavar="N", help="Passes over the training images.")
 @click.option("--resume", is_flag=True, help="Continue the run in RUN, with its own configuration.")
 @click.option(
@@ -86,7 +96,7 @@ def train(
     *,
     preset: str,
     data: Path,
-    out: Path,
+    out: Path | None,
     sets: tuple[str, ...],
     resume: bool,
     init_from: Path | None,
@@ -102,6 +112,10 @@ def train(
     reseg-raw, h-renet, fcn-largefov, fcn-32s, fcn-16s, clarifai, overfeat, rcnn2,
     rcnn1, cnn-133) or a TOML file. The configuration, the log, results.csv,
     checkpoints, plots and the best model (model.safetensors) are written to RUN.
+
+    "auto" chooses preset, starting model and settings for the data and the time,
+    and prints the command that does the same. With --max-time, the number of
+    steps is chosen so that the learning rate falls to 0 within the time.
     """
     from lstm2d.config import resolve
     from lstm2d.training.loop import train as run_training
@@ -109,16 +123,27 @@ def train(
 
     chosen = use_device(device, gpu_memory, threads)
     overrides = [(item, "--set") for item in sets] + from_options(keys)
-    config = RunFolder(out).reopen(preset, overrides) if resume else resolve(preset, overrides)
-    command = ["lstm2d", "train", preset, "--data", str(data), "-o", str(out), "--resume"]
-    for option, value in (("--threads", threads), ("--device", device), ("--gpu-memory", gpu_memory)):
-        if value not in (None, "auto"):
-            command += [option, str(value)]
+    computing = words_of({"--threads": threads, "--device": device, "--gpu-memory": gpu_memory}, but="auto")
+    out = run_folder(out, preset)
+    if not resume:
+        warn_of_findings(console, data)
+    dataset: DatasetFolder | Path = data
+    if preset == AUTO and not resume:
+        typed = [word for item in sets for word in ("--set", item)]
+        typed += words_of({option: keys[parameter(option)] for option in KEYS}) + computing
+        dataset, choice = decide(console, data, out, overrides, typed, init_from)
+        preset, init_from = choice.preset, choice.start
+        overrides = [(item, AUTO) for item in choice.settings] + overrides
+    if resume:
+        config = RunFolder(out).reopen(None if preset == AUTO else preset, overrides)
+    else:
+        config = resolve(preset, overrides)
+    command = ["lstm2d", "train", preset, "--data", str(data), "-o", str(out), "--resume", *computing]
     narrator = Narrator(console, config)
     try:
         result = run_training(
             config,
-            data,
+            dataset,
             out,
             resume=resume,
             changes=[item.partition("=")[0].strip() for item, _ in overrides],
@@ -131,6 +156,24 @@ def train(
             error.what, where=error.where, hint=f"continue with: {shlex.join(command)}"
         ) from error
     finish(console, result, data, shlex.join(command))
+
+
+def run_folder(out: Path | None, preset: str) -> Path:
+    """Return the folder of the run; only `auto` has a default."""
+    if out is None and preset != AUTO:
+        raise click.UsageError("Missing option '--out' / '-o'.", click.get_current_context())
+    return Path(DEFAULT_RUN) if out is None else out
+
+
+def parameter(option: str) -> str:
+    """Return the name of the parameter of an option."""
+    return option[2:].replace("-", "_")
+
+
+def words_of(values: Mapping[str, object], but: str | None = None) -> list[str]:
+    """Return options with their values as words; those that are None or `but` are left out."""
+    given = {option: value for option, value in values.items() if value is not None and value != but}
+    return [word for option, value in given.items() for word in (option, str(value))]
 
 
 def from_options(values: Mapping[str, str | None]) -> list[tuple[str, str]]:
@@ -148,7 +191,7 @@ def from_options(values: Mapping[str, str | None]) -> list[tuple[str, str]]:
     """
     found = []
     for option, (key, is_text) in KEYS.items():
-        value = values[option[2:].replace("-", "_")]
+        value = values[parameter(option)]
         if value is not None:  # quoted: a split name may look like a number or a date
             found.append((f"{key}={json.dumps(value) if is_text else value}", option))
     return found
@@ -184,7 +227,10 @@ class Narrator:
                 return
             case FeaturesFilled():
                 images = f"{event.computed} image{'s' if event.computed > 1 else ''}"
-                self.console.say(f"features of {images} computed in {duration(event.seconds)}")
+                self.console.say(
+                    f"features of {images} computed in {duration(event.seconds)}; kept for other runs: "
+                    f"{size_text(event.bytes)} in {event.folder} (`lstm2d cache` lists and clears them)"
+                )
             case Warned():
                 self.console.warn(event.text)
             case Note():
@@ -202,18 +248,11 @@ class Narrator:
 
     def metric_of(self, event: EpochDone) -> str:
         """Return the metric that selects the best model; "" without validation."""
-        select = self.config.train.select
-        value = None if event.validation is None else getattr(event.validation, select)
-        if event.validation is None or value is None:
-            return ""
-        star = " (best)" if event.validation.best else ""
-        return f"  {select.replace('_', ' ')} {value:.4f}{star}"
+        return metric_of(event, self.config.train.select)
 
     def line(self, event: Figures) -> str:
         """Return epoch, loss and speed as text."""
-        loss = "-" if event.loss is None else f"{event.loss:.4f}"
-        rate = event.images_per_second or 0.0
-        return f"epoch {event.epoch}/{self.epochs}  loss {loss}  {rate:.1f} images/s"
+        return line_of(event, self.epochs)
 
 
 def beginning(event: Started, config: RunConfig) -> str:

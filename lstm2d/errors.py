@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class Lstm2dError(Exception):
     """An error that says what happened, where, what was expected and what to do.
@@ -65,9 +67,21 @@ class ThreadsError(ConfigError, ValueError):
 
 
 class DataError(Lstm2dError):
-    """An input file or folder is missing, broken or inconsistent."""
+    """An input file or folder is missing, broken or inconsistent.
+
+    Attributes
+    ----------
+    place : tuple of int or None
+        Row and column of the pixel that is wrong, if it is one.
+    """
 
     exit_code = 3
+    place: tuple[int, int] | None = None
+
+    def at(self, row: int, column: int) -> Self:
+        """Set the place of the wrong pixel; return the error."""
+        self.place = (row, column)
+        return self
 
 
 class SomeFailedError(Lstm2dError):
@@ -96,3 +110,7 @@ class InterruptedRun(Lstm2dError):
 
 class ImageWarning(UserWarning):
     """Something about an image was guessed, converted or left out."""
+
+
+class TrainingWarning(UserWarning):
+    """A run is in danger of failing."""

@@ -13,6 +13,7 @@ OTHERS = {  # variables that pytest sets in each phase of a test, and other libr
     *("LD_LIBRARY_PATH", "QT_QPA_FONTDIR", "QT_QPA_PLATFORM_PLUGIN_PATH"),  # OpenCV
     *("GDAL_CURL_CA_BUNDLE", "PROJ_CURL_CA_BUNDLE"),  # rasterio
     "TORCHINDUCTOR_CACHE_DIR",  # PyTorch
+    *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),  # scikit-learn
 }
 
 

@@ -16,7 +16,7 @@ import pytest
 import skimage.data
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OPTIONAL = ("joblib", "torch")  # packages that are imported only in how-tos
+OPTIONAL = ("joblib", "sklearn", "torch")  # packages that are imported only in how-tos
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 
 
@@ -36,7 +36,9 @@ def shell_commands(text: str) -> Iterator[list[str]]:
         lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
         lexer.whitespace_split = True
         words: list[str] = []
-        for word in [*lexer, "&&"]:
+        typed = [*lexer, "&&"]
+        targets = {number + 1 for number, word in enumerate(typed) if word == ">"}
+        for word in (w for number, w in enumerate(typed) if w != ">" and number not in targets):
             if word not in {"&&", "|", ";", "||"}:
                 words.append(word)
             elif words:
@@ -114,12 +116,15 @@ def test_commands_are_cut_as_a_shell_cuts_them() -> None:
 python3 -m venv v && v/bin/lstm2d demo  # about a minute
 lstm2d train a \\
     --set 'b="c d"' | tee log
+lstm2d models > list.txt && lstm2d doctor
 """
     assert list(shell_commands(text)) == [
         ["python3", "-m", "venv", "v"],
         ["v/bin/lstm2d", "demo"],
         ["lstm2d", "train", "a", "--set", 'b="c d"'],
         ["tee", "log"],
+        ["lstm2d", "models"],
+        ["lstm2d", "doctor"],
     ]
 
 

@@ -179,6 +179,7 @@ POSITIONS: dict[str, Callable[..., Any]] = {  # in our order of axes
     "softmax": lambda x: torch.softmax(x, -1),
     "tanh": torch.tanh,
     "window_gather": window_gather,
+    "transpose": lambda x, axes: x.permute(axes),
 }
 IMAGES: dict[str, Callable[..., Any]] = {  # channels first
     "avg_pool2d": pool(F.avg_pool2d),

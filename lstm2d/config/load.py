@@ -49,6 +49,11 @@ def preset_names() -> list[str]:
     return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
+def preset_text(name: str) -> str:
+    """Return the file of a preset in the package, with its comments."""
+    return (resources.files("lstm2d") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+
+
 def load_preset(name: str) -> RunConfig:
     """Return the configuration of a preset.
 
@@ -285,7 +290,7 @@ def _read_preset(name: str) -> tuple[Table, dict[str, str]]:
         close = get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]}?" if close else "the path of a file must end in .toml"
         raise ConfigError("no such preset", where=name, expected=", ".join(names), hint=hint)
-    text = (resources.files("lstm2d") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+    text = preset_text(name)
     table = tomllib.loads(text)
     return table | {"preset": name}, _line_numbers(text, f"{PRESET}{name}")
 

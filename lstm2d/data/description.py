@@ -16,7 +16,7 @@ from lstm2d.data.colors import Color, classes_of, read_labelmap
 from lstm2d.data.mapping import IGNORE, ValueMap, read_map
 from lstm2d.errors import DataError
 from lstm2d.io.classes import MAX_CLASSES, ClassInfo, default_color
-from lstm2d.io.safe_open import inside, read_text
+from lstm2d.io.safe_open import read_text
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Description:
     ignore : int
         Mask value of ignored pixels.
     images, masks : str
-        Names of the two folders.
+        Names of the two folders, or their paths: relative to the dataset's folder, or absolute.
     mapping : ValueMap, optional
         Class of each mask value, if the classes do not have exactly one value each.
     uncolored : frozenset of int
@@ -44,6 +44,8 @@ class Description:
     native : bool, default False
         Whether pixels have a fixed scale (satellite, microscope); images are then not resized to the size of
         the training images.
+    folders : tuple of (str, str, str), optional
+        For each split its name and its folders of images and masks, instead of `images` and `masks`.
     """
 
     name: str
@@ -56,6 +58,21 @@ class Description:
     uncolored: frozenset[int] = field(default=frozenset(), compare=False)  # to_toml writes all colours
     ignore_color: Color | None = None
     native: bool = False
+    folders: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """The mask encoding by the keys of dataset.toml, as JSON types."""
+        return {
+            "colors": [list(info.color) for info in self.classes],
+            "values": list(self.values),
+            "ignore": self.ignore,
+            "ignore_color": None if self.ignore_color is None else list(self.ignore_color),
+            "scale": "native" if self.native else "",
+            "map": None
+            if self.mapping is None
+            else [*map(list, self.mapping.labels), ["others", self.mapping.others]],
+        }
 
     def label_of_color(self) -> list[tuple[Color, int]]:
         """Return the colours used in colour masks, each with its label."""
@@ -100,6 +117,9 @@ class Description:
                 lines.append(f"{key} = {_quoted(folder)}  # folder")
         if self.native:
             lines.append('scale = "native"  # pixels have a fixed scale: images are not resized')
+        for split, images, masks in self.folders:
+            lines += ["", f"[folders.{_quoted(split)}]", f"images = {_quoted(images)}"]
+            lines.append(f"masks = {_quoted(masks)}")
         if self.mapping is not None:
             lines += ["", *self.mapping.lines([_quoted(info.name) for info in self.classes])]
         for index, (info, value) in enumerate(zip(self.classes, self.values, strict=True)):
@@ -122,7 +142,7 @@ def read_description(path: str | os.PathLike[str]) -> Description:
     Returns
     -------
     Description
-        The parsed description.
+        The parsed description; without classes if the file names folders alone.
 
     Raises
     ------
@@ -139,15 +159,15 @@ def read_description(path: str | os.PathLike[str]) -> Description:
     return parse(values, path)
 
 
-def describe_labelmap(path: Path, folders: tuple[str, str]) -> Description:
+def describe_labelmap(path: Path, folders: Description) -> Description:
     """Return the description of a folder exported by CVAT.
 
     Parameters
     ----------
     path : Path
         Path of its labelmap.txt.
-    folders : tuple of str
-        Names of the folders of images and of masks.
+    folders : Description
+        Name and folders of the dataset; without classes.
 
     Returns
     -------
@@ -160,12 +180,10 @@ def describe_labelmap(path: Path, folders: tuple[str, str]) -> Description:
         If the file cannot be read.
     """
     labelmap = read_labelmap(path)
-    return Description(
-        path.parent.resolve().name or "dataset",
-        classes_of(labelmap),
-        tuple(range(len(labelmap))),
-        IGNORE,
-        *folders,
+    return replace(
+        folders,
+        classes=classes_of(labelmap),
+        values=tuple(range(len(labelmap))),
         uncolored=frozenset(k for k, (_, color) in enumerate(labelmap) if color is None),
     )
 
@@ -221,18 +239,19 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
         If the values are not valid; the message lists all problems.
     """
     problems: list[str] = []
-    root = Path(path).parent
-    known = ("name", "ignore", "ignore_color", "images", "masks", "scale", "map", "classes")
+    known = ("name", "ignore", "ignore_color", "images", "masks", "folders", "scale", "map", "classes")
     _unknown_keys(values, known, "", problems)
-    name = values.get("name", root.resolve().name or "dataset")
+    name = values.get("name", Path(path).parent.resolve().name or "dataset")
     if not isinstance(name, str) or not name:
         problems.append("name: a non-empty string is expected")
-    images, masks = (_folder(values, key, root, problems) for key in ("images", "masks"))
+    images, masks = (_folder(values.get(key, key), key, problems) for key in ("images", "masks"))
+    folders = _split_folders(values, problems)
     scale = values.get("scale", "auto")
     if scale not in ("auto", "native"):
         problems.append('scale: "auto" or "native" is expected')
-    tables = values.get("classes")
-    if not isinstance(tables, list) or not 1 <= len(tables) <= MAX_CLASSES:
+    tables = values.get("classes", [])
+    guessed = _folders_alone(values)
+    if not guessed and (not isinstance(tables, list) or not 1 <= len(tables) <= MAX_CLASSES):
         problems.append(f"classes: 1 to {MAX_CLASSES} tables [[classes]] are expected")
         tables = []
     classes, numbers = _classes(tables, problems)
@@ -265,16 +284,43 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
         frozenset(k for k, table in enumerate(tables) if "color" not in table),
         None if ignore_color is None else (ignore_color[0], ignore_color[1], ignore_color[2]),
         scale == "native",
+        folders,
     )
 
 
-def _folder(values: dict[str, Any], key: str, root: Path, problems: list[str]) -> Any:
-    folder = values.get(key, key)
-    if not isinstance(folder, str) or not folder:
-        problems.append(f"{key}: the name of a folder is expected")
-    elif (root / folder).exists() and not inside(root, root / folder):
-        problems.append(f"{key}: {folder!r} lies outside the dataset's folder")
+def _folder(folder: Any, key: str, problems: list[str]) -> str:
+    if not isinstance(folder, str) or not folder or "\0" in folder:
+        problems.append(f"{key}: the name of a folder or its path is expected")
+        return ""
     return folder
+
+
+def _split_folders(values: dict[str, Any], problems: list[str]) -> tuple[tuple[str, str, str], ...]:
+    """Return the tables [folders.SPLIT]; a path that the user wrote may lead anywhere."""
+    tables = values.get("folders", {})
+    if not isinstance(tables, dict) or ("folders" in values and not tables):
+        problems.append("folders: a table [folders.SPLIT] with images and masks per split is expected")
+        return ()
+    if tables and ("images" in values or "masks" in values):
+        problems.append("folders: cannot be combined with images and masks for all splits")
+    found = []
+    for split, table in tables.items():
+        here = f"folders.{split}"
+        if not split or split.startswith(".") or any(c in split for c in "/\\\0"):
+            problems.append(f"{here}: the name of a split is expected, such as train")
+        elif not isinstance(table, dict):
+            problems.append(f"{here}: a table with images and masks is expected")
+        else:
+            _unknown_keys(table, ("images", "masks"), f"{here}: ", problems)
+            images, masks = (_folder(table.get(k), f"{here}: {k}", problems) for k in ("images", "masks"))
+            found.append((split, images, masks))
+    return tuple(found)
+
+
+def _folders_alone(values: dict[str, Any]) -> bool:
+    """Return whether the file names folders and nothing about classes, which are then guessed."""
+    about_classes = {"classes", "map", "ignore", "ignore_color"} & values.keys()
+    return not about_classes and bool({"images", "masks", "folders"} & values.keys())
 
 
 def _classes(tables: list[Any], problems: list[str]) -> tuple[list[ClassInfo], list[int]]:

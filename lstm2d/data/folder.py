@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.data.colors import LABELMAP
-from lstm2d.data.description import Description, describe_labelmap, read_description, with_labelmap
-from lstm2d.data.guess import guess_description, guess_folders
+from lstm2d.data.description import Description
+from lstm2d.data.guess import guess_description
+from lstm2d.data.importers.advice import naming_the_import
+from lstm2d.data.index import FileIndex, outline
 from lstm2d.data.labels import LabelReader
-from lstm2d.data.layout import (
-    Sample,
-    index_images,
-    index_masks,
-    pair,
-    read_scenes,
-    read_split,
-    split_names,
-    subfolder,
-    without_image,
-)
+from lstm2d.data.layout import Sample, some, without_image
+from lstm2d.data.lists import read_scenes
 from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.classes import ClassInfo
@@ -35,7 +28,7 @@ from lstm2d.io.photo import Reading
 from lstm2d.notes import Notes
 from lstm2d.random import Purpose, generator
 
-__all__ = ["DatasetFolder", "Sample", "hold_out"]
+__all__ = ["DatasetFolder", "Sample", "hold_out", "other_size"]
 
 
 class DatasetFolder:
@@ -44,9 +37,10 @@ class DatasetFolder:
     Parameters
     ----------
     path : str or path
-        Folder with images/STEM.*, masks/STEM.png, splits/SPLIT.txt and dataset.toml. Without dataset.toml the
-        classes come from CVAT's labelmap.txt; without that they are guessed from all masks, see
-        `guessed_toml`. Without splits/ all images form one set.
+        Folder with images/STEM.*, masks/STEM.png, splits/SPLIT.txt and dataset.toml. Folders may be links;
+        dataset.toml may name others, also outside. Without classes in dataset.toml they come from CVAT's
+        labelmap.txt; without that they are guessed from all masks, see `guessed_toml`. Without splits all
+        images form one set.
     reading : Reading, optional
         How images are read; its pixel limit also applies to masks.
 
@@ -68,16 +62,16 @@ class DatasetFolder:
         self._noted: set[Path] = set()
         if not self.root.is_dir():
             what = "folder not found" if not os.path.lexists(self.root) else "not a folder"
-            raise DataError(what, where=self.root, expected="a folder with images/ and masks/")
-        toml, labelmap = self.root / "dataset.toml", self.root / LABELMAP
-        self.guessed = not os.path.lexists(toml) and not os.path.lexists(labelmap)
+            with naming_the_import(self.root, files=True):
+                raise DataError(what, where=self.root, expected="a folder with images/ and masks/")
+        description = outline(self.root)
+        self._files = FileIndex(self.root, description)
+        self.guessed = not description.classes
         if self.guessed:
-            self._description = self._guess()
-        elif os.path.lexists(toml):
-            self._description = with_labelmap(read_description(toml), labelmap)
-        else:
-            self._description = describe_labelmap(labelmap, guess_folders(self.root))
-        self._reader = LabelReader(self._description)
+            with naming_the_import(self.root):
+                description = self._guess(description)
+        self._description = description
+        self._reader = LabelReader(description)
 
     @property
     def name(self) -> str:
@@ -106,21 +100,13 @@ class DatasetFolder:
 
     @property
     def meaning(self) -> dict[str, Any]:
-        """The mask encoding by the keys of dataset.toml, as JSON types."""
-        description, mapping = self._description, self._description.mapping
-        return {
-            "colors": [list(info.color) for info in self.classes],
-            "values": list(description.values),
-            "ignore": description.ignore,
-            "ignore_color": None if description.ignore_color is None else list(description.ignore_color),
-            "scale": "native" if description.native else "",
-            "map": None if mapping is None else [*map(list, mapping.labels), ["others", mapping.others]],
-        }
+        """The mask encoding, see `Description.meaning`."""
+        return self._description.meaning
 
     @property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits, sorted."""
-        return split_names(self.root)
+        return self._files.splits
 
     @cached_property
     def scenes(self) -> dict[str, str]:
@@ -157,7 +143,7 @@ class DatasetFolder:
     @cached_property
     def samples(self) -> list[Sample]:
         """All images with their masks, sorted by stem."""
-        return self._pairs(self._images)
+        return self._pairs(self._files.images)
 
     def split(self, name: str) -> list[Sample]:
         """List a split.
@@ -177,7 +163,33 @@ class DatasetFolder:
         DataError
             If the split is not found or empty, or if an image in it is not found or has no mask.
         """
-        return self._pairs(read_split(self.root, name, self._images))
+        return self._pairs(self._files.stems_of(name))
+
+    def named(self, stems: Iterable[str]) -> list[Sample]:
+        """List images by their names.
+
+        Parameters
+        ----------
+        stems : iterable of str
+            Stems.
+
+        Returns
+        -------
+        list of Sample
+            In the same order.
+
+        Raises
+        ------
+        DataError
+            If an image is not found or has no mask.
+        """
+        names = list(stems)
+        missing = [stem for stem in names if stem not in self._files.images]
+        if missing:
+            raise DataError(
+                f"{len(missing)} of {len(names)} images are missing ({some(missing)})", where=self.root
+            )
+        return self._pairs(names)
 
     def training_splits(
         self, train: str = "train", val: str = "val", *, fraction: float = 0.1, seed: int = 0
@@ -216,6 +228,26 @@ class DatasetFolder:
             raise DataError(what, where=self.root / "splits", expected="disjoint splits", hint=hint)
         return samples, validation
 
+    def size_of(self, sample: Sample) -> tuple[int, int]:
+        """Return rows and columns of an image; nothing is noted about it.
+
+        Parameters
+        ----------
+        sample : Sample
+            One of the images.
+
+        Returns
+        -------
+        rows, columns : int
+            As it is loaded.
+
+        Raises
+        ------
+        DataError
+            If it cannot be read.
+        """
+        return read_photo(sample.image_path, self.reading).size
+
     def load(self, sample: Sample) -> tuple[NDArray[np.uint8] | NDArray[np.float32], NDArray[np.uint8]]:
         """Read an image and its mask.
 
@@ -239,7 +271,8 @@ class DatasetFolder:
         photo = read_photo(sample.image_path, self.reading)
         mask = self._open_mask(sample)
         if photo.size != mask.size:
-            raise _other_size(sample, photo.size, mask.size)
+            with self._naming_the_import(files=True):
+                raise other_size(sample, photo.size, mask.size)
         self._note(sample.image_path, photo.notes)
         return photo.pixels, self._labels_of(mask, sample)
 
@@ -263,24 +296,17 @@ class DatasetFolder:
         """
         return self._labels_of(self._open_mask(sample), sample)
 
-    @cached_property
-    def _images(self) -> dict[str, Path]:
-        return index_images(subfolder(self.root, self._description.images), self.root)
-
-    @cached_property
-    def _masks(self) -> dict[str, Path]:
-        return index_masks(self._masks_folder, self.root)
-
-    @cached_property
-    def _masks_folder(self) -> Path:
-        return subfolder(self.root, self._description.masks)
-
     def _pairs(self, stems: Iterable[str]) -> list[Sample]:
-        found = pair(stems, self._images, self._masks, self._masks_folder)
-        note = without_image(self._images, self._masks)
+        with self._naming_the_import():
+            found = self._files.samples(stems)
+        note = without_image(self._files.images, self._files.masks)
         if note is not None:
-            self._note(self._masks_folder, (note,))
+            self._note(self._files.places[0].masks, (note,))
         return found
+
+    def _naming_the_import(self, *, files: bool = False) -> AbstractContextManager[None]:
+        """Add the command that imports the folder to errors, unless a dataset.toml describes it."""
+        return naming_the_import(self.root, files=files) if self.guessed else nullcontext()
 
     def _open_mask(self, sample: Sample) -> Mask:
         return open_mask(sample.mask_path, max_pixels=self.reading.max_pixels)
@@ -297,14 +323,12 @@ class DatasetFolder:
             for text in notes:
                 self.notes.add(text, path)
 
-    def _guess(self) -> Description:
-        folders = guess_folders(self.root)
-        images = index_images(self.root / folders[0], self.root)
-        masks = index_masks(self.root / folders[1], self.root)
-        used = [m for stem, m in masks.items() if stem in images]
+    def _guess(self, description: Description) -> Description:
+        images, masks = self._files.images, self._files.masks
+        used = [path for stem, path in masks.items() if stem in images]
         if not used:
-            pair(images, images, masks, self.root / folders[1])  # raises and lists the missing masks
-        return guess_description(self.root, folders, used, max_pixels=self.reading.max_pixels)
+            self._files.samples(images)  # raises and lists the missing masks
+        return guess_description(self.root, description, used, max_pixels=self.reading.max_pixels)
 
 
 def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[list[Sample], list[Sample]]:
@@ -346,7 +370,21 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
     return [s for s in samples if s.stem not in held], [s for s in samples if s.stem in held]
 
 
-def _other_size(sample: Sample, image: tuple[int, int], mask: tuple[int, int]) -> DataError:
+def other_size(sample: Sample, image: tuple[int, int], mask: tuple[int, int]) -> DataError:
+    """Return the error for a mask of another size than its image.
+
+    Parameters
+    ----------
+    sample : Sample
+        The two files.
+    image, mask : tuple of int
+        Their rows and columns.
+
+    Returns
+    -------
+    DataError
+        The error, not raised.
+    """
     (height, width), (rows, columns) = image, mask
     hint = "save the mask at the size of its image"
     if (rows, columns) == (width, height):

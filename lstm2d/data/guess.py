@@ -1,8 +1,9 @@
-"""Guess the classes of masks without a dataset.toml."""
+"""Guess the classes of masks if no dataset.toml defines them."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,17 +42,15 @@ def guess_folders(root: Path) -> tuple[str, str]:
     return first(_IMAGES), first(_MASKS)
 
 
-def guess_description(
-    root: Path, folders: tuple[str, str], masks: list[Path], *, max_pixels: int
-) -> Description:
+def guess_description(root: Path, folders: Description, masks: list[Path], *, max_pixels: int) -> Description:
     """Guess the classes from all masks.
 
     Parameters
     ----------
     root : Path
         The dataset's folder.
-    folders : tuple of str
-        Names of the folders of images and of masks.
+    folders : Description
+        Name and folders of the dataset; without classes.
     masks : list of Path
         The masks, at least one.
     max_pixels : int
@@ -60,8 +59,40 @@ def guess_description(
     Returns
     -------
     Description
-        Classes 0 to the highest value below 255; 255 is ignored. Colours come from the first mask's palette
-        if they are all different.
+        See `guess_from_counts`.
+
+    Raises
+    ------
+    DataError
+        If a mask cannot be read or holds colours, or as for `guess_from_counts`.
+    """
+    counts = np.zeros(256, dtype=np.int64)
+    for path in masks:
+        counts += np.bincount(read_mask(path, max_pixels=max_pixels).ravel(), minlength=256)
+    return guess_from_counts(root, folders, counts, read_mask_palette(masks[0]))
+
+
+def guess_from_counts(
+    root: Path, folders: Description, counts: NDArray[np.int64], palette: NDArray[np.uint8] | None
+) -> Description:
+    """Guess the classes from the values in masks.
+
+    Parameters
+    ----------
+    root : Path
+        The dataset's folder.
+    folders : Description
+        Name and folders of the dataset; without classes.
+    counts : array of shape (256,), int64
+        Number of pixels with each value; not all zero.
+    palette : array of shape (256, 3), uint8, or None
+        Palette of the first mask.
+
+    Returns
+    -------
+    Description
+        Classes 0 to the highest value below 255; 255 is ignored. Colours come from the palette if they are
+        all different.
 
     Raises
     ------
@@ -70,38 +101,43 @@ def guess_description(
         values that smoothing leaves between them. The message then contains a dataset.toml for each
         interpretation.
     """
-    counts = np.zeros(256, dtype=np.int64)
-    for path in masks:
-        counts += np.bincount(read_mask(path, max_pixels=max_pixels).ravel(), minlength=256)
     values = np.flatnonzero(counts).tolist()
-    name = root.resolve().name or "dataset"
+    where = root / (folders.folders[0][2] if folders.folders else folders.masks)
     if values == [0, IGNORE]:
-        raise _two_readings(root, name, folders)
-    if _smoothed(counts):
-        raise _smoothed_error(root, name, folders)
+        raise _two_readings(root, folders, where)
+    if smoothed(counts):
+        raise _smoothed_error(root, folders, where)
     labels = [v for v in values if v != IGNORE]
     if not labels or labels == [0]:
-        where, expected = root / folders[1], "masks with at least two classes"
+        expected = "masks with at least two classes"
         raise DataError(f"all masks hold the same value, {values[-1]}", where=where, expected=expected)
-    if _like_gray_levels(labels):
+    if like_gray_levels(labels):
         shown = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
         raise DataError(
             f"the mask values ({shown}) do not look like class numbers",
-            where=root / folders[1],
+            where=where,
             expected="0, 1, 2, ..., and 255 for unlabelled pixels",
             hint="write a dataset.toml with [[classes]] that have a name, a color and a value (in the masks)",
         )
-    colors = _colors(masks[0], labels[-1] + 1)
+    colors = _colors(palette, labels[-1] + 1)
     classes = tuple(ClassInfo(f"class_{i}", color) for i, color in enumerate(colors))
     indices = range(len(classes))
     uncolored = frozenset(i for i in indices if colors[i] == default_color(i))
-    return Description(name, classes, tuple(indices), IGNORE, *folders, uncolored=uncolored)
+    return replace(folders, classes=classes, values=tuple(indices), uncolored=uncolored)
 
 
-def _smoothed(counts: NDArray[np.int64]) -> bool:
+def smoothed(counts: NDArray[np.int64]) -> bool:
     """Return whether masks of 0 and 255 were smoothed, by resizing or JPEG.
 
-    Most pixels are then 0 or 255, and nearly all values between occur, or at least high ones.
+    Parameters
+    ----------
+    counts : array of shape (256,), int64
+        Number of pixels with each value.
+
+    Returns
+    -------
+    bool
+        Whether most pixels are 0 or 255, and nearly all values between occur, or at least high ones.
     """
     highest = int(np.flatnonzero(counts[:IGNORE]).max(initial=0))
     extremes = counts[0] + counts[IGNORE]
@@ -110,14 +146,24 @@ def _smoothed(counts: NDArray[np.int64]) -> bool:
     return highest >= NEAR_WHITE or bool(counts[IGNORE] and extremes > 0.8 * counts.sum())
 
 
-def _like_gray_levels(labels: list[int]) -> bool:
-    """Return whether the values look like gray levels (0, 85, 170) rather than class numbers."""
+def like_gray_levels(labels: list[int]) -> bool:
+    """Return whether mask values look like gray levels rather than class numbers.
+
+    Parameters
+    ----------
+    labels : list of int
+        The values that occur, sorted, without 255.
+
+    Returns
+    -------
+    bool
+        For example True for 0, 85, 170.
+    """
     highest = labels[-1]
     return math.gcd(*labels) >= 10 or (highest >= 40 and 4 * len(labels) <= highest)
 
 
-def _colors(mask: Path, n_classes: int) -> list[tuple[int, int, int]]:
-    palette: NDArray[np.uint8] | None = read_mask_palette(mask)
+def _colors(palette: NDArray[np.uint8] | None, n_classes: int) -> list[tuple[int, int, int]]:
     if palette is not None:
         colors = [(int(r), int(g), int(b)) for r, g, b in palette[:n_classes]]
         if len(set(colors)) == n_classes:
@@ -125,31 +171,34 @@ def _colors(mask: Path, n_classes: int) -> list[tuple[int, int, int]]:
     return [default_color(i) for i in range(n_classes)]
 
 
-def _smoothed_error(root: Path, name: str, folders: tuple[str, str]) -> DataError:
+def _smoothed_error(root: Path, folders: Description, where: Path) -> DataError:
     classes = (ClassInfo("background", default_color(0)), ClassInfo("foreground", default_color(1)))
     mapping = ValueMap(((0, 0), (255, 1)), others=IGNORE)
-    only_ends = Description(name, classes, (0, 1), 254, *folders, mapping)
+    only_ends = replace(folders, classes=classes, values=(0, 1), ignore=254, mapping=mapping)
     return DataError(
         "the masks hold 0, 255 and many values between, as if they had been smoothed",
-        where=root / folders[1],
+        where=where,
         expected="masks of class numbers, resized without smoothing (nearest neighbour)",
         hint=f"save them again; or write this to {root / 'dataset.toml'} to ignore the values between; "
         f"if the values are class numbers, list all classes there\n\n{only_ends.to_toml()}",
     )
 
 
-def _two_readings(root: Path, name: str, folders: tuple[str, str]) -> DataError:
+def _two_readings(root: Path, folders: Description, where: Path) -> DataError:
     black, red = default_color(0), default_color(1)
-    object_ = Description(
-        name, (ClassInfo("background", black), ClassInfo("foreground", red)), (0, IGNORE), 254, *folders
+    object_ = replace(
+        folders,
+        classes=(ClassInfo("background", black), ClassInfo("foreground", red)),
+        values=(0, IGNORE),
+        ignore=254,
     )
-    unlabelled = Description(
-        name, (ClassInfo("class_0", black), ClassInfo("class_1", red)), (0, 1), IGNORE, *folders
+    unlabelled = replace(
+        folders, classes=(ClassInfo("class_0", black), ClassInfo("class_1", red)), values=(0, 1)
     )
     remark = {1: "not in these masks: rename it to your second class"}
     return DataError(
         "the masks hold only 0 and 255, which is ambiguous",
-        where=root / folders[1],
+        where=where,
         expected="a dataset.toml that defines them",
         hint=f"write one of these two to {root / 'dataset.toml'}\n\n"
         f"# 1: 0 is the background, 255 the object\n{object_.to_toml()}\n"

@@ -84,7 +84,7 @@ class LabelReader:
             where=path,
             expected=expected,
             hint="correct the mask, or define the value in dataset.toml",
-        )
+        ).at(row, column)
 
     def _unknown_color(self, path: Path, mask: Mask, wrong: NDArray[np.bool_]) -> DataError:
         assert mask.colors is not None
@@ -98,7 +98,7 @@ class LabelReader:
             where=path,
             expected=", ".join(names) + more,
             hint="correct the mask, or add the colour to dataset.toml (color of a class, or ignore_color)",
-        )
+        ).at(row, column)
 
     def _name(self, label: int) -> str:
         return "ignored" if label == IGNORE else self._description.classes[label].name
@@ -113,4 +113,4 @@ def _two_readings(path: Path, differing: NDArray[np.bool_], mask: Mask) -> DataE
         f"{(value,) * 3} is the colour of another class",
         where=path,
         hint="save masks of class numbers with one channel; otherwise give the class another color",
-    )
+    ).at(row, column)

@@ -1,19 +1,18 @@
-"""Find the images, masks, splits and scenes of a dataset folder; files outside it are refused."""
+"""Find the images and masks of a dataset folder."""
 
 from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lstm2d.errors import DataError
 from lstm2d.io.images import IMAGE_SUFFIXES
 from lstm2d.io.masks import MASK_SUFFIXES
-from lstm2d.io.safe_open import inside, read_text
 
-_REFUSED_SUFFIXES = (".jpg", ".jpeg", ".webp", ".gif")
+REFUSED_SUFFIXES = (".jpg", ".jpeg", ".webp", ".gif")
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,7 @@ class Sample:
     ----------
     stem : str
         File name without extension, in Unicode's composed form (NFC), whatever form the file system uses.
+        With the folders of a split: SPLIT/NAME.
     image_path, mask_path : Path
         The two files.
     """
@@ -31,6 +31,10 @@ class Sample:
     stem: str
     image_path: Path
     mask_path: Path
+
+    def image_digest(self) -> bytes | None:
+        """Return a SHA-256 digest of an image that is in memory; None if it is the file `image_path`."""
+        return None
 
 
 def composed(name: str) -> str:
@@ -57,28 +61,34 @@ def subfolder(root: Path, name: str) -> Path:
     root : Path
         The dataset's folder.
     name : str
-        Name of the folder.
+        Name of the folder, or a path: relative to `root`, or absolute.
 
     Returns
     -------
     Path
-        The folder; ``root / name`` if it is not found.
+        The folder; it may not exist.
     """
-    folder = root / name
-    if name.isascii() or os.path.lexists(folder):
-        return folder
-    return next((root / e.name for e in _entries(root) if composed(e.name) == composed(name)), folder)
+    folder = root
+    for part in Path(name).parts:
+        folder = _child(folder, part)
+    return folder
 
 
-def index_images(folder: Path, root: Path) -> dict[str, Path]:
+def _child(folder: Path, name: str) -> Path:
+    path = folder / name
+    if name.isascii() or os.path.lexists(path) or not folder.is_dir():
+        return path
+    return next((folder / e.name for e in entries(folder) if composed(e.name) == composed(name)), path)
+
+
+def index_images(folder: Path) -> dict[str, Path]:
     """List the images of a folder by stem.
 
     Parameters
     ----------
     folder : Path
-        The folder; hidden files and other file types are skipped.
-    root : Path
-        The dataset's folder; all files must lie inside.
+        The folder, or a link to it; hidden files and other file types are skipped. Links to files are
+        followed.
 
     Returns
     -------
@@ -88,24 +98,22 @@ def index_images(folder: Path, root: Path) -> dict[str, Path]:
     Raises
     ------
     DataError
-        If the folder is not found or empty, if two files share a stem, or if a link leads outside.
+        If the folder is not found or empty, if two files share a stem, or if a link is broken.
     """
-    found = _by_stem(folder, root, IMAGE_SUFFIXES, "images")
+    found = _unique(files_by_stem(folder, IMAGE_SUFFIXES, "images"), "images", folder)
     if not found:
         expected = "at least one file " + ", ".join(f"STEM{s}" for s in IMAGE_SUFFIXES[:4])
         raise DataError("a folder without images", where=folder, expected=expected)
     return found
 
 
-def index_masks(folder: Path, root: Path) -> dict[str, Path]:
+def index_masks(folder: Path) -> dict[str, Path]:
     """List the masks of a folder by stem.
 
     Parameters
     ----------
     folder : Path
-        The folder.
-    root : Path
-        The dataset's folder; all files must lie inside.
+        The folder, or a link to it. Links to files are followed.
 
     Returns
     -------
@@ -116,20 +124,23 @@ def index_masks(folder: Path, root: Path) -> dict[str, Path]:
     Raises
     ------
     DataError
-        If the folder is not found, if two files share a stem, or if a link leads outside.
+        If the folder is not found, if two files share a stem, or if a link is broken.
     """
-    refused = _by_stem(folder, root, _REFUSED_SUFFIXES, "masks")
-    return dict(sorted({**refused, **_by_stem(folder, root, MASK_SUFFIXES, "masks")}.items()))
+    refused = _unique(files_by_stem(folder, REFUSED_SUFFIXES, "masks"), "masks", folder)
+    masks = _unique(files_by_stem(folder, MASK_SUFFIXES, "masks"), "masks", folder)
+    return dict(sorted({**refused, **masks}.items()))
 
 
-def pair(stems: Iterable[str], images: dict[str, Path], masks: dict[str, Path], folder: Path) -> list[Sample]:
+def pair(
+    stems: Iterable[str], images: Mapping[str, Path], masks: Mapping[str, Path], folder: Path
+) -> list[Sample]:
     """Pair images and masks.
 
     Parameters
     ----------
     stems : iterable of str
         Stems of the images to return, in order.
-    images, masks : dict of str to Path
+    images, masks : mapping of str to Path
         Files by stem.
     folder : Path
         Folder of the masks, for messages.
@@ -148,9 +159,9 @@ def pair(stems: Iterable[str], images: dict[str, Path], masks: dict[str, Path], 
     missing = [s for s in stems if s not in masks]
     if missing:
         raise DataError(
-            f"{len(missing)} of {len(stems)} images have no mask ({_some(missing)})",
+            f"{len(missing)} of {len(stems)} images have no mask ({some(missing)})",
             where=folder,
-            expected=f"a mask {missing[0]}.png"
+            expected=f"a mask {missing[0].rpartition('/')[2]}.png"
             + (
                 f" (found for example {min(masks.values()).name})"
                 if masks and len(missing) == len(stems)
@@ -161,12 +172,12 @@ def pair(stems: Iterable[str], images: dict[str, Path], masks: dict[str, Path], 
     return [Sample(s, images[s], masks[s]) for s in stems]
 
 
-def without_image(images: dict[str, Path], masks: dict[str, Path]) -> str | None:
+def without_image(images: Mapping[str, Path], masks: Mapping[str, Path]) -> str | None:
     """Return a note on the masks without an image.
 
     Parameters
     ----------
-    images, masks : dict of str to Path
+    images, masks : mapping of str to Path
         Files by stem.
 
     Returns
@@ -177,161 +188,77 @@ def without_image(images: dict[str, Path], masks: dict[str, Path]) -> str | None
     unpaired = [path.name for stem, path in masks.items() if stem not in images]
     if not unpaired:
         return None
-    return f"{len(unpaired)} of {len(masks)} masks have no image and are left out ({_some(unpaired)})"
+    return f"{len(unpaired)} of {len(masks)} masks have no image and are left out ({some(unpaired)})"
 
 
-def split_names(root: Path) -> tuple[str, ...]:
-    """List the splits of a dataset.
+def files_by_stem(folder: Path, suffixes: Sequence[str], kind: str) -> dict[str, list[Path]]:
+    """List all files of a folder with some endings, also those that share a stem and broken links.
 
     Parameters
     ----------
-    root : Path
-        The dataset's folder.
+    folder : Path
+        The folder, or a link to it; hidden files are skipped.
+    suffixes : sequence of str
+        Endings in lower case, with the dot.
+    kind : {"images", "masks"}
+        What the files are, for messages.
 
     Returns
     -------
-    tuple of str
-        Names of the files splits/NAME.txt, sorted; empty if there is no such folder.
+    dict of str to list of Path
+        The files by stem; both are sorted.
 
     Raises
     ------
     DataError
-        If the folder cannot be listed, or two names differ only in their Unicode form.
+        If the folder is not found or cannot be listed.
     """
-    return tuple(_split_files(root))
-
-
-def _split_files(root: Path) -> dict[str, Path]:
-    folder = root / "splits"
-    if not folder.is_dir():
-        return {}
-    found: dict[str, Path] = {}
-    for entry in _entries(folder):
-        if not entry.name.endswith(".txt") or entry.name.startswith("."):
-            continue
-        name = composed(entry.name[:-4])
-        if name in found:
-            raise _twice("splits", found[name].name, entry.name, folder)
-        found[name] = folder / entry.name
-    return dict(sorted(found.items()))
-
-
-def read_split(root: Path, name: str, images: dict[str, Path]) -> list[str]:
-    """Read the stems of a split.
-
-    Parameters
-    ----------
-    root : Path
-        The dataset's folder.
-    name : str
-        Name of the split.
-    images : dict of str to Path
-        Images of the dataset by stem.
-
-    Returns
-    -------
-    list of str
-        Stems, in file order.
-
-    Raises
-    ------
-    DataError
-        If the split is not found or empty, or if an image in it appears twice or is not found.
-    """
-    files = _split_files(root)
-    path = files.get(composed(name), root / "splits" / f"{name}.txt")
-    if composed(name) not in files:
-        expected = f"one of {_some(list(files))}" if files else "a folder splits/ with train.txt and val.txt"
-        raise DataError(f"no split {name!r}", where=path, expected=expected)
-    if not inside(root, path):
-        raise DataError("this link leads outside the dataset's folder", where=path, expected="a file inside")
-    seen: dict[str, int] = {}
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        stem = composed(line.strip(" \t\r"))
-        if not stem:
-            continue
-        if stem in seen:
-            raise DataError(f"{stem!r} appears twice, in lines {seen[stem]} and {number}", where=path)
-        if stem not in images:
-            raise _missing_stem(stem, number, path, images)
-        seen[stem] = number
-    if not seen:
-        expected = "one stem (file name without extension) per line"
-        raise DataError("an empty split", where=path, expected=expected)
-    return list(seen)
-
-
-def read_scenes(path: Path) -> dict[str, str]:
-    """Read scenes.txt.
-
-    Parameters
-    ----------
-    path : Path
-        The file; each line has a stem and the name of a scene.
-
-    Returns
-    -------
-    dict of str to str
-        Scene of each stem; empty if the file does not exist.
-
-    Raises
-    ------
-    DataError
-        If a line has no scene, or an image has two.
-    """
-    scenes: dict[str, str] = {}
-    if not path.exists():
-        return scenes
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        words, _, scene = line.strip(" \t\r").rpartition(" ")
-        stem = composed(words.strip())
-        if not stem and scene:
-            raise DataError(f"line {number} names no scene", where=path, expected="STEM SCENE")
-        if scenes.get(stem, scene) != scene:
-            what = f"line {number} gives {stem!r} another scene: {scene}, before {scenes[stem]}"
-            raise DataError(what, where=path, expected="one scene per image")
-        if stem:
-            scenes[stem] = scene
-    return scenes
-
-
-def _missing_stem(stem: str, number: int, path: Path, images: dict[str, Path]) -> DataError:
-    bare = stem.rpartition("/")[2].rpartition(".")[0]
-    if "/" in stem or "\\" in stem or "\0" in stem:
-        what, hint = f"line {number}: {stem!r} is not a stem", "write file names without folder and extension"
-    elif bare in images:
-        what, hint = f"line {number}: {stem!r} is not a stem", f"write {bare!r}, without the extension"
-    else:
-        what, hint = f"line {number}: there is no image {stem!r}", "add the image or delete the line"
-    return DataError(what, where=path, expected="the stem of a file in images/, one per line", hint=hint)
-
-
-def _by_stem(folder: Path, root: Path, suffixes: Sequence[str], kind: str) -> dict[str, Path]:
     if not folder.is_dir():
         what = "folder not found" if not os.path.lexists(folder) else "not a folder"
+        if folder.is_symlink():
+            what = "this link is broken"
         expected = f"a folder of {kind}: DIR/images/STEM.jpg, DIR/masks/STEM.png"
         raise DataError(what, where=folder, expected=expected)
-    if not inside(root, folder):
-        raise DataError(
-            "this link leads outside the dataset's folder", where=folder, expected="a folder inside"
-        )
-    found: dict[str, Path] = {}
-    for entry in _entries(folder):
-        stem, suffix = os.path.splitext(composed(entry.name))
-        if entry.name.startswith(".") or suffix.lower() not in suffixes:
-            continue
-        path = folder / entry.name
-        if entry.is_symlink() and not inside(root, path):
-            hint = "copy the file into the folder"
-            what = "this link leads outside the dataset's folder, or is broken"
-            raise DataError(what, where=path, hint=hint)
-        if stem in found:
-            raise _twice(kind, found[stem].name, entry.name, folder)
-        found[stem] = path
+    found: dict[str, list[Path]] = {}
+    for name in sorted(entry.name for entry in entries(folder)):
+        stem, suffix = os.path.splitext(composed(name))
+        if not name.startswith(".") and suffix.lower() in suffixes:
+            found.setdefault(stem, []).append(folder / name)
     return dict(sorted(found.items()))
 
 
-def _twice(kind: str, first: str, second: str, folder: Path) -> DataError:
+def is_broken(path: Path) -> bool:
+    """Return whether a path is a link that leads nowhere, or in a loop."""
+    return path.is_symlink() and not os.path.exists(path)
+
+
+def _unique(files: dict[str, list[Path]], kind: str, folder: Path) -> dict[str, Path]:
+    for paths in files.values():
+        for path in paths:
+            if is_broken(path):
+                raise DataError("this link is broken", where=path, hint="correct the link, or delete it")
+        if len(paths) > 1:
+            raise same_stem(kind, paths[0].name, paths[1].name, folder)
+    return {stem: paths[0] for stem, paths in files.items()}
+
+
+def same_stem(kind: str, first: str, second: str, folder: Path) -> DataError:
+    """Return the error for two files of one stem.
+
+    Parameters
+    ----------
+    kind : str
+        "images", "masks" or "splits".
+    first, second : str
+        Their names.
+    folder : Path
+        The folder.
+
+    Returns
+    -------
+    DataError
+        The error, not raised.
+    """
     forms = ", which differ only in the Unicode form of their letters" * (first != second)
     same = os.path.splitext(composed(first))[0] == os.path.splitext(composed(second))[0]
     different = os.path.splitext(first)[0] != os.path.splitext(second)[0]
@@ -339,14 +266,16 @@ def _twice(kind: str, first: str, second: str, folder: Path) -> DataError:
     return DataError(what, where=folder, hint="rename or remove one of them")
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Return what is in a folder; raise DataError if it cannot be listed."""
     try:
-        with os.scandir(folder) as entries:
-            return list(entries)
+        with os.scandir(folder) as found:
+            return list(found)
     except OSError as e:
         raise DataError(f"cannot list the folder ({e.strerror})", where=folder) from e
 
 
-def _some(names: Sequence[str], limit: int = 5) -> str:
+def some(names: Sequence[str], limit: int = 5) -> str:
+    """Return the first names, and the number of others."""
     rest = len(names) - limit
     return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.data.contrast import with_contrast
-from lstm2d.data.folder import DatasetFolder, Sample
+from lstm2d.data.dataset import Images
+from lstm2d.data.layout import Sample
 from lstm2d.errors import DataError
 
 MIN_STD = 1.0  # gray levels: channels that vary less are not rescaled, which would amplify noise
@@ -39,6 +40,8 @@ class Statistics:
         Number of images of each scene, most frequent first.
     even : dict of int to float
         Channels with a deviation below 1 gray level, and that deviation.
+    unlabelled : int
+        Number of images without a labelled pixel.
     """
 
     images: int
@@ -50,6 +53,7 @@ class Statistics:
     sizes: dict[tuple[int, int], int]
     scenes: dict[str, int]
     even: dict[int, float] = field(default_factory=dict)
+    unlabelled: int = 0
 
     @property
     def typical_size(self) -> float:
@@ -58,18 +62,24 @@ class Statistics:
         return float(np.median(sides))
 
     @property
+    def labelled(self) -> float:
+        """Share of labelled pixels; 0 without pixels."""
+        labelled = sum(self.pixels)
+        return labelled / (labelled + self.ignored) if labelled else 0.0
+
+    @property
     def frequencies(self) -> tuple[float, ...]:
         """Share of each class in the labelled pixels; 0 if nothing is labelled."""
         total = sum(self.pixels)
         return tuple(p / total if total else 0.0 for p in self.pixels)
 
 
-def statistics(dataset: DatasetFolder, samples: Sequence[Sample], *, contrast: str = "none") -> Statistics:
+def statistics(dataset: Images, samples: Sequence[Sample], *, contrast: str = "none") -> Statistics:
     """Measure the statistics of images and masks.
 
     Parameters
     ----------
-    dataset : DatasetFolder
+    dataset : Images
         Dataset that contains the samples.
     samples : sequence of Sample
         Images to measure.
@@ -90,7 +100,7 @@ def statistics(dataset: DatasetFolder, samples: Sequence[Sample], *, contrast: s
         raise DataError("no images to measure", where=dataset.root)
     n_classes = len(dataset.classes)
     total, squares = np.zeros(1), np.zeros(1)  # become one value per channel
-    count, ignored = 0, 0
+    count, ignored, unlabelled = 0, 0, 0
     pixels = np.zeros(n_classes, dtype=np.int64)
     where_present = np.zeros(n_classes, dtype=np.int64)
     sizes: Counter[tuple[int, int]] = Counter()
@@ -105,6 +115,7 @@ def statistics(dataset: DatasetFolder, samples: Sequence[Sample], *, contrast: s
         labelled = int(counts.sum())
         where_present[counts > 0] += labelled
         ignored += labels.size - labelled
+        unlabelled += not labelled
         sizes[labels.shape[0], labels.shape[1]] += 1
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
@@ -121,6 +132,7 @@ def statistics(dataset: DatasetFolder, samples: Sequence[Sample], *, contrast: s
         sizes=dict(sizes.most_common()),
         scenes=dict(scenes.most_common()),
         even=even,
+        unlabelled=unlabelled,
     )
 
 

@@ -50,13 +50,17 @@ def superpixels(image: NDArray[np.uint8] | NDArray[np.float32], size: int = SIZE
     return np.asarray(found, np.int64)
 
 
-def centres(segments: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def centres(
+    segments: NDArray[np.integer[Any]], among: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find the pixel of each superpixel that is nearest to its centroid.
 
     Parameters
     ----------
     segments : array of shape (H, W), integer
         Number of the superpixel of each pixel; each of 0 to n - 1 occurs.
+    among : array of shape (H, W), bool, optional
+        Pixels to choose from; by default all. Superpixels without one are left out.
 
     Returns
     -------
@@ -68,6 +72,10 @@ def centres(segments: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int64], NDAr
     count = np.bincount(number)
     # distances times the number of pixels: integers, so that ties are exact
     distance = sum((count[number] * axis - _sums(number, axis)[number]) ** 2 for axis in (rows, columns))
+    if among is not None:
+        chosen = among.ravel()
+        number, distance = number[chosen], distance[chosen]
+        rows, columns = rows[chosen], columns[chosen]
     best = np.full(count.size, np.iinfo(np.int64).max)
     np.minimum.at(best, number, distance)
     nearest = np.flatnonzero(distance == best[number])

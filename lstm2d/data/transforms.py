@@ -159,6 +159,39 @@ def random_crop(
     return down, across
 
 
+def crop_with(
+    pixel: Sequence[int], shape: Sequence[int], rng: np.random.Generator, *, size: Sequence[int]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Draw the position of a crop among those that contain a pixel; otherwise as `random_crop`.
+
+    Parameters
+    ----------
+    pixel : sequence of two int
+        Row and column.
+    shape : sequence of two int
+        Rows and columns of the image, 1 or more.
+    rng : numpy.random.Generator
+        Draws the position.
+    size : sequence of two int
+        Rows and columns of the crop.
+
+    Returns
+    -------
+    tuple of two arrays of int
+        As `random_crop` returns them.
+    """
+    starts = [
+        (max(0, at - want + 1), min(at, have - want)) if have > want else (have - want, 0)
+        for at, have, want in zip(pixel, shape, size, strict=True)
+    ]
+    rows, columns = (
+        _reflected(int(rng.integers(first, last, endpoint=True)), want, have)
+        for (first, last), have, want in zip(starts, shape, size, strict=True)
+    )
+    down, across = np.ix_(rows, columns)
+    return down, across
+
+
 def random_scale(
     image: NDArray[Any], labels: NDArray[np.uint8], rng: np.random.Generator, *, amount: float
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lstm2d.data.dataset import Images
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import DataError
 from lstm2d.hierarchy.hierarchy import Hierarchy
@@ -87,14 +88,14 @@ def find_examples(
     return found
 
 
-def check_dataset(hierarchy: Hierarchy, dataset: DatasetFolder) -> None:
+def check_dataset(hierarchy: Hierarchy, dataset: Images) -> None:
     """Check that a hierarchy was built from the classes of a dataset.
 
     Parameters
     ----------
     hierarchy : Hierarchy
         The hierarchy.
-    dataset : DatasetFolder
+    dataset : Images
         The dataset.
 
     Raises

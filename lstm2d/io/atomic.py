@@ -46,7 +46,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
             raise
         _sync_folder(target.parent)
     except (OSError, ValueError) as e:  # ValueError: a NUL in the name
-        raise _output_error(e, target) from e
+        raise output_error(e, target) from e
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -89,7 +89,7 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as e:
-        raise _output_error(e, folder) from e
+        raise output_error(e, folder) from e
     return folder
 
 
@@ -112,7 +112,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     try:
         _write_verified(probe, b"lstm2d")
     except (OSError, ValueError) as e:
-        raise _output_error(e, target) from e
+        raise output_error(e, target) from e
     finally:
         with suppress(OSError, ValueError):
             probe.unlink()
@@ -170,7 +170,21 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def _output_error(error: Exception, target: Path) -> OutputError:
+def output_error(error: Exception, target: Path) -> OutputError:
+    """Return the error for a failure of the system while writing.
+
+    Parameters
+    ----------
+    error : Exception
+        What the system raised.
+    target : Path
+        What was written.
+
+    Returns
+    -------
+    OutputError
+        The error, not raised.
+    """
     hints = {
         errno.ENOSPC: "free some space or choose another folder",
         errno.EDQUOT: "free some space or choose another folder",

@@ -49,6 +49,7 @@ _FORMATS = (
 )
 _READABLE = "a complete PNG, JPEG, TIFF, BMP, GIF, WebP, PPM or JPEG 2000 file"
 _MP_ENTRIES = 45058  # tag that lists the pictures in a JPEG
+_WIDTH, _HEIGHT = 256, 257  # tags of TIFF
 _LOSSY = ("JPEG", "WEBP", "JPEG2000")
 _SIXTEEN_BIT = re.compile("(RGB|RGBA|RGBX|RGBa|LA);16[BLN]")
 _nowhere = logging.NullHandler()
@@ -69,6 +70,28 @@ class Decoded:
     """
 
     samples: Samples
+    lossy: bool
+    format: str
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header of an image file says.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Rows and columns of the upright image.
+    orientation : int
+        EXIF orientation, 1 to 8; 1 (upright) if it is not stated.
+    lossy : bool
+        Whether the compression is lossy.
+    format : str
+        Name of the file format.
+    """
+
+    size: tuple[int, int]
+    orientation: int
     lossy: bool
     format: str
 
@@ -113,7 +136,7 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
             if name != "TIFF":
                 raise
             return Decoded(_with_tifffile(source), lossy=False, format=name)  # Pillow reads no float colour
-        lossy = name in _LOSSY or "jpeg" in str(image.info.get("compression", ""))
+        lossy = _is_lossy(image, name)
         if name == "TIFF" and is_deep_planar(image):
             samples = _with_tifffile(source)  # Pillow would decode them wrongly
         else:
@@ -122,6 +145,51 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
                 check_deflated_tiff(file, getattr(image, "tag_v2", {}), path)
             samples = _with_pillow(source, image, depth)
         return Decoded(samples, lossy, name)
+
+
+def read_header(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Header:
+    """Read the header of an image file.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    max_pixels : int
+        Maximum number of pixels.
+
+    Returns
+    -------
+    Header
+        Size and orientation of the first image of the file.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, not an image or too large, or its header is damaged.
+    """
+    with open_regular(path) as file, as_data_error(path):
+        _quiet_loggers()
+        name = _identify(file, path)
+        source = _Source(file, name, path, max_pixels)
+        try:
+            image = _open(source)
+        except OSError:
+            if name != "TIFF":
+                raise
+            rows, columns = _with_tifffile(source).values.shape[:2]
+            return Header((rows, columns), 1, lossy=False, format=name)
+        # asking a PNG without EXIF data for it decodes the whole image
+        turned = orientation(image) if name != "PNG" or "exif" in image.info else 1
+        columns, rows = image.size
+        if name == "TIFF":  # Pillow swaps the sides of some before they are loaded
+            tags: Any = getattr(image, "tag_v2", {})
+            columns, rows = int(tags[_WIDTH]), int(tags[_HEIGHT])
+        size = (columns, rows) if turned >= 5 else (rows, columns)
+        return Header(size, turned, _is_lossy(image, name), name)
+
+
+def _is_lossy(image: ImageFile, name: str) -> bool:
+    return name in _LOSSY or "jpeg" in str(image.info.get("compression", ""))
 
 
 @contextmanager

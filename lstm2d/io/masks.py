@@ -19,7 +19,7 @@ GRAY_AS_COLOURS = "equal red, green and blue are read as one class number"
 FLOATS = "whole numbers stored as floats are read as class numbers"
 
 _MASK = "a gray or palette PNG or TIFF with a class number per pixel"
-_LOSSLESS = ("PNG", "TIFF", "BMP")
+LOSSLESS = ("PNG", "TIFF", "BMP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,15 @@ class Mask:
         Colour of each index, padded with black; None if the file has no palette.
     notes : tuple of str
         What was converted or left out.
+    lossy : bool, default False
+        Whether the format does not preserve numbers; gray levels and colours are then approximate.
     """
 
     numbers: NDArray[np.uint8] | None
     colors: NDArray[np.uint8] | None
     palette: NDArray[np.uint8] | None
     notes: tuple[str, ...]
+    lossy: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -52,7 +55,9 @@ class Mask:
         return values.shape[0], values.shape[1]
 
 
-def open_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Mask:
+def open_mask(
+    path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS, lossy: bool = False
+) -> Mask:
     """Read a mask of numbers or colours.
 
     Parameters
@@ -61,6 +66,8 @@ def open_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIX
         PNG, TIFF or BMP file: gray of any depth, palette, or red, green and blue.
     max_pixels : int
         Maximum number of pixels to decode.
+    lossy : bool, default False
+        Also read formats that do not preserve numbers, such as JPEG. Their palettes are read as colours.
 
     Returns
     -------
@@ -74,22 +81,26 @@ def open_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIX
         that does not preserve numbers (JPEG is lossy, GIF reorders palettes).
     """
     image = decode(path, max_pixels=max_pixels)
-    if image.lossy or image.format not in _LOSSLESS:
+    changed = image.lossy or image.format not in LOSSLESS
+    if changed and not lossy:
         what = f"a mask in a format that does not keep class numbers ({image.format})"
         hint = "export it again from the program that drew it, as PNG"
         raise DataError(what, where=path, expected=_MASK, hint=hint)
     _refuse_transparent(image, path)
     samples = image.samples
     values, notes = samples.values, samples.notes
+    if changed and samples.palette is not None:
+        return Mask(None, samples.palette[values], None, notes, lossy=True)
     if values.ndim == 2:
         if values.dtype.kind == "f":
             notes = (*notes, FLOATS)
-        return Mask(_numbers(values, path), None, samples.palette, notes)
-    gray = samples.exact and (values == values[..., :1]).all()
-    colors = _colors(values) if samples.exact else None
+        return Mask(_numbers(values, path), None, samples.palette, notes, changed)
+    exact = samples.exact or changed
+    gray = exact and (values == values[..., :1]).all()
+    colors = _colors(values) if exact else None
     if not gray and colors is None:
         raise colours_error(path)
-    return Mask(_numbers(values[..., 0], path) if gray else None, colors, None, notes)
+    return Mask(_numbers(values[..., 0], path) if gray else None, colors, None, notes, changed)
 
 
 def read_mask(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
@@ -169,7 +180,8 @@ def _refuse_transparent(image: Decoded, path: object) -> None:
     if holes.any():
         row, column = first_pixel(holes)
         what = f"a mask with transparent pixels, the first at row {row}, column {column}"
-        raise DataError(what, where=path, expected=_MASK, hint="fill them with the colour of their class")
+        hint = "fill them with the colour of their class"
+        raise DataError(what, where=path, expected=_MASK, hint=hint).at(row, column)
 
 
 def _numbers(values: NDArray[Any], path: object) -> NDArray[np.uint8]:
@@ -178,12 +190,12 @@ def _numbers(values: NDArray[Any], path: object) -> NDArray[np.uint8]:
     if fractions.any():
         row, column = first_pixel(fractions)
         what = f"a mask of fractions, {values[row, column]:g} at row {row}, column {column}"
-        raise DataError(what, where=path, expected=_MASK, hint="save it as integers")
+        raise DataError(what, where=path, expected=_MASK, hint="save it as integers").at(row, column)
     wrong = ~((values >= 0) & (values <= 255))
     if wrong.any():
         row, column = first_pixel(wrong)
         what = f"mask value {values[row, column]:g} at row {row}, column {column}"
-        raise DataError(what, where=path, expected="class numbers 0 to 255")
+        raise DataError(what, where=path, expected="class numbers 0 to 255").at(row, column)
     return values.astype(np.uint8, copy=False)
 
 

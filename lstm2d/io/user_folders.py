@@ -45,11 +45,28 @@ def cache_folder() -> Path:
     return _folder("LSTM2D_CACHE", "XDG_CACHE_HOME", ".cache", "Library/Caches", "cache")
 
 
-def _folder(own: str, xdg: str, linux: str, mac: str, windows: str) -> Path:
+def compiled_folder() -> Path:
+    """Return the folder that holds the folders of compiled loops, as `lstm2d.kernels` finds it.
+
+    Returns
+    -------
+    Path
+        ``$LSTM2D_CACHE``, else ``$XDG_CACHE_HOME/lstm2d`` or ``~/.cache/lstm2d`` on every system. It may not
+        exist.
+
+    Raises
+    ------
+    ConfigError
+        If the user has no home folder.
+    """
+    return _folder("LSTM2D_CACHE", "XDG_CACHE_HOME", ".cache", ".cache", None)
+
+
+def _folder(own: str, xdg: str, linux: str, mac: str, windows: str | None) -> Path:
     chosen = os.environ.get(own)
     if chosen:
         return Path(chosen).absolute()
-    if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
+    if windows is not None and sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
         return Path(os.environ["LOCALAPPDATA"], _PROGRAM, windows)
     base = os.environ.get(xdg, "")
     if os.path.isabs(base):  # the XDG specification ignores relative paths

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.data.dataset import Dataset
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.errors import DataError, Lstm2dError
 from lstm2d.io.safe_open import open_regular
@@ -19,7 +20,6 @@ from lstm2d.metrics.confusion import Confusion
 from lstm2d.metrics.edges import edge_band
 from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Size
 from lstm2d.predict.csv_text import csv_table, csv_text
-from lstm2d.predict.instances import chosen
 from lstm2d.predict.predictor import Predictor
 
 IMAGE_COLUMNS = ("image", "labelled_pixels", "pixel_accuracy", "class_accuracy", "mean_iou", "seconds")
@@ -132,14 +132,14 @@ def choose_samples(dataset: DatasetFolder, split: str | None) -> tuple[str | Non
     return name, dataset.split(name)
 
 
-def check_classes(predictor: Predictor, dataset: DatasetFolder) -> None:
+def check_classes(predictor: Predictor, dataset: Dataset) -> None:
     """Check that class numbers mean the same in the model and in the masks.
 
     Parameters
     ----------
     predictor : Predictor
         The model.
-    dataset : DatasetFolder
+    dataset : Dataset
         The masks. Without dataset.toml only the class numbers are known; they must not exceed the model's.
 
     Raises
@@ -249,7 +249,7 @@ def evaluate(
     }
     if resized or size != "auto":
         figures["size"] = {"asked": size, "model": predictor.preprocessing.typical_size, "resized": resized}
-    figures |= chosen(predictor)
+    figures |= predictor.selection
     if "instances" in figures:
         after[predictor.instances[-1]] = total
         figures["instances"] = {str(number): counts.totals for number, counts in after.items()}

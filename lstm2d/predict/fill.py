@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from lstm2d.data.folder import DatasetFolder
+from lstm2d.data.dataset import Dataset
 from lstm2d.hierarchy.fill import Fill
 from lstm2d.predict.evaluate import check_classes
 from lstm2d.predict.loading import load
 
 
-def filler(model: str, dataset: DatasetFolder, device: str) -> Fill:
+def filler(model: str, dataset: Dataset, device: str) -> Fill:
     """Return the function that labels images with a model.
 
     Parameters
     ----------
     model : str
         A model file, a run folder that holds one, or the name of a bundled model.
-    dataset : DatasetFolder
+    dataset : Dataset
         The dataset.
     device : str
         "cpu", "cuda" or "cuda:N".

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 from lstm2d.errors import ConfigError
-
-if TYPE_CHECKING:
-    from lstm2d.predict.predictor import Predictor
 
 Instances = int | str | Iterable[int | str] | None
 
@@ -74,24 +70,3 @@ def parse_instances(value: Instances) -> tuple[int, ...]:
             hint="3 gives the labels after three instances; 1,2,3 also those after one and two",
         )
     return tuple(sorted(numbers))
-
-
-def chosen(predictor: Predictor) -> dict[str, Any]:
-    """Return the resolution of a prediction if it is not 1, and instances if they are not the default.
-
-    Parameters
-    ----------
-    predictor : Predictor
-        The model.
-
-    Returns
-    -------
-    dict
-        JSON values: "resolution", such as "1/4", and "instances", a list of numbers.
-    """
-    found: dict[str, Any] = {}
-    if predictor.resolution != 1:
-        found["resolution"] = f"1/{predictor.resolution}"
-    if predictor.instances != (predictor.trained,):
-        found["instances"] = [*predictor.instances]
-    return found

@@ -25,7 +25,8 @@ from lstm2d.predict.manifest import Manifest
 from lstm2d.predict.manifest_file import FILES, IMAGE_FILE, NETWORK_SIZE, Row
 from lstm2d.predict.outcome import Failure, Options, Outcome
 from lstm2d.predict.overwriting import refuse_foreign_files
-from lstm2d.predict.predictor import LabelArray, Predictor
+from lstm2d.predict.pixels import LabelArray
+from lstm2d.predict.predictor import Predictor
 from lstm2d.predict.settings_text import label_settings, settings_text
 from lstm2d.predict.skip_done import FAILED, Wanted, compare
 from lstm2d.predict.write_results import write_results

@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import Any, overload
 
-import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d import kernels
 from lstm2d.errors import ImageWarning
-from lstm2d.io.classes import ClassInfo
 from lstm2d.io.given import photo_of
-from lstm2d.io.model_file import ModelFile
-from lstm2d.kernels import gpu
-from lstm2d.kernels.device import Array
-from lstm2d.pipeline.finite import not_finite
-from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Preprocessing, Size, parse_size
-from lstm2d.pipeline.resize import labels_at, probabilities_at
-from lstm2d.predict.instances import Instances, parse_instances, parse_resolution
-from lstm2d.predict.layer_maps import LayerMaps, layer_maps
-from lstm2d.predict.model_network import network_of
-from lstm2d.predict.model_settings import contrast_of, crf_of, reading_of
-from lstm2d.predict.zoo import model_name
-from lstm2d.tensor import Tensor
+from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Size
+from lstm2d.predict.batches import OnError, each, images_in
+from lstm2d.predict.in_words import in_words
+from lstm2d.predict.pixels import FloatArray, LabelArray, PixelPredictor
 
-if TYPE_CHECKING:
-    from lstm2d.config.schema import CRFSection
-
-FloatArray = NDArray[np.float32]
-LabelArray = NDArray[np.uint8]
-T = TypeVar("T")
+Several = list[Any] | tuple[Any, ...]
 
 
-class Predictor:
+class Predictor(PixelPredictor):
     """Label images with a trained model.
 
     Parameters
@@ -96,63 +79,41 @@ class Predictor:
     or the number of threads.
     """
 
-    def __init__(
-        self,
-        model: ModelFile,
-        *,
-        source: object = None,
-        crf: bool | str | CRFSection = True,
-        device: str = "cpu",
-        resolution: str | int | None = None,
-        instances: Instances = None,
-    ) -> None:
-        self.model, self.device = model, gpu.resolve_device(device)
-        self.name = model.preset if source is None else model_name(str(source))
-        self.classes: tuple[ClassInfo, ...] = model.classes
-        self._source = source
-        self._network = network_of(model, source).to(self.device)
-        self.trained = self._network.trained
-        self.resolution = (
-            self._network.default_resolution if resolution is None else parse_resolution(resolution)
-        )
-        numbers = parse_instances(instances)
-        self._network.predict_as(self.resolution, numbers, source=source)
-        self.instances = numbers or (self.trained,)
-        self.preprocessing = Preprocessing(
-            model.mean,
-            model.std,
-            self._network.stride,
-            contrast_of(model, source),
-            model.typical_size,
-            model.native,
-            self._network.padding,
-        )
-        self.reading = reading_of(model, source)
-        self.crf = crf_of(model, source, crf)
-        if self.crf is not None:  # imported now, so that no fork happens during the import in another thread
-            import lstm2d.pipeline.crf  # noqa: F401
+    def __repr__(self) -> str:
+        """Return name, classes, typical size of photographs and number of parameters, in one line."""
+        side = self.preprocessing.typical_size
+        facts = [] if side is None or self.preprocessing.native else [f"~{side:.0f} px"]
+        facts.append(f"{self.parameters:,} parameters")
+        return in_words(type(self).__name__, self.name, facts, [info.name for info in self.classes])
 
-    @property
-    def parameters(self) -> int:
-        """Number of trained parameters, without imported layers."""
-        return sum(values.size for values in self.model.state.values())
+    @overload
+    def predict(self, image: Several, *, size: Size = ..., on_error: OnError = ...) -> list[Any]: ...
 
-    def predict(self, image: object, *, size: Size = "auto") -> LabelArray:
-        """Return the most likely class of every pixel.
+    @overload
+    def predict(self, image: Any, *, size: Size = ..., on_error: OnError = ...) -> LabelArray: ...
+
+    def predict(self, image: Any, *, size: Size = "auto", on_error: OnError = "raise") -> Any:
+        """Return the most likely class of every pixel, of one image or of several.
 
         Parameters
         ----------
-        image : array, PIL image or path
-            What `lstm2d.io.given.photo_of` reads: (H, W, 3), (H, W, 4) or (H, W); integers or floats.
+        image : array, PIL image or path; or a list of these, or an array of shape (N, H, W, C)
+            What `lstm2d.io.given.photo_of` reads: (H, W, 3), (H, W, 4) or (H, W); integers or floats. The
+            images of a list may have any sizes. They are labelled one by one.
         size : "auto", "native" or float, default "auto"
             The size at which the network sees the photograph, as the square root of its pixel count. "auto":
             the size of the model's training images if the photograph is more than 1.5 times larger or
             smaller, else its own. "native": its own.
+        on_error : {"raise", "skip"}, default "raise"
+            For several images: raise the error of the first that cannot be labelled; or warn, and label the
+            others.
 
         Returns
         -------
         array of shape (H, W), uint8
-            Class numbers at the photograph's own size; ties go to the lowest number.
+            Class numbers at the photograph's own size; ties go to the lowest number. A list of these for a
+            list, an array of shape (N, H, W) for an array; with "skip" always a list, with None for images
+            that cannot be labelled.
 
         Raises
         ------
@@ -168,24 +129,41 @@ class Predictor:
         Warns
         -----
         ImageWarning
-            If something about the image was guessed, converted or left out.
-        """
-        return self.labels_of(self._read(image, size), size)
+            If something about the image was guessed, converted or left out; with "skip" also for each image
+            that cannot be labelled.
 
-    def predict_proba(self, image: object, *, size: Size = "auto") -> FloatArray:
-        """Return the probability of every class at every pixel.
+        Examples
+        --------
+        >>> import lstm2d, numpy
+        >>> images = numpy.zeros((2, 30, 40, 3), numpy.uint8)
+        >>> lstm2d.load("outdoor").predict(images).shape
+        (2, 30, 40)
+        """
+        return self._labelled(image, size, on_error, self.labels_of)
+
+    @overload
+    def predict_proba(self, image: Several, *, size: Size = ..., on_error: OnError = ...) -> list[Any]: ...
+
+    @overload
+    def predict_proba(self, image: Any, *, size: Size = ..., on_error: OnError = ...) -> FloatArray: ...
+
+    def predict_proba(self, image: Any, *, size: Size = "auto", on_error: OnError = "raise") -> Any:
+        """Return the probability of every class at every pixel, of one image or of several.
 
         Parameters
         ----------
-        image : array, PIL image or path
+        image : array, PIL image or path; or a list of these, or an array of shape (N, H, W, C)
             As for `predict`.
         size : "auto", "native" or float, default "auto"
+            As for `predict`.
+        on_error : {"raise", "skip"}, default "raise"
             As for `predict`.
 
         Returns
         -------
         array of shape (H, W, K), float32
-            In 0..1; they sum to 1 at every pixel.
+            In 0..1; they sum to 1 at every pixel. A list of these for a list, an array of shape (N, H, W, K)
+            for an array; with "skip" always a list, as for `predict`.
 
         Raises
         ------
@@ -197,7 +175,7 @@ class Predictor:
         ImageWarning
             As for `predict`.
         """
-        return self.labels_and_probabilities(self._read(image, size), size)[1]
+        return self._labelled(image, size, on_error, lambda *a: self.labels_and_probabilities(*a)[1])
 
     def predict_instances(self, image: object, *, size: Size = "auto") -> dict[int, LabelArray]:
         """Return the most likely class of every pixel after each of `instances`, from one forward pass.
@@ -225,77 +203,6 @@ class Predictor:
             As for `predict`.
         """
         return self.labels_after(self._read(image, size), size)
-
-    def labels_of(self, pixels: NDArray[Any], size: Size = "auto") -> LabelArray:
-        """Return the most likely classes for the pixels of a `lstm2d.io.photo.Photo`.
-
-        Parameters
-        ----------
-        pixels : array of shape (H, W, 3)
-            Red, green, blue in 0..255.
-        size : "auto", "native" or float, default "auto"
-            As for `predict`.
-
-        Returns
-        -------
-        array of shape (H, W), uint8
-            Class numbers.
-
-        Raises
-        ------
-        DataError, ConfigError, Lstm2dError
-            As `predict` raises them.
-        """
-        (labels,) = self._computed(
-            pixels, size, lambda p, last: labels_at(p, *pixels.shape[:2]), self.instances[-1:]
-        ).values()
-        return labels
-
-    def labels_after(self, pixels: NDArray[Any], size: Size = "auto") -> dict[int, LabelArray]:
-        """Return what `predict_instances` does, for the pixels of a `lstm2d.io.photo.Photo`."""
-        if not self.instances[1:]:
-            return {self.instances[0]: self.labels_of(pixels, size)}
-        return self._computed(pixels, size, lambda p, last: labels_at(p, *pixels.shape[:2]), self.instances)
-
-    def labels_and_probabilities(
-        self, pixels: NDArray[Any], size: Size = "auto"
-    ) -> tuple[LabelArray, FloatArray]:
-        """Return labels and class probabilities for the pixels of a `lstm2d.io.photo.Photo`.
-
-        Parameters
-        ----------
-        pixels : array of shape (H, W, 3)
-            Red, green, blue in 0..255.
-        size : "auto", "native" or float, default "auto"
-            As for `predict`.
-
-        Returns
-        -------
-        labels : array of shape (H, W), uint8
-            Those of `labels_of`.
-        probabilities : array of shape (H, W, K), float32
-            In 0..1; they sum to 1 at every pixel.
-
-        Raises
-        ------
-        DataError, ConfigError, Lstm2dError
-            As `predict` raises them.
-        """
-        every, probabilities = self.results_of(pixels, size, self.instances[-1:])
-        return every[self.instances[-1]], probabilities
-
-    def results_of(
-        self, pixels: NDArray[Any], size: Size, instances: Sequence[int]
-    ) -> tuple[dict[int, LabelArray], FloatArray]:
-        """Return the labels after each of these instances, and the probabilities after the last one."""
-        shape, probabilities = pixels.shape[:2], []
-
-        def finish(p: Array, last: bool) -> LabelArray:
-            if last:
-                probabilities.append(kernels.to_host(probabilities_at(p, *shape)))
-            return labels_at(p, *shape)
-
-        return self._computed(pixels, size, finish, instances), probabilities[0]
 
     def features(self, image: object, *, size: Size = "auto") -> dict[str, FloatArray]:
         """Return the activations of every layer.
@@ -325,70 +232,21 @@ class Predictor:
         """
         return {layer.name: layer.values for layer in self.layers_of(self._read(image, size), size)}
 
-    def layers_of(self, pixels: NDArray[Any], size: Size = "auto") -> list[LayerMaps]:
-        """Return what `features` does, with the size of positions, for the pixels of a `Photo`."""
+    def _labelled(
+        self, given: Any, size: Size, on_error: OnError, label: Callable[[NDArray[Any], Size], NDArray[Any]]
+    ) -> Any:
+        """Apply `label` to the pixels of an image, or of each image of a batch."""
+        images = images_in(given)
+        if images is None:
+            return label(self._read(given, size, stacklevel=4), size)
+        return each(images, given, lambda one: label(self._read(one, size, stacklevel=6), size), on_error)
 
-        def compute(small: NDArray[Any]) -> list[LayerMaps]:
-            x = self.preprocessing.network_input(small)
-            return layer_maps(self._network, x, *small.shape[:2], source=self._source)
-
-        return self._on_device(pixels, size, compute)
-
-    def _read(self, image: object, size: Size) -> NDArray[Any]:
+    def _read(self, image: object, size: Size, *, stacklevel: int = 3) -> NDArray[Any]:
         """Read a caller's image; warn about guesses."""
         photo = photo_of(image, self.reading)
         notes = list(photo.notes)
         if size == "auto" and photo.pixels[:, :, 0].size > LARGE and self.size_is_unknown:
             notes.append(UNKNOWN_SIZE)
         for note in notes:
-            warnings.warn(note, ImageWarning, stacklevel=3)
+            warnings.warn(note, ImageWarning, stacklevel=stacklevel)
         return photo.pixels
-
-    @property
-    def size_is_unknown(self) -> bool:
-        """Whether the model file has no size at which photographs should be labelled."""
-        return self.preprocessing.typical_size is None and not self.preprocessing.native
-
-    def _computed(
-        self, pixels: NDArray[Any], size: Size, finish: Callable[[Array, bool], T], instances: Sequence[int]
-    ) -> dict[int, T]:
-        """Apply `finish` to the probabilities after each instance, on the device; True for the last ones."""
-
-        def compute(small: NDArray[Any]) -> dict[int, T]:
-            found = {}
-            for number, one in zip(instances, self._of_network(small, instances), strict=True):
-                refined = one if self.crf is None else self._refined(one, small)
-                found[number] = finish(refined, number == instances[-1])
-            return found
-
-        return self._on_device(pixels, size, compute)
-
-    def _on_device(self, pixels: NDArray[Any], size: Size, compute: Callable[[NDArray[Any]], T]) -> T:
-        """Apply `compute` to the photograph at the network's size, on the device."""
-        small = self.preprocessing.resized(pixels, parse_size(size))
-        try:
-            with gpu.current(self.device):
-                return compute(small)
-        except MemoryError as error:
-            hint = "use smaller images or a smaller `size`, or close other programs"
-            failure = gpu.out_of_memory(error, where=f"{small.shape[0]}x{small.shape[1]} pixels", hint=hint)
-        raise failure  # outside the handler, which would keep the arrays of the network alive
-
-    def _of_network(self, pixels: NDArray[Any], instances: Sequence[int]) -> Iterator[Array]:
-        """Yield the probabilities of the network after each instance, without the CRF."""
-        height, width = pixels.shape[:2]
-        with np.errstate(over="ignore", invalid="ignore"):  # checked below
-            x = kernels.to_device(self.preprocessing.network_input(pixels), self.device)
-            found = self._network.probabilities_after(Tensor(x), instances)
-            for padded in found:  # (1, padded H, padded W, K)
-                result = padded[0, :height, :width].astype(np.float32)  # a copy without the padding
-                if not math.isfinite(float(result.sum())):
-                    raise not_finite(self._network, x, self._source)
-                yield result
-
-    def _refined(self, probabilities: Array, pixels: NDArray[Any]) -> Array:
-        """Run the CRF on the network's probabilities."""
-        from lstm2d.pipeline.crf import refine  # loads Numba
-
-        assert self.crf is not None
-        return refine(probabilities, pixels, self.crf)

@@ -7,8 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lstm2d.predict.instances import chosen
-
 if TYPE_CHECKING:
     from lstm2d.pipeline.preprocess import Size
     from lstm2d.predict.predictor import Predictor
@@ -45,7 +43,7 @@ def label_settings(
         "format": format,
         "legend": legend,
         "size": size,
-        **chosen(predictor),
+        **predictor.selection,
     }
     if predictor.crf is None:
         return settings | {"crf": "off"}

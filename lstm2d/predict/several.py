@@ -14,6 +14,7 @@ from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.classes import ClassInfo
 from lstm2d.predict.differences import class_differences, count_images, difference, image_differences
 from lstm2d.predict.evaluate import ImageScore, check_classes, choose_samples
+from lstm2d.predict.held_out import HELD_OUT, held_out_samples
 from lstm2d.predict.predictor import Predictor
 from lstm2d.predict.zoo import find_model, model_name
 
@@ -112,7 +113,8 @@ def plan(
     dataset : DatasetFolder
         The dataset.
     split : str, optional
-        The split for all models; by default "test", or all images if the folder has no splits.
+        The split for all models; by default "test", or all images if the folder has no splits. "held-out"
+        are the images that each model's run took from its training split for validation.
     splits : sequence of str, optional
         One split per model instead.
 
@@ -126,7 +128,7 @@ def plan(
     ConfigError
         If both `split` and `splits` are given, or the number of splits is not that of the models.
     DataError
-        If there is no such model or split.
+        If there is no such model or split, or the held-out images are not known or have changed.
     """
     if splits is not None and split is not None:
         raise ConfigError("`split` together with `splits`", hint="leave one out")
@@ -141,8 +143,11 @@ def plan(
     asked: Sequence[str | None] = splits or [split] * len(models)
     tasks = []
     for model, name, one in zip(models, names, asked, strict=True):
-        chosen, samples = choose_samples(dataset, one)
-        tasks.append(Task(model, name, chosen, samples))
+        if one == HELD_OUT and HELD_OUT not in dataset.splits:
+            samples = held_out_samples(find_model(model), dataset)
+            tasks.append(Task(model, name, HELD_OUT, samples))
+        else:
+            tasks.append(Task(model, name, *choose_samples(dataset, one)))
     return tasks
 
 
@@ -309,8 +314,8 @@ def mean_and_spread(
 
 
 def is_k_fold(tasks: Iterable[Task]) -> bool:
-    """Return whether the models are evaluated on different splits."""
-    return len({task.split for task in tasks}) > 1
+    """Return whether the models are evaluated on different images."""
+    return len({(task.split, tuple(sample.stem for sample in task.samples)) for task in tasks}) > 1
 
 
 def total_rows(results: Sequence[Result]) -> list[Row]:

@@ -22,7 +22,8 @@ from lstm2d.io.label_images import write_labels, write_overlay
 from lstm2d.notes import Notes
 from lstm2d.predict.inputs import Task
 from lstm2d.predict.outcome import Options
-from lstm2d.predict.predictor import FloatArray, LabelArray, Predictor
+from lstm2d.predict.pixels import FloatArray, LabelArray
+from lstm2d.predict.predictor import Predictor
 from lstm2d.predict.result_names import INSTANCES, labels_kind, overlay_kind
 
 LONGEST_NAME = 255  # bytes, in all common file systems

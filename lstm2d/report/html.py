@@ -40,7 +40,7 @@ class Picture:
     title : str
         A few words.
     png : bytes
-        The picture as PNG file.
+        The picture as PNG file; may be empty on a card.
     text : str
         What it shows; also the alternative text.
     """
@@ -87,6 +87,8 @@ class Section:
         Shown below the tables.
     details : sequence of (str, str)
         Heading and text of collapsed parts, such as a configuration.
+    cards : sequence of Picture
+        Small pictures side by side, shown below the pictures.
     """
 
     title: str
@@ -94,6 +96,7 @@ class Section:
     tables: Sequence[Table] = field(default_factory=tuple)
     pictures: Sequence[Picture] = field(default_factory=tuple)
     details: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    cards: Sequence[Picture] = field(default_factory=tuple)
 
 
 def render(title: str, intro: str, sections: Sequence[Section]) -> str:

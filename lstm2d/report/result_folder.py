@@ -16,7 +16,7 @@ from lstm2d.io.replacing import refuse_to_replace
 from lstm2d.io.safe_open import read_text
 from lstm2d.predict.overwriting import refuse_output_among_inputs
 
-EVALUATION, HIERARCHY = "evaluation", "hierarchy"  # kinds
+EVALUATION, HIERARCHY, CHECK = "evaluation", "hierarchy", "check"  # kinds
 RECORD = ".lstm2d-{kind}.json"  # the files that results of a kind have in the folder
 FORMAT = "lstm2d {kind} 1"
 

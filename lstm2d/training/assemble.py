@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lstm2d import kernels
 from lstm2d.config import RunConfig
-from lstm2d.data.folder import DatasetFolder
+from lstm2d.data.dataset import Dataset
 from lstm2d.errors import ConfigError, DataError, Lstm2dError
 from lstm2d.hierarchy.hierarchy import Hierarchy
 from lstm2d.io.model_file import Imported
@@ -29,8 +29,8 @@ from lstm2d.training.run import UNTRAINED, Run
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.saved_model import from_checkpoint
-from lstm2d.training.stages import ActiveStage, Stage, begin_stage, stages_of
-from lstm2d.training.subclass_stages import hierarchy_stages
+from lstm2d.training.stages import ActiveStage, Stage, begin_stage
+from lstm2d.training.subclass_stages import all_stages
 
 UNTRAINED_START = (
     "training with the label hierarchy starts from random weights, but is meant for a trained network: "
@@ -41,7 +41,7 @@ USUAL = 320  # square root of the pixel count, typical of published datasets
 
 def prepare(
     config: RunConfig,
-    dataset: DatasetFolder,
+    dataset: Dataset,
     folder: RunFolder,
     *,
     resume: bool = False,
@@ -56,7 +56,7 @@ def prepare(
     ----------
     config : RunConfig
         All settings.
-    dataset : DatasetFolder
+    dataset : Dataset
         Images and masks.
     folder : RunFolder
         The run folder.
@@ -104,7 +104,7 @@ def prepare(
         check_groups(hierarchy, data.training, config.hierarchy.file)
         if checkpoint is None and init_from is None and network.backbone is None:
             report(Note(text=UNTRAINED_START))
-    _comment(data, config, report)
+    _comment(data, network, config, report)
     if checkpoint is None and init_from is not None:
         start_from(init_from, network.stored_arrays(), imported, data, config, report)
     network.to(device)
@@ -163,9 +163,7 @@ def where_it_stands(
     DataError
         If the run does not have the stage of the checkpoint.
     """
-    stages = stages_of(config)
-    if config.hierarchy is not None and hierarchy is not None:
-        stages = hierarchy_stages(stages[-1], config.hierarchy, hierarchy)
+    stages = all_stages(config, hierarchy)
     progress = Progress() if checkpoint is None else Progress.from_dict(checkpoint.state["progress"])
     if progress.stage >= len(stages):
         raise DataError(
@@ -176,7 +174,7 @@ def where_it_stands(
     return progress, stages
 
 
-def _check_select(config: RunConfig, dataset: DatasetFolder) -> None:
+def _check_select(config: RunConfig, dataset: Dataset) -> None:
     """Raise ConfigError if the metric that selects the best model is not defined for the dataset."""
     select, n_classes = config.train.select, len(dataset.classes)
     if select not in metrics_of(n_classes):
@@ -189,7 +187,7 @@ def _check_select(config: RunConfig, dataset: DatasetFolder) -> None:
         )
 
 
-def _comment(data: TrainingData, config: RunConfig, report: Report) -> None:
+def _comment(data: TrainingData, network: Network, config: RunConfig, report: Report) -> None:
     """Report what is unusual about the images of a run, and the setting for it."""
     side = data.preprocessing.typical_size
     if side is not None and side * side > LARGE and config.data.size == "native":
@@ -199,6 +197,13 @@ def _comment(data: TrainingData, config: RunConfig, report: Report) -> None:
             f"data.size={USUAL} reduces images and masks as they are read"
         )
         report(Warned(text=text))
+    if (factor := data.loss_factor(network)) > 1:
+        text = (
+            f"{100 * data.labelled:.2g} % of the pixels of the training images are labelled: the loss of an "
+            f"image, a sum over its labelled pixels, is multiplied by up to {factor:.3g}, since learning "
+            "rates are chosen for fully labelled images"
+        )
+        report(Note(text=text))
     for channel, deviation in data.even.items():
         text = (
             f"channel {channel} hardly varies in the training images (deviation {deviation:.2g} of 0..255): "

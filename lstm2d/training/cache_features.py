@@ -11,8 +11,8 @@ from lstm2d.tensor import FloatArray
 from lstm2d.training.events import FeaturesDone, FeaturesFilled, Report, Warned
 from lstm2d.training.feature_cache import FeatureCache
 from lstm2d.training.features import FrozenFeatures, frozen_digest, image_key
+from lstm2d.training.run import Run
 from lstm2d.training.samples import TrainingData
-from lstm2d.training.sources import Source
 
 
 def open_stores(config: RunConfig, features: FrozenFeatures, report: Report) -> None:
@@ -45,31 +45,19 @@ def open_stores(config: RunConfig, features: FrozenFeatures, report: Report) -> 
         features.exact = FeatureCache(folder, digest, "float32", limit, warn=warn)
 
 
-def fill(
-    features: FrozenFeatures,
-    source: Source,
-    data: TrainingData,
-    step: int,
-    tell: Report,
-    why_stop: Callable[[], str],
-) -> None:
+def fill(run: Run, tell: Report, why_stop: Callable[[], str]) -> None:
     """Compute the features that epochs and validations use more than once, unless they are cached already.
 
     Parameters
     ----------
-    features : FrozenFeatures
-        Of the run. Nothing happens unless its stores are caches on disk.
-    source : Source
-        The examples of the stage.
-    data : TrainingData
-        The validation images.
-    step : int
-        Steps done.
+    run : Run
+        The run. Nothing happens unless the stores of its features are caches on disk.
     tell : callable
         Gets a `FeaturesDone` after each computed image, and a `FeaturesFilled` at the end.
     why_stop : callable
         Returns the reason to stop before the next image; "" to continue.
     """
+    features, source, data = run.features, run.active.source, run.data
     begun, computed = time.monotonic(), 0
     count, inputs = source.inputs() if source.repeats else (0, iter(()))
     total = count + len(data.validation)
@@ -83,9 +71,20 @@ def fill(
                 break
             computed += 1
             tell(FeaturesDone(done=done, total=total))
+    caches = [store for store in (features.store, features.exact) if isinstance(store, FeatureCache)]
+    for cache in caches:
+        cache.record_use(run.folder.path, data.dataset.root)
     if computed:
-        seconds = time.monotonic() - begun
-        tell(FeaturesFilled(step=step, computed=computed, total=total, seconds=seconds))
+        tell(
+            FeaturesFilled(
+                step=run.progress.step,
+                computed=computed,
+                total=total,
+                seconds=time.monotonic() - begun,
+                folder=str(caches[0].root),
+                bytes=sum(cache.bytes_on_disk() for cache in caches),
+            )
+        )
 
 
 def _all_inputs(inputs: Iterator[FloatArray], data: TrainingData) -> Iterator[tuple[FloatArray, bool]]:

@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     Parameters
     ----------
     image : bytes
-        Digest of the image file.
+        Digest of the image file, or of an image in memory.
     labels : bytes
         Digest of the labels in the mask, independent of file format and dataset.toml.
     identity : bytes
@@ -60,8 +60,11 @@ class Contents:
         if sample.stem in self.entries:
             return
         known = None if self.known is None else self.known.entries.get(sample.stem)
-        identity = _identity(sample.image_path)
-        if known is not None and identity == known.identity != UNSURE:
+        in_memory = sample.image_digest()
+        identity = UNSURE if in_memory else _identity(sample.image_path)
+        if in_memory:
+            image = in_memory[: BYTES["image"]]
+        elif known is not None and identity == known.identity != UNSURE:
             image = known.image
         else:
             image = _file_digest(sample.image_path)

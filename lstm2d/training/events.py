@@ -252,6 +252,10 @@ class FeaturesFilled(Event):
         Number of images whose features were computed, and of all.
     seconds : float
         Time taken.
+    folder : str
+        Where they are.
+    bytes : int
+        Size of all features of the same layers that are kept there.
     """
 
     kind: ClassVar[str] = "features"
@@ -259,6 +263,8 @@ class FeaturesFilled(Event):
     computed: int
     total: int
     seconds: float
+    folder: str
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import math
 import os
 import re
@@ -18,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError, OutputError
-from lstm2d.io.atomic import make_folder, write_bytes
+from lstm2d.io.atomic import make_folder, write_bytes, write_text
 from lstm2d.weights.npz_file import npy_header
 
 HalfOrSingle = Literal["float16", "float32"]
+USE = "used-{digest}.json"  # in the folder of a cache: a run that has used it
 RESERVE = 2**30  # bytes of disk space left free, for example for checkpoints
 _KEY = re.compile(r"[0-9a-f]{64}")
 _DIGEST_BYTES = 32
@@ -99,6 +101,25 @@ class FeatureCache:
         if self.writes:
             self._write(path, key, values)
         return values
+
+    def record_use(self, run: Path, data: Path) -> None:
+        """Record which run has used the cache, for `lstm2d.training.caches`; nothing if it has no files.
+
+        Parameters
+        ----------
+        run, data : Path
+            Folders of the run and of its dataset.
+        """
+        if not self.folder.is_dir():
+            return
+        folders = {"run": os.path.abspath(run), "data": os.path.abspath(data)}
+        digest = hashlib.sha256(os.fsencode(folders["run"])).hexdigest()[:16]
+        with suppress(OutputError):  # only a description would be missing
+            write_text(self.folder / USE.format(digest=digest), json.dumps(folders) + "\n")
+
+    def bytes_on_disk(self) -> int:
+        """Return the size of all arrays of this digest and type."""
+        return sum(size for _, size, path in self._files() if path.is_relative_to(self.folder))
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

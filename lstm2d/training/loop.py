@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from lstm2d.config import RunConfig, parse_duration
-from lstm2d.data.folder import DatasetFolder
+from lstm2d.data.dataset import Dataset
 from lstm2d.errors import InterruptedRun
 from lstm2d.kernels import gpu
 from lstm2d.training.assemble import out_of_memory, prepare
 from lstm2d.training.cache_features import fill
 from lstm2d.training.diagnose import LARGEST_NORM, check_weights, diverged, exploding
 from lstm2d.training.events import Note, Report, StageBegun, StepDone, Stopped, best_effort, silent
+from lstm2d.training.fit_time import fit_to_time
 from lstm2d.training.listeners import EpochEnd, Listener, Unfinished, metrics_of
 from lstm2d.training.listeners.best_model import BestModel
 from lstm2d.training.listeners.checkpoints import Checkpoints
@@ -39,7 +40,7 @@ STAGE_ENDS = ("epochs", "steps", "patience", "minutes")  # reasons for the end o
 
 def train(
     config: RunConfig,
-    dataset: DatasetFolder | Path | str,
+    dataset: Dataset | Path | str,
     out: Path | str,
     *,
     resume: bool = False,
@@ -54,8 +55,8 @@ def train(
     ----------
     config : RunConfig
         All settings; of a run to resume, those that `RunFolder.reopen` returns.
-    dataset : DatasetFolder or path
-        Images and masks.
+    dataset : Dataset or path
+        Images and masks; or their folder.
     out : path
         The run folder: new or empty, or that of the run to resume.
     resume : bool, default False
@@ -189,20 +190,52 @@ class Trainer:
         finished = self.nothing_left() if run.resumed else ""
         if run.resumed:
             check_model(run, self.validation.validated, self.tell)
-        if not run.recorded and not finished:
+        fitted = ""
+        if not finished and (self.clock.is_unfitted or not run.recorded):
             # The checkpoint comes before config.toml: a folder with config.toml can always be resumed. And a
             # folder that cannot be written is reported now, not after the first epoch.
+            began = time.monotonic()
             self.checkpoints.save(anew=True)
-            run.folder.write_id(run.run_id)
+            run.folder.write_id(run.run_id, run.data.held_out_digests())
+            fitted = self.fit_to_time(time.monotonic() - began)
             run.folder.write_config(run.config)
+            if fitted:
+                self.checkpoints.save(anew=True)
+        elif run.recorded and not run.folder.lists_held_out():  # the run is of an earlier version
+            run.folder.write_id(run.run_id, run.data.held_out_digests())
         self.tell(run.description(self.clock.before))
         notes = run.data.notes()
+        if fitted:
+            notes.append(fitted)
         if finished:
             notes.append(finished)
         elif run.changed:
             notes.append(f"changed from step {progress.step} on: {'; '.join(run.changed)}")
         for text in notes:
             self.tell(Note(step=progress.step, text=text))
+
+    def fit_to_time(self, checkpoint: float) -> str:
+        """Limit the steps of a new run with a time limit to those that fit.
+
+        Parameters
+        ----------
+        checkpoint : float
+            Seconds that a checkpoint took.
+
+        Returns
+        -------
+        str
+            The result in one line; "" if nothing was fitted.
+        """
+        clock = self.clock
+        if not clock.is_unfitted or clock.seconds_left <= 0 or self.stop.asked:
+            return ""
+        self.records.report(Note(text="timing some steps, to fit their number to the time"))
+        fitted = fit_to_time(self.run, clock.limit - clock.seconds, checkpoint, self.stop)
+        clock.begin_stage()  # the time of its own that the first stage may have begins now
+        # a resumed run does it if nothing was done here
+        clock.is_unfitted = not fitted and (self.stop.asked or clock.seconds_left <= 0)
+        return fitted
 
     def nothing_left(self) -> str:
         """Return why a run has nothing left to train; "" if it continues, or would with more time."""
@@ -234,7 +267,7 @@ class Trainer:
         """Train to the end of the current stage; return why it ended."""
         run = self.run
         if run.active.repeats_examples:
-            fill(run.features, run.active.source, run.data, run.progress.step, self.tell, self.why_stop)
+            fill(run, self.tell, self.why_stop)
         while not (reason := self.why_stop()):
             if not run.epoch_is_full:
                 with np.errstate(over="ignore", invalid="ignore"):  # reported by an error of its own

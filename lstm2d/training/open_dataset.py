@@ -6,19 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from lstm2d.config import RunConfig
+from lstm2d.data.dataset import Dataset
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.training.events import Note, Report
 
-GUESSED = "there is no dataset.toml; this one says what was guessed, save it and correct what is wrong:"
+GUESSED = (
+    "no dataset.toml defines the classes; this one says what was guessed, save it and correct what is wrong:"
+)
 
 
-def open_dataset(dataset: DatasetFolder | Path | str, config: RunConfig, report: Report) -> DatasetFolder:
-    """Open a dataset folder for a run.
+def open_dataset(dataset: Dataset | Path | str, config: RunConfig, report: Report) -> Dataset:
+    """Open a dataset for a run.
 
     Parameters
     ----------
-    dataset : DatasetFolder or path
-        Images and masks.
+    dataset : Dataset or path
+        Images and masks; or their folder.
     config : RunConfig
         How images are read.
     report : callable
@@ -26,7 +29,7 @@ def open_dataset(dataset: DatasetFolder | Path | str, config: RunConfig, report:
 
     Returns
     -------
-    DatasetFolder
+    Dataset
         The dataset.
 
     Raises
@@ -34,7 +37,7 @@ def open_dataset(dataset: DatasetFolder | Path | str, config: RunConfig, report:
     DataError
         If there is no such folder, or its contents are inconsistent.
     """
-    data = dataset if isinstance(dataset, DatasetFolder) else DatasetFolder(dataset)
+    data: Dataset = DatasetFolder(dataset) if isinstance(dataset, str | Path) else dataset
 
     def note(text: str) -> None:
         report(Note(text=text))
@@ -48,7 +51,7 @@ def open_dataset(dataset: DatasetFolder | Path | str, config: RunConfig, report:
     return data
 
 
-def report_notes(dataset: DatasetFolder, report: Report) -> None:
+def report_notes(dataset: Dataset, report: Report) -> None:
     """Report the number of images with each kind of note."""
     for line in dataset.notes.summary():
         report(Note(text=line))

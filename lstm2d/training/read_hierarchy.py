@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from lstm2d.config import RunConfig
-from lstm2d.data.folder import DatasetFolder, Sample
+from lstm2d.data.dataset import Dataset
+from lstm2d.data.layout import Sample
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.hierarchy.examples import check_dataset
 from lstm2d.hierarchy.file import load_hierarchy
@@ -19,16 +20,14 @@ from lstm2d.training.checkpoint import Checkpoint
 from lstm2d.training.contents import some
 
 
-def read_hierarchy(
-    config: RunConfig, dataset: DatasetFolder, checkpoint: Checkpoint | None
-) -> Hierarchy | None:
+def read_hierarchy(config: RunConfig, dataset: Dataset, checkpoint: Checkpoint | None) -> Hierarchy | None:
     """Read the label hierarchy of a run.
 
     Parameters
     ----------
     config : RunConfig
         Names the file.
-    dataset : DatasetFolder
+    dataset : Dataset
         The data of the run.
     checkpoint : Checkpoint or None
         Of a run to resume.
@@ -66,9 +65,7 @@ def read_hierarchy(
     return hierarchy
 
 
-def filling(
-    config: RunConfig, hierarchy: Hierarchy | None, dataset: DatasetFolder, device: str
-) -> Fill | None:
+def filling(config: RunConfig, hierarchy: Hierarchy | None, dataset: Dataset, device: str) -> Fill | None:
     """Return what fills the unlabelled pixels of training images, as when the hierarchy was built.
 
     Parameters
@@ -77,7 +74,7 @@ def filling(
         Says whether they are filled.
     hierarchy : Hierarchy or None
         Names the model.
-    dataset : DatasetFolder
+    dataset : Dataset
         The data of the run.
     device : str
         "cpu" or "cuda:N".

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Collection
 
 from lstm2d.config import RunConfig, from_dict
-from lstm2d.data.folder import DatasetFolder
+from lstm2d.data.dataset import Dataset
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.hierarchy.fill import Fill
 from lstm2d.models import Network
@@ -175,7 +175,7 @@ def _is_wanted(name: str, wanted: Collection[str]) -> bool:
 
 def read_data(
     config: RunConfig,
-    dataset: DatasetFolder,
+    dataset: Dataset,
     network: Network,
     checkpoint: Checkpoint | None,
     fill: Fill | None = None,
@@ -186,7 +186,7 @@ def read_data(
     ----------
     config : RunConfig
         All values.
-    dataset : DatasetFolder
+    dataset : Dataset
         Images and masks.
     network : Network
         Says how images are padded.

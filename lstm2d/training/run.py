@@ -21,6 +21,7 @@ from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.saved_model import SavedModel
 from lstm2d.training.stages import ActiveStage, Stage, begin_stage
+from lstm2d.training.subclass_stages import all_stages
 
 UNTRAINED = "untrained."  # prefix of such arrays in a checkpoint
 
@@ -151,6 +152,13 @@ class Run:
         number = self.progress.stage
         begin_stage(self.stages[number], number, self.network, self.data, self.config.train.seed)
         self.active = ActiveStage(self.stages[number], self.data, self.network, self.fixed)
+
+    def limit_steps(self, steps: int) -> None:
+        """Set `train.steps`, the largest number of steps of each stage, before the first one."""
+        train = self.config.train.model_copy(update={"steps": steps})
+        self.config = self.config.model_copy(update={"train": train})
+        self.stages = all_stages(self.config, self.hierarchy)
+        self.active.take_length(self.stages[self.progress.stage])
 
     def untrained(self) -> dict[str, FloatArray]:
         """Return the stored arrays that the optimizer does not own, by name: buffers, frozen layers."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from lstm2d.config import RunConfig, apply_overrides, dump_toml, from_dict, is_f
 from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder, write_text
 from lstm2d.io.safe_open import read_text
+from lstm2d.predict.held_out import RECORD, listed, read_record, record_text
 from lstm2d.training.checkpoint import file_name
 
 FIXED = (
@@ -56,7 +56,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.toml"
-        self.identity = path / "run.json"
+        self.identity = path / RECORD
         self.checkpoints = path / "checkpoints"
         self.model = path / "model.safetensors"
 
@@ -96,9 +96,13 @@ class RunFolder:
         """Write config.toml with every value; from then on the folder is a run."""
         write_text(self.config, dump_toml(config))
 
-    def write_id(self, run_id: str) -> None:
-        """Write the name shared by the checkpoints of the run."""
-        write_text(self.identity, json.dumps({"run": run_id}) + "\n")
+    def write_id(self, run_id: str, held_out: Mapping[str, str]) -> None:
+        """Write the name shared by the checkpoints of the run, and the images that it held out."""
+        write_text(self.identity, record_text(run_id, held_out))
+
+    def lists_held_out(self) -> bool:
+        """Return whether `write_id` has listed the held-out images; earlier versions did not."""
+        return self.identity.is_file() and listed(self.identity) is not None
 
     def read_id(self) -> str | None:
         """Return the name written by `write_id`; None if the file does not exist or contains no name.
@@ -115,11 +119,7 @@ class RunFolder:
         """
         if not os.path.lexists(self.identity):
             return None
-        try:
-            values = json.loads(read_text(self.identity))
-        except (ValueError, RecursionError):
-            return None
-        found = values.get("run") if isinstance(values, dict) else None
+        found = read_record(self.identity).get("run")
         return found if isinstance(found, str) else None
 
     @contextmanager
@@ -161,13 +161,13 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
-    def reopen(self, preset: str, overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:
+    def reopen(self, preset: str | None, overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:
         """Return the configuration of the run to resume.
 
         Parameters
         ----------
-        preset : str
-            Preset or TOML file the user gave; must be the one the run was started with.
+        preset : str or None
+            Preset or TOML file the user gave; must be the one the run was started with. None for any.
         overrides : iterable of (str, str)
             Values to change, as for `lstm2d.config.resolve`.
 
@@ -197,7 +197,7 @@ class RunFolder:
                 f"cannot read the run's configuration ({reason})", where=self.config, hint=hint
             ) from error
         before = from_dict(table, str(self.config))
-        if not is_file(preset) and preset != before.preset:
+        if preset is not None and not is_file(preset) and preset != before.preset:
             raise ConfigError(
                 f"this run was started from {before.preset or 'a file without preset'}, not from {preset}",
                 where=self.path,

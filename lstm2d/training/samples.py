@@ -13,14 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.config import RunConfig
-from lstm2d.data.folder import DatasetFolder, Sample
+from lstm2d.data.dataset import Dataset, Images
+from lstm2d.data.layout import Sample
 from lstm2d.data.stats import Statistics, inverse_frequency_weights, median_frequency_weights, statistics
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.hierarchy.fill import Fill
 from lstm2d.hierarchy.hierarchy import Hierarchy
 from lstm2d.hierarchy.labels import EVERYWHERE, IGNORED, Place, SubclassLabels
+from lstm2d.models import Network
+from lstm2d.objectives.sparse import largest_factor
 from lstm2d.pipeline.preprocess import Preprocessing, reduced
-from lstm2d.training.cached_folder import CachedFolder, Image, Labels
+from lstm2d.training.cached_dataset import CachedDataset, Image, Labels
 from lstm2d.training.contents import Contents, other_contents, other_lists, some, stems_in
 
 
@@ -31,7 +34,7 @@ class TrainingData:
     ----------
     config : RunConfig
         Splits, class weights, seed.
-    dataset : DatasetFolder
+    dataset : Dataset
         Dataset of the images. Each is read once, so that damaged ones are reported before the first step.
     stride : int
         Sides are padded to multiples of it, in pixels.
@@ -61,6 +64,10 @@ class TrainingData:
         Rows and columns of the training images, each size once.
     class_weights : ndarray of shape (K,) or None
         None if all count the same.
+    labelled : float
+        Share of labelled pixels in the training images.
+    largest_factor : float
+        Largest factor of losses that are sums over pixels, see `lstm2d.objectives.sparse`.
     subclasses : SubclassLabels or None
         Finds the subclasses that the targets are; None if they are classes.
     """
@@ -70,7 +77,7 @@ class TrainingData:
     def __init__(
         self,
         config: RunConfig,
-        dataset: DatasetFolder,
+        dataset: Dataset,
         stride: int,
         known: Contents | None = None,
         *,
@@ -80,10 +87,11 @@ class TrainingData:
         self.contents = Contents(known)
         limit = int(config.data.cache_gib * 2**30)
         change = partial(reduced, size=config.data.size)
-        self.dataset = CachedFolder(dataset, limit, change, self.contents, fill)
+        self.dataset = CachedDataset(dataset, limit, change, self.contents, fill)
         self.classes, self.ignore = dataset.classes, dataset.ignore
         self.training, self.validation = _choose(config, dataset)
-        self.held_out = config.data.val_split not in dataset.splits
+        own = config.data.val_split != config.data.train_split and config.data.val_split in dataset.splits
+        self.held_out = not own
         # if mean and deviation are given, the contrast of the images need not be computed
         given = bool(config.data.mean and config.data.std)
         contrast = "none" if given else config.data.contrast
@@ -101,7 +109,7 @@ class TrainingData:
         )
         self.even = {} if config.data.std else measured.even
         # validation resizes images as the saved model will
-        held = CachedFolder(dataset, limit - self.dataset.size, self._as_predicted, self.contents)
+        held = CachedDataset(dataset, limit - self.dataset.size, self._as_predicted, self.contents)
         self.validation_image = held.load
         validated = self._validation_pixels()
         self.selects = bool(validated.any())
@@ -111,6 +119,8 @@ class TrainingData:
             if expected and not seen
         ]
         self.class_weights = _class_weights(config, measured)
+        self.labelled, self.largest_factor = measured.labelled, largest_factor(measured.labelled)
+        self._unlabelled = measured.unlabelled
         self.sizes = list(measured.sizes)
 
     def _as_predicted(self, image: Image, labels: Labels) -> tuple[Image, Labels]:
@@ -157,6 +167,10 @@ class TrainingData:
             return labels[place]
         return self.subclasses(labels, self.training[number].stem, place)
 
+    def loss_factor(self, network: Network) -> float:
+        """Return the largest factor of the loss of a sparsely labelled image: 1 if the loss is a mean."""
+        return self.largest_factor if network.reduction == "sum" else 1.0
+
     def notes(self) -> list[str]:
         """Return what is unusual about the images, one line each."""
         found = []
@@ -166,6 +180,9 @@ class TrainingData:
         if self.validation and not self.selects:
             images = f"{len(self.validation)} validation image{'s' * (len(self.validation) > 1)}"
             found.append(f"no pixel of the {images} is labelled: the last weights are kept, not the best")
+        if self._unlabelled:
+            images = f"{self._unlabelled} of {len(self.training)} training images"
+            found.append(f"no pixel of {images} is labelled: nothing is learned from them")
         return found
 
     def use_statistics(self, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -182,11 +199,17 @@ class TrainingData:
             "mean": list(self.preprocessing.mean),
             "std": list(self.preprocessing.std),
             "class_weights": None if self.class_weights is None else self.class_weights.tolist(),
+            "loss_factor": self.largest_factor,
         }
 
     def to_tensors(self) -> dict[str, NDArray[np.uint8]]:
         """Return the digests of the images, for a checkpoint."""
         return self.contents.to_tensors(_stems(self.training), _stems(self.validation))
+
+    def held_out_digests(self) -> dict[str, str]:
+        """Return the digest of each image file that was taken from the training split, by stem."""
+        held = self.validation if self.held_out else []
+        return {sample.stem: self.contents.entries[sample.stem].image.hex() for sample in held}
 
     def load_dict(self, values: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
         """Load the output of `to_dict`.
@@ -212,6 +235,7 @@ class TrainingData:
         self.use_statistics(values["mean"], values["std"])
         weights = values["class_weights"]
         self.class_weights = None if weights is None else np.array(weights)
+        self.largest_factor = values.get("loss_factor", 1.0)  # a run of an earlier version goes on without
 
     def _other_names(self, values: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> list[str]:
         """Return which lists of images or classes differ from those of a checkpoint."""
@@ -236,12 +260,12 @@ class TrainingData:
         return found
 
 
-def other_keys(dataset: DatasetFolder, values: Mapping[str, Any]) -> list[str]:
+def other_keys(dataset: Images, values: Mapping[str, Any]) -> list[str]:
     """Return the keys of dataset.toml that have changed since a checkpoint was written.
 
     Parameters
     ----------
-    dataset : DatasetFolder
+    dataset : Images
         Dataset in its current state.
     values : mapping
         Output of `TrainingData.to_dict` in the checkpoint.
@@ -255,7 +279,7 @@ def other_keys(dataset: DatasetFolder, values: Mapping[str, Any]) -> list[str]:
     return [key for key, value in dataset.meaning.items() if before.get(key, value) != value]
 
 
-def changed_data(changed: Sequence[str], dataset: DatasetFolder) -> ConfigError:
+def changed_data(changed: Sequence[str], dataset: Images) -> ConfigError:
     """Return the error for a dataset that has changed since the run began."""
     return ConfigError(
         f"the dataset has changed since the run began: {'; '.join(changed)}",
@@ -264,7 +288,7 @@ def changed_data(changed: Sequence[str], dataset: DatasetFolder) -> ConfigError:
     )
 
 
-def _choose(config: RunConfig, dataset: DatasetFolder) -> tuple[list[Sample], list[Sample]]:
+def _choose(config: RunConfig, dataset: Dataset) -> tuple[list[Sample], list[Sample]]:
     """Return the images to train on and to validate on."""
     data = config.data
     if data.val_split not in ("", "val", data.train_split, *dataset.splits):

@@ -103,8 +103,8 @@ class ActiveStage:
     """
 
     def __init__(self, stage: Stage, data: TrainingData, network: Network, fixed: Collection[str]) -> None:
-        self.stage, self.train = stage, stage.train
         self.source = stage.source(data, network)
+        self.take_length(stage)
         self.objective = stage.objective(data, network)
         for name, parameter in network.named_parameters():
             parameter.requires_grad = name not in fixed
@@ -119,9 +119,13 @@ class ActiveStage:
         matrices = {name: m for name, m in whitening(self.train, data, network).items() if name in trained}
         self.optimizer = make_optimizer(self.train, trained, groups)
         self.optimizer.whiten(matrices)
+        self._order: tuple[int, NDArray[np.intp]] | None = None  # an epoch and its order
+
+    def take_length(self, stage: Stage) -> None:
+        """Take over the length of a stage that differs from this one in nothing else."""
+        self.stage, self.train = stage, stage.train
         epochs = self.train.epochs * self.steps_of(len(self.source))
         self.steps = min(epochs, self.train.steps) if self.train.steps else epochs
-        self._order: tuple[int, NDArray[np.intp]] | None = None  # an epoch and its order
 
     @property
     def epochs(self) -> int:
@@ -187,7 +191,7 @@ def whole_images(train: TrainSection) -> Callable[[TrainingData, Network], Sourc
 
 def flat(data: TrainingData, network: Network) -> Objective:
     """Return the objective for the classes of the dataset."""
-    return Flat(class_weights(data, network), data.ignore)
+    return Flat(class_weights(data, network), data.ignore, largest_factor=data.loss_factor(network))
 
 
 def class_weights(data: TrainingData, network: Network) -> NDArray[np.floating[Any]] | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d import kernels
+from lstm2d.config import RunConfig
 from lstm2d.config.schema import HierarchySection
 from lstm2d.hierarchy.hierarchy import Hierarchy
 from lstm2d.models import Network
@@ -17,9 +18,30 @@ from lstm2d.models.subclasses import PREFIX, folded_arrays, score_classes, score
 from lstm2d.objectives import Hierarchical, Objective, OnSubclasses
 from lstm2d.tensor import Tensor
 from lstm2d.training.samples import TrainingData
-from lstm2d.training.stages import Stage, class_weights, keep_network
+from lstm2d.training.stages import Stage, class_weights, keep_network, stages_of
 
 Begin = Callable[[Network, TrainingData, np.random.Generator], None]
+
+
+def all_stages(config: RunConfig, hierarchy: Hierarchy | None) -> tuple[Stage, ...]:
+    """Return the stages of a run, in order.
+
+    Parameters
+    ----------
+    config : RunConfig
+        All settings.
+    hierarchy : Hierarchy or None
+        Label hierarchy of the run.
+
+    Returns
+    -------
+    tuple of Stage
+        At least one.
+    """
+    stages = stages_of(config)
+    if config.hierarchy is None or hierarchy is None:
+        return stages
+    return hierarchy_stages(stages[-1], config.hierarchy, hierarchy)
 
 
 def hierarchy_stages(base: Stage, settings: HierarchySection, hierarchy: Hierarchy) -> tuple[Stage, ...]:
@@ -53,7 +75,9 @@ def sequential(base: Stage, settings: HierarchySection, hierarchy: Hierarchy) ->
         base,
         source=lambda data, network: base.source(data.with_subclasses(hierarchy), network),
         objective=lambda data, network: OnSubclasses(
-            _parents(hierarchy, network), class_weights(data, network)
+            _parents(hierarchy, network),
+            class_weights(data, network),
+            largest_factor=data.loss_factor(network),
         ),
         saves_model=False,
     )
@@ -71,7 +95,12 @@ def hierarchical(base: Stage, settings: HierarchySection, hierarchy: Hierarchy) 
     """Return the two stages of hierarchical multi-label training."""
 
     def objective(data: TrainingData, network: Network) -> Objective:
-        return Hierarchical(_parents(hierarchy, network), class_weights(data, network), settings.alpha)
+        return Hierarchical(
+            _parents(hierarchy, network),
+            class_weights(data, network),
+            settings.alpha,
+            largest_factor=data.loss_factor(network),
+        )
 
     both = replace(
         base,

@@ -3,6 +3,7 @@
 import os
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,17 @@ def test_mask_values_of_any_choice(make: Maker) -> None:
         ),
         ("[[class]]\nname='a'", r"unknown key 'class' \(did you mean 'classes'\?\)"),
         ("images = 3\n[[classes]]\nname='a'", "images: the name of a folder"),
-        ("images = '..'\n[[classes]]\nname='a'", "images: '..' lies outside"),
-        ("masks = '/etc'\n[[classes]]\nname='a'", "masks: '/etc' lies outside"),
+        ("images = ''\n[[classes]]\nname='a'", "images: the name of a folder"),
+        ("images = 'a'\nignore = 0", "classes: 1 to 255 tables"),
+        ("images = 'a'\nclasses = []", "classes: 1 to 255 tables"),
+        ("name = 'a'\nscale = 'native'", "classes: 1 to 255 tables"),
+        ("folders = 3", r"folders: a table \[folders.SPLIT\]"),
+        ("[folders]", r"folders: a table \[folders.SPLIT\]"),
+        ("[folders]\ntrain = 'a'", "folders.train: a table with images and masks"),
+        ("[folders.train]\nimages = 'a'", "folders.train: masks: the name of a folder"),
+        ("[folders.train]\nimages='a'\nmasks='b'\nmask='c'", "folders.train: unknown key 'mask'"),
+        ("[folders.'../a']\nimages='a'\nmasks='b'", r"folders.\.\./a: the name of a split"),
+        ("images='a'\n[folders.train]\nimages='a'\nmasks='b'", "folders: cannot be combined with images"),
         ("name = \n", r"not valid TOML \(.*line 1"),
         ("a = " + "[" * 100_000, "not valid TOML"),
     ],
@@ -107,12 +117,17 @@ def test_toml_that_is_no_file(make: Maker) -> None:
     names=st.lists(st.text(min_size=1), min_size=1, max_size=4, unique=True),
     shift=st.integers(0, 200),
     name=st.text(min_size=1),
-    folder=st.sampled_from(["images", "photos"]),
+    folder=st.sampled_from(["images", "photos", "../photos", "/photos"]),
+    split=st.sampled_from(["", "train", "a b", "caf\u00e9"]),
 )
-def test_what_is_written_is_read_back(names: list[str], shift: int, name: str, folder: str) -> None:
+def test_what_is_written_is_read_back(
+    names: list[str], shift: int, name: str, folder: str, split: str
+) -> None:
     classes = tuple(ClassInfo(n, default_color(i + 3)) for i, n in enumerate(names))
     values = tuple(i + shift for i in range(len(names)))
     before = Description(name, classes, values, 255, folder)
+    if split:
+        before = replace(before, images="images", folders=((split, folder, "../masks"), ("b", "c", "d")))
     after = parse(tomllib.loads(before.to_toml({0: "a remark"})), "dataset.toml")
     assert after == before
 

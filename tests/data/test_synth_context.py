@@ -16,7 +16,7 @@ from lstm2d.tensor import Tensor
 from lstm2d.training.sgd import SGD
 
 HEIGHT, WIDTH, WINDOW = 60, 80, 5
-TRAIN_SCENES, TEST_SCENES, STEPS = 200, 60, 3200
+TRAIN_SCENES, TEST_SCENES, STEPS = 200, 60, 800
 WINDOWS = (HEIGHT // WINDOW) * (WIDTH // WINDOW)
 K = len(CLASSES)
 
@@ -72,7 +72,7 @@ def pixel_accuracy(scores: Callable[[Tensor], Tensor]) -> float:
 def test_windows_alone_stay_ten_points_below_the_2d_lstm() -> None:
     """Both get the same windows of the same scenes; the classifier gets three times the steps.
 
-    Measured: pixel accuracy 0.801 with the 2D-LSTM, 0.624 with windows alone.
+    Measured: pixel accuracy 0.759 with the 2D-LSTM, 0.580 with windows alone.
     """
     rng = np.random.default_rng(0)
     config = LSTM2DConfig(window=WINDOW, units=(8, 16, 32), features=(12, 24), leaky=True)
@@ -81,5 +81,5 @@ def test_windows_alone_stay_ten_points_below_the_2d_lstm() -> None:
     train(windows, windows.scores, rate=0.05, steps=3 * STEPS)
     with_context, alone = pixel_accuracy(network.scores), pixel_accuracy(windows.scores)
     print(f"pixel accuracy: 2D-LSTM {with_context:.3f}, windows alone {alone:.3f}")
-    assert alone > 0.55  # trained, not broken
+    assert alone > 0.5  # trained: the most frequent class alone has 0.195
     assert with_context > alone + 0.10

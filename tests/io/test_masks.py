@@ -9,6 +9,7 @@ import tifffile
 from PIL import Image
 
 from lstm2d.errors import DataError
+from lstm2d.io.decoding import read_header
 from lstm2d.io.images import read_photo
 from lstm2d.io.label_images import write_labels
 from lstm2d.io.masks import FLOATS, open_mask, read_mask, read_mask_palette
@@ -162,3 +163,57 @@ def test_a_transparent_index_is_a_number_like_others(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), LABELS % 8)
     Image.fromarray(LABELS).save(tmp_path / "b.png", transparency=7)
     np.testing.assert_array_equal(read_mask(tmp_path / "b.png"), LABELS)
+
+
+def test_formats_that_change_numbers_are_read_on_request(tmp_path: Path) -> None:
+    gray = np.kron([[0, 255], [255, 0]], np.ones((8, 8))).astype(np.uint8)
+    Image.fromarray(gray).save(tmp_path / "gray.jpg")
+    mask = open_mask(tmp_path / "gray.jpg", lossy=True)
+    assert mask.lossy
+    assert mask.colors is None
+    assert mask.numbers is not None
+    np.testing.assert_array_equal(mask.numbers > 127, gray > 127)
+
+    red = np.zeros((8, 16, 3), np.uint8)
+    red[:, 8:, 0] = 200
+    Image.fromarray(red).save(tmp_path / "red.jpg", quality=95, subsampling=0)
+    mask = open_mask(tmp_path / "red.jpg", lossy=True)
+    assert mask.lossy
+    assert mask.numbers is None
+    assert mask.colors is not None
+    assert np.abs(mask.colors.astype(int) - red).max() < 8
+
+    # GIF orders its palette anew: colours stay, numbers do not
+    indexed = Image.fromarray(np.array([[1, 0, 1]], np.uint8))
+    indexed.putpalette([9, 8, 7, 200, 100, 50])
+    indexed.save(tmp_path / "a.gif")
+    mask = open_mask(tmp_path / "a.gif", lossy=True)
+    assert mask.lossy
+    assert mask.numbers is None
+    assert mask.colors is not None
+    assert mask.colors.tolist() == [[[200, 100, 50], [9, 8, 7], [200, 100, 50]]]
+
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    assert not open_mask(tmp_path / "gray.png", lossy=True).lossy
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_in_a_header_is_that_of_the_image(tmp_path: Path, suffix: str, orientation: int) -> None:
+    image = Image.new("L", (5, 3))
+    exif = image.getexif()
+    exif[274] = orientation
+    path = tmp_path / f"a{suffix}"
+    image.save(path, exif=exif)
+    assert read_header(path).size == read_photo(path).size == ((5, 3) if orientation >= 5 else (3, 5))
+
+
+def test_the_size_of_other_files(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 5, 3), np.float32), photometric="rgb")
+    assert read_header(tmp_path / "a.tif").size == (3, 5)
+    (tmp_path / "b.png").write_bytes(b"text")
+    with pytest.raises(DataError, match="no image"):
+        read_header(tmp_path / "b.png")
+    Image.new("L", (5, 3)).save(tmp_path / "c.png")
+    with pytest.raises(DataError, match="image too large"):
+        read_header(tmp_path / "c.png", max_pixels=14)

@@ -14,7 +14,7 @@ from lstm2d.errors import ConfigError
 from lstm2d.io.model_file import save_model
 from lstm2d.predict import Predictor
 from lstm2d.predict.inputs import plan
-from lstm2d.predict.instances import chosen, parse_instances, parse_resolution
+from lstm2d.predict.instances import parse_instances, parse_resolution
 from lstm2d.predict.label_files import label_files
 from lstm2d.predict.manifest import Manifest, read_manifest
 from lstm2d.predict.outcome import Options, Outcome
@@ -74,7 +74,7 @@ def test_a_network_without_instances(rng: np.random.Generator, options: dict[str
     with pytest.raises(ConfigError, match=rf"`{name}` for a model .* no such choice.*\n.*rcnn1 and rcnn2"):
         Predictor(random_model(rng), **options)
     predictor = Predictor(random_model(rng), resolution="1")
-    assert (predictor.instances, predictor.trained, chosen(predictor)) == ((1,), 1, {})
+    assert (predictor.instances, predictor.trained, predictor.selection) == ((1,), 1, {})
     image = photo(rng)
     (labels,) = predictor.predict_instances(image).values()
     np.testing.assert_array_equal(labels, predictor.predict(image))
@@ -294,6 +294,6 @@ def test_names_of_results_never_meet(images: Path, tmp_path: Path, rng: np.rando
 def test_load_and_what_is_not_the_default(tmp_path: Path) -> None:
     save_model(tmp_path / "small.safetensors", rcnn_model())
     model = lstm2d.load(tmp_path / "small.safetensors", resolution="1/4", instances=[2])
-    assert json.dumps(chosen(model)) == '{"resolution": "1/4", "instances": [2]}'
+    assert json.dumps(model.selection) == '{"resolution": "1/4", "instances": [2]}'
     assert (model.resolution, model.instances, model.trained) == (4, (2,), 3)
-    assert chosen(lstm2d.load(tmp_path / "small.safetensors", instances=3)) == {}
+    assert lstm2d.load(tmp_path / "small.safetensors", instances=3).selection == {}

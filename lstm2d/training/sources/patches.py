@@ -9,11 +9,12 @@ from lstm2d.models.rcnn import RCNNNetwork
 from lstm2d.random import Purpose, generator
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.sources import Example, Source
+from lstm2d.training.sources.labelled import labelled_pixel
 from lstm2d.training.sources.whole import WholeImages
 
 
 class Patches(Source):
-    """Examples as in the paper: a random pixel of a random image, and what a cell over it sees.
+    """Examples as in the paper: a random labelled pixel of a random image, and what a cell over it sees.
 
     Parameters
     ----------
@@ -39,6 +40,8 @@ class Patches(Source):
         rng, k = self._chosen(number, epoch)
         image, labels = self.images.uncropped(k, epoch)
         row, column = (int(rng.integers(side)) for side in labels.shape)
+        if labels[row, column] == self.images.data.ignore:
+            row, column = labelled_pixel(labels, self.images.data.ignore, rng) or (row, column)
         size = self.network.fields[self.network.instances_of(seed, epoch, number) - 1].size
         place = slice(row, row + 1), slice(column, column + 1)
         x = prepare.prepare_window(image, *place, size // 2)

@@ -17,8 +17,10 @@ from lstm2d.training.sources.whole import WholeImages
 class Superpixels(Source):
     """Patches of the augmented images, each around the centre of a superpixel; unlabelled ones are left out.
 
+    A superpixel that is labelled, but not at its centre, has a patch around the labelled pixel nearest to it.
+
     An epoch draws one augmented copy of every image and `train.patches` of its superpixels: each once, in
-    random order, and again if the copy has fewer. An image without a labelled centre gives patches that do
+    random order, and again if the copy has fewer. An image without a labelled pixel gives patches that do
     not count.
 
     Parameters
@@ -55,14 +57,24 @@ class Superpixels(Source):
     def _labelled(
         self, k: int, epoch: int, image: NDArray[np.float32], labels: NDArray[np.uint8]
     ) -> NDArray[np.int64]:
-        """Return rows and columns of the labelled centres of an image, in the random order of an epoch."""
+        """Return rows and columns of the middles of patches, in the random order of an epoch.
+
+        First the centres that are labelled; then, for the superpixels whose centre is not, the labelled pixel
+        nearest to it, if they have one.
+        """
         if epoch != self._epoch:
             self._epoch, self._middles = epoch, {}
         if k not in self._middles:
-            found = np.stack(centres(superpixels(image)), axis=1)
-            labelled = labels[tuple(found.T)] != self.images.data.ignore
+            segments, known = superpixels(image), labels != self.images.data.ignore
+            found = np.stack(centres(segments), axis=1)
+            at_centre = known[tuple(found.T)]
             rng = generator(self.images.train.seed, epoch, k, Purpose.SUPERPIXEL)
-            self._middles[k] = rng.permutation(found[labelled] if labelled.any() else found[:1])
+            middles = rng.permutation(found[at_centre])
+            elsewhere = known & ~at_centre[segments]
+            if elsewhere.any():
+                others = np.stack(centres(segments, elsewhere), axis=1)
+                middles = np.concatenate([middles, rng.permutation(others)])
+            self._middles[k] = middles if len(middles) else found[:1]
         return self._middles[k]
 
     def name(self, number: int) -> str:

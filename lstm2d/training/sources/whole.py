@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.config import TrainSection
-from lstm2d.data.transforms import flip, random_color, random_crop, random_flip, random_rotation, random_scale
+from lstm2d.data.transforms import flip, random_color, random_flip, random_rotation, random_scale
 from lstm2d.errors import DataError
 from lstm2d.hierarchy.labels import EVERYWHERE, Place
 from lstm2d.random import Purpose, generator
 from lstm2d.training.samples import TrainingData
 from lstm2d.training.sources import Example, Source
+from lstm2d.training.sources.labelled import labelled_crop
 
 MAX_SIZES = 4  # sizes listed in a message
 
@@ -22,6 +23,7 @@ MAX_SIZES = 4  # sizes listed in a message
 class WholeImages(Source):
     """One example for each training image: flipped, resized, recoloured, rotated and cropped as configured.
 
+    A crop of a labelled image has at least one labelled pixel.
     Each epoch draws anew: after five epochs the network has seen five augmented copies of an image.
 
     Parameters
@@ -60,7 +62,7 @@ class WholeImages(Source):
         place: Place = EVERYWHERE
         if self.train.crop:
             rng = generator(self.train.seed, epoch, number, Purpose.CROP)
-            place = random_crop(labels.shape, rng, size=self.train.crop)
+            place = labelled_crop(labels, data.ignore, rng, size=self.train.crop)
         targets = prepare.prepare_labels(data.targets(labels, number, place), data.ignored_target)
         return Example(prepare.prepare_part(image[place]), targets, (self.name(number),))
 

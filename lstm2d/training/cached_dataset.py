@@ -1,27 +1,31 @@
-"""A dataset folder that keeps decoded images in memory."""
+"""A dataset that keeps decoded images in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.data.folder import DatasetFolder, Sample
+from lstm2d.data.dataset import Images
+from lstm2d.data.layout import Sample
 from lstm2d.hierarchy.fill import Fill, filled
+from lstm2d.io.classes import ClassInfo
 from lstm2d.training.contents import Contents
 
 Image = NDArray[np.uint8] | NDArray[np.float32]
 Labels = NDArray[np.uint8]
 
 
-class CachedFolder(DatasetFolder):
-    """A dataset folder that keeps the images it has decoded, up to a limit.
+class CachedDataset:
+    """A dataset that keeps the images it has read, up to a limit.
 
     Parameters
     ----------
-    folder : DatasetFolder
-        Where the images are.
+    images : Images
+        The dataset.
     limit : int
         Bytes of images and labels to keep. Images beyond it are read each time.
     change : callable
@@ -34,22 +38,22 @@ class CachedFolder(DatasetFolder):
 
     def __init__(
         self,
-        folder: DatasetFolder,
+        images: Images,
         limit: int,
         change: Callable[[Image, Labels], tuple[Image, Labels]],
         contents: Contents,
         fill: Fill | None = None,
     ) -> None:
-        vars(self).update(vars(folder))  # including cached properties, which may have read all masks
+        self._images = images
         self.limit, self.change, self.contents, self.fill = limit, change, contents, fill
         self.size = 0
         self._kept: dict[str, tuple[Image, Labels]] = {}
 
     def load(self, sample: Sample) -> tuple[Image, Labels]:
-        """Return an image and its labels, from memory if they are there; see `DatasetFolder.load`."""
+        """Return an image and its labels, from memory if they are there; see `Images.load`."""
         if sample.stem in self._kept:
             return self._kept[sample.stem]
-        image, labels = super().load(sample)
+        image, labels = self._images.load(sample)
         labels = filled(image, labels, self.fill)
         self.contents.see(sample, labels)
         image, labels = self.change(image, labels)
@@ -58,3 +62,33 @@ class CachedFolder(DatasetFolder):
             self.size += size
             self._kept[sample.stem] = (image, labels)
         return image, labels
+
+    @property
+    def root(self) -> Path:
+        """Where the images are, for messages."""
+        return self._images.root
+
+    @property
+    def name(self) -> str:
+        """Name of the dataset."""
+        return self._images.name
+
+    @property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """The classes, ordered by number."""
+        return self._images.classes
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """The mask encoding, see `Description.meaning`."""
+        return self._images.meaning
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits."""
+        return self._images.splits
+
+    @property
+    def scenes(self) -> Mapping[str, str]:
+        """Scene of each stem."""
+        return self._images.scenes

@@ -1,0 +1,1 @@
+"""Published layouts of images and masks, read and written as dataset folders."""

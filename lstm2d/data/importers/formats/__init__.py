@@ -1,0 +1,1 @@
+"""Files of others: annotations, tables of colours, matrices, masks, outlines."""
