@@ -1,8 +1,8 @@
 """The table of runs that differ in a few values."""
 
-import importlib.util
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -18,13 +18,8 @@ from lstm2d.report.runs import RunSummary
 
 
 @pytest.fixture(scope="module")
-def script(checkout: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("compare_runs", checkout / "benchmarks" / "compare_runs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(benchmark_module: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark_module("compare_runs")
 
 
 def test_commands_are_understood(script: ModuleType) -> None:

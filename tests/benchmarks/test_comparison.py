@@ -1,9 +1,6 @@
 """The comparison with PyTorch that comes before each measurement."""
 
-import importlib
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
@@ -11,13 +8,8 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def comparison(checkout: Path) -> Iterator[ModuleType]:
-    folder = str(checkout / "benchmarks")
-    sys.path.insert(0, folder)
-    try:
-        yield importlib.import_module("comparison")
-    finally:
-        sys.path.remove(folder)
+def comparison(benchmark_module: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark_module("comparison")
 
 
 def test_within_tolerance_of_the_largest_value(comparison: ModuleType) -> None:

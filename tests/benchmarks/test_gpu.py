@@ -1,11 +1,10 @@
 """The comparison on a GPU: both sides agree, it runs, and without a GPU it reports so in one line."""
 
-import importlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -16,13 +15,8 @@ from tests.conftest import STAND_IN
 
 
 @pytest.fixture(scope="module")
-def bench(checkout: Path) -> Iterator[ModuleType]:
-    folder = str(checkout / "benchmarks")
-    sys.path.insert(0, folder)
-    try:
-        yield importlib.import_module("bench_gpu")
-    finally:
-        sys.path.remove(folder)
+def bench(benchmark_module: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark_module("bench_gpu")
 
 
 def run(checkout: Path, *args: str, stand_in: bool) -> subprocess.CompletedProcess[str]:

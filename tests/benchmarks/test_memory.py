@@ -1,7 +1,6 @@
 """Peak memory as the benchmarks report it."""
 
-import importlib.util
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
@@ -11,12 +10,8 @@ MB = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def memory(checkout: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("memory", checkout / "benchmarks" / "memory.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def memory(benchmark_module: Callable[[str], ModuleType]) -> ModuleType:
+    module = benchmark_module("memory")
     if not module.measurable():
         pytest.skip("no /proc/self/clear_refs")
     return module

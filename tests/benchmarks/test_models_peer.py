@@ -1,9 +1,6 @@
 """The PyTorch networks of the benchmarks against the library in float64; skipped without PyTorch."""
 
-import importlib.util
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -19,13 +16,8 @@ VGG = {"kind": "reseg", "features": "conv2_1", "upsample_channels": 6}
 
 
 @pytest.fixture(scope="module")
-def bench(checkout: Path) -> Iterator[ModuleType]:
-    folder = str(checkout / "benchmarks")
-    sys.path.insert(0, folder)
-    try:
-        yield importlib.import_module("bench_models")
-    finally:
-        sys.path.remove(folder)
+def bench(benchmark_module: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark_module("bench_models")
 
 
 @pytest.mark.parametrize(("order", "images"), [("channels_first", 2), ("channels_last", 1)])

@@ -1,6 +1,6 @@
 """The script that thins out masks: shares, strokes inside objects, and the folder it makes."""
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -15,14 +15,8 @@ from lstm2d.data.synth import write_dataset
 
 
 @pytest.fixture(scope="module")
-def script(checkout: Path) -> ModuleType:
-    path = checkout / "benchmarks" / "sparse_labels.py"
-    spec = importlib.util.spec_from_file_location("sparse_labels", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(benchmark_module: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark_module("sparse_labels")
 
 
 @pytest.fixture(scope="module")
