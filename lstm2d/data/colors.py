@@ -51,10 +51,7 @@ class ColorTable:
         array of shape (H, W), int16
             Labels; -1 for an unknown colour.
         """
-        codes = colors[..., 0].astype(np.int32) << 16
-        codes |= colors[..., 1].astype(np.int32) << 8
-        codes |= colors[..., 2]
-        labels: NDArray[np.int16] = self._label_of_code[codes]
+        labels: NDArray[np.int16] = self._label_of_code[color_codes(colors)]
         return labels
 
     @cached_property
@@ -63,6 +60,25 @@ class ColorTable:
         for (red, green, blue), label in self.labels.items():
             table[red << 16 | green << 8 | blue] = label
         return table
+
+
+def color_codes(colors: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Pack the colour of each pixel into one number.
+
+    Parameters
+    ----------
+    colors : array of shape (H, W, 3), uint8
+        Red, green, blue.
+
+    Returns
+    -------
+    array of shape (H, W), int32
+        The bits of red, green and blue in this order, 8 each.
+    """
+    codes = colors[..., 0].astype(np.int32) << 16
+    codes |= colors[..., 1].astype(np.int32) << 8
+    codes |= colors[..., 2]
+    return codes
 
 
 def read_labelmap(path: Path) -> list[tuple[str, Color | None]]:

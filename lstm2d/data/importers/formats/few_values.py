@@ -1,4 +1,4 @@
-"""Tell masks from photographs by their pixels."""
+"""Recognise masks by the number of values in them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lstm2d.data.colors import color_codes
 from lstm2d.errors import DataError
 from lstm2d.io.masks import open_mask
 
@@ -43,7 +44,4 @@ def _has_few_values(path: Path) -> bool:
     assert pixels is not None
     if mask.lossy:
         return bool(np.mean((pixels < EXTREME) | (pixels > 255 - EXTREME)) >= ALMOST)
-    if mask.colors is not None:
-        red, green, blue = np.moveaxis(pixels.astype(np.int32), 2, 0)
-        pixels = red << 16 | green << 8 | blue
-    return len(np.unique(pixels)) <= FEW
+    return len(np.unique(pixels if mask.colors is None else color_codes(mask.colors))) <= FEW

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.data.colors import Color
+from lstm2d.data.colors import Color, color_codes
 from lstm2d.data.importers.formats.mask_readers import NEARLY_GRAY
 from lstm2d.data.importers.parallel import all_of, in_threads
 from lstm2d.errors import DataError
@@ -120,8 +120,7 @@ def _read(pair: tuple[Path, Path]) -> _One:
         used = None if colors is None else {int(k): _color(colors[k]) for k in np.flatnonzero(counts)}
         return _One(counts, used, none, none, mask.lossy, mask.size, size)
     assert mask.colors is not None
-    red, green, blue = np.moveaxis(mask.colors.astype(np.int64), 2, 0)
-    codes, pixels = np.unique(red << 16 | green << 8 | blue, return_counts=True)
+    codes, pixels = np.unique(color_codes(mask.colors).astype(np.int64), return_counts=True)
     return _One(None, None, codes, pixels.astype(np.int64), mask.lossy, mask.size, size)
 
 

@@ -1,4 +1,4 @@
-"""Masks are told from photographs by their pixels."""
+"""Masks are recognised by the number of values in them, photographs are not."""
 
 from collections.abc import Callable
 from pathlib import Path
