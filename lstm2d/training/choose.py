@@ -25,7 +25,7 @@ SECONDS_PER_IMAGE = 0.8  # of 320x240 pixels; the features of VGG-16 then take h
 START = "outdoor"
 ANY_PRESET = "lstm2d-5x5"  # for the values that all presets share
 RATE, WARMUP = 1.25e-5, 200  # half of the preset's rate, after twice its warm-up
-WARMUP_ADADELTA = 100  # Adadelta's first steps are as large as its later ones
+WARMUP_ADADELTA = 100  # steps; figures in docs/how-to/train-auto.md
 SAMPLE = 16  # images whose size is read
 
 
@@ -188,7 +188,7 @@ def choose(facts: Facts) -> Choice:
     if facts.vgg16 and facts.seconds >= needed:
         reasons.append("VGG-16 is imported, and the time is enough for its features")
         settings.append(f"train.warmup_steps={WARMUP_ADADELTA}")
-        reasons.append("after a warm-up the first steps do not spoil the random weights")
+        reasons.append("a warm-up keeps the steps small while all weights are random")
         if math.isfinite(facts.seconds):
             settings.append("train.schedule=cosine")
             reasons.append("the rate falls to 0 within the time")
