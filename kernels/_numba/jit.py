@@ -26,7 +26,7 @@ from lstm2d.kernels.threads import get_num_threads
 
 Loop = Callable[..., Any]
 GRAIN = 1 << 19  # values per thread: starting a Python thread takes 0.1 ms and more
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 _numba_lock: Any = compiler_lock.global_compiler_lock  # held while Numba compiles
 _preparing = RLock()  # guards `kernel._compiled`, the files of the cache, and Numba's configuration
 forks.hold(_preparing)
@@ -85,6 +85,17 @@ class _Cache(FunctionCache):
             super().save_overload(sig, data)
 
 
+def threads_for(size: int, work: int) -> int:
+    """Return the number of threads over which `spread` runs a loop: at least 1."""
+    return max(1, min(get_num_threads(), size * work // GRAIN, size))
+
+
+@part
+def thread_of(begin, size, threads):
+    """Return the number of the thread whose part of a loop over `size` items begins with item `begin`."""
+    return (begin * threads + size - 1) // size
+
+
 def spread(loop: kernel, size: int, work: int, *args: object) -> None:
     """Run a loop over `size` independent items, on several threads if there is enough work.
 
@@ -99,7 +110,7 @@ def spread(loop: kernel, size: int, work: int, *args: object) -> None:
     *args : object
         Passed on.
     """
-    threads = max(1, min(get_num_threads(), size * work // GRAIN, size))
+    threads = threads_for(size, work)
     if threads == 1:
         loop(*args, 0, size)
         return

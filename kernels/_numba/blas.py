@@ -1,0 +1,77 @@
+"""Matrix products of row-major arrays in loops that Numba compiles.
+
+They call the BLAS of SciPy, like the compiled kernels. An address cannot be part of code that is kept on disk: loops
+get that of `gemm` as an argument.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import get_cython_function_address, intrinsic
+from numpy.typing import DTypeLike
+
+from lstm2d.kernels._numba.jit import part
+
+_NAMES = {np.dtype(np.float32): "sgemm", np.dtype(np.float64): "dgemm"}
+_N, _T = np.int8(ord("N")), np.int8(ord("T"))
+
+
+@cache
+def gemm(dtype: DTypeLike) -> int:
+    """Return the address of BLAS's general product for a data type.
+
+    Parameters
+    ----------
+    dtype : dtype
+        float32 or float64.
+
+    Returns
+    -------
+    int
+        The argument `gemm` of loops that call `matmul`.
+    """
+    address: int = get_cython_function_address("scipy.linalg.cython_blas", _NAMES[np.dtype(dtype)])
+    return address
+
+
+@intrinsic
+def _call(typing, gemm, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+    """Call a Fortran function: every argument is passed by its address. a, b and c are addresses already."""
+
+    def generate(context, builder, signature, arguments):
+        address, *values = arguments
+        pointers = [
+            builder.inttoptr(value, ir.IntType(8).as_pointer())
+            if place in (6, 8, 11)
+            else builder.bitcast(cgutils.alloca_once_value(builder, value), ir.IntType(8).as_pointer())
+            for place, value in enumerate(values)
+        ]
+        function = ir.FunctionType(ir.VoidType(), [p.type for p in pointers])
+        builder.call(builder.inttoptr(address, function.as_pointer()), pointers)
+        return context.get_dummy_value()
+
+    size, real = types.int32, alpha
+    signature = types.void(
+        types.intp, types.int8, types.int8, size, size, size, real, types.uintp, size, types.uintp, size, real,
+        types.uintp, size,
+    )
+    return signature, generate
+
+
+@part
+def matmul(gemm, transpose_a, transpose_b, rows, columns, inner, a, a0, lda, b, b0, ldb, beta, c, c0, ldc):
+    """c (rows, columns) = op(a) op(b) + beta * c.
+
+    Each factor is a flat array, the place of its first value in it, and the distance of two of its rows.
+    BLAS counts in columns: a row-major product is the column-major one with the factors exchanged.
+    """
+    if rows > 0 and columns > 0:
+        size = c.itemsize
+        _call(gemm, _T if transpose_b else _N, _T if transpose_a else _N, columns, rows, inner, c.dtype.type(1),
+              b.ctypes.data + b0 * size, ldb, a.ctypes.data + a0 * size, lda, c.dtype.type(beta),
+              c.ctypes.data + c0 * size, ldc)
