@@ -19,7 +19,9 @@ from lstm2d.kernels._numba.jit import part
 _f = np.float32
 _ONE, _HALF = _f(1), _f(0.5)
 _LIMIT = _f(8.6)  # beyond it tanh is 1 to within one step of float32
-_P4, _P3, _P2, _P1, _P0 = map(_f, (1.408335074e-08, 2.112304583e-05, 3.526443158e-03, 1.340691069e-01, 9.999999868e-01))
+_P4, _P3, _P2, _P1, _P0 = map(
+    _f, (1.408335074e-08, 2.112304583e-05, 3.526443158e-03, 1.340691069e-01, 9.999999868e-01)
+)
 _Q4, _Q3, _Q2, _Q1 = map(_f, (8.071005697e-07, 3.336337413e-04, 2.599405931e-02, 4.674023225e-01))
 _LEAST = _f(-87.33654)  # ln 2^-126
 _SHIFT = _f(12582912.0 + 127.0)  # adding it rounds to an integer n; the lowest bits hold n + 127

@@ -57,8 +57,20 @@ def _call(typing, gemm, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, 
 
     size, real = types.int32, alpha
     signature = types.void(
-        types.intp, types.int8, types.int8, size, size, size, real, types.uintp, size, types.uintp, size, real,
-        types.uintp, size,
+        types.intp,
+        types.int8,
+        types.int8,
+        size,
+        size,
+        size,
+        real,
+        types.uintp,
+        size,
+        types.uintp,
+        size,
+        real,
+        types.uintp,
+        size,
     )
     return signature, generate
 
@@ -72,6 +84,19 @@ def matmul(gemm, transpose_a, transpose_b, rows, columns, inner, a, a0, lda, b, 
     """
     if rows > 0 and columns > 0:
         size = c.itemsize
-        _call(gemm, _T if transpose_b else _N, _T if transpose_a else _N, columns, rows, inner, c.dtype.type(1),
-              b.ctypes.data + b0 * size, ldb, a.ctypes.data + a0 * size, lda, c.dtype.type(beta),
-              c.ctypes.data + c0 * size, ldc)
+        _call(
+            gemm,
+            _T if transpose_b else _N,
+            _T if transpose_a else _N,
+            columns,
+            rows,
+            inner,
+            c.dtype.type(1),
+            b.ctypes.data + b0 * size,
+            ldb,
+            a.ctypes.data + a0 * size,
+            lda,
+            c.dtype.type(beta),
+            c.ctypes.data + c0 * size,
+            ldc,
+        )

@@ -39,6 +39,15 @@ def part(function: Loop) -> Loop:
     return compiled
 
 
+@part
+def row(values, first, n):
+    """Return n values of a flat array as an array of their own.
+
+    An index into it that counts from 0 is never negative: a loop over it has no test for that, and vectorises.
+    """
+    return values[first : first + n]
+
+
 class kernel:
     """Compile a function when it is first called, and keep the result on disk.
 

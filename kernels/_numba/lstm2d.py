@@ -19,7 +19,7 @@ import numpy as np
 from lstm2d.kernels import arena
 from lstm2d.kernels._numba.activations import sigmoid, tanh
 from lstm2d.kernels._numba.blas import gemm, matmul
-from lstm2d.kernels._numba.jit import kernel, part, spread, thread_of, threads_for
+from lstm2d.kernels._numba.jit import kernel, part, row, spread, thread_of, threads_for
 from lstm2d.kernels.arrays import FloatArray
 from lstm2d.kernels.blas import single_blas
 
@@ -157,12 +157,6 @@ def _columns_to_pixels(columns, column, ld, n, values, pixels, first, step):
             pixel[k] = columns[column + k * ld + p]
 
 
-@part
-def _row(values, first, n):
-    """Return n values as an array of their own: an index that counts from 0 needs no test."""
-    return values[first : first + n]
-
-
 # ---- forward
 
 
@@ -188,7 +182,9 @@ def _scan_forward(
     hidden, cells, gates = channels * ld, inner * ld, (inner + 2 * units) * ld
     tanh_cell, below = gates + 5 * units * ld, units * ld  # `below`: from a horizontal predecessor's rows
     low, high, length, column, pixel, step = _diagonal(0, direction, height, width, slot)
-    new = np.empty((2, _lanes(min(height, width))), state.dtype)  # h and c: the lanes of a row in the state overlap
+    new = np.empty(
+        (2, _lanes(min(height, width))), state.dtype
+    )  # h and c: the lanes of a row in the state overlap
     _clear_column(state, hidden + column, 2 * units, ld)
     _clear_column(state, cells + column, 2 * units, ld)
     for t in range(steps):
@@ -230,7 +226,7 @@ def _lanes(length):
 def _shift_rows(units, n, ld, state, first):
     """Copy rows: the horizontal predecessors are the vertical ones, a column earlier."""
     for u in range(units):
-        to, source = _row(state, first + u * ld, n), _row(state, first + (u + units) * ld + 1, n)
+        to, source = row(state, first + u * ld, n), row(state, first + (u + units) * ld + 1, n)
         for p in range(n):
             to[p] = source[p]
 
@@ -249,12 +245,18 @@ def _gates_forward(
     one, largest = state.dtype.type(1), state.dtype.type(LARGEST)
     for u in range(units):
         first, unit = gates + u * ld, units * ld
-        z_i, z_fx, z_fy = _row(state, first, n), _row(state, first + unit, n), _row(state, first + 2 * unit, n)
-        z_g, z_o = _row(state, first + 3 * unit, n), _row(state, first + 4 * unit, n)
-        c_x, c_y = _row(state, cells + u * ld, n), _row(state, cells + unit + u * ld, n)
-        h_out, c_out = _row(state, hidden + u * ld, length), _row(state, cell + u * ld, length)
-        t_out = _row(state, tanh_cell + u * ld, n)
-        b_i, b_fx, b_fy, b_g, b_o = bias[u], bias[u + units], bias[u + 2 * units], bias[u + 3 * units], bias[u + 4 * units]
+        z_i, z_fx, z_fy = row(state, first, n), row(state, first + unit, n), row(state, first + 2 * unit, n)
+        z_g, z_o = row(state, first + 3 * unit, n), row(state, first + 4 * unit, n)
+        c_x, c_y = row(state, cells + u * ld, n), row(state, cells + unit + u * ld, n)
+        h_out, c_out = row(state, hidden + u * ld, length), row(state, cell + u * ld, length)
+        t_out = row(state, tanh_cell + u * ld, n)
+        b_i, b_fx, b_fy, b_g, b_o = (
+            bias[u],
+            bias[u + units],
+            bias[u + 2 * units],
+            bias[u + 3 * units],
+            bias[u + 4 * units],
+        )
         if peepholes is not None:
             w_ix, w_iy, w_fx = peepholes[u], peepholes[u + units], peepholes[u + 2 * units]
             w_fy, w_o = peepholes[u + 3 * units], peepholes[u + 4 * units]
@@ -318,19 +320,21 @@ def _scan_backward(
         low, _, length, column, pixel, step = _diagonal(t, direction, height, width, 0)
         # lanes beyond the diagonal lie before it, on the diagonal that comes next
         back = _lanes(length) - length
-        row = LANES + low
+        at = LANES + low
         _pixels_to_columns(grad_y, pixel * 4 * units + direction * units, step * 4 * units, length, units, scratch,
-                           in_hidden + row, crossing)  # fmt: skip
+                           in_hidden + at, crossing)  # fmt: skip
         _gates_backward(
             units, _lanes(length), ld, crossing, cell_scale, leaky, limit, peepholes, state, gates + column - back,
-            cells + column - back, tanh_cell + column - back, scratch, in_hidden + row - back,
-            in_cells + row - back, out_cells + row - back, grad_z + column - back,
+            cells + column - back, tanh_cell + column - back, scratch, in_hidden + at - back,
+            in_cells + at - back, out_cells + at - back, grad_z + column - back,
         )  # fmt: skip
-        _clear_column(scratch, out_cells + row - 1, units, crossing)  # no pixel of this diagonal has it to its left
+        _clear_column(
+            scratch, out_cells + at - 1, units, crossing
+        )  # no pixel of this diagonal has it to its left
         in_cells, out_cells = out_cells, in_cells
         if t:
             matmul(gemm, False, False, 2 * units, length, 5 * units, recurrent, 0, 5 * units, scratch,
-                   grad_z + column, ld, 0, scratch, in_hidden + units * crossing + row, crossing)  # fmt: skip
+                   grad_z + column, ld, 0, scratch, in_hidden + units * crossing + at, crossing)  # fmt: skip
     matmul(gemm, False, True, inner, 5 * units, pixels, state, LANES, ld, scratch, grad_z + LANES, ld, 0, grad_both,
            0, 5 * units)  # fmt: skip
     _sum_bias(units, pixels, ld, scratch, grad_z + LANES, grad_bias)
@@ -351,16 +355,16 @@ def _gates_backward(
     unit, across = units * ld, units * gd
     for u in range(units):
         first, to, cross = gates + u * ld, grad_z + u * ld, u * gd
-        s_i, s_fx, s_fy = _row(state, first, n), _row(state, first + unit, n), _row(state, first + 2 * unit, n)
-        s_g, s_o = _row(state, first + 3 * unit, n), _row(state, first + 4 * unit, n)
-        c_x, c_y = _row(state, cells + u * ld, n), _row(state, cells + unit + u * ld, n)
-        tanh_c = _row(state, tanh_cell + u * ld, n)
-        z_i, z_fx, z_fy = _row(scratch, to, n), _row(scratch, to + unit, n), _row(scratch, to + 2 * unit, n)
-        z_g, z_o = _row(scratch, to + 3 * unit, n), _row(scratch, to + 4 * unit, n)
-        g_y, g_hr = _row(scratch, in_hidden + cross, n), _row(scratch, in_hidden + across + cross, n)
-        g_hb = _row(scratch, in_hidden + 2 * across + cross + 1, n)
-        g_cr, g_cb = _row(scratch, in_cells + cross, n), _row(scratch, in_cells + across + cross + 1, n)
-        g_cl, g_ca = _row(scratch, out_cells + cross, n), _row(scratch, out_cells + across + cross, n)
+        s_i, s_fx, s_fy = row(state, first, n), row(state, first + unit, n), row(state, first + 2 * unit, n)
+        s_g, s_o = row(state, first + 3 * unit, n), row(state, first + 4 * unit, n)
+        c_x, c_y = row(state, cells + u * ld, n), row(state, cells + unit + u * ld, n)
+        tanh_c = row(state, tanh_cell + u * ld, n)
+        z_i, z_fx, z_fy = row(scratch, to, n), row(scratch, to + unit, n), row(scratch, to + 2 * unit, n)
+        z_g, z_o = row(scratch, to + 3 * unit, n), row(scratch, to + 4 * unit, n)
+        g_y, g_hr = row(scratch, in_hidden + cross, n), row(scratch, in_hidden + across + cross, n)
+        g_hb = row(scratch, in_hidden + 2 * across + cross + 1, n)
+        g_cr, g_cb = row(scratch, in_cells + cross, n), row(scratch, in_cells + across + cross + 1, n)
+        g_cl, g_ca = row(scratch, out_cells + cross, n), row(scratch, out_cells + across + cross, n)
         if peepholes is not None:
             w_ix, w_iy, w_fx = peepholes[u], peepholes[u + units], peepholes[u + 2 * units]
             w_fy, w_o = peepholes[u + 3 * units], peepholes[u + 4 * units]
@@ -386,7 +390,12 @@ def _gates_backward(
             # a gate that is saturated by a huge cell: no product of both huge values comes before its 0
             dzfx, dzfy = dfx * fx * (one - fx) * dco, dfy * fy * (one - fy) * dco
             if limit is not None:
-                dzi, dzfx, dzfy, dzg = _clipped(dzi, limit), _clipped(dzfx, limit), _clipped(dzfy, limit), _clipped(dzg, limit)
+                dzi, dzfx, dzfy, dzg = (
+                    _clipped(dzi, limit),
+                    _clipped(dzfx, limit),
+                    _clipped(dzfy, limit),
+                    _clipped(dzg, limit),
+                )
             if peepholes is not None:
                 dcx += dzi * w_ix + dzfx * w_fx
                 dcy += dzi * w_iy + dzfy * w_fy
@@ -396,8 +405,8 @@ def _gates_backward(
 
 @part
 def _sum_bias(units, n, ld, scratch, grad_z, grad_bias):
-    for row in range(5 * units):
-        grad_bias[row] = _sum_products(_row(scratch, grad_z + row * ld, n), None)
+    for k in range(5 * units):
+        grad_bias[k] = _sum_products(row(scratch, grad_z + k * ld, n), None)
 
 
 @part
@@ -428,11 +437,11 @@ def _sum_peepholes(units, n, ld, scale, leaky, state, gates, cells, scratch, gra
     cell = np.empty(n, state.dtype)
     for u in range(units):
         first, to = gates + u * ld, grad_z + u * ld
-        z_i, z_fx, z_fy = _row(scratch, to, n), _row(scratch, to + unit, n), _row(scratch, to + 2 * unit, n)
-        z_o = _row(scratch, to + 4 * unit, n)
-        s_i, s_fx, s_fy = _row(state, first, n), _row(state, first + unit, n), _row(state, first + 2 * unit, n)
-        s_g = _row(state, first + 3 * unit, n)
-        c_x, c_y = _row(state, cells + u * ld, n), _row(state, cells + unit + u * ld, n)
+        z_i, z_fx, z_fy = row(scratch, to, n), row(scratch, to + unit, n), row(scratch, to + 2 * unit, n)
+        z_o = row(scratch, to + 4 * unit, n)
+        s_i, s_fx, s_fy = row(state, first, n), row(state, first + unit, n), row(state, first + 2 * unit, n)
+        s_g = row(state, first + 3 * unit, n)
+        c_x, c_y = row(state, cells + u * ld, n), row(state, cells + unit + u * ld, n)
         for p in range(n):
             if leaky is None:
                 old = s_fx[p] * c_x[p] + s_fy[p] * c_y[p]
@@ -457,7 +466,7 @@ def _add_directions(shape, grad_pixels, grad_x, begin, end):
             for t in range(height + width - 1):
                 _, _, length, _, pixel, step = _diagonal(t, direction, height, width, 0)
                 for p in range(length):
-                    pixel_grad = _row(to, (pixel + p * step) * channels, channels)
+                    pixel_grad = row(to, (pixel + p * step) * channels, channels)
                     for c in range(channels):
                         pixel_grad[c] += source[k + c]
                     k += channels
