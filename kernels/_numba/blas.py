@@ -76,27 +76,18 @@ def _call(typing, gemm, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, 
 
 
 @part
-def matmul(gemm, transpose_a, transpose_b, rows, columns, inner, a, a0, lda, b, b0, ldb, beta, c, c0, ldc):
+def matmul(gemm, transposed, shape, a, b, beta, c):
     """c (rows, columns) = op(a) op(b) + beta * c.
 
-    Each factor is a flat array, the place of its first value in it, and the distance of two of its rows.
+    `transposed` states whether op transposes a and b, `shape` is (rows, columns, inner). Each factor is a flat array,
+    the place of its first value, and the distance of two of its rows.
     BLAS counts in columns: a row-major product is the column-major one with the factors exchanged.
     """
+    rows, columns, inner = shape
+    values = c[0]
     if rows > 0 and columns > 0:
-        size = c.itemsize
         _call(
-            gemm,
-            _T if transpose_b else _N,
-            _T if transpose_a else _N,
-            columns,
-            rows,
-            inner,
-            c.dtype.type(1),
-            b.ctypes.data + b0 * size,
-            ldb,
-            a.ctypes.data + a0 * size,
-            lda,
-            c.dtype.type(beta),
-            c.ctypes.data + c0 * size,
-            ldc,
-        )
+            gemm, _T if transposed[1] else _N, _T if transposed[0] else _N, columns, rows, inner, values.dtype.type(1),
+            b[0].ctypes.data + b[1] * values.itemsize, b[2], a[0].ctypes.data + a[1] * values.itemsize, a[2],
+            values.dtype.type(beta), values.ctypes.data + c[1] * values.itemsize, c[2],
+        )  # fmt: skip

@@ -48,6 +48,30 @@ def row(values, first, n):
     return values[first : first + n]
 
 
+@part
+def rows2(values, first, distance, n):
+    """Return two rows of n values, `distance` apart."""
+    return row(values, first, n), row(values, first + distance, n)
+
+
+@part
+def rows3(values, first, distance, n):
+    """Return three rows of n values, `distance` apart."""
+    return (*rows2(values, first, distance, n), row(values, first + 2 * distance, n))
+
+
+@part
+def rows4(values, first, distance, n):
+    """Return four rows of n values, `distance` apart."""
+    return (*rows3(values, first, distance, n), row(values, first + 3 * distance, n))
+
+
+@part
+def rows5(values, first, distance, n):
+    """Return five rows of n values, `distance` apart."""
+    return (*rows4(values, first, distance, n), row(values, first + 4 * distance, n))
+
+
 class kernel:
     """Compile a function when it is first called, and keep the result on disk.
 

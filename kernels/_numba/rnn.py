@@ -18,7 +18,7 @@ from lstm2d.kernels import arena
 from lstm2d.kernels._cython.checks import contiguous_floats
 from lstm2d.kernels._numba.activations import sigmoid, tanh
 from lstm2d.kernels._numba.blas import gemm, matmul
-from lstm2d.kernels._numba.jit import kernel, part, row, spread
+from lstm2d.kernels._numba.jit import kernel, part, row, rows2, rows3, rows4, rows5, spread
 from lstm2d.kernels.arrays import FloatArray
 from lstm2d.kernels.blas import single_blas
 
@@ -87,10 +87,19 @@ def rnn_forward(
     if y.size:
         with single_blas():
             spread(
-                _forward, 2 * n, _work(s), gemm(x.dtype), s, x.reshape(n, -1), weight.reshape(2, -1),
-                recurrent.reshape(2, -1), bias, y.reshape(n, -1),
-                kept.reshape(2 * n, -1) if kept is not None and s.kept else None, scratch,
-            )  # fmt: skip
+                _forward,
+                2 * n,
+                _work(s),
+                gemm(x.dtype),
+                s,
+                x.reshape(n, -1),
+                weight.reshape(2, -1),
+                recurrent.reshape(2, -1),
+                bias,
+                y.reshape(n, -1),
+                kept.reshape(2 * n, -1) if kept is not None and s.kept else None,
+                scratch,
+            )
     return y, kept
 
 
@@ -117,11 +126,23 @@ def rnn_backward(
     if y.size:
         with single_blas():
             spread(
-                _backward, 2 * n, 3 * _work(s), gemm(dtype), s, grad_y.reshape(n, -1), x.reshape(n, -1),
-                y.reshape(n, -1), kept.reshape(2 * n, -1), weight.reshape(2, -1), recurrent.reshape(2, -1),
-                grad_weight.reshape(2 * n, -1), grad_recurrent.reshape(2 * n, -1), grad_bias.reshape(2 * n, -1),
-                None if grad_x is None else grad_x.reshape(2, n, -1), scratch,
-            )  # fmt: skip
+                _backward,
+                2 * n,
+                3 * _work(s),
+                gemm(dtype),
+                s,
+                grad_y.reshape(n, -1),
+                x.reshape(n, -1),
+                y.reshape(n, -1),
+                kept.reshape(2 * n, -1),
+                weight.reshape(2, -1),
+                recurrent.reshape(2, -1),
+                grad_weight.reshape(2 * n, -1),
+                grad_recurrent.reshape(2 * n, -1),
+                grad_bias.reshape(2 * n, -1),
+                None if grad_x is None else grad_x.reshape(2, n, -1),
+                scratch,
+            )
     elif grad_x is not None:
         grad_x[...] = 0
     return (
@@ -192,9 +213,17 @@ def _forward(gemm, s, x, weight, recurrent, bias, y, kept, scratch, begin, end):
     for task in range(begin, end):
         image, side = task // 2, task % 2
         _task_forward(
-            gemm, s, side, x[image], weight[side], recurrent[side], bias[side], y[image],
-            None if kept is None else kept[task], scratch[task],
-        )  # fmt: skip
+            gemm,
+            s,
+            side,
+            x[image],
+            weight[side],
+            recurrent[side],
+            bias[side],
+            y[image],
+            None if kept is None else kept[task],
+            scratch[task],
+        )
 
 
 @part
@@ -214,171 +243,117 @@ def _task_forward(gemm, s, side, x, weight, recurrent, bias, y, kept, scratch):
                 target[c] = bias[c]
         if s.channels:
             operand, start, ld = _gathered(s, x, 0, s.channels, s.channels, low, n, block)
-            matmul(gemm, False, False, n * s.rows, s.gates, s.channels, operand, start, ld, weight, 0, s.gates, 1, z, 0,
-                   s.gates)  # fmt: skip
+            matmul(
+                gemm,
+                (False, False),
+                (n * s.rows, s.gates, s.channels),
+                (operand, start, ld),
+                (weight, 0, s.gates),
+                1,
+                (z, 0, s.gates),
+            )
         for k in range(first, first + n):
             at = _place(s, side, k)
             z0 = (at - low) * s.rows * s.gates
-            _cells(gemm, s, k, recurrent, z[z0:], r, before, after, y[at * s.step * 2 * s.units + side * s.units :],
-                  None if kept is None else kept[at * s.rows * s.kept :])  # fmt: skip
+            _cells(
+                gemm,
+                s,
+                k,
+                recurrent,
+                z[z0:],
+                r,
+                before,
+                after,
+                y[at * s.step * 2 * s.units + side * s.units :],
+                None if kept is None else kept[at * s.rows * s.kept :],
+            )
             before, after = after, before
 
 
 @part
+def _step_product(gemm, s, before, recurrent, add, c):
+    """Compute the product of a step's hidden states with the recurrent matrix."""
+    matmul(
+        gemm,
+        (False, False),
+        (s.rows, s.gates, s.units),
+        (before, 0, s.state),
+        (recurrent, 0, s.gates),
+        add,
+        c,
+    )
+
+
+@part
 def _gru(gemm, s, k, recurrent, z, r, before, after, y, kept):
-    units, one = s.units, z.dtype.type(1)
+    n, one = s.units, z.dtype.type(1)
     if k:
-        matmul(
-            gemm,
-            False,
-            False,
-            s.rows,
-            s.gates,
-            units,
-            before,
-            0,
-            units,
-            recurrent,
-            0,
-            s.gates,
-            0,
-            r,
-            0,
-            s.gates,
-        )
+        _step_product(gemm, s, before, recurrent, 0, (r, 0, s.gates))
     for p in range(s.rows):
-        z_n, z_r, z_u = (
-            row(z, 3 * p * units, units),
-            row(z, (3 * p + 1) * units, units),
-            row(z, (3 * p + 2) * units, units),
-        )
-        r_r, r_u, r_n = (
-            row(r, 3 * p * units, units),
-            row(r, (3 * p + 1) * units, units),
-            row(r, (3 * p + 2) * units, units),
-        )
-        h, new, out = (
-            row(before, p * units, units),
-            row(after, p * units, units),
-            row(y, p * s.row * 2 * units, units),
-        )
-        if kept is not None:
-            k_n, k_r = row(kept, 4 * p * units, units), row(kept, (4 * p + 1) * units, units)
-            k_u, k_p = row(kept, (4 * p + 2) * units, units), row(kept, (4 * p + 3) * units, units)
-        for u in range(units):
+        z_n, z_r, z_u = rows3(z, 3 * p * n, n, n)
+        r_r, r_u, r_n = rows3(r, 3 * p * n, n, n)
+        h, new, out = row(before, p * n, n), row(after, p * n, n), row(y, p * s.row * 2 * n, n)
+        for u in range(n):
             reset, update = sigmoid(z_r[u] + r_r[u]), sigmoid(z_u[u] + r_u[u])
             candidate = tanh(z_n[u] + reset * r_n[u])
             value = (one - update) * h[u] + update * candidate
-            new[u] = value
-            out[u] = value
+            new[u], out[u] = value, value
             if kept is not None:
-                k_n[u], k_r[u], k_u[u], k_p[u] = candidate, reset, update, r_n[u]
+                z_n[u], z_r[u], z_u[u] = candidate, reset, update
+        if kept is not None:
+            _copy(row(z, 3 * p * n, 3 * n), row(kept, 4 * p * n, 3 * n))
+            _copy(r_n, row(kept, (4 * p + 3) * n, n))
 
 
 @part
 def _lstm(gemm, s, k, recurrent, z, r, before, after, y, kept):
-    units = s.units
+    n = s.units
     if k:
-        matmul(
-            gemm,
-            False,
-            False,
-            s.rows,
-            s.gates,
-            units,
-            before,
-            0,
-            s.state,
-            recurrent,
-            0,
-            s.gates,
-            1,
-            z,
-            0,
-            s.gates,
-        )
+        _step_product(gemm, s, before, recurrent, 1, (z, 0, s.gates))
     for p in range(s.rows):
-        z_i, z_f = row(z, 4 * p * units, units), row(z, (4 * p + 1) * units, units)
-        z_g, z_o = row(z, (4 * p + 2) * units, units), row(z, (4 * p + 3) * units, units)
-        cell = row(before, (2 * p + 1) * units, units)
-        h_new, c_new = row(after, 2 * p * units, units), row(after, (2 * p + 1) * units, units)
-        out = row(y, p * s.row * 2 * units, units)
-        if kept is not None:
-            k_i, k_f = row(kept, 5 * p * units, units), row(kept, (5 * p + 1) * units, units)
-            k_g, k_o = row(kept, (5 * p + 2) * units, units), row(kept, (5 * p + 3) * units, units)
-            k_c = row(kept, (5 * p + 4) * units, units)
-        for u in range(units):
+        z_i, z_f, z_g, z_o = rows4(z, 4 * p * n, n, n)
+        h_new, c_new = rows2(after, 2 * p * n, n, n)
+        cell, out = row(before, (2 * p + 1) * n, n), row(y, p * s.row * 2 * n, n)
+        for u in range(n):
             i, f, g, o = sigmoid(z_i[u]), sigmoid(z_f[u]), tanh(z_g[u]), sigmoid(z_o[u])
             c = f * cell[u] + i * g
             h = o * tanh(c)
             h_new[u], c_new[u], out[u] = h, c, h
             if kept is not None:
-                k_i[u], k_f[u], k_g[u], k_o[u], k_c[u] = i, f, g, o, c
+                z_i[u], z_f[u], z_g[u], z_o[u] = i, f, g, o
+        if kept is not None:
+            _copy(row(z, 4 * p * n, 4 * n), row(kept, 5 * p * n, 4 * n))
+            _copy(c_new, row(kept, (5 * p + 4) * n, n))
 
 
 @part
 def _tanh(gemm, s, k, recurrent, z, r, before, after, y, kept):
+    n = s.units
     if k:
-        matmul(
-            gemm,
-            False,
-            False,
-            s.rows,
-            s.gates,
-            s.units,
-            before,
-            0,
-            s.units,
-            recurrent,
-            0,
-            s.gates,
-            1,
-            z,
-            0,
-            s.gates,
-        )
+        _step_product(gemm, s, before, recurrent, 1, (z, 0, s.gates))
     for p in range(s.rows):
-        z_p, new, out = (
-            row(z, p * s.units, s.units),
-            row(after, p * s.units, s.units),
-            row(y, p * s.row * 2 * s.units, s.units),
-        )
-        for u in range(s.units):
+        z_p, new, out = row(z, p * n, n), row(after, p * n, n), row(y, p * s.row * 2 * n, n)
+        for u in range(n):
             h = tanh(z_p[u])
             new[u], out[u] = h, h
 
 
 @part
 def _relu(gemm, s, k, recurrent, z, r, before, after, y, kept):
-    zero = z.dtype.type(0)
+    n, zero = s.units, z.dtype.type(0)
     if k:
-        matmul(
-            gemm,
-            False,
-            False,
-            s.rows,
-            s.gates,
-            s.units,
-            before,
-            0,
-            s.units,
-            recurrent,
-            0,
-            s.gates,
-            1,
-            z,
-            0,
-            s.gates,
-        )
+        _step_product(gemm, s, before, recurrent, 1, (z, 0, s.gates))
     for p in range(s.rows):
-        z_p, new, out = (
-            row(z, p * s.units, s.units),
-            row(after, p * s.units, s.units),
-            row(y, p * s.row * 2 * s.units, s.units),
-        )
-        for u in range(s.units):
+        z_p, new, out = row(z, p * n, n), row(after, p * n, n), row(y, p * s.row * 2 * n, n)
+        for u in range(n):
             h = zero if z_p[u] < 0 else z_p[u]  # NaN is not below 0, and stays
             new[u], out[u] = h, h
+
+
+@part
+def _copy(source, target):
+    for k in range(target.size):
+        target[k] = source[k]
 
 
 def _cells(gemm, s, k, recurrent, z, r, before, after, y, kept):
@@ -398,22 +373,59 @@ def _cells_of(gemm, s, k, recurrent, z, r, before, after, y, kept):
 
 @kernel
 def _backward(
-    gemm, s, grad_y, x, y, kept, weight, recurrent, grad_weight, grad_recurrent, grad_bias, grad_x, scratch,
-    begin, end,
-):  # fmt: skip
+    gemm,
+    s,
+    grad_y,
+    x,
+    y,
+    kept,
+    weight,
+    recurrent,
+    grad_weight,
+    grad_recurrent,
+    grad_bias,
+    grad_x,
+    scratch,
+    begin,
+    end,
+):
     for task in range(begin, end):
         image, side = task // 2, task % 2
         _task_backward(
-            gemm, s, side, grad_y[image], x[image], y[image], kept[task], weight[side], recurrent[side],
-            grad_weight[task], grad_recurrent[task], grad_bias[task],
-            None if grad_x is None else grad_x[side, image], scratch[task],
-        )  # fmt: skip
+            gemm,
+            s,
+            side,
+            grad_y[image],
+            x[image],
+            y[image],
+            kept[task],
+            weight[side],
+            recurrent[side],
+            grad_weight[task],
+            grad_recurrent[task],
+            grad_bias[task],
+            None if grad_x is None else grad_x[side, image],
+            scratch[task],
+        )
 
 
 @part
 def _task_backward(
-    gemm, s, side, grad_y, x, y, kept, weight, recurrent, grad_weight, grad_recurrent, grad_bias, grad_x, scratch
-):  # fmt: skip
+    gemm,
+    s,
+    side,
+    grad_y,
+    x,
+    y,
+    kept,
+    weight,
+    recurrent,
+    grad_weight,
+    grad_recurrent,
+    grad_bias,
+    grad_x,
+    scratch,
+):
     size = s.rows * s.units
     zeros, carry, carry_out = (
         scratch[: s.units],
@@ -436,10 +448,32 @@ def _task_backward(
             _cells_grad(s, side, k, grad_y, y, kept, zeros, from_r, carry, carry_out, grads[place:])
             carry, carry_out = carry_out, carry
             if k:
-                matmul(gemm, False, True, s.rows, s.units, s.gates, grads, place + to_recurrent, s.grads, recurrent, 0,
-                       s.gates, 0, from_r, 0, s.units)  # fmt: skip
-        _grads_of_block(gemm, s, side, first, low, n, grads, x, y, weight, block, grad_weight, grad_recurrent, grad_bias,
-                        grad_x)  # fmt: skip
+                matmul(
+                    gemm,
+                    (False, True),
+                    (s.rows, s.units, s.gates),
+                    (grads, place + to_recurrent, s.grads),
+                    (recurrent, 0, s.gates),
+                    0,
+                    (from_r, 0, s.units),
+                )
+        _grads_of_block(
+            gemm,
+            s,
+            side,
+            first,
+            low,
+            n,
+            grads,
+            x,
+            y,
+            weight,
+            block,
+            grad_weight,
+            grad_recurrent,
+            grad_bias,
+            grad_x,
+        )
 
 
 @part
@@ -452,18 +486,15 @@ def _before(s, side, k, values, per_pixel, first, step, row_distance, zeros):
 
 @part
 def _gru_grad(s, side, k, grad_y, y, kept, zeros, from_r, carry, carry_out, grads):
-    units, one, at = s.units, grads.dtype.type(1), _place(s, side, k)
-    h, h0, h_ld = _before(s, side, k, y, 2 * units, side * units, s.step, s.row, zeros)
+    n, one, at = s.units, grads.dtype.type(1), _place(s, side, k)
+    h, h0, h_ld = _before(s, side, k, y, 2 * n, side * n, s.step, s.row, zeros)
     for p in range(s.rows):
-        place = (at * s.rows + p) * s.kept
-        k_n, k_r = row(kept, place, units), row(kept, place + units, units)
-        k_u, k_p = row(kept, place + 2 * units, units), row(kept, place + 3 * units, units)
-        g_n, g_r = row(grads, 4 * p * units, units), row(grads, (4 * p + 1) * units, units)
-        g_u, g_p = row(grads, (4 * p + 2) * units, units), row(grads, (4 * p + 3) * units, units)
-        g_y = row(grad_y, (at * s.step + p * s.row) * 2 * units + side * units, units)
-        h_p, back = row(h, h0 + p * h_ld, units), row(from_r, p * units, units)
-        c_in, c_out = row(carry, p * units, units), row(carry_out, p * units, units)
-        for u in range(units):
+        k_n, k_r, k_u, k_p = rows4(kept, (at * s.rows + p) * s.kept, n, n)
+        g_n, g_r, g_u, g_p = rows4(grads, 4 * p * n, n, n)
+        g_y = row(grad_y, (at * s.step + p * s.row) * 2 * n + side * n, n)
+        h_p, back = row(h, h0 + p * h_ld, n), row(from_r, p * n, n)
+        c_in, c_out = row(carry, p * n, n), row(carry_out, p * n, n)
+        for u in range(n):
             candidate, reset, update = k_n[u], k_r[u], k_u[u]
             dh = g_y[u] + back[u] + c_in[u]
             dn = dh * update * (one - candidate * candidate)
@@ -476,19 +507,15 @@ def _gru_grad(s, side, k, grad_y, y, kept, zeros, from_r, carry, carry_out, grad
 
 @part
 def _lstm_grad(s, side, k, grad_y, y, kept, zeros, from_r, carry, carry_out, grads):
-    units, one, at = s.units, grads.dtype.type(1), _place(s, side, k)
-    c, c0, c_ld = _before(s, side, k, kept, s.kept, 4 * units, s.rows, 1, zeros)
+    n, one, at = s.units, grads.dtype.type(1), _place(s, side, k)
+    c, c0, c_ld = _before(s, side, k, kept, s.kept, 4 * n, s.rows, 1, zeros)
     for p in range(s.rows):
-        place = (at * s.rows + p) * s.kept
-        k_i, k_f = row(kept, place, units), row(kept, place + units, units)
-        k_g, k_o = row(kept, place + 2 * units, units), row(kept, place + 3 * units, units)
-        k_c = row(kept, place + 4 * units, units)
-        g_i, g_f = row(grads, 4 * p * units, units), row(grads, (4 * p + 1) * units, units)
-        g_g, g_o = row(grads, (4 * p + 2) * units, units), row(grads, (4 * p + 3) * units, units)
-        g_y = row(grad_y, (at * s.step + p * s.row) * 2 * units + side * units, units)
-        c_p, back = row(c, c0 + p * c_ld, units), row(from_r, p * units, units)
-        c_in, c_out = row(carry, p * units, units), row(carry_out, p * units, units)
-        for u in range(units):
+        k_i, k_f, k_g, k_o, k_c = rows5(kept, (at * s.rows + p) * s.kept, n, n)
+        g_i, g_f, g_g, g_o = rows4(grads, 4 * p * n, n, n)
+        g_y = row(grad_y, (at * s.step + p * s.row) * 2 * n + side * n, n)
+        c_p, back = row(c, c0 + p * c_ld, n), row(from_r, p * n, n)
+        c_in, c_out = row(carry, p * n, n), row(carry_out, p * n, n)
+        for u in range(n):
             i, f, g, o, t = k_i[u], k_f[u], k_g[u], k_o[u], tanh(k_c[u])
             dh = g_y[u] + back[u]
             dc = dh * o * (one - t * t) + c_in[u]
@@ -524,29 +551,50 @@ def _relu_grad(s, side, k, grad_y, y, kept, zeros, from_r, carry, carry_out, gra
 @part
 def _grads_of_block(
     gemm, s, side, first, low, n, grads, x, y, weight, block, grad_weight, grad_recurrent, grad_bias, grad_x
-):  # fmt: skip
+):
     """Add the gradients of the weights from the n steps at `low`, and write the gradient of x."""
     pixels = n * s.rows
     if s.channels:
         operand, start, ld = _gathered(s, x, 0, s.channels, s.channels, low, n, block)
-        matmul(gemm, True, False, s.channels, s.gates, pixels, operand, start, ld, grads, 0, s.grads, 1, grad_weight, 0,
-               s.gates)  # fmt: skip
+        matmul(
+            gemm,
+            (True, False),
+            (s.channels, s.gates, pixels),
+            (operand, start, ld),
+            (grads, 0, s.grads),
+            1,
+            (grad_weight, 0, s.gates),
+        )
     # hidden states of the steps before; the very first step has none, and is the last row of a backward block
     skip = 1 if first == 0 else 0
     if n > skip:
         before = low + 1 if side else low + skip - 1
         operand, start, ld = _gathered(s, y, side * s.units, s.units, 2 * s.units, before, n - skip, block)
         behind = 0 if side else skip * s.rows * s.grads
-        matmul(gemm, True, False, s.units, s.gates, (n - skip) * s.rows, operand, start, ld, grads,
-               behind + s.grads - s.gates, s.grads, 1, grad_recurrent, 0, s.gates)  # fmt: skip
+        matmul(
+            gemm,
+            (True, False),
+            (s.units, s.gates, (n - skip) * s.rows),
+            (operand, start, ld),
+            (grads, behind + s.grads - s.gates, s.grads),
+            1,
+            (grad_recurrent, 0, s.gates),
+        )
     for p in range(pixels):
         source = row(grads, p * s.grads, s.gates)
         for c in range(s.gates):
             grad_bias[c] += source[c]
     if grad_x is not None and s.channels:
         direct = s.step == s.rows
-        matmul(gemm, False, True, pixels, s.channels, s.gates, grads, 0, s.grads, weight, 0, s.gates, 0,
-               grad_x if direct else block, low * s.step * s.channels if direct else 0, s.channels)  # fmt: skip
+        matmul(
+            gemm,
+            (False, True),
+            (pixels, s.channels, s.gates),
+            (grads, 0, s.grads),
+            (weight, 0, s.gates),
+            0,
+            (grad_x if direct else block, low * s.step * s.channels if direct else 0, s.channels),
+        )
         if not direct:
             _scatter(s, block, low, n, grad_x)
 
