@@ -26,7 +26,7 @@ from lstm2d.kernels.threads import get_num_threads
 
 Loop = Callable[..., Any]
 GRAIN = 1 << 19  # values per thread: starting a Python thread takes 0.1 ms and more
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _numba_lock: Any = compiler_lock.global_compiler_lock  # held while Numba compiles
 _preparing = RLock()  # guards `kernel._compiled`, the files of the cache, and Numba's configuration
 forks.hold(_preparing)

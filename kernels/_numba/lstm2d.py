@@ -124,7 +124,7 @@ def lstm2d_backward(
     grad_x = None
     if grad_pixels is not None:
         grad_x = arena.empty((n, h, w, channels), dtype)
-        spread(_add_directions, n, 4 * h * w * channels, s, grad_pixels, grad_x.reshape(n, -1))
+        spread(_add_directions, n, 4 * h * w * channels, s, grad_pixels, grad_x.reshape(n, h * w * channels))
     summed = grad_both.sum(0)  # over images, in order
     return (
         grad_x,
