@@ -12,7 +12,7 @@ from lstm2d.kernels._numba.activations import KINDS
 from lstm2d.kernels.arrays import FloatArray, Pair
 from lstm2d.kernels.families import Activation
 
-CHANNELS = 16  # of input and output: with fewer, the transforms cost more than the products
+CHANNELS = 32  # of input and output: with fewer, the transforms cost more than the products
 
 
 def conv2d_forward(

@@ -45,6 +45,7 @@ class Rectangle(NamedTuple):
     first: int  # in the target
     target_row: int  # distance of two rows of the rectangle in the target
     target_column: int
+    dense: bool  # column taps lie side by side in the source
     whole: bool  # the positions lie one after the other in the target
     block: int  # positions per product
 
@@ -123,6 +124,11 @@ def _rectangle(rows: Part, columns: Part, x: FloatArray, y: FloatArray, weights:
     inner, positions = len(rows.taps) * len(columns.taps) * channels, rows.length * columns.length
     copied = COPIED if weights <= WEIGHTS else COPIED_LARGE
     block = max(1, min(positions, max(64, copied // max(1, inner))))
+    dense = (
+        list(columns.offsets) == list(range(columns.offsets[0], columns.offsets[0] + len(columns.taps)))
+        if columns.taps
+        else True
+    )
     whole = columns.step == 1 and rows.step == 1 and columns.length == y_width
     return Rectangle(
         *(
@@ -136,7 +142,7 @@ def _rectangle(rows: Part, columns: Part, x: FloatArray, y: FloatArray, weights:
             columns.source_step,
         ),
         *(columns.length, positions, rows.first * y_width + columns.first, rows.step * y_width, columns.step),
-        *(whole, block),
+        *(dense, whole, block),
     )
 
 
@@ -147,20 +153,41 @@ def _offsets(rows: Part, columns: Part) -> tuple[NDArray[np.int64], NDArray[np.i
 @part
 def _copy_sources(s, row_offsets, column_offsets, x, first, n, copy):
     """Copy what n positions from `first` on see, zeros outside of the image: one row of `copy` per position."""
-    inner = s.rows * s.columns * s.channels
+    line, inner = s.columns * s.channels, s.rows * s.columns * s.channels
     for p in range(n):
         i, j = (first + p) // s.length * s.row_step, (first + p) % s.length * s.column_step
         for r in range(s.rows):
-            y = i + row_offsets[r]
-            for k in range(s.columns):
-                to = row(copy, p * inner + (r * s.columns + k) * s.channels, s.channels)
-                column = j + column_offsets[k]
-                if 0 <= y < s.height and 0 <= column < s.width:
-                    source = row(x, (y * s.width + column) * s.channels, s.channels)
-                    for c in range(to.size):
-                        to[c] = source[c]
-                else:
-                    to[:] = 0
+            y, to = i + row_offsets[r], row(copy, p * inner + r * line, line)
+            if not 0 <= y < s.height:
+                _clear(to)
+            elif s.dense:
+                column = j + column_offsets[0]
+                low = min(s.columns, max(0, -column))
+                high = max(low, min(s.columns, s.width - column))
+                _clear(to[: low * s.channels])
+                _copy(
+                    x[(y * s.width + column + low) * s.channels :], to[low * s.channels : high * s.channels]
+                )
+                _clear(to[high * s.channels :])
+            else:
+                for k in range(s.columns):
+                    column, tap = j + column_offsets[k], row(to, k * s.channels, s.channels)
+                    if 0 <= column < s.width:
+                        _copy(x[(y * s.width + column) * s.channels :], tap)
+                    else:
+                        _clear(tap)
+
+
+@part
+def _copy(source, target):
+    for k in range(target.size):
+        target[k] = source[k]
+
+
+@part
+def _clear(target):
+    for k in range(target.size):
+        target[k] = 0
 
 
 @part

@@ -27,7 +27,7 @@ RESULTS = 4  # of a tile on an axis
 SIDE = RESULTS + winograd.TAPS - 1  # pixels of a tile on an axis, and its points
 POINTS, TILE = SIDE * SIDE, RESULTS * RESULTS
 GROUPS = 4
-SCRATCH = 1 << 18  # values of a block: they stay in the L2 cache
+BLOCK = 224  # tiles per product: enough rows for BLAS, and few enough that points of usual widths stay in the cache
 PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
 
 
@@ -110,13 +110,12 @@ def _geometry(
 ) -> tuple[Geometry, FloatArray, FloatArray]:
     """Return the sizes, and for each tile of an image its first result and its numbers of rows and columns."""
     (_, h, w, channels), (_, rows, columns, outputs) = x.shape, y.shape
-    block = max(8, SCRATCH // (POINTS * (channels + outputs)))
     down, across = (winograd.cut((rows, columns)[k], dilation[k], RESULTS) for k in (0, 1))
     first, counts = (
         np.stack(np.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2)
         for a, b in ((down.first, across.first), (down.results, across.results))
     )
-    block = min(block, len(first))
+    block = min(BLOCK, len(first))
     return Geometry(h, w, channels, rows, columns, outputs, padding, dilation, block), first, counts
 
 

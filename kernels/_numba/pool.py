@@ -83,8 +83,9 @@ def _shape(shape: tuple[int, ...], w: Windows) -> tuple[int, ...]:
 
 @kernel
 def _max(x, w, y, winner, begin, end):
-    _, height, width, _ = x.shape
+    _, height, width, channels = x.shape
     rows, columns = y.shape[1], y.shape[2]
+    places = np.empty(channels, np.int32)  # as wide as a float: the comparison vectorises
     for task in range(begin, end):
         b, i = task // rows, task % rows
         for j in range(columns):
@@ -97,12 +98,15 @@ def _max(x, w, y, winner, begin, end):
                 if winner is None:
                     _larger(x[b, p, q], most, found)
                 else:
-                    _larger_at(x[b, p, q], most, winner[b, i, j], winner.dtype.type(place), found)
+                    _larger_at(x[b, p, q], most, places, np.int32(place), found)
                 found = True
             if not found:  # a window that lies in the padding
                 most[:] = -np.inf
-                if winner is not None:
-                    winner[b, i, j, :] = winner.dtype.type(-1)
+                places[:] = -1
+            if winner is not None:
+                chosen = winner[b, i, j]
+                for c in range(channels):
+                    chosen[c] = places[c]
 
 
 @part
