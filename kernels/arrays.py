@@ -16,7 +16,7 @@ Sums = NDArray[np.float64]
 Pair = tuple[int, int]  # for rows and columns
 
 
-def contiguous(array: NDArray[Any], dtype: DTypeLike = None) -> NDArray[Any]:
+def contiguous(array: NDArray[Any], dtype: DTypeLike | None = None) -> NDArray[Any]:
     """Return an array as compiled loops read it: C-contiguous, each value at a multiple of its alignment.
 
     Memory that comes from a file need not be aligned, as `numpy.frombuffer` with an odd offset: C has no

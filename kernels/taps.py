@@ -44,7 +44,8 @@ def bilinear_places(
     first: NDArray[np.intp] = np.minimum(place.astype(np.intp), max(size - 1, 0))
     second: NDArray[np.intp] = np.minimum(first + 1, max(size - 1, 0))
     part = np.asarray(place - first, np.float64)
-    return _fixed(first, second, part)
+    _fix(first, second, part)
+    return first, second, part
 
 
 @lru_cache(maxsize=64)
@@ -154,11 +155,12 @@ def _centres(size: int, new_size: int) -> NDArray[np.float64]:
 def _taps(index: NDArray[np.intp], weight: NDArray[np.float64]) -> Taps:
     """Return the taps of a matrix with equally many entries in each row."""
     start = np.arange(len(index) + 1, dtype=np.intp) * index.shape[1]
-    return _fixed(start, np.ascontiguousarray(index.reshape(-1)), np.ascontiguousarray(weight.reshape(-1)))
+    taps = start, np.ascontiguousarray(index.reshape(-1)), np.ascontiguousarray(weight.reshape(-1))
+    _fix(*taps)
+    return taps
 
 
-def _fixed(*arrays: Any) -> Any:
+def _fix(*arrays: NDArray[Any]) -> None:
     """Make arrays read-only: all callers share what is cached."""
     for array in arrays:
         array.flags.writeable = False
-    return arrays

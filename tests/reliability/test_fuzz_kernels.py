@@ -1,4 +1,4 @@
-"""Random calls of every operation: nothing is written beside an array, and results are those of the reference.
+"""Random calls of every operation: nothing is written beside an array, results are as the reference says.
 
 LSTM2D_FUZZ_CALLS sets the number of calls of each operation, LSTM2D_FUZZ_SEED another series of calls.
 """
