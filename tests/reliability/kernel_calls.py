@@ -60,7 +60,7 @@ def _elementwise(d: Draw, op: str) -> Case:
         shape = (*shape[:-1], d.one([4, 4, 4, 1]) * shape[-1])
     second = {"add": [tuple(d.one([n, n, n, 1]) for n in shape)[d.whole(0, len(shape)) :]]}.get(op, [])
     options = {"factor": d.one([0.0, -2.5])} if op == "scale" else {}
-    draw = draws.normal if op == "scale" else d.one([draws.normal, draws.special])
+    draw = d.one([draws.normal, draws.special]) if op in ("tanh", "sigmoid", "relu") else draws.normal
     return Case(op, (shape, *second), options, draw=draw, family="elementwise")
 
 
