@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lstm2d.data.layout import composed, entries, same_stem
 from lstm2d.errors import DataError
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.safe_open import read_lines
 
 
 def split_files(root: Path) -> dict[str, Path]:
@@ -60,7 +60,7 @@ def split_lines(path: Path) -> list[tuple[int, str]]:
     DataError
         If the file cannot be read.
     """
-    lines = enumerate(read_text(path).split("\n"), start=1)
+    lines = enumerate(read_lines(path), start=1)
     stems = ((number, composed(line.strip(" \t\r"))) for number, line in lines)
     return [(number, stem) for number, stem in stems if stem]
 
@@ -123,7 +123,7 @@ def read_scenes(path: Path) -> dict[str, str]:
     scenes: dict[str, str] = {}
     if not path.exists():
         return scenes
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         words, _, scene = line.strip(" \t\r").rpartition(" ")
         stem = composed(words.strip())
         if not stem and scene:

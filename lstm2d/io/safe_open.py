@@ -11,6 +11,8 @@ from pathlib import Path
 from lstm2d.errors import DataError
 
 MAX_TEXT_BYTES = 64 * 2**20  # enough for a split file of a million long names
+MAX_LINES = 2_000_000
+MAX_LIST_BYTES = 2**20  # of a list of classes
 
 
 def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
@@ -43,13 +45,15 @@ def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     return file
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
+def read_text(path: str | os.PathLike[str], max_bytes: int = MAX_TEXT_BYTES) -> str:
     """Read a text file.
 
     Parameters
     ----------
     path : str or path
-        File to read, at most 64 MiB.
+        File to read.
+    max_bytes : int, default 64 MiB
+        Largest size.
 
     Returns
     -------
@@ -64,11 +68,11 @@ def read_text(path: str | os.PathLike[str]) -> str:
     """
     with open_regular(path) as file:
         try:
-            data = file.read(MAX_TEXT_BYTES + 1)
+            data = file.read(max_bytes + 1)
         except OSError as e:
             raise DataError(f"cannot read the file ({_reason(e)})", where=path) from e
-    if len(data) > MAX_TEXT_BYTES:
-        raise DataError("text file too large", where=path, expected=f"at most {MAX_TEXT_BYTES} bytes")
+    if len(data) > max_bytes:
+        raise DataError("text file too large", where=path, expected=f"at most {max_bytes} bytes")
     if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
     try:
@@ -76,6 +80,32 @@ def read_text(path: str | os.PathLike[str]) -> str:
     except UnicodeDecodeError as e:
         hint = "save it as UTF-8"
         raise DataError(f"damaged UTF-16 ({e.reason})", where=path, expected="a text file", hint=hint) from e
+
+
+def read_lines(path: str | os.PathLike[str], max_bytes: int = MAX_TEXT_BYTES) -> list[str]:
+    """Read the lines of a text file.
+
+    Parameters
+    ----------
+    path : str or path
+        File to read.
+    max_bytes : int, default 64 MiB
+        Largest size.
+
+    Returns
+    -------
+    list of str
+        The lines, see `read_text`, without the line feeds that end them.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, is too large or has more than two million lines.
+    """
+    text = read_text(path, max_bytes)
+    if text.count("\n") > MAX_LINES:
+        raise DataError("text file of too many lines", where=path, expected=f"at most {MAX_LINES} lines")
+    return text.split("\n")
 
 
 def read_existing(path: str | os.PathLike[str]) -> bytes | None:
