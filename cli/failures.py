@@ -11,8 +11,9 @@ import click
 
 from lstm2d.cli import streams
 from lstm2d.cli.option_names import with_options
-from lstm2d.cli.text import printable, to_json
+from lstm2d.cli.text import to_json
 from lstm2d.errors import ConfigError, DataError, Lstm2dError, OutputError
+from lstm2d.shown import printable
 
 INTERRUPTED = 130
 # an untranslated OSError with these numbers means that a result could not be written

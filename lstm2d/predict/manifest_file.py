@@ -13,6 +13,7 @@ from pathlib import Path
 from lstm2d.errors import DataError
 from lstm2d.io.atomic import write_bytes
 from lstm2d.io.safe_open import open_regular
+from lstm2d.predict.csv_text import csv_line
 from lstm2d.predict.result_names import EVERY_MODEL, KINDS
 
 FIXED = ("image", "labels", "seconds", "error", "crf")
@@ -113,10 +114,7 @@ def row_line(columns: Sequence[str], row: Row) -> str:
     str
         The line, with its end.
     """
-    text = io.StringIO()
-    # with "\r\n" cells that contain "\r" are quoted too
-    csv.writer(text, lineterminator="\r\n").writerow([row.get(name, "") for name in columns])
-    return text.getvalue().removesuffix("\r\n") + "\n"
+    return csv_line([row.get(name, "") for name in columns])
 
 
 def set_aside(path: Path) -> Path:
