@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def split_files(root: Path) -> dict[str, Path]:
         If the folder cannot be listed, or two names differ only in their Unicode form.
     """
     folder = root / "splits"
-    if not folder.is_dir():
+    if not os.path.lexists(folder):
         return {}
     found: dict[str, Path] = {}
     for entry in entries(folder):
@@ -121,7 +122,7 @@ def read_scenes(path: Path) -> dict[str, str]:
         If a line has no scene, or an image has two.
     """
     scenes: dict[str, str] = {}
-    if not path.exists():
+    if not os.path.lexists(path):
         return scenes
     for number, line in enumerate(read_lines(path), start=1):
         words, _, scene = line.strip(" \t\r").rpartition(" ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import stat
 from io import BufferedReader
@@ -40,7 +41,9 @@ def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     except PermissionError as e:
         what, hint = "file may not be read", "give yourself read permission"
         raise DataError(what, where=path, expected="a readable file", hint=hint) from e
-    except (OSError, ValueError) as e:  # ValueError: a NUL in the name
+    except (OSError, ValueError) as e:  # ValueError: a NUL or a lone surrogate in the name
+        if isinstance(e, OSError) and e.errno == errno.ENXIO:
+            raise DataError("this is a socket", where=path, expected="a regular file") from e
         raise DataError(f"cannot open the file ({_reason(e)})", where=_printable(path)) from e
     return file
 
@@ -108,6 +111,31 @@ def read_lines(path: str | os.PathLike[str], max_bytes: int = MAX_TEXT_BYTES) ->
     return text.split("\n")
 
 
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """Read a whole file.
+
+    Parameters
+    ----------
+    path : str or path
+        File to read.
+
+    Returns
+    -------
+    bytes
+        Its contents.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read completely.
+    """
+    with open_regular(path) as file:
+        try:
+            return file.read()
+        except OSError as e:
+            raise DataError(f"cannot read the file ({_reason(e)})", where=path) from e
+
+
 def read_existing(path: str | os.PathLike[str]) -> bytes | None:
     """Read a whole file if it exists.
 
@@ -127,10 +155,7 @@ def read_existing(path: str | os.PathLike[str]) -> bytes | None:
         If it exists but cannot be read completely.
     """
     try:
-        with open_regular(path) as file:
-            return file.read()
-    except OSError as e:
-        raise DataError(f"cannot read the file ({_reason(e)})", where=path) from e
+        return read_file(path)
     except DataError as e:
         if isinstance(e.__cause__, FileNotFoundError) and not os.path.islink(path):
             return None
