@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lstm2d.errors import ConfigError, OutputError
+from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder, write_text
+from lstm2d.io.parse import BadText, parse_json
+from lstm2d.io.safe_open import read_text
 
 MARK = "demo.json"  # marks a folder as written by a demo
 FILES = ".demo-files.json"  # the files it wrote, so that nothing else in its folders is deleted
@@ -68,8 +70,8 @@ def _state_of(root: Path) -> str | None:
 def _read_json(path: Path) -> Any:
     """Return the JSON value in a file; None if it is missing or not JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return parse_json(read_text(path))
+    except (DataError, BadText):
         return None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
-from lstm2d.io.classes import MAX_CLASSES, ClassInfo
+from lstm2d.io.classes import MAX_CLASSES, ClassInfo, wrong_name
 from lstm2d.io.safetensors_header import Json, broken, canonical, parse_json
 
 FORMAT_VERSION = 2
@@ -289,7 +289,7 @@ class _Fields:
     def _class(self, value: Json) -> ClassInfo:
         name = value.get("name") if isinstance(value, dict) else None
         color = value.get("color") if isinstance(value, dict) else None
-        if not isinstance(name, str) or not name or not isinstance(color, list) or len(color) != 3:
+        if not isinstance(name, str) or wrong_name(name) or not isinstance(color, list) or len(color) != 3:
             raise self._fail("classes")
         channels = [c for c in color if isinstance(c, int) and not isinstance(c, bool) and 0 <= c <= 255]
         if len(channels) != 3:

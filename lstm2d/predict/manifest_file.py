@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lstm2d.errors import DataError
 from lstm2d.io.atomic import write_bytes
-from lstm2d.io.safe_open import open_regular
+from lstm2d.io.safe_open import read_file
+from lstm2d.predict.csv_text import csv_line
 from lstm2d.predict.result_names import EVERY_MODEL, KINDS
 
 FIXED = ("image", "labels", "seconds", "error", "crf")
@@ -69,7 +69,7 @@ def read_table(path: Path) -> Table:
     """
     if not path.is_file():
         return Table()
-    text = _content(path).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    text = read_file(path).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     *lines, rest = text.split("\n")  # not splitlines: names may contain other line separators
     lines = [line + "\n" for line in lines] + ([rest] if rest else [])
     header, used = _record(lines, 0)
@@ -113,10 +113,7 @@ def row_line(columns: Sequence[str], row: Row) -> str:
     str
         The line, with its end.
     """
-    text = io.StringIO()
-    # with "\r\n" cells that contain "\r" are quoted too
-    csv.writer(text, lineterminator="\r\n").writerow([row.get(name, "") for name in columns])
-    return text.getvalue().removesuffix("\r\n") + "\n"
+    return csv_line([row.get(name, "") for name in columns])
 
 
 def set_aside(path: Path) -> Path:
@@ -141,16 +138,8 @@ def set_aside(path: Path) -> Path:
     while os.path.lexists(copy):
         number += 1
         copy = path.with_name(f"{path.name}.damaged-{number}")
-    write_bytes(copy, _content(path))
+    write_bytes(copy, read_file(path))
     return copy
-
-
-def _content(path: Path) -> bytes:
-    with open_regular(path) as file:
-        try:
-            return file.read()
-        except OSError as e:
-            raise DataError(f"cannot read the file ({e.strerror})", where=path) from e
 
 
 def _salvaged(lines: Sequence[str], header: Sequence[str]) -> Table:

@@ -12,6 +12,7 @@ from typing import Self
 
 from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder, write_bytes, write_text
+from lstm2d.io.parse import parse_json
 from lstm2d.io.replacing import refuse_to_replace
 from lstm2d.io.safe_open import read_text
 from lstm2d.predict.overwriting import refuse_output_among_inputs
@@ -141,7 +142,7 @@ class ResultFolder:
     def _read_record(self) -> set[str] | None:
         """Return the files that earlier results wrote; None if there is no record."""
         try:
-            content = json.loads(read_text(self._record_file))
+            content = parse_json(read_text(self._record_file))
             if content["format"] != FORMAT.format(kind=self.kind):
                 return None
             return {name for name in content["files"] if isinstance(name, str) and _is_inside(name)}

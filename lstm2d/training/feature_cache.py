@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import DataError, OutputError
 from lstm2d.io.atomic import make_folder, write_bytes, write_text
+from lstm2d.io.safe_open import open_regular
 from lstm2d.weights.npz_file import npy_header
 
 HalfOrSingle = Literal["float16", "float32"]
@@ -135,8 +136,9 @@ class FeatureCache:
         if not path.is_file():
             return None
         values = None
-        with suppress(OSError, ValueError):  # removed meanwhile, or empty, which cannot be mapped
-            data = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
+        with suppress(DataError, OSError, ValueError):  # removed meanwhile, or empty, which cannot be mapped
+            with open_regular(path) as file:
+                data = np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))
             values = _parsed(data)
             if values is not None and key not in self._checked:
                 if _digest(key, data[:-_DIGEST_BYTES]) == data[-_DIGEST_BYTES:].tobytes():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from lstm2d.config import RunConfig, apply_overrides, dump_toml, from_dict, is_file
 from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder, write_text
+from lstm2d.io.parse import BadText, parse_toml
 from lstm2d.io.safe_open import read_text
 from lstm2d.predict.held_out import RECORD, listed, read_record, record_text
 from lstm2d.training.checkpoint import file_name
@@ -189,8 +189,8 @@ class RunFolder:
                 hint="leave out `resume` to start one",
             )
         try:
-            table = tomllib.loads(read_text(self.config))
-        except (DataError, tomllib.TOMLDecodeError) as error:
+            table = parse_toml(read_text(self.config))
+        except (DataError, BadText) as error:
             reason = error.what if isinstance(error, DataError) else error
             hint = "restore the file; the checkpoints are untouched"
             raise ConfigError(

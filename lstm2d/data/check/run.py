@@ -21,6 +21,7 @@ from lstm2d.data.layout import composed, some
 from lstm2d.data.mapping import IGNORE
 from lstm2d.data.parallel import Progress, mapped
 from lstm2d.errors import DataError
+from lstm2d.io.classes import dataset_name
 
 FIRST_MASKS = 8  # read by the quick form
 USUAL = 0.5  # share of the images from which on a note is about all of them
@@ -92,7 +93,7 @@ def _described(root: Path) -> tuple[Description, list[Finding]]:
         return outline(root), []
     except DataError as error:
         images, masks = guess_folders(root)
-        usual = Description(root.resolve().name or "dataset", (), (), IGNORE, images, masks)
+        usual = Description(dataset_name(root.resolve().name), (), (), IGNORE, images, masks)
         file = Path(str(error.where)) if error.where is not None else root
         return usual, [Finding("dataset", shown(file, root), error.what)]
 

@@ -201,7 +201,9 @@ def choose_kind(src: Path) -> tuple[Kind, str]:
         raise DataError("no kind fits", where=src, expected=f"one of these kinds{rows}", hint=hint)
     rows = "".join(f"\n    {kind.name}: {reason}" for kind, reason in found)
     commands = "".join(f"\n    {kind.command(src)}" for kind, _ in found)
-    raise DataError(f"{len(found)} kinds fit", where=f"{src}{rows}", hint=f"name the kind{commands}")
+    raise DataError(
+        f"{len(found)} kinds fit", where=src, expected=f"one of them{rows}", hint=f"name the kind{commands}"
+    )
 
 
 def import_command(src: Path) -> str | None:

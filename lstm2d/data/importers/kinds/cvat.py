@@ -21,7 +21,7 @@ from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
 from lstm2d.io.images import IMAGE_SUFFIXES
 from lstm2d.io.masks import MASK_SUFFIXES, open_mask
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.safe_open import read_lines
 
 KIND = "cvat"
 _BACKGROUND = "background"
@@ -125,7 +125,7 @@ def _splits(root: Path, masks: dict[str, Path]) -> tuple[dict[str, str], list[st
     said = []
     for path in sorted((root / "ImageSets" / "Segmentation").glob("*.txt")):
         names: list[str] = []
-        for number, line in enumerate(read_text(path).split("\n"), start=1):
+        for number, line in enumerate(read_lines(path), start=1):
             name = composed(line.strip())
             if name and name not in masks:
                 what = f"line {number}: there is no mask {name!r} in SegmentationClass/"

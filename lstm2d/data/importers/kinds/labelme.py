@@ -34,7 +34,7 @@ from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.errors import DataError
 from lstm2d.io.decoding import read_header
 from lstm2d.io.pillow_samples import quiet_pillow
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.safe_open import read_lines
 
 KIND = "labelme"
 LABELS = "labels.txt"
@@ -132,7 +132,7 @@ def open_source(src: Path, options: Options) -> Source:
 
 def _listed(path: Path) -> list[str]:
     """Return the classes in labels.txt."""
-    lines = [line.strip() for line in read_text(path).split("\n")]
+    lines = [line.strip() for line in read_lines(path)]
     names = [line for line in lines if line and line != _IGNORED]
     check_classes(names, path)
     return names

@@ -16,7 +16,7 @@ from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.masks import MASK_SUFFIXES, open_mask
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.safe_open import read_lines
 
 KIND = "segnet"
 CLASSES = (
@@ -127,7 +127,7 @@ def _lines(path: Path) -> list[list[str]]:
     """Return the words of the lines of a list; none if there is no such file."""
     if not path.is_file():
         return []
-    return [words for line in read_text(path).split("\n") if (words := line.replace("\\", "/").split())]
+    return [words for line in read_lines(path) if (words := line.replace("\\", "/").split())]
 
 
 def _listed(root: Path, split: str) -> Iterator[tuple[Path | None, Path | None]]:

@@ -20,7 +20,7 @@ from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.errors import DataError
 from lstm2d.io.decoding import read_header
 from lstm2d.io.images import IMAGE_SUFFIXES
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.safe_open import read_lines, read_text
 
 KIND = "yolo"
 _NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
@@ -190,7 +190,7 @@ def _listed_by(entry: str, base: Path, root: Path, path: Path, findings: Finding
     file = locate(entry, root, (base,))
     if file is None:
         raise BadEntry(f"there is no folder or list {entry!r}")
-    for number, line in enumerate(read_text(file).splitlines(), start=1):
+    for number, line in enumerate(read_lines(file), start=1):
         if line.strip():
             with findings.entry(file, f"line {number}"):
                 image = locate(line.strip(), root, (base, file.parent))
@@ -222,7 +222,7 @@ def _polygons(path: Path, names: Sequence[str], findings: Findings) -> tuple[lis
     polygons: list[_Polygon] = []
     boxes: list[str] = []
     with findings.entry(path):
-        for number, line in enumerate(read_text(path).splitlines(), start=1):
+        for number, line in enumerate(read_lines(path), start=1):
             words = line.split()
             if len(words) == 5:
                 boxes.append(f"{path.name}, line {number}")
