@@ -24,8 +24,8 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
     Other processes see the old contents or the new ones, even after a crash or a power failure. The bytes are
     written to a temporary file in the same folder, flushed to disk, read back and compared; then the file is
-    renamed and the folder is flushed too. A symbolic link is replaced, not followed. The first file in a folder
-    also removes the temporary files that killed processes have left there.
+    renamed and the folder is flushed too. A symbolic link is replaced, not followed. The first file that a
+    process writes to a folder also removes the temporary files that killed processes have left there.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def _refuse_special(target: Path) -> None:
 
 
 def temporary_name(folder: Path) -> Path:
-    """Return a new name in a folder; `lstm2d.io.locks.sweep` removes a file of that name if it is abandoned."""
+    """Return a new name in a folder; `lstm2d.io.locks.sweep` removes such files if they are abandoned."""
     return folder / f".lstm2d-{secrets.token_hex(8)}.tmp"
 
 

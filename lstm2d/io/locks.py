@@ -1,7 +1,7 @@
 """Locks between processes: one writer per folder, and which temporary files are still being written.
 
-Only this module knows how the system locks. A file system without locks, such as some network file systems, is
-used without them.
+Only this module knows how the system locks. On a file system that cannot lock, such as some network file
+systems, nothing is locked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lstm2d.errors import ConfigError
+from lstm2d.errors import ConfigError, OutputError
 
 TEMPORARY = re.compile(r"\.lstm2d-[0-9a-z]+\.tmp")
 ABANDONED = 86400.0  # seconds; age at which a temporary file is removed where nothing can be locked
@@ -78,13 +78,16 @@ def locked_folder(folder: Path, busy: str) -> Iterator[None]:
     ------
     ConfigError
         If another process has locked it.
-    OSError
+    OutputError
         If it cannot be opened.
     """
     if sys.platform == "win32":
         yield
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise OutputError(f"cannot open the folder ({error.strerror})", where=folder) from error
     try:
         if _lock(descriptor) is False:
             raise ConfigError(busy, where=folder, hint="wait for it, or stop it")
@@ -100,7 +103,7 @@ def locked_file(path: Path, busy: ConfigError) -> Iterator[None]:
     Parameters
     ----------
     path : Path
-        The lock file. It is created, and removed at the end. One that a killed process has left is taken over.
+        The lock file. It is created, and removed at the end. One that a killed process left is taken over.
     busy : ConfigError
         Raised if another process or thread holds it.
 
@@ -113,11 +116,15 @@ def locked_file(path: Path, busy: ConfigError) -> Iterator[None]:
     ------
     ConfigError
         If it is held elsewhere.
-    OSError
+    OutputError
         If it cannot be created.
     """
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        try:
+            descriptor = os.open(path, flags, 0o666)
+        except OSError as error:
+            raise OutputError(f"cannot write ({error.strerror})", where=path) from error
         if _lock(descriptor) is False:
             os.close(descriptor)
             raise busy
@@ -128,7 +135,9 @@ def locked_file(path: Path, busy: ConfigError) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            if sys.platform != "win32":  # while it is locked, so that no other process has opened it for itself
+            if (
+                sys.platform != "win32"
+            ):  # while it is locked, so that no other process has opened it for itself
                 os.unlink(path)
         _unlock(descriptor)
         if sys.platform == "win32":

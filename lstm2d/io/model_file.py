@@ -142,7 +142,10 @@ def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = F
 
 
 def _check_stored(
-    parts: Sequence[bytes | memoryview], state: Mapping[str, NDArray[Any]], metadata: dict[str, str], path: object
+    parts: Sequence[bytes | memoryview],
+    state: Mapping[str, NDArray[Any]],
+    metadata: dict[str, str],
+    path: object,
 ) -> None:
     """Raise DataError if `load_model` would refuse a file."""
     size = sum(len(part) for part in parts)

@@ -72,8 +72,8 @@ def pack(checkpoint: Checkpoint) -> bytes:
     Returns
     -------
     bytes
-        Metadata key "format" holds the version of the format, "sha256" the digest of the file with 64 zeros in
-        its place, "state" the state.
+        Metadata key "format" holds the version of the format, "sha256" the digest of the file with 64 zeros
+        in its place, "state" the state.
     """
     return b"".join(_parts(checkpoint))
 
@@ -223,8 +223,8 @@ def load_newest(
     Raises
     ------
     DataError
-        If all checkpoints are damaged; or if one cannot be read, or is of a newer version: it may be valid, and
-        an older one would lose progress.
+        If all checkpoints are damaged; or if one cannot be read, or is of a newer version: it may be valid,
+        and an older one would lose progress.
     """
     tried: set[Path] = set()
     try:
