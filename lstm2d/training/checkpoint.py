@@ -53,7 +53,7 @@ class Checkpoint:
     state : dict
         JSON-serialisable values.
     version : int
-        Version of the format it was stored in; 0 for files without one.
+        Version of the format; 0 for files of version 0.1.0 and earlier.
     """
 
     tensors: dict[str, Array]
@@ -80,11 +80,9 @@ def pack(checkpoint: Checkpoint) -> bytes:
 
 def _parts(checkpoint: Checkpoint) -> list[bytes | memoryview]:
     """Return the file as parts, without a copy of the arrays."""
-    metadata = {
-        "format": str(FORMAT_VERSION),
-        "sha256": NO_DIGEST.decode(),
-        "state": json.dumps(checkpoint.state),
-    }
+    metadata = {"sha256": NO_DIGEST.decode(), "state": json.dumps(checkpoint.state, allow_nan=False)}
+    if checkpoint.version:
+        metadata["format"] = str(checkpoint.version)
     header, *arrays = to_parts(checkpoint.tensors, metadata)
     digest = hashlib.sha256(header)
     for array in arrays:
