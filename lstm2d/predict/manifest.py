@@ -8,6 +8,7 @@ from types import TracebackType
 
 from lstm2d.errors import OutputError
 from lstm2d.io.atomic import append, write_text
+from lstm2d.io.set_aside import copy_aside
 from lstm2d.predict.csv_text import csv_text
 from lstm2d.predict.manifest_file import (
     FIXED,
@@ -17,7 +18,6 @@ from lstm2d.predict.manifest_file import (
     read_manifest,
     read_table,
     row_line,
-    set_aside,
 )
 
 __all__ = ["Manifest", "area_columns", "read_manifest"]
@@ -57,7 +57,7 @@ class Manifest:
     def __init__(self, path: Path, classes: Sequence[str], renewed: Iterable[Row] = ()) -> None:
         self.path = path
         table = read_table(path)
-        self.damaged_copy = set_aside(path) if table.damaged else None
+        self.damaged_copy = copy_aside(path) if table.damaged else None
         self._own = area_columns(classes)
         others = [name for name in table.columns if name not in (*FIXED, *MARKS, *MORE_MARKS)]
         self._areas = list(dict.fromkeys([*others, *self._own]))
