@@ -13,6 +13,7 @@ from lstm2d.errors import DataError
 from lstm2d.io.classes import MAX_CLASSES, ClassInfo, wrong_name
 from lstm2d.io.safetensors_header import Json, broken, canonical, parse_json
 
+METADATA_KEY = "lstm2d"  # of the description, in the metadata of a safetensors file
 FORMAT_VERSION = 2
 PLAIN_VERSION = 1  # for files with all layers and without float16
 NATIVE = "native"
@@ -183,7 +184,7 @@ def from_metadata(
     DataError
         If the file is not a model file, has a newer version or a damaged description.
     """
-    text = metadata.get("lstm2d")
+    text = metadata.get(METADATA_KEY)
     if text is None:
         what = "this safetensors file is not an lstm2d model"
         raise DataError(what, where=path, expected="a file written by lstm2d train")

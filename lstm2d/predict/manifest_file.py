@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lstm2d.io.atomic import write_bytes
 from lstm2d.io.safe_open import read_file
 from lstm2d.predict.csv_text import csv_line
 from lstm2d.predict.result_names import EVERY_MODEL, KINDS
@@ -78,8 +76,9 @@ def read_table(path: Path) -> Table:
     with suppress(csv.Error):  # the common case, quickly
         records = list(csv.reader(io.StringIO("".join(lines[used:]), newline=""), strict=True))
         if text.endswith("\n") and all(len(cells) == len(header) and cells[1] for cells in records):
-            return Table(tuple(header), tuple(dict(zip(header, cells, strict=True)) for cells in records))
-    return _salvaged(lines[used:], header)
+            table = Table(tuple(header), tuple(dict(zip(header, cells, strict=True)) for cells in records))
+            return _with_known_columns(table)
+    return _with_known_columns(_salvaged(lines[used:], header))
 
 
 def read_manifest(path: Path) -> list[Row]:
@@ -116,30 +115,16 @@ def row_line(columns: Sequence[str], row: Row) -> str:
     return csv_line([row.get(name, "") for name in columns])
 
 
-def set_aside(path: Path) -> Path:
-    """Copy a damaged manifest, so that its contents are not lost.
+def _with_known_columns(table: Table) -> Table:
+    """Drop columns that no version writes, as of a damaged header; all rows have the `MARKS` afterwards."""
+    known = {*FIXED, *MARKS, *MORE_MARKS}
+    columns = tuple(name for name in dict.fromkeys(table.columns) if name in known or _is_area(name))
+    rows = ({name: row.get(name, "") for name in (*columns, *MARKS)} for row in table.rows)
+    return Table(columns, tuple(rows), table.fragments, table.damaged or columns != table.columns)
 
-    Parameters
-    ----------
-    path : Path
-        The file.
 
-    Returns
-    -------
-    Path
-        The copy, in the same folder.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    number, copy = 1, path.with_name(f"{path.name}.damaged")
-    while os.path.lexists(copy):
-        number += 1
-        copy = path.with_name(f"{path.name}.damaged-{number}")
-    write_bytes(copy, read_file(path))
-    return copy
+def _is_area(name: str) -> bool:
+    return name.startswith("area ")
 
 
 def _salvaged(lines: Sequence[str], header: Sequence[str]) -> Table:

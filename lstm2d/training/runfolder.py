@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lstm2d.config import RunConfig, apply_overrides, dump_toml, from_dict, is_file
-from lstm2d.errors import ConfigError, DataError, OutputError
+from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.atomic import make_folder, write_text
+from lstm2d.io.locks import is_temporary, locked_folder, sweep
 from lstm2d.io.parse import BadText, parse_toml
 from lstm2d.io.safe_open import read_text
 from lstm2d.predict.held_out import RECORD, listed, read_record, record_text
@@ -62,13 +63,15 @@ class RunFolder:
 
     def temporary(self) -> list[Path]:
         """Return files that a killed process was writing under a temporary name."""
-        return [path for folder in (self.path, self.checkpoints) for path in folder.glob(".lstm2d-*.tmp")]
+        folders = (self.path, self.checkpoints)
+        return [
+            path for folder in folders for path in folder.glob(".lstm2d-*.tmp") if is_temporary(path.name)
+        ]
 
     def sweep(self) -> None:
-        """Delete the temporary files of a killed process."""
-        for path in self.temporary():
-            with suppress(OSError):  # it only takes up space
-                path.unlink()
+        """Delete the temporary files of killed processes."""
+        for folder in (self.path, self.checkpoints):
+            sweep(folder)
 
     def check_free(self) -> None:
         """Check that nothing would be overwritten.
@@ -139,27 +142,8 @@ class RunFolder:
             If it cannot be created.
         """
         make_folder(self.path)
-        try:
-            import fcntl
-        except ImportError:  # Windows
+        with locked_folder(self.path, "another process trains in this folder"):
             yield
-            return
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY)
-        except OSError as error:
-            raise OutputError(f"cannot open the run folder ({error.strerror})", where=self.path) from error
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ConfigError(
-                    "another process trains in this folder", where=self.path, hint="wait for it, or stop it"
-                ) from error
-            except OSError:  # a network file system without locks
-                pass
-            yield
-        finally:
-            os.close(descriptor)
 
     def reopen(self, preset: str | None, overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:
         """Return the configuration of the run to resume.
