@@ -9,8 +9,6 @@ from lstm2d.reliability.inputs.bombs import BOMBS
 from tests.io.hostile import outcomes
 
 MOST_MEMORY = 220  # MiB; a process takes 35, one that reads the tag of 20,000,000 numbers 150
-    220  # MiB; Python with Pillow, tifffile and SciPy takes about 40, a tag of 20,000,000 numbers 110
-)
 MOST_SECONDS = 5  # of CPU time, each
 
 
