@@ -1,0 +1,1 @@
+"""Files that a careful program refuses, or reads with little memory."""
