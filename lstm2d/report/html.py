@@ -221,7 +221,7 @@ def run_section(run: RunSummary) -> Section:
     pictures = []
     for name, (title, text) in FIGURES.items():
         file = run.path / "plots" / f"{name}.png"
-        if file.is_file():
+        if os.path.isfile(file):
             pictures.append(Picture(title, file.read_bytes(), text))
     tables = []
     per_class = run.model.metrics.get("validation", {}).get("per_class")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ class Recorder:
             return
         self._append(self.log, json.dumps({"event": event.kind, **event.values}) + "\n")
         if isinstance(event, EpochDone):
-            header = "" if self.results.exists() else HEADER
+            header = "" if os.path.exists(self.results) else HEADER
             self._append(self.results, header + _csv_line(event.values))
 
     @staticmethod
@@ -124,7 +125,7 @@ def _log_step(line: str) -> float:
     """Return the step of a line of log.jsonl; lines that are no event belong after every checkpoint."""
     try:
         return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return float("inf")
 
 
