@@ -8,7 +8,8 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,10 +58,10 @@ def fuzz(targets: Sequence[Target], seconds: float, seed: int) -> list[Outcome]:
     list of Outcome
         One per target.
     """
-    with tempfile.TemporaryDirectory(dir=IN_MEMORY if os.path.isdir(IN_MEMORY) else None) as folder:
+    with work_folder() as folder:
         outcomes, sessions = [], []
         for number, target in enumerate(targets):
-            own = Path(folder, str(number))
+            own = folder / str(number)
             own.mkdir()
             reader = Reader(target, own)
             reader.warm_up()
@@ -71,6 +72,14 @@ def fuzz(targets: Sequence[Target], seconds: float, seed: int) -> list[Outcome]:
             for outcome, (reader, mutator) in zip(outcomes, sessions, strict=True):
                 _for_a_while(outcome, reader, mutator, seed, min(end, time.monotonic() + SLICE))
     return outcomes
+
+
+@contextmanager
+def work_folder() -> Iterator[Path]:
+    """Yield an empty folder, which is left behind if the process crashes: it holds the last inputs."""
+    place = IN_MEMORY if os.path.isdir(IN_MEMORY) else None
+    with tempfile.TemporaryDirectory(prefix="lstm2d-fuzz-", dir=place) as folder:
+        yield Path(folder)
 
 
 def input_number(target: Target, seed: int, number: int) -> bytes:
@@ -107,6 +116,7 @@ def main() -> int:
     parser.add_argument("--target", help="only this one")
     parser.add_argument("-o", "--out", type=Path, default=Path("fuzz-findings"), help="folder for findings")
     options = parser.parse_args()
+    faulthandler.enable()
     found = 0
     for group in GROUPS if options.group == "all" else (options.group,):
         targets = [t for t in targets_of(group) if options.target in (None, t.name)]

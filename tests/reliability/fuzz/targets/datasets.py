@@ -79,7 +79,7 @@ def read_description_of_folders(folder: Path) -> object:
 
 def _presets() -> list[bytes]:
     own = b'preset = "lstm2d-5x5"\n[train]\nepochs = 3\nlearning_rate = 1e-3\n[data]\n[model]\nunits = [1, 2]\n[crf]\n'
-    return [preset_text(name).encode() for name in ("lstm2d-5x5", "rcnn", "reseg")] + [own]
+    return [preset_text(name).encode() for name in ("lstm2d-5x5", "rcnn1", "reseg")] + [own]
 
 
 def _load_config(path: Path) -> None:
