@@ -78,7 +78,7 @@ def read_description_of_folders(folder: Path) -> object:
 
 
 def _presets() -> list[bytes]:
-    own = b'preset = "lstm2d-5x5"\n[train]\nepochs = 3\nlearning_rate = 1e-3\n[data]\n[model]\nunits = [1, 2]\n[crf]\n'
+    own = b'preset = "lstm2d-5x5"\n[train]\nepochs = 3\nlearning_rate = 1e-3\n[data]\n[model]\nunits = [1, 2, 3]\n'
     return [preset_text(name).encode() for name in ("lstm2d-5x5", "rcnn1", "reseg")] + [own]
 
 
@@ -89,7 +89,7 @@ def _load_config(path: Path) -> None:
 
 def _overrides() -> list[bytes]:
     return [
-        b"train.epochs=3\nmodel.units=[1, 2]\ntrain.optimizer=sgd",
+        b"train.epochs=3\nmodel.units=[1, 2, 3]\ntrain.optimizer=sgd",
         b"crf.iterations=3\ndata.val = 0.1\npreset=x",
     ]
 

@@ -44,7 +44,8 @@ def _read_tensors(path: Path) -> None:
 
 def _models() -> list[bytes]:
     return [
-        bytes_of(lambda path: save_model(path, model)) for model in (tiny_model("lstm2d"), tiny_model("rcnn"))
+        bytes_of(lambda path, kind=kind: save_model(path, tiny_model(kind)))  # type: ignore[misc]
+        for kind in ("lstm2d", "rcnn")
     ]
 
 
