@@ -58,7 +58,8 @@ def make(tmp_path: Path, brightness_model: Path) -> Make:
         for name in ("images", "masks"):
             (root / "data" / name).mkdir(parents=True)
         tables = "".join(
-            f"[[classes]]\nname = {json.dumps(name)}\ncolor = [{k}, {k}, {k}]\n" for k, name in enumerate(classes)
+            f"[[classes]]\nname = {json.dumps(name)}\ncolor = [{k}, {k}, {k}]\n"
+            for k, name in enumerate(classes)
         )
         (root / "data/dataset.toml").write_text(f"ignore = 255\n{tables}")
         for number, stem in enumerate(stems):

@@ -97,7 +97,8 @@ def main() -> int:
             done = subprocess.run([*command, "--folder", str(folder)], capture_output=True, check=False)
         text = (done.stdout + done.stderr).decode(errors="replace")
         edges, executions = (
-            max((int(n) for n in found if n), default=0) for found in zip(*_STATISTICS.findall(text), strict=True)
+            max((int(n) for n in found if n), default=0)
+            for found in zip(*_STATISTICS.findall(text), strict=True)
         )
         findings = [line for line in text.splitlines() if line.startswith("FOUND")]
         crashed = done.returncode != 0
