@@ -324,6 +324,8 @@ def listed(given: Iterable[object], name: str) -> list[object]:
     if is_path(given):
         hint = "`lstm2d train` trains on a dataset folder"
         raise ConfigError(f"`{name}` is one path", where=given, expected=SEVERAL[name], hint=hint)
+    if isinstance(given, memoryview):  # it yields nothing but numbers
+        given = np.asarray(given)
     axes = len(getattr(given, "shape", ()))
     if 1 < axes < AXES[name]:  # one axis: an array of objects
         hint = f"a single one: [{name[:-1]}]; several gray images: list(images)"

@@ -60,7 +60,7 @@ class DatasetFolder:
         self.reading = reading or Reading()
         self.notes = Notes()
         self._noted: set[Path] = set()
-        if not self.root.is_dir():
+        if not os.path.isdir(self.root):
             what = "folder not found" if not os.path.lexists(self.root) else "not a folder"
             with naming_the_import(self.root, files=True):
                 raise DataError(what, where=self.root, expected="a folder with images/ and masks/")

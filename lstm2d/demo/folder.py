@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +41,7 @@ def prepare_folder(root: Path, overwrite: bool) -> Path:
     ConfigError
         If there are other files in the folders of an earlier demo, and `overwrite` is not set.
     """
-    if root.is_dir() and any(root.iterdir()):
+    if os.path.isdir(root) and any(root.iterdir()):
         if _state_of(root) is None:
             raise OutputError(
                 "the folder is not empty", where=root, hint="choose a new folder: lstm2d demo -o DIR"
@@ -78,13 +79,13 @@ def _read_json(path: Path) -> Any:
 def _made_files(root: Path) -> list[str]:
     """Return the files in the places where a demo writes, relative to its folder."""
     paths = [path for name in MADE for path in (root / name, *(root / name).rglob("*"))]
-    return [path.relative_to(root).as_posix() for path in paths if path.is_symlink() or path.is_file()]
+    return [path.relative_to(root).as_posix() for path in paths if path.is_symlink() or os.path.isfile(path)]
 
 
 def _remove(path: Path) -> None:
     """Delete a file, link or folder of an earlier demo; links are not followed."""
     try:
-        if path.is_dir() and not path.is_symlink():
+        if os.path.isdir(path) and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)

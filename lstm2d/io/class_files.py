@@ -138,7 +138,7 @@ def _entry(table: ClassTable) -> dict[str, Any]:
 
 def _old_tables(path: Path) -> list[ClassTable] | None:
     """Return the tables in a file; None if it is missing or was not written by this program."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     with suppress(Exception):  # another program's file may cause any exception
         content = parse_json(read_text(path))

@@ -65,7 +65,7 @@ def read_table(path: Path) -> Table:
     DataError
         If the file cannot be read.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         return Table()
     text = read_file(path).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     *lines, rest = text.split("\n")  # not splitlines: names may contain other line separators
@@ -155,6 +155,8 @@ def _record(lines: Sequence[str], at: int, cells: int = 0) -> tuple[list[str], i
             (found, *others) = csv.reader(io.StringIO(text, newline=""), strict=True)
             if not others and (not cells or len(found) == cells):
                 return found, used
+        if text.count('"') % 2 == 0:  # no open quote: further lines cannot complete it
+            break
     return [], 1
 
 

@@ -104,7 +104,7 @@ def write_features(
         If a file cannot be written.
     """
     source, root = Path(image), Path(out)
-    if source.is_dir():
+    if os.path.isdir(source):
         raise DataError("a folder", where=image, expected="an image", hint="name one image")
     photo = read_photo(source, predictor.reading)
     for note in photo.notes:

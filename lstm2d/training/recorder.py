@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -105,7 +106,7 @@ class Recorder:
             return
         self._append(self.log, json.dumps({"event": event.kind, **event.values}) + "\n")
         if isinstance(event, EpochDone):
-            header = "" if self.results.exists() else HEADER
+            header = "" if os.path.exists(self.results) else HEADER
             self._append(self.results, header + _csv_line(event.values), sync=True)
 
     @staticmethod
@@ -166,7 +167,7 @@ class _Record:
                 if header and number == 0 and _is_header(text):
                     continue
                 place = key(text)
-            except (ValueError, RecursionError):
+            except (ValueError, OverflowError, RecursionError):
                 self.damaged += 1
                 continue
             if math.isnan(place):  # of the time of the line before it
@@ -180,7 +181,7 @@ class _Record:
                 continue
             found.append((place, text + "\n"))
         # a last line without an end was truncated by a crash, usually after the checkpoint
-        with suppress(ValueError, RecursionError):
+        with suppress(ValueError, OverflowError, RecursionError):
             if rest and key(rest.decode("utf-8")) <= limit:
                 self.damaged += 1
         return found

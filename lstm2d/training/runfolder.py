@@ -81,15 +81,15 @@ class RunFolder:
         ConfigError
             If the folder contains anything besides leftovers of a run that was killed before it began.
         """
-        if not self.path.exists():
+        if not os.path.exists(self.path):
             return
-        if not self.path.is_dir():
+        if not os.path.isdir(self.path):
             raise ConfigError("the run folder is a file", where=self.path, hint="choose another folder")
         begun = {self.checkpoints, self.checkpoints / file_name(0), self.identity, *self.temporary()}
         if set(self.path.rglob("*")) <= begun:
             return
         hint = "choose another folder"
-        if self.config.is_file():
+        if os.path.isfile(self.config):
             hint = "add `resume=True` to go on with the run in it, or choose another folder"
         raise ConfigError(
             "the run folder is not empty", where=self.path, expected="a new or empty folder", hint=hint
@@ -105,7 +105,7 @@ class RunFolder:
 
     def lists_held_out(self) -> bool:
         """Return whether `write_id` has listed the held-out images; earlier versions did not."""
-        return self.identity.is_file() and listed(self.identity) is not None
+        return os.path.isfile(self.identity) and listed(self.identity) is not None
 
     def read_id(self) -> str | None:
         """Return the name written by `write_id`; None if the file does not exist or contains no name.

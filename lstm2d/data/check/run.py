@@ -59,7 +59,7 @@ def check(
         If the folder or one of `splits` does not exist.
     """
     root = Path(path)
-    if not root.is_dir():
+    if not os.path.isdir(root):
         what = "folder not found" if not os.path.lexists(root) else "not a folder"
         raise DataError(what, where=root, expected="a folder with images/ and masks/")
     description, findings = _described(root)
@@ -149,7 +149,7 @@ def _about_classes(
     root: Path, description: Description, inspected: Sequence[Inspected], members: dict[str, set[str]]
 ) -> list[Finding]:
     """Return classes that do not occur everywhere; guess the classes if nothing defines them."""
-    file = "dataset.toml" if (root / "dataset.toml").exists() else "labelmap.txt"
+    file = "dataset.toml" if os.path.exists(root / "dataset.toml") else "labelmap.txt"
     if not description.classes:
         file = shown(places_of(root, description)[0].masks, root)
         read = [(one.labels, one.palette) for one in inspected if one.labels is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -224,5 +225,5 @@ def import_command(src: Path) -> str | None:
 
 
 def _check_exists(src: Path) -> None:
-    if not src.exists():
+    if not os.path.exists(src):
         raise DataError("file or folder not found", where=src, expected="a folder of images and masks")

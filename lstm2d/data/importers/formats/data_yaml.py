@@ -63,7 +63,7 @@ def read_data_yaml(path: Path) -> dict[str, Value]:
     found: dict[str, Value] = {}
     lines = read_lines(path)
     starts = [k for k, line in enumerate(lines) if _KEY.match(line)]
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, end in zip(starts, [*starts, len(lines)][1:], strict=True):
         match = _KEY.match(lines[start])
         if match is None or match[1] not in KEYS:
             continue

@@ -68,7 +68,7 @@ def recognise(src: Path) -> str | None:
     str or None
         The reason; None if it does not.
     """
-    if not src.is_dir():
+    if not os.path.isdir(src):
         return None
     try:
         paths = list(files_in(src, (".json",)).values())
@@ -102,7 +102,7 @@ def open_source(src: Path, options: Options) -> Source:
         If there are no such files, annotations are wrong, or there are no images.
     """
     root = Path(os.path.abspath(src))
-    listed = _listed(root / LABELS) if (root / LABELS).is_file() else None
+    listed = _listed(root / LABELS) if os.path.isfile(root / LABELS) else None
     findings = Findings(root)
     reader = _Reader(root, listed, findings)
     paths = files_in(root, (".json",)).values()
