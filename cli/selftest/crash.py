@@ -76,6 +76,6 @@ def crash(console: Console, *, kills: int, seed: int) -> None:
     )
     if outcome.problems:
         raise Lstm2dError(
-            f"{len(outcome.problems)} of {outcome.runs} killed trainings did not end as one that was never killed",
+            f"{len(outcome.problems)} of {outcome.runs} killed trainings ended otherwise than one not killed",
             hint="report it with the output of lstm2d selftest crash --json",
         )

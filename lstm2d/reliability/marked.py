@@ -1,4 +1,6 @@
-"""Run the program with a line on stdout at moments of a training: `python -m lstm2d.reliability.marked train ...`.
+"""Run the program, with a line on stdout at moments of a training.
+
+    python -m lstm2d.reliability.marked train ...
 
 The lines are "mark NAME", for the names in `MARKS`. `lstm2d selftest crash` kills such a process.
 """

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lstm2d.training.runfolder import RunFolder
 
-# The second network is trained in two stages. Checkpoints are written every few steps, not only after an epoch.
+# The second network is trained in two stages. Checkpoints are written every few steps, not only after epochs.
 _SAVED_OFTEN = ("train.checkpoint_minutes=0.005",)
 MODELS: dict[str, tuple[str, ...]] = {
     "lstm2d-1x1": (*_SAVED_OFTEN, "train.epochs=10", "train.average=0.9", "model.units=[3, 4, 5]"),
