@@ -96,5 +96,5 @@ def determinism(console: Console, *, steps: int, images: int, models: tuple[str,
     if different:
         raise Lstm2dError(
             f"{len(different)} of {len(found)} computations gave other bits in some way",
-            hint="report it with the output of lstm2d selftest determinism --json and of lstm2d doctor --json",
+            hint="report it with the output of lstm2d selftest determinism --json and lstm2d doctor --json",
         )

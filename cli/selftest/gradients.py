@@ -45,7 +45,8 @@ def gradients(console: Console) -> None:
         "\n".join(
             [
                 *(f"{c.case}, {c.kind}, {c.backend}: {c.problem}" for c in failed),
-                f"{len({c.case for c in checks})} cases, {len(checks)} checks, {len(failed)} failed, {seconds:.1f} s",
+                f"{len({c.case for c in checks})} cases, {len(checks)} checks, {len(failed)} failed, "
+                f"{seconds:.1f} s",
             ]
         ),
     )

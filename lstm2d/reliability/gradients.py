@@ -120,11 +120,11 @@ def _finite_differences(case: Case) -> None:
 
 
 def _agreement(case: Case, dtype: type, allowed: float, expected: dict[str, Any]) -> float:
-    """Return the largest relative difference; raise AssertionError if it is not allowed or an input changed."""
+    """Return the largest relative difference; raise AssertionError if it is too large or an input changed."""
     given: list[tuple[NDArray[Any], bytes]] = []
 
     def bring(values: NDArray[Any], changed: bool) -> NDArray[Any]:
-        array = typed(dtype)(values, changed)
+        array: NDArray[Any] = typed(dtype)(values, changed)
         if not changed:
             array.setflags(write=False)
             given.append((array, array.tobytes()))
