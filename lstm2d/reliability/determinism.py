@@ -135,11 +135,11 @@ def _comparison(name: str, backend: str, task: str, found: dict[str, object]) ->
 
 def _trainings(run: Callable[..., str], parent: Path, pool: Executor) -> dict[str, object]:
     """Return digests of the trained models by way; nothing if the backend does not have all kernels."""
-    other = pool.submit(run, parent / "process", threads=1)
     try:
         found: dict[str, object] = {"first": run(parent / "first", threads=1)}
     except ImportError:
         return {}
+    other = pool.submit(run, parent / "process", threads=1)
     found["again"] = run(parent / "again", threads=1)
     for threads in (2, 3):
         found[f"{threads} threads"] = run(parent / f"threads-{threads}", threads=threads)
@@ -152,12 +152,12 @@ def _predictions(
 ) -> dict[str, object] | None:
     """Return digests of probabilities by way; None if the backend does not have all kernels."""
     run = partial(predicted, path, crf, backend=backend)
-    shares = [photos[k::PROCESSES] for k in range(PROCESSES)]
-    others = [pool.submit(run, share, threads=1) for share in shares]
     try:
         found: dict[str, object] = {"first": (first := run(photos, threads=1))}
     except ImportError:
         return None
+    shares = [photos[k::PROCESSES] for k in range(PROCESSES)]
+    others = [pool.submit(run, share, threads=1) for share in shares]
     found["again"] = run(photos, threads=1)
     for threads in (2, 3):
         found[f"{threads} threads"] = run(photos, threads=threads)

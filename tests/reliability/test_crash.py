@@ -1,4 +1,4 @@
-"""Trainings that are killed end as one that was never killed; `lstm2d selftest crash` finds those that do not."""
+"""Killed trainings end as one that was never killed; `lstm2d selftest crash` finds those that do not."""
 
 import json
 import os
