@@ -131,7 +131,7 @@ class Trainer:
         self.stop = StopSignal()
         self.records = Records(run, report)
         self.tell = self.records.tell
-        self.validation = Validation(run, self.stop)
+        self.validation = Validation(run, self.stop, self.tell)
         self.model = BestModel(run)
         self.patience = Patience(run)
         self.checkpoints = Checkpoints(run, self.tell, self.state_dict)
