@@ -86,7 +86,7 @@ def run(words: Sequence[str]) -> Ran:
             program.main(list(words), prog_name="lstm2d")
         except SystemExit as ended:
             code = ended.code
-    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]
     return Ran(code if isinstance(code, int) else 1, *texts)
 
 
@@ -134,7 +134,7 @@ def describe(outcomes: Sequence[Outcome]) -> Iterator[str | Table]:
         if not one.skipped
     ]
     yield Table(["case", *COMMANDS, "MiB", "result"], rows)
-    wrong = [f"{one.name}\n  {problem}" for one in outcomes for problem in one.problems]
+    wrong = ["\n  ".join((one.name, *one.problems)) for one in outcomes if one.problems]
     skipped = [f"{one.name}: left out, {one.skipped}" for one in outcomes if one.skipped]
     if wrong or skipped:
         yield "\n".join([*wrong, *skipped])

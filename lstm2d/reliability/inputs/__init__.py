@@ -1,4 +1,4 @@
-"""Bad and unusual inputs with what the commands must do with them, and a driver that gives them to the commands."""
+"""Bad and unusual inputs, what the commands must do with them, and a driver."""
 
 from lstm2d.reliability.inputs.case import COMMANDS, Case, Expected, Place
 from lstm2d.reliability.inputs.drive import Outcome, Program, Ran, run_cases

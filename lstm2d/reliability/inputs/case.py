@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,8 @@ class Place:
         Pixel accuracy that `evaluate` must measure if it succeeds; None if any will do.
     hooks : list of callable
         Called with the name of a command right before it, in the process that runs it.
+    dataset : Path or None
+        Dataset of the command lines, if it is not `data`.
     changing : set of str
         Names in ``given`` that change during the case, because the case itself changes them.
     """
@@ -74,6 +76,7 @@ class Place:
     options: dict[str, list[str]] = field(default_factory=dict)
     accuracy: float | None = 1.0
     hooks: list[Callable[[str], None]] = field(default_factory=list)
+    dataset: Path | None = None
     changing: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -143,7 +146,7 @@ class Place:
 
     def words(self, command: str) -> list[str]:
         """Return the command line of a command."""
-        data, out = str(self.data), self.outputs.get(command)
+        data, out = str(self.dataset or self.data), self.outputs.get(command)
         written = [] if out is None else ["-o", out]
         options = [*self.options.get(command, []), "--json", "--threads", "1"]
         if command == "check":
@@ -302,18 +305,79 @@ def good_image(
     return case(name, write, check=ok(found), train=ok(note), evaluate=ok(note), predict=ok(note), **more)
 
 
+def good(
+    name: str, write: Callable[[Place], object], *, check: str = "", predict: str = "", **more: Any
+) -> Case:
+    """Return the case of an input that is unusual, but right for every command.
+
+    Parameters
+    ----------
+    name : str
+        Name of the case.
+    write : callable
+        Changes the inputs.
+    check, predict : str, optional
+        What these commands say about it.
+    **more : object
+        Further fields of the case.
+
+    Returns
+    -------
+    Case
+        The case.
+    """
+    return case(name, write, check=ok(check), train=OK, evaluate=OK, predict=ok(predict), **more)
+
+
 def bad_mask(name: str, write: Callable[[Place], object], text: str, *, found: str = "", **more: Any) -> Case:
-    """Return the case of a mask that cannot be used; `predict`, which reads no masks, succeeds."""
-    return case(
-        name, write, check=bad(found or text), train=bad(text), evaluate=bad(text), predict=OK, **more
-    )
+    """Return the case of a mask that cannot be used; `predict`, which reads no masks, succeeds.
+
+    Parameters
+    ----------
+    name : str
+        Name of the case.
+    write : callable
+        Replaces the mask.
+    text : str
+        What every command says about it.
+    found : str, optional
+        What `data check` says, if it is something else.
+    **more : object
+        Further fields of the case.
+
+    Returns
+    -------
+    Case
+        The case.
+    """
+    dataset = bad_dataset(name, write, text, found=found, **more)
+    return replace(dataset, expected={**dataset.expected, "predict": OK})
 
 
 def bad_dataset(
     name: str, write: Callable[[Place], object], text: str, *, found: str = "", **more: Any
 ) -> Case:
-    """Return the case of a dataset that no command can use; `predict`, which needs images alone, succeeds."""
-    return bad_mask(name, write, text, found=found, **more)
+    """Return the case of a dataset that no command can use; `predict`, which needs images alone, is not run.
+
+    Parameters
+    ----------
+    name : str
+        Name of the case.
+    write : callable
+        Changes the dataset.
+    text : str
+        What every command says about it.
+    found : str, optional
+        What `data check` says, if it is something else.
+    **more : object
+        Further fields of the case.
+
+    Returns
+    -------
+    Case
+        The case.
+    """
+    return case(name, write, check=bad(found or text), train=bad(text), evaluate=bad(text), **more)
 
 
 def bad_setting(name: str, write: Callable[[Place], object], text: str, code: int = 2, **more: Any) -> Case:

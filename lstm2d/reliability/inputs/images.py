@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -116,7 +117,7 @@ def tiff(values: NDArray[Any], **options: Any) -> bytes:
 
 def float_photo(*, spoiled: float | None = None) -> NDArray[np.float32]:
     """Return the odd image in 0..1, with one spoiled sample if asked for."""
-    values = odd_photo().astype(np.float32) / 255
+    values: NDArray[np.float32] = odd_photo().astype(np.float32) / np.float32(255)
     if spoiled is not None:
         values[2, 3, 1] = spoiled
     return values
@@ -335,7 +336,7 @@ DAMAGED: tuple[Case, ...] = (
     bad_image("header that claims 2^62 pixels", file(".png", lambda: claims((2**31 - 1,) * 2)), TOO_LARGE),
     bad_image("TIFF with a larger tile", file(".tif", lambda: large_tile(12_000)), "odd.tif"),
     bad_image("TIFF of 50,000 samples per pixel", file(".tif", lambda: many_samples(50_000)), "odd.tif"),
-    bad_image("JPEG of 1000 scans", file(".jpg", lambda: many_scans(1000)), "odd.jpg"),
+    good_image("JPEG of 1000 scans", file(".jpg", lambda: many_scans(1000))),
     bad_image("PNG with a text of 200 MB", file(".png", expanding_text), TRUNCATED),
     case(
         "folder named x.png",
@@ -376,10 +377,7 @@ UNUSUAL: tuple[Case, ...] = (
     good_image("WebP", file(".webp", lambda: encoded(odd(), "WEBP", lossless=True))),
     good_image("PPM", file(".ppm", lambda: encoded(odd(), "PPM"))),
     good_image("JPEG 2000", file(".jp2", lambda: encoded(odd(), "JPEG2000"))),
-    *(
-        good_image(f"JPEG of orientation {n}", file(".jpg", lambda n=n: turned(n, "JPEG")))
-        for n in range(2, 9)
-    ),  # type: ignore[misc]
+    *(good_image(f"JPEG of orientation {n}", file(".jpg", partial(turned, n, "JPEG"))) for n in range(2, 9)),
     good_image("PNG of orientation 6", file(".png", lambda: turned(6, "PNG"))),
     good_image("TIFF of orientation 8", file(".tif", lambda: turned(8, "TIFF"))),
     good_image("1x1", of_size(1, 1), found="1x1 pixels", pictures=True),

@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from lstm2d.reliability.inputs.drive import Ran
 
 UNWANTED = ("Traceback (most recent call last)", "unexpected ", "please report it", "Exception ignored")
-PROGRAM_FAULT = 1
 
 
 def problems_of(command: str, ran: Ran, expected: Expected, place: Place) -> Iterator[str]:
-    """Yield what is not as expected.
+    """Yield one line about what is not as expected, if anything is not.
 
     Parameters
     ----------
@@ -39,22 +38,22 @@ def problems_of(command: str, ran: Ran, expected: Expected, place: Place) -> Ite
     str
         The command and what is wrong, with the beginning of its messages.
     """
-    for problem in _problems(command, ran, expected, place):
-        yield f"{command}: {problem}"
+    problems = list(_problems(command, ran, expected, place))
+    if problems:
+        yield f"{command}: {'; '.join(problems)}; it wrote: {shortened(ran.err)}"
 
 
 def _problems(command: str, ran: Ran, expected: Expected, place: Place) -> Iterator[str]:
-    shown = shortened(ran.err)
     if ran.code != expected.code:
-        yield f"exit code {ran.code}, expected {expected.code}: {shown}"
+        yield f"exit code {ran.code}, expected {expected.code}"
     if folded(expected.text) not in folded(ran.err) + folded(ran.out):
-        yield f"{expected.text!r} is missing in: {shown}"
+        yield f"{expected.text!r} is missing"
     for text in UNWANTED:
         if text in ran.err:
-            yield f"{text!r} in: {shown}"
+            yield f"{text!r} in its messages"
     blocks = len(re.findall(r"^Error: ", ran.err, re.MULTILINE))
     if blocks != (ran.code != 0):
-        yield f"{blocks} messages of an error: {shown}"
+        yield f"{blocks} messages of an error"
     found, wrong = result_of(ran)
     yield from wrong
     if found is not None and ran.code == expected.code:
@@ -68,7 +67,7 @@ def folded(text: str) -> str:
     return " ".join(text.split())
 
 
-def shortened(text: str, limit: int = 600) -> str:
+def shortened(text: str, limit: int = 300) -> str:
     """Return the end of a text in one line."""
     line = folded(text)
     return line if len(line) <= limit else f"... {line[-limit:]}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
-from lstm2d.reliability.inputs.case import OK, Case, Place, case, unwritten, usage
+from lstm2d.reliability.inputs.case import Case, Place, case, unwritten, usage
 from lstm2d.reliability.inputs.rights import without_rights
 
 COMMANDS = ("train", "evaluate", "predict")
@@ -52,8 +53,6 @@ def read_only(place: Place) -> None:
 
 def fifo(place: Place) -> None:
     """Make a FIFO of the name of the output."""
-    import os
-
     os.mkfifo(place.out / "pipe")
 
 
@@ -83,79 +82,50 @@ def table_for_output(place: Place) -> None:
     place.outputs["evaluate"] = str(path)
 
 
+def nowhere(name: str, write: Callable[[Place], object], taken_by: str = "") -> Case:
+    """Return the case of an output that cannot be written.
+
+    Parameters
+    ----------
+    name : str
+        Name of the case.
+    write : callable
+        Names the output.
+    taken_by : str, optional
+        What stands in its place, in the words of the commands that take this for wrong usage.
+
+    Returns
+    -------
+    Case
+        The case.
+    """
+    folder = usage(taken_by) if taken_by else NOT_MADE
+    return case(name, write, check=folder, train=folder, evaluate=folder, predict=NOT_MADE)
+
+
 NOT_MADE = unwritten("cannot write")
 OUTPUTS: tuple[Case, ...] = (
     case(
         "output folder = input folder",
         same_folder,
-        check=usage(""),
-        train=usage(""),
-        evaluate=usage(""),
-        predict=usage("among the images"),
+        check=usage("is not empty"),
+        train=usage("is not empty"),
+        evaluate=usage("would lie among the images"),
+        predict=usage("would lie among the images"),
     ),
     case(
         "output file = input file",
         model_for_output,
-        train=unwritten(""),
-        evaluate=unwritten(""),
-        predict=unwritten(""),
-    ),
-    case("table of somebody else for output", table_for_output, evaluate=usage("mine.csv")),
-    case(
-        "output below a file",
-        output("out/taken/x", taken),
-        check=NOT_MADE,
-        train=NOT_MADE,
-        evaluate=NOT_MADE,
+        train=usage("is a file"),
+        evaluate=usage("a name that ends in .csv"),
         predict=NOT_MADE,
     ),
-    case(
-        "output that is a file",
-        output("out/taken", taken),
-        check=NOT_MADE,
-        train=NOT_MADE,
-        evaluate=NOT_MADE,
-        predict=NOT_MADE,
-    ),
-    case(
-        "output that is a FIFO",
-        output("out/pipe", fifo),
-        check=NOT_MADE,
-        train=NOT_MADE,
-        evaluate=NOT_MADE,
-        predict=NOT_MADE,
-    ),
-    case(
-        "output of a long name",
-        output(f"out/{'x' * 300}"),
-        check=NOT_MADE,
-        train=NOT_MADE,
-        evaluate=NOT_MADE,
-        predict=NOT_MADE,
-    ),
-    case(
-        "output with NUL",
-        output("out/a\0b"),
-        check=NOT_MADE,
-        train=NOT_MADE,
-        evaluate=NOT_MADE,
-        predict=NOT_MADE,
-    ),
-    case(
-        "output in a read-only folder",
-        output("out/locked/x", read_only),
-        check=NOT_MADE,
-        train=NOT_MADE,
-        evaluate=NOT_MADE,
-        predict=NOT_MADE,
-    ),
-    case(
-        "output on a full disk",
-        full_disk(64),
-        check=NOT_MADE,
-        train=NOT_MADE,
-        evaluate=NOT_MADE,
-        predict=NOT_MADE,
-    ),
-    case("output on a disk with little space", full_disk(2000), train=NOT_MADE, predict=OK),
+    case("table of another program for output", table_for_output, evaluate=usage("mine.csv")),
+    nowhere("output below a file", output("out/taken/x", taken)),
+    nowhere("output that is a file", output("out/taken", taken), "file"),
+    nowhere("output that is a FIFO", output("out/pipe", fifo), "file"),
+    nowhere("output of a long name", output(f"out/{'x' * 300}")),
+    nowhere("output in a read-only folder", output("out/locked/x", read_only)),
+    nowhere("output on a full disk", full_disk(64)),
+    case("output on a disk with little space", full_disk(2000), train=NOT_MADE, predict=NOT_MADE),
 )

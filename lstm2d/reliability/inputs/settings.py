@@ -41,7 +41,7 @@ def options(*words: str) -> Callable[[Place], None]:
 
 
 SETTINGS: tuple[Case, ...] = (
-    bad_setting("config of zero bytes", config(""), "config.toml"),
+    bad_setting("config of zero bytes", config(""), "model.kind"),
     bad_setting("config of no TOML", config("epochs: 3\n"), "config.toml"),
     bad_setting("config of bytes", config(bytes(range(256))), "config.toml"),
     bad_setting("config with an unknown key", config(f"{BASE}[train]\nepoch = 3\n"), "did you mean"),
@@ -68,17 +68,24 @@ SETTINGS: tuple[Case, ...] = (
     bad_setting("config of a preset that does not exist", config('preset = "lstm2d"\n'), "lstm2d"),
     bad_setting("config of a preset outside", config('preset = "../../x"\n'), "../../x"),
     bad_setting("config that does not exist", preset("nothing/config.toml"), "nothing/config.toml"),
+    bad_setting("config of a long name", preset(f"{'x' * 300}.toml"), "File name too long"),
     bad_setting("preset with a slip", preset("lstm2d-1x2"), "did you mean"),
-    bad_setting("preset of 10,000 characters", preset("x" * 10_000), "no preset"),
+    bad_setting("preset of 10,000 characters", preset("x" * 10_000), "no such preset"),
     bad_setting("value without a key", value("=3"), "--set"),
     bad_setting("value without an equals sign", value("train.epochs"), "train.epochs"),
     bad_setting("value of an unknown key", value("train.epoch=3"), "train.epoch"),
     bad_setting("value with deep lists", value(f"train.epochs={'[' * 20_000}"), "train.epochs"),
     bad_setting("value of 5000 digits", value(f"train.epochs={DIGITS}"), "train.epochs"),
     bad_setting("value below its range", value("train.epochs=0"), "train.epochs"),
-    bad_setting("value of a missing hierarchy", value("hierarchy.file=nothing.json"), "nothing.json", 3),
+    bad_setting(
+        "value of a missing hierarchy",
+        value("hierarchy.file=nothing.json", "hierarchy.strategy=sequential"),
+        "nothing.json",
+        3,
+    ),
     bad_setting("training split that does not exist", options("--train-split", "nothing"), "nothing", 3),
     bad_setting("training split outside", options("--train-split", "../../x"), "../../x", 3),
+    bad_setting("training split of a long name", options("--train-split", "x" * 300), "no split", 3),
     bad_setting("time that is none", options("--max-time", "soon"), "soon"),
-    bad_setting("nothing to resume", options("--resume"), "out/run", 3),
+    bad_setting("nothing to resume", options("--resume"), "no run to resume"),
 )
