@@ -68,9 +68,12 @@ def folded(text: str) -> str:
 
 
 def shortened(text: str, limit: int = 300) -> str:
-    """Return the end of a text in one line."""
+    """Return the error message in a text, or its end, in one line."""
     line = folded(text)
-    return line if len(line) <= limit else f"... {line[-limit:]}"
+    begin = line.find("Error: ")
+    if begin < 0:
+        return line[-limit:]
+    return line[begin : begin + limit]
 
 
 def result_of(ran: Ran) -> tuple[dict[str, Any] | None, list[str]]:
