@@ -145,6 +145,11 @@ class DatasetFolder:
         """All images with their masks, sorted by stem."""
         return self._pairs(self._files.images)
 
+    @property
+    def files(self) -> list[Path]:
+        """All images and masks, also those without the other."""
+        return [*self._files.images.values(), *self._files.masks.values()]
+
     def split(self, name: str) -> list[Sample]:
         """List a split.
 
