@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lstm2d.selftest import Check
 
-PACKAGES = ("lstm2d", "numpy", "scipy", "numba", "scikit-image", "pillow", "safetensors", "pydantic")
+PACKAGES = ("lstm2d", "numpy", "scipy", "numba", "scikit-image", "pillow", "pydantic")
 
 
 @click.command(

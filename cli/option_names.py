@@ -29,6 +29,7 @@ OPTIONS = {
     "resume": "--resume",
     "rho": "--rho",
     "seed": "--seed",
+    "shard": "--shard",
     "size": "--size",
     "skip_done": "--skip-done",
     "split": "--split",

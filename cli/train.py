@@ -234,7 +234,7 @@ class Narrator:
             case Warned():
                 self.console.warn(event.text)
             case Note():
-                self.console.say("\n".join(filter(None, (event.text, event.dataset_toml))))
+                self.console.say(event.text, event.dataset_toml or "")
             case Started():
                 self.epochs, self.steps = event.epochs, event.steps
                 self.console.say(beginning(event, self.config))

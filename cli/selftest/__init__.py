@@ -7,8 +7,14 @@ import click
 from lstm2d.cli.groups import LazyGroup
 
 COMMANDS = {
-    "crash": ("lstm2d.cli.selftest.crash:crash", "Kill trainings, and compare what they end with after --resume."),
-    "determinism": ("lstm2d.cli.selftest.determinism:determinism", "Compare the bits of repeated computations."),
+    "crash": (
+        "lstm2d.cli.selftest.crash:crash",
+        "Kill trainings, and compare what they end with after --resume.",
+    ),
+    "determinism": (
+        "lstm2d.cli.selftest.determinism:determinism",
+        "Compare the bits of repeated computations.",
+    ),
     "inputs": ("lstm2d.cli.selftest.inputs:inputs", "Give bad images, masks and datasets to the commands."),
     "gradients": ("lstm2d.cli.selftest.gradients:gradients", "Compare gradients with finite differences."),
 }

@@ -60,7 +60,7 @@ class DatasetFolder:
         self.reading = reading or Reading()
         self.notes = Notes()
         self._noted: set[Path] = set()
-        if not self.root.is_dir():
+        if not os.path.isdir(self.root):
             what = "folder not found" if not os.path.lexists(self.root) else "not a folder"
             with naming_the_import(self.root, files=True):
                 raise DataError(what, where=self.root, expected="a folder with images/ and masks/")
@@ -144,6 +144,11 @@ class DatasetFolder:
     def samples(self) -> list[Sample]:
         """All images with their masks, sorted by stem."""
         return self._pairs(self._files.images)
+
+    @property
+    def files(self) -> list[Path]:
+        """All images and masks, also those without the other."""
+        return [*self._files.images.values(), *self._files.masks.values()]
 
     def split(self, name: str) -> list[Sample]:
         """List a split.

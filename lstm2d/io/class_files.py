@@ -13,7 +13,8 @@ from lstm2d.errors import ConfigError
 from lstm2d.io.atomic import write_bytes
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.legend import SOFTWARE, encode_legend
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.parse import parse_json
+from lstm2d.io.safe_open import open_regular, read_text
 
 CLASSES_FILE = "classes.json"
 LEGEND_FILE = "legend.png"
@@ -137,10 +138,10 @@ def _entry(table: ClassTable) -> dict[str, Any]:
 
 def _old_tables(path: Path) -> list[ClassTable] | None:
     """Return the tables in a file; None if it is missing or was not written by this program."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     with suppress(Exception):  # another program's file may cause any exception
-        content = json.loads(read_text(path))
+        content = parse_json(read_text(path))
         if content["format"] == FORMAT:
             return [_table(entry) for entry in (content, *content["earlier"])]
     return None
@@ -154,6 +155,6 @@ def _table(entry: dict[str, Any]) -> ClassTable:
 def _is_own_legend(path: Path) -> bool:
     from PIL import Image
 
-    with suppress(Exception), Image.open(path, formats=["PNG"]) as image:  # not an image, or damaged
-        return bool(image.info.get("Software") == SOFTWARE)
+    with suppress(Exception), open_regular(path) as file:  # not an image, or damaged
+        return bool(Image.open(file, formats=["PNG"]).info.get("Software") == SOFTWARE)
     return False

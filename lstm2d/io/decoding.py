@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
 from lstm2d.io.checksums import check_deflated_tiff, check_png
+from lstm2d.io.claims import check_claims
 from lstm2d.io.image_kinds import HEAD_BYTES, kind_not_read
 from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.io.pillow_samples import from_pillow, orientation, quiet_pillow, raw_mode, transparent, upright
@@ -129,6 +130,7 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
     with open_regular(path) as file, as_data_error(path):
         _quiet_loggers()
         name = _identify(file, path)
+        check_claims(file, name, max_pixels, path)
         source = _Source(file, name, path, max_pixels)
         try:
             image = _open(source)
@@ -170,6 +172,7 @@ def read_header(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_P
     with open_regular(path) as file, as_data_error(path):
         _quiet_loggers()
         name = _identify(file, path)
+        check_claims(file, name, max_pixels, path)
         source = _Source(file, name, path, max_pixels)
         try:
             image = _open(source)
@@ -219,6 +222,8 @@ def as_data_error(path: object) -> Iterator[None]:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         if type(e).__name__ == "UnidentifiedImageError":  # Pillow's message names the file object
             reason = "its header is damaged"
+        elif "MAX_TEXT" in reason:  # names of Pillow's limits
+            reason = "a text or colour profile in it expands to more than 1 MB"
         hint = "open it in an image viewer; if it shows, save it again as PNG"
         raise DataError(
             f"cannot decode the image ({reason})", where=path, expected=_READABLE, hint=hint

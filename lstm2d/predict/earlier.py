@@ -12,6 +12,8 @@ from pathlib import Path, PurePath
 from lstm2d.errors import DataError
 from lstm2d.io.atomic import write_text
 from lstm2d.io.class_files import own_class_files
+from lstm2d.io.parse import BadText, parse_json
+from lstm2d.io.safe_open import read_text
 from lstm2d.predict.csv_text import csv_name
 from lstm2d.predict.manifest_file import FILES, Row, Table, read_table
 from lstm2d.predict.result_names import EVERY_MODEL, KINDS, result_names
@@ -99,8 +101,8 @@ def _note(manifest: Path) -> Path:
 
 
 def _begun(manifest: Path) -> set[str]:
-    with suppress(OSError, ValueError, RecursionError):
-        names = json.loads(_note(manifest).read_text(encoding="utf-8"))
+    with suppress(DataError, BadText):
+        names = parse_json(read_text(_note(manifest)))
         return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
     return set()
 

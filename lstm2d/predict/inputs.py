@@ -179,7 +179,7 @@ def _expand_pattern(pattern: str, out: Path, left_out: LeftOut) -> Iterator[tupl
     base = Path(*(part.replace(_BRACKET, "[") for part in fixed[: len(parts) - 1]))
     for match in matches:
         path = Path(match)
-        found = _images_in(path, out, left_out) if path.is_dir() else filter(_chosen(left_out), [path])
+        found = _images_in(path, out, left_out) if os.path.isdir(path) else filter(_chosen(left_out), [path])
         yield from ((p, p.relative_to(base)) for p in found)
 
 
@@ -197,7 +197,7 @@ def _images_in(root: Path, out: Path, left_out: LeftOut) -> Iterator[Path]:
     chosen = _chosen(left_out)
     yield from (path for path in _walk(root, skip) if chosen(path))
     real_root = Path(os.path.realpath(root))
-    if skip != real_root and skip.is_relative_to(real_root) and skip.is_dir():
+    if skip != real_root and skip.is_relative_to(real_root) and os.path.isdir(skip):
         earlier = Earlier(out)
         for path in _walk(out, None):
             if _is_image(path.name) and not earlier.owns(path.relative_to(out)):
@@ -230,7 +230,7 @@ def _walk(root: Path, skip: Path | None) -> Iterator[Path]:
             path = folder / entry.name
             if entry.name.startswith("."):
                 continue
-            if not path.is_dir():
+            if not os.path.isdir(path):
                 yield path
                 continue
             real = Path(os.path.realpath(path))

@@ -77,8 +77,8 @@ def reason_to_leave_out(path: Path) -> ImageKind | None:
     ImageKind or None
         None for files that are not images, such as text, programs or videos.
     """
-    if not path.is_file():
-        return SPECIAL if path.exists() else BROKEN_LINK
+    if not os.path.isfile(path):
+        return SPECIAL if os.path.exists(path) else BROKEN_LINK
     if has_ending(path.name):
         return kind_not_read(path)
     try:

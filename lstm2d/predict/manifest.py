@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from lstm2d.errors import OutputError
-from lstm2d.io.atomic import write_text
+from lstm2d.io.atomic import append, write_text
+from lstm2d.io.set_aside import copy_aside
 from lstm2d.predict.csv_text import csv_text
 from lstm2d.predict.manifest_file import (
     FIXED,
@@ -18,7 +18,6 @@ from lstm2d.predict.manifest_file import (
     read_manifest,
     read_table,
     row_line,
-    set_aside,
 )
 
 __all__ = ["Manifest", "area_columns", "read_manifest"]
@@ -58,7 +57,7 @@ class Manifest:
     def __init__(self, path: Path, classes: Sequence[str], renewed: Iterable[Row] = ()) -> None:
         self.path = path
         table = read_table(path)
-        self.damaged_copy = set_aside(path) if table.damaged else None
+        self.damaged_copy = copy_aside(path) if table.damaged else None
         self._own = area_columns(classes)
         others = [name for name in table.columns if name not in (*FIXED, *MARKS, *MORE_MARKS)]
         self._areas = list(dict.fromkeys([*others, *self._own]))
@@ -139,14 +138,9 @@ class Manifest:
         if not row.keys() <= set(self.columns):
             self._write()  # with a new column
             return
-        try:
-            # appended, not rewritten: after a crash at most this row is truncated
-            with open(
-                self.path, "a", encoding="utf-8", errors="surrogateescape", newline="", opener=_open
-            ) as f:
-                f.write(row_line(self.columns, row))
-        except OSError as e:
-            raise OutputError(f"cannot write ({e.strerror})", where=self.path) from e
+        # appended, not rewritten: after a crash at most this row is truncated; a deleted file must not be
+        # created without its header
+        append(self.path, row_line(self.columns, row), create=False)
         self.complete = True
 
     def _write(self) -> None:
@@ -178,7 +172,3 @@ def area_columns(classes: Collection[str]) -> list[str]:
         column = f"area {name}"
         columns.append(f"{column} ({number})" if column in columns else column)
     return columns
-
-
-def _open(path: str, flags: int) -> int:
-    return os.open(path, flags & ~os.O_CREAT)  # a deleted file must not be created without its header

@@ -197,6 +197,8 @@ class PixelPredictor:
         except MemoryError as error:
             hint = "use smaller images or a smaller `size`, or close other programs"
             failure = gpu.out_of_memory(error, where=f"{small.shape[0]}x{small.shape[1]} pixels", hint=hint)
+        finally:
+            kernels.arena.settle()
         raise failure  # outside the handler, which would keep the arrays of the network alive
 
     def _of_network(self, pixels: NDArray[Any], instances: Sequence[int]) -> Iterator[Array]:

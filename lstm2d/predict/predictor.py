@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import ImageWarning
 from lstm2d.io.given import photo_of
-from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Size
+from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Size, parse_size
 from lstm2d.predict.batches import OnError, each, images_in
 from lstm2d.predict.in_words import in_words
 from lstm2d.predict.pixels import FloatArray, LabelArray, PixelPredictor
@@ -243,6 +243,7 @@ class Predictor(PixelPredictor):
 
     def _read(self, image: object, size: Size, *, stacklevel: int = 3) -> NDArray[Any]:
         """Read a caller's image; warn about guesses."""
+        size = parse_size(size)
         photo = photo_of(image, self.reading)
         notes = list(photo.notes)
         if size == "auto" and photo.pixels[:, :, 0].size > LARGE and self.size_is_unknown:

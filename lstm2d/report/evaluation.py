@@ -272,9 +272,8 @@ class Evaluator:
 
 def files_of(dataset: DatasetFolder) -> list[Path]:
     """Return the files of a dataset: images, masks and text files."""
-    samples = [path for sample in dataset.samples for path in (sample.image_path, sample.mask_path)]
     texts = [path for pattern in ("*.toml", "*.txt", "splits/*") for path in dataset.root.glob(pattern)]
-    return [*samples, *texts]
+    return [*dataset.files, *texts]
 
 
 def _training_split(predictor: Predictor, dataset: DatasetFolder) -> str | None:

@@ -18,7 +18,7 @@ from lstm2d.kernels import gpu
 from lstm2d.training.assemble import out_of_memory, prepare
 from lstm2d.training.cache_features import fill
 from lstm2d.training.diagnose import LARGEST_NORM, check_weights, diverged, exploding
-from lstm2d.training.events import Note, Report, StageBegun, StepDone, Stopped, best_effort, silent
+from lstm2d.training.events import Note, Report, StageBegun, StepDone, Stopped, Warned, best_effort, silent
 from lstm2d.training.fit_time import fit_to_time
 from lstm2d.training.listeners import EpochEnd, Listener, Unfinished, metrics_of
 from lstm2d.training.listeners.best_model import BestModel
@@ -131,7 +131,7 @@ class Trainer:
         self.stop = StopSignal()
         self.records = Records(run, report)
         self.tell = self.records.tell
-        self.validation = Validation(run, self.stop)
+        self.validation = Validation(run, self.stop, self.tell)
         self.model = BestModel(run)
         self.patience = Patience(run)
         self.checkpoints = Checkpoints(run, self.tell, self.state_dict)
@@ -186,7 +186,8 @@ class Trainer:
         """Bring the run folder in line with the progress of the run, and report its start."""
         run, progress = self.run, self.run.progress
         run.folder.sweep()
-        self.records.recorder.rewind(progress.step, progress.epoch)
+        for text in self.records.recorder.rewind(progress.step, progress.epoch):
+            self.tell(Warned(step=progress.step, text=text))
         finished = self.nothing_left() if run.resumed else ""
         if run.resumed:
             check_model(run, self.validation.validated, self.tell)

@@ -11,6 +11,7 @@ from lstm2d.errors import ConfigError, DataError
 from lstm2d.hierarchy.fill import Fill
 from lstm2d.models import Network
 from lstm2d.training.checkpoint import Checkpoint, load_newest, newest_file
+from lstm2d.training.checkpoint_fields import check_fields
 from lstm2d.training.contents import Contents, has_contents, some
 from lstm2d.training.events import Note, Report, Warned
 from lstm2d.training.runfolder import FREE, RunFolder, changes, is_fixed
@@ -19,7 +20,7 @@ from lstm2d.training.samples import TrainingData, changed_data, other_keys
 
 def newest_checkpoint(folder: RunFolder, report: Report) -> Checkpoint:
     """Return the newest valid checkpoint of a run; report damaged ones, raise DataError if there is none."""
-    checkpoint = load_newest(folder.checkpoints, lambda text: report(Warned(text=text)))
+    checkpoint = load_newest(folder.checkpoints, lambda text: report(Warned(text=text)), check_fields)
     if checkpoint is None:
         raise DataError("no checkpoint to resume from", where=folder.checkpoints, hint="start a new run")
     return checkpoint

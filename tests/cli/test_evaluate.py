@@ -237,6 +237,21 @@ def test_no_input_is_replaced(
     assert path.read_bytes() == before
 
 
+def test_an_image_without_mask_outside_of_the_split(
+    lstm2d: Callable, brightness_model: Path, dataset: Path, tmp_path: Path
+) -> None:
+    (dataset / "masks" / "b.png").unlink()
+    (dataset / "splits" / "test.txt").write_text("a\n")
+    for out in ("table.csv", "folder"):
+        ran = lstm2d("evaluate", brightness_model, dataset, "--json", "-o", tmp_path / out)
+        assert ran.code == 0
+        assert ran.json["images"] == 1
+    os.link(dataset / "images" / "b.png", tmp_path / "b.csv")  # it is an input, although it is not evaluated
+    ran = lstm2d("evaluate", brightness_model, dataset, "-o", tmp_path / "b.csv", "--overwrite")
+    assert ran.code == 2
+    assert "an input file" in ran.err
+
+
 def test_a_folder_of_one_model(
     lstm2d: Callable, brightness_model: Path, dataset: Path, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ import click
 import numpy as np
 import pytest
 
-from lstm2d.cli.output import Console, output_options, printable, to_json
+from lstm2d.cli.output import Console, output_options, to_json
 from lstm2d.errors import (
     ConfigError,
     DataError,
@@ -24,6 +24,7 @@ from lstm2d.errors import (
     ShapeError,
     SomeFailedError,
 )
+from lstm2d.shown import printable
 from tests.runner import runner
 
 
