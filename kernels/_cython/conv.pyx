@@ -10,8 +10,8 @@ from lstm2d.kernels.arrays import contiguous
 from lstm2d.kernels._cython import conv_columns, conv_nested, conv_patches, conv_winograd, linear
 from lstm2d.kernels._cython.activation cimport activate, activation_kind
 from lstm2d.kernels._cython.levels cimport use_level
-from lstm2d.kernels._cython.checks import contiguous_floats
-from lstm2d.kernels._cython.conv_parts import adjoint_parts, forward_parts
+from lstm2d.kernels.checks import contiguous_floats
+from lstm2d.kernels.conv_parts import adjoint_parts, forward_parts
 from lstm2d.kernels._cython.grain import threads_for
 
 use_level()

@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 
 from lstm2d.kernels import arena
 from lstm2d.kernels.arrays import contiguous
-from lstm2d.kernels._cython.checks import contiguous_floats
+from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels._cython.grain import threads_for
 
 ctypedef long long wide

@@ -1,8 +1,8 @@
 """Activations of single values, for loops that Numba compiles, in a form that vectorises.
 
 In float32 they are the functions of kernels/_cython/simd.h and exponential.h, with the same coefficients; in
-float64 those of the C library, one value at a time. NaN stays NaN: the comparisons are written so that a NaN is
-the value that is kept. Only here may a product and a sum be rounded once (FMA), as the C compiler does it.
+float64 those of the C library, one value at a time. NaN stays NaN: the comparisons are written so that a NaN
+is the value that is kept. Only here may a product and a sum be rounded once (FMA), as the C compiler does it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Matrix products of row-major arrays in loops that Numba compiles.
 
-They call the BLAS of SciPy, like the compiled kernels. An address cannot be part of code that is kept on disk: loops
-get that of `gemm` as an argument.
+They call the BLAS of SciPy, like the compiled kernels. An address cannot be part of code that is kept on
+disk: loops get that of `gemm` as an argument.
 """
 
 from __future__ import annotations
@@ -77,17 +77,34 @@ def _call(typing, gemm, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, 
 
 @part
 def matmul(gemm, transposed, shape, a, b, beta, c):
-    """c (rows, columns) = op(a) op(b) + beta * c.
+    """Compute c (rows, columns) = op(a) op(b) + beta * c.
 
-    `transposed` states whether op transposes a and b, `shape` is (rows, columns, inner). Each factor is a flat array,
-    the place of its first value, and the distance of two of its rows.
-    BLAS counts in columns: a row-major product is the column-major one with the factors exchanged.
+    `transposed` states whether op transposes a and b, `shape` is (rows, columns, inner). Each factor is a
+    flat array, the place of its first value, and the distance of two of its rows. BLAS counts in columns: a
+    row-major product is the column-major one with the factors exchanged.
     """
     rows, columns, inner = shape
-    values = c[0]
     if rows > 0 and columns > 0:
+        real, size = c[0].dtype.type, c[0].itemsize
+        trans_a, trans_b = _T if transposed[0] else _N, _T if transposed[1] else _N
+        at_a, at_b, at_c = (
+            a[0].ctypes.data + a[1] * size,
+            b[0].ctypes.data + b[1] * size,
+            c[0].ctypes.data + c[1] * size,
+        )
         _call(
-            gemm, _T if transposed[1] else _N, _T if transposed[0] else _N, columns, rows, inner, values.dtype.type(1),
-            b[0].ctypes.data + b[1] * values.itemsize, b[2], a[0].ctypes.data + a[1] * values.itemsize, a[2],
-            values.dtype.type(beta), values.ctypes.data + c[1] * values.itemsize, c[2],
-        )  # fmt: skip
+            gemm,
+            trans_b,
+            trans_a,
+            columns,
+            rows,
+            inner,
+            real(1),
+            at_b,
+            b[2],
+            at_a,
+            a[2],
+            real(beta),
+            at_c,
+            c[2],
+        )

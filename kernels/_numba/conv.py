@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from lstm2d.kernels import arena, winograd
-from lstm2d.kernels._cython.checks import contiguous_floats
-from lstm2d.kernels._cython.conv_parts import adjoint_parts, forward_parts
 from lstm2d.kernels._numba import conv_columns, conv_winograd, linear
 from lstm2d.kernels._numba.activations import KINDS
 from lstm2d.kernels.arrays import FloatArray, Pair
+from lstm2d.kernels.checks import contiguous_floats
+from lstm2d.kernels.conv_parts import adjoint_parts, forward_parts
 from lstm2d.kernels.families import Activation
 
 CHANNELS = 32  # of input and output: with fewer, the transforms cost more than the products

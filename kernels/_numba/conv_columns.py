@@ -1,9 +1,9 @@
 """Any convolution: the inputs of a block of output positions are copied into rows, and multiplied.
 
 The outputs are cut into rectangles whose positions see the same taps (conv_parts.py), these into blocks of
-positions, one product each. The blocks depend on the shapes of one image alone, and every block writes outputs of its
-own. A weight gradient is summed in `GROUPS` groups of blocks, and over these in order, so that it does not depend on
-the number of threads.
+positions, one product each. The blocks depend on the shapes of one image alone, and every block writes
+outputs of its own. A weight gradient is summed in `GROUPS` groups of blocks, and over these in order, so that
+it does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.kernels import arena
-from lstm2d.kernels._cython.conv_parts import Part
 from lstm2d.kernels._numba.activations import activate
 from lstm2d.kernels._numba.blas import gemm, matmul
 from lstm2d.kernels._numba.jit import kernel, part, row, spread, thread_of, threads_for
 from lstm2d.kernels.arrays import FloatArray
 from lstm2d.kernels.blas import single_blas
+from lstm2d.kernels.conv_parts import Part
 
 GROUPS = 4
 COPIED = 1 << 16  # values of a block's copy: it stays in the L2 cache,
@@ -152,7 +152,7 @@ def _offsets(rows: Part, columns: Part) -> tuple[NDArray[np.int64], NDArray[np.i
 
 @part
 def _copy_sources(s, row_offsets, column_offsets, x, first, n, copy):
-    """Copy what n positions from `first` on see, zeros outside of the image: one row of `copy` per position."""
+    """Copy what n positions from `first` on see, zeros outside of the image, to one row each of `copy`."""
     line, inner = s.columns * s.channels, s.rows * s.columns * s.channels
     for p in range(n):
         i, j = (first + p) // s.length * s.row_step, (first + p) % s.length * s.column_step

@@ -1,11 +1,13 @@
 """3 x 3 convolutions with stride 1 as Winograd's F(4 x 4, 3 x 3), made of matrix products alone.
 
 A tile of 4 x 4 results sees 6 x 6 pixels, `dilation` pixels apart. Both transforms of an axis are one matrix
-(kernels/winograd.py), and their Kronecker product transforms a whole tile: with the 36 pixels of many tiles as rows,
-a transform is one product, as are the channels at each of the 36 points. 36 multiplications take the place of 144.
+(kernels/winograd.py), and their Kronecker product transforms a whole tile: with the 36 pixels of many tiles
+as rows, a transform is one product, as are the channels at each of the 36 points. 36 multiplications take the
+place of 144.
 
-The transforms are linear, so a weight gradient is computed by their transposes: results and filters change roles. It
-is summed in groups of blocks, and over these in order, so that it does not depend on the number of threads.
+The transforms are linear, so a weight gradient is computed by their transposes: results and filters change
+roles. It is summed in groups of blocks, and over these in order, so that it does not depend on the number of
+threads.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ RESULTS = 4  # of a tile on an axis
 SIDE = RESULTS + winograd.TAPS - 1  # pixels of a tile on an axis, and its points
 POINTS, TILE = SIDE * SIDE, RESULTS * RESULTS
 GROUPS = 4
-BLOCK = 224  # tiles per product: enough rows for BLAS, and few enough that points of usual widths stay in the cache
+BLOCK = 224  # tiles per product: enough rows for BLAS, few enough that points of usual widths stay in a cache
 PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
 
 
@@ -108,7 +110,7 @@ def grad_weight(x: FloatArray, grad_y: FloatArray, padding: Pair, dilation: Pair
 def _geometry(
     x: FloatArray, y: FloatArray, padding: Pair, dilation: Pair
 ) -> tuple[Geometry, FloatArray, FloatArray]:
-    """Return the sizes, and for each tile of an image its first result and its numbers of rows and columns."""
+    """Return the sizes, and for each tile of an image its first result and its rows and columns."""
     (_, h, w, channels), (_, rows, columns, outputs) = x.shape, y.shape
     down, across = (winograd.cut((rows, columns)[k], dilation[k], RESULTS) for k in (0, 1))
     first, counts = (

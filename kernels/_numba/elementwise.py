@@ -11,7 +11,7 @@ from lstm2d.kernels import arena
 from lstm2d.kernels._numba.activations import exp_negative, tanh
 from lstm2d.kernels._numba.jit import kernel, spread
 from lstm2d.kernels.arrays import FloatArray
-from lstm2d.kernels._cython.checks import contiguous_floats
+from lstm2d.kernels.checks import contiguous_floats
 
 DIRECTIONS = 4
 
@@ -64,8 +64,8 @@ def _map(loop: kernel, *arrays: FloatArray) -> FloatArray:
     return result
 
 
-# An index that counts from 0 is never negative: the loop has no test for that, and vectorises. So each loop takes its
-# part of the arrays first.
+# An index that counts from 0 is never negative: the loop has no test for that, and vectorises. So each loop
+# takes its part of the arrays first.
 
 
 @kernel

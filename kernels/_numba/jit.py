@@ -20,6 +20,7 @@ import numpy as np
 from numba.core import compiler_lock
 from numba.core.caching import FunctionCache
 from numba.extending import is_jitted
+from numpy.typing import NDArray
 
 from lstm2d.kernels import forks
 from lstm2d.kernels.threads import get_num_threads
@@ -43,7 +44,8 @@ def part(function: Loop) -> Loop:
 def row(values, first, n):
     """Return n values of a flat array as an array of their own.
 
-    An index into it that counts from 0 is never negative: a loop over it has no test for that, and vectorises.
+    An index into it that counts from 0 is never negative: a loop over it has no test for that, and
+    vectorises.
     """
     return values[first : first + n]
 
@@ -91,13 +93,29 @@ class kernel:
 
     def __call__(self, *args: object) -> Any:
         """Run the function, in any number of threads: the first one compiles it, the others wait for that."""
-        return (self._compiled or self._prepare())(*args)
+        return (self._compiled or self._prepare())(*(_plain(a) if type(a) is np.ndarray else a for a in args))
 
     def _prepare(self) -> Loop:
         with _preparing:
             if self._compiled is None:
                 self._compiled = _cached(self.function)
             return self._compiled
+
+
+class _Memory:
+    """The memory of a read-only array, which it keeps alive, for an array that may be written to."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array
+        self.__array_interface__ = dict(array.__array_interface__, data=(array.ctypes.data, False))
+
+
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array that may be written to: for a read-only one, Numba would compile a loop again.
+
+    A loop writes to its results alone, which are never read-only.
+    """
+    return array if array.flags.writeable else np.asarray(_Memory(array))
 
 
 class _Cache(FunctionCache):

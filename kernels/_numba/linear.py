@@ -1,8 +1,8 @@
 """A matrix applied to every position; meaning: kernels/_reference/linear.py.
 
-Every product has a shape that depends on one image alone: blocks of 512 positions, the last one shorter. The gradient
-of a small matrix is summed in groups of blocks, and over these in order; that of a large one is computed a strip of
-rows at a time over all positions: neither depends on the number of threads.
+Every product has a shape that depends on one image alone: blocks of 512 positions, the last one shorter. The
+gradient of a small matrix is summed in groups of blocks, and over these in order; that of a large one is
+computed a strip of rows at a time over all positions: neither depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from lstm2d.kernels import arena
-from lstm2d.kernels._cython.checks import contiguous_floats
 from lstm2d.kernels._numba.activations import KINDS, activate
 from lstm2d.kernels._numba.blas import gemm, matmul
 from lstm2d.kernels._numba.jit import kernel, row, spread
 from lstm2d.kernels.arrays import FloatArray
 from lstm2d.kernels.blas import single_blas
+from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.families import Activation
 
 BLOCK = 512  # positions per product: results and operands of usual widths stay in the L2 cache
@@ -138,7 +138,7 @@ def _grad_weight(gemm, shape, strip, x, grad_y, sums, begin, end):
 
 @kernel
 def _grad_bias(grad_y, sums, begin, end):
-    n, positions, channels = grad_y.shape
+    n, positions, _ = grad_y.shape
     blocks = (positions + BLOCK - 1) // BLOCK
     for group in range(begin, end):
         total = sums[group]

@@ -7,7 +7,8 @@ kernels/_cython/lstm2d.pyx: pixels by anti-diagonals as columns, and these rows:
     old c of the horizontal predecessor (U), of the vertical one (U)
     gates (5 U), tanh of the new cell (U)
 
-Options that change the loops are None or a value: Numba compiles the branches that a call needs, and no others.
+Options that change the loops are None or a value: Numba compiles the branches that a call needs, and no
+others.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from lstm2d.kernels import arena
 from lstm2d.kernels._numba.activations import sigmoid, tanh
 from lstm2d.kernels._numba.blas import gemm, matmul
 from lstm2d.kernels._numba.jit import kernel, part, row, rows2, rows5, spread, thread_of, threads_for
-from lstm2d.kernels.arrays import FloatArray
+from lstm2d.kernels.arrays import FloatArray, contiguous
 from lstm2d.kernels.blas import single_blas
 
 LANES = 16  # a diagonal is rounded up to whole vectors; what lanes beyond its end compute is never read
@@ -50,17 +51,17 @@ def lstm2d_forward(
     leaky: bool,
     keep: bool,
 ) -> tuple[FloatArray, Any]:
-    x = np.ascontiguousarray(x)
+    x = contiguous(x)
     n, h, w, channels = x.shape
     units, dtype = recurrent.shape[1] // 2, x.dtype
-    both = np.ascontiguousarray(np.concatenate([weight, recurrent], axis=1, dtype=dtype)).reshape(4, -1)
+    both = contiguous(np.concatenate([weight, recurrent], axis=1, dtype=dtype)).reshape(4, -1)
     slot = 0 if keep else _round_up(min(h, w)) + 2 * LANES
     ld = _stride(2 * slot if slot else h * w + 3 * LANES)
     s = Scan(h, w, channels, units, ld, slot, dtype.type(cell_scale), 0)
     state = arena.empty((n, 4, channels + 10 * units, ld), dtype)
     y = arena.empty((n, h, w, 4 * units), dtype)
     if y.size:
-        bias, states = np.ascontiguousarray(bias), state.reshape(4 * n, -1)
+        bias, states = contiguous(bias), state.reshape(4 * n, -1)
         with single_blas():
             spread(
                 *(
@@ -103,7 +104,7 @@ def lstm2d_backward(
     grad_peepholes = None if peepholes is None else np.zeros((n, 4, 5, units), dtype)
     grad_pixels = arena.empty((4 * n, h * w * channels), dtype) if need_x else None
     if grad_y.size:
-        grad_y = np.ascontiguousarray(grad_y).reshape(n, -1)
+        grad_y = contiguous(grad_y).reshape(n, -1)
         grads = (a if a is None else a.reshape(4 * n, -1) for a in (grad_both, grad_bias, grad_peepholes))
         with single_blas():
             spread(
@@ -136,7 +137,7 @@ def lstm2d_backward(
 
 
 def _flat(weights: FloatArray | None) -> FloatArray | None:
-    return None if weights is None else np.ascontiguousarray(weights).reshape(4, -1)
+    return None if weights is None else contiguous(weights).reshape(4, -1)
 
 
 def _round_up(n: int) -> int:
@@ -150,7 +151,7 @@ def _stride(n: int) -> int:
 
 @part
 def _diagonal(s, direction, t):
-    """Return first and last image row in scan order, length, first column, first pixel, distance of two pixels."""
+    """Return first and last image row in scan order, length, first column, first pixel, step to the next."""
     up, left = direction >= 2, direction % 2 == 1
     first = (s.width * (s.height - 1) if up else 0) + (s.width - 1 if left else 0)
     along, aside = (-s.width if up else s.width), (-1 if left else 1)  # steps to the next row and column
@@ -271,7 +272,7 @@ def _shift_rows(units, n, ld, state, first):
 
 @part
 def _gates_forward(s, leaky, length, bias, peepholes, state, gates, cells, hidden, cell, new):
-    """Compute the gates from their products, and h and c into `new`: in the state, lanes of both would overlap."""
+    """Compute gates from products, and h and c into `new` first: in the state, their lanes would overlap."""
     units, ld, n, scale = s.units, s.ld, _lanes(length), s.scale
     one, largest, h_new, c_new = state.dtype.type(1), state.dtype.type(LARGEST), new[0], new[1]
     for u in range(units):
@@ -367,8 +368,9 @@ def _backward(
 def _scan_backward(gemm, s, leaky, limit, direction, grad_y, recurrent, peepholes, state, scratch):
     """Compute the gradients of the gates, before the activation: the last rows of `scratch`.
 
-    The rows before them hold, by image row, gradients that cross diagonals: of h from the output, the right and the
-    lower neighbour, of c from the right and the lower neighbour, and of c to the left and the upper one.
+    The rows before them hold, by image row, gradients that cross diagonals: of h from the output, the right
+    and the lower neighbour, of c from the right and the lower neighbour, and of c to the left and the upper
+    one.
     """
     units, ld, gd = s.units, s.ld, s.crossing
     cells = (s.channels + 2 * units) * ld

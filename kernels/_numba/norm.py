@@ -1,7 +1,7 @@
 """Sums over positions and over neighbouring channels; meaning: kernels/_reference/norm.py.
 
-Every image is cut into blocks of positions. Each block has its own sums in float64, which are added block by block
-and image by image afterwards: threads change no bit.
+Every image is cut into blocks of positions. Each block has its own sums in float64, which are added block by
+block and image by image afterwards: threads change no bit.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import math
 import numpy as np
 
 from lstm2d.kernels import arena
-from lstm2d.kernels._cython.checks import contiguous_floats
 from lstm2d.kernels._numba.jit import kernel, part, spread
 from lstm2d.kernels.arrays import FloatArray, Sums
+from lstm2d.kernels.checks import contiguous_floats
 
 BLOCK = 256  # positions that have their own sums
 RUN = 16384  # values of an image that have their own sum

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lstm2d.kernels import arena
-from lstm2d.kernels._cython.checks import contiguous_floats
 from lstm2d.kernels._numba.jit import kernel, part, spread
-from lstm2d.kernels.arrays import FloatArray, IntArray, Pair
+from lstm2d.kernels.arrays import FloatArray, IntArray, Pair, contiguous
+from lstm2d.kernels.checks import contiguous_floats
 
 
 class Windows(NamedTuple):
@@ -43,7 +43,7 @@ def max_pool2d_backward(
     dilation: Pair,
 ) -> FloatArray:
     windows = Windows(tuple(size), tuple(stride), tuple(padding), tuple(dilation))
-    return _backward(grad_y, np.ascontiguousarray(winner), shape, windows)
+    return _backward(grad_y, contiguous(winner), shape, windows)
 
 
 def avg_pool2d_forward(x: FloatArray, size: Pair, stride: Pair, padding: Pair) -> FloatArray:
@@ -159,7 +159,7 @@ def _mean(x, w, y, begin, end):
 
 @kernel
 def _grad(grad_y, winner, w, grad_x, begin, end):
-    """Gather for each row of the image the gradients of the windows that see it, places of a window in order."""
+    """Gather for each row of the image the gradients of windows that see it, places of a window in order."""
     _, height, width, _ = grad_x.shape
     rows, columns = grad_y.shape[1], grad_y.shape[2]
     count = grad_y.dtype.type(w.size[0] * w.size[1])

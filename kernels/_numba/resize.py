@@ -1,7 +1,8 @@
 """Separable resampling, vectorised over channels and columns; meaning: kernels/_reference/resize.py.
 
-Labels of another size than the scores are made row by row. Between two columns that have the same highest channel
-that channel is the highest everywhere, so only at borders between labels are scores interpolated along the row.
+Labels of another size than the scores are made row by row. Between two columns that have the same highest
+channel that channel is the highest everywhere, so only at borders between labels are scores interpolated
+along the row.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.kernels import arena
-from lstm2d.kernels._cython.checks import contiguous_floats
 from lstm2d.kernels._numba.jit import kernel, part, row, spread
 from lstm2d.kernels.arrays import FloatArray
+from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.taps import Taps, bilinear_places
 
 
@@ -55,7 +56,7 @@ def _down(x: FloatArray, taps: Taps, y: FloatArray) -> None:
 
 
 def _along(x: FloatArray, taps: Taps, width: int) -> FloatArray:
-    n, h, w, c = x.shape
+    n, h, _, c = x.shape
     y = arena.empty((n, h, width, c), x.dtype)
     spread(_combine_columns, n * h, width * c, x.reshape(n * h, -1), *taps, c, y.reshape(n * h, -1))
     return y

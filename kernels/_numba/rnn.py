@@ -1,10 +1,11 @@
 """Recurrent sweeps, a few steps at a time; meaning: kernels/_reference/rnn.py.
 
-One direction of one image is a task. Its input products are computed for a block of steps; then each step is one
-product over its pixels and one pass over its gates. The backward pass takes the same blocks. Arrays are flat, with
-one row of values per pixel of a step. Gates of the GRU stand in the order candidate, reset, update inside: with the
-candidate's recurrent product after them, the gradients of either product then lie side by side. What is kept per
-pixel: GRU candidate, reset, update, the candidate's recurrent product; LSTM its gates, the new cell; else nothing.
+One direction of one image is a task. Its input products are computed for a block of steps; then each step is
+one product over its pixels and one pass over its gates. The backward pass takes the same blocks. Arrays are
+flat, with one row of values per pixel of a step. Gates of the GRU stand in the order candidate, reset, update
+inside: with the candidate's recurrent product after them, the gradients of either product then lie side by
+side. What is kept per pixel: GRU candidate, reset, update, the candidate's recurrent product; LSTM its gates,
+the new cell; else nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import numpy as np
 from numba.extending import overload
 
 from lstm2d.kernels import arena
-from lstm2d.kernels._cython.checks import contiguous_floats
 from lstm2d.kernels._numba.activations import sigmoid, tanh
 from lstm2d.kernels._numba.blas import gemm, matmul
 from lstm2d.kernels._numba.jit import kernel, part, row, rows2, rows3, rows4, rows5, spread
 from lstm2d.kernels.arrays import FloatArray
 from lstm2d.kernels.blas import single_blas
+from lstm2d.kernels.checks import contiguous_floats
 
 BLOCK = 384  # pixels of a block, at most, but at least one step: its products stay in the L2 cache
 GATES = {"gru": 3, "lstm": 4, "tanh": 1, "relu": 1}
@@ -191,8 +192,8 @@ def _place(s, backward, k):
 def _gathered(s, pixels, first, values, size, low, n, block):
     """Return the first `values` of `size` of the pixels of n steps from `low` on, a step after the other.
 
-    Returned are an array, the place of the first value, and the distance of two pixels. The pixels are copied to
-    `block`, unless they lie so.
+    Returned are an array, the place of the first value, and the distance of two pixels. The pixels are copied
+    to `block`, unless they lie so.
     """
     if s.step == s.rows:
         return pixels, low * s.step * size + first, size
@@ -478,7 +479,7 @@ def _task_backward(
 
 @part
 def _before(s, side, k, values, per_pixel, first, step, row_distance, zeros):
-    """Return an array, the place of the values before step k, and the distance of two pixels: zeros for the first."""
+    """Return an array, the place of the values before step k (zeros for the first), and their distance."""
     if k == 0:
         return zeros, 0, 0
     return values, _place(s, side, k - 1) * step * per_pixel + first, row_distance * per_pixel

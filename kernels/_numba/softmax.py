@@ -1,7 +1,7 @@
 """Class probabilities and the loss on them, one position at a time; meaning: kernels/_reference/softmax.py.
 
-Scores go by blocks of one image's positions, whose exponentials are taken in one vectorised loop however few classes
-there are. Sums over positions are taken in order afterwards: threads change no bit.
+Scores go by blocks of one image's positions, whose exponentials are taken in one vectorised loop however few
+classes there are. Sums over positions are taken in order afterwards: threads change no bit.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.kernels import arena
-from lstm2d.kernels._cython.checks import contiguous_floats
 from lstm2d.kernels._numba.activations import exp_negative
 from lstm2d.kernels._numba.jit import kernel, part, row, spread
-from lstm2d.kernels.arrays import FloatArray
+from lstm2d.kernels.arrays import FloatArray, contiguous
+from lstm2d.kernels.checks import contiguous_floats
 
 BLOCK = 64  # positions whose exponentials are taken together
 EXP = 8  # values of a plain pass that take as long as an exponential
@@ -70,11 +70,9 @@ def cross_entropy_forward(
     keep: bool,
 ) -> tuple[float, float, FloatArray | None]:
     scores, class_weights = contiguous_floats(scores, class_weights)
-    labels = np.ascontiguousarray(labels, np.intp)
+    labels = contiguous(labels, np.intp)
     k = scores.shape[2]
-    mass = float(_sum_of_weights(labels.reshape(-1), class_weights, ignore_index, k))
-    if mass < 0:
-        raise ValueError(f"labels hold a value outside [0, {k})")
+    mass = _mass(labels, class_weights, ignore_index, k)
     probability = arena.empty(scores.shape, scores.dtype) if keep else None
     loss = np.zeros(labels.shape, np.float64)
     if scores.size:
@@ -92,7 +90,8 @@ def cross_entropy_backward(
     factor: float,
 ) -> FloatArray:
     probability, class_weights = contiguous_floats(probability, class_weights)
-    labels = np.ascontiguousarray(labels, np.intp).reshape(-1)
+    labels = contiguous(labels, np.intp).reshape(-1)
+    _mass(labels, class_weights, ignore_index, probability.shape[-1])  # the caller may have changed a label
     grad = arena.empty(probability.shape, probability.dtype)
     if grad.size:
         arrays = _rows(probability), labels, class_weights, ignore_index, factor, _rows(grad)
@@ -106,6 +105,14 @@ def clip_normalise(x: FloatArray) -> FloatArray:
     if x.size:
         spread(_clip_normalise, x.size // x.shape[-1], x.shape[-1], _rows(x), _rows(y))
     return y
+
+
+def _mass(labels: NDArray[np.intp], class_weights: FloatArray, ignore_index: int, n_classes: int) -> float:
+    """Return the sum of the weights of all labels."""
+    mass = float(_sum_of_weights(labels.reshape(-1), class_weights, ignore_index, n_classes))
+    if mass < 0:
+        raise ValueError(f"labels hold a value outside [0, {n_classes})")
+    return mass
 
 
 def _rows(array: FloatArray) -> FloatArray:
@@ -129,7 +136,7 @@ def _added(loss):
 
 @part
 def _exponentials(x, y, top, k):
-    """Compute exp(x - top) of each row of k scores; a NaN is never the largest one, but its own exp is NaN."""
+    """Compute exp(x - top) of each row of k scores; a NaN is never the largest, but its own exp is NaN."""
     for p in range(x.size // k):
         scores, shifted = row(x, p * k, k), row(y, p * k, k)
         most = x.dtype.type(-np.inf)

@@ -10,9 +10,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.kernels._cython.checks import contiguous_floats
 from lstm2d.kernels._numba.jit import kernel, part, spread
 from lstm2d.kernels.arrays import FloatArray
+from lstm2d.kernels.checks import contiguous_floats
 
 RUN = 16384  # weights per part of a long gradient, at least
 PARTS = 64  # each with its own sum
@@ -51,9 +51,10 @@ def sgd_step(
     momentum: float,
     decay: float,
 ) -> None:
+    gradient = _checked(weights, gradient, velocity, mean, rates)
     real = weights.dtype.type
     scalars = real(learning_rate), real(clip), real(weight_decay), real(momentum), real(1.0 - decay)
-    spread(_sgd, weights.size, 4, weights, _same(weights, gradient), velocity, mean, rates, scalars)
+    spread(_sgd, weights.size, 4, weights, gradient, velocity, mean, rates, scalars)
 
 
 def adadelta_step(
@@ -70,17 +71,21 @@ def adadelta_step(
     eps: float,
     decay: float,
 ) -> None:
+    gradient = _checked(weights, gradient, square, change, mean, rates)
     values = (learning_rate, clip, weight_decay, rho, 1.0 - rho, eps, 1.0 - decay)
     scalars = tuple(weights.dtype.type(value) for value in values)
-    arrays = weights, _same(weights, gradient), square, change, mean, rates
+    arrays = weights, gradient, square, change, mean, rates
     spread(_adadelta, weights.size, 8, *arrays, scalars)
 
 
-def _same(weights: FloatArray, gradient: FloatArray) -> FloatArray:
-    _, gradient = contiguous_floats(weights, gradient)
-    if gradient.size != weights.size:
-        raise ValueError(f"{gradient.shape}, {weights.shape}: not one value per weight")
-    return gradient
+def _checked(weights: FloatArray, gradient: FloatArray, *others: FloatArray | None) -> FloatArray:
+    """Return the gradient, contiguous; the other arrays are changed in place, and must be so."""
+    given = [weights, *(a for a in others if a is not None)]
+    if any(a.size != weights.size for a in (gradient, *given)):
+        raise ValueError(f"{', '.join(str(a.shape) for a in (gradient, *given))}: not one value a weight")
+    if not all(a.flags.aligned and a.flags.c_contiguous and a.ndim == 1 for a in given):
+        raise ValueError("an array is not flat, contiguous and aligned to its data type")
+    return contiguous_floats(*given, gradient)[-1]
 
 
 def _cut(n: int, parts: int) -> NDArray[np.intp]:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.kernels import arena
-from lstm2d.kernels._cython.checks import contiguous_floats
 from lstm2d.kernels._numba.jit import kernel, row, spread
-from lstm2d.kernels.arrays import FloatArray, IntArray
+from lstm2d.kernels.arrays import FloatArray, IntArray, contiguous
+from lstm2d.kernels.checks import contiguous_floats
 
 
 def window_gather_forward(x: FloatArray, window: int) -> FloatArray:
@@ -38,13 +38,13 @@ def window_targets(
     ignore_index: int,
     class_weights: NDArray[np.float32] | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    labels = np.ascontiguousarray(labels, np.uint8 if labels.dtype == np.uint8 else np.int64)
+    labels = contiguous(labels, np.uint8 if labels.dtype == np.uint8 else np.int64)
     n, h, w = labels.shape
     targets = np.zeros((n, h // window, w // window, n_classes), np.float32)
     weight = np.zeros(targets.shape[:3], np.float32)
     scale = np.ones(n_classes, np.float32) if class_weights is None else class_weights
     outside = np.zeros(targets.shape[:2], np.bool_)  # one flag per row of windows: threads share none
-    scale = np.ascontiguousarray(scale, np.float32)
+    scale = contiguous(scale, np.float32)
     spread(
         _targets, n * (h // window), window * w, labels, window, ignore_index, scale, targets, weight, outside
     )
@@ -53,8 +53,8 @@ def window_targets(
     return targets, weight
 
 
-# A piece is one row of a window. In the pixels, the pieces of one image row lie side by side; in the windows, the
-# pieces of one window do. Both hold the same pieces, `window * columns` of them per row of windows.
+# A piece is one row of a window. In the pixels, the pieces of one image row lie side by side; in the windows,
+# the pieces of one window do. Both hold the same pieces, `window * columns` of them per row of windows.
 
 
 @kernel

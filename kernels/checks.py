@@ -1,4 +1,4 @@
-"""Argument checks shared by the compiled kernels."""
+"""Argument checks shared by the fast kernels."""
 
 from __future__ import annotations
 
