@@ -169,7 +169,7 @@ def instructions_text(cpu: dict[str, Any]) -> str:
 
 def backend_text(backend: dict[str, Any]) -> str:
     """Return the backend of the kernels, and the reason for it."""
-    compiled = "compiled" if backend["compiled"] else "not compiled, see docs/how-to/install.md"
+    compiled = "compiled" if backend["compiled"] else "not compiled"
     if backend["requested"]:
         return f"{backend['requested']} (LSTM2D_BACKEND={backend['requested']}; Cython: {compiled})"
     return "cython" if backend["compiled"] else f"numba (Cython: {compiled})"

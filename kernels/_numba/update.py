@@ -83,8 +83,10 @@ def _checked(weights: FloatArray, gradient: FloatArray, *others: FloatArray | No
     given = [weights, *(a for a in others if a is not None)]
     if any(a.size != weights.size for a in (gradient, *given)):
         raise ValueError(f"{', '.join(str(a.shape) for a in (gradient, *given))}: not one value a weight")
-    if not all(a.flags.aligned and a.flags.c_contiguous and a.ndim == 1 for a in given):
-        raise ValueError("an array is not flat, contiguous and aligned to its data type")
+    if not all(a.flags.aligned for a in given):
+        raise ValueError("an array is not aligned to its data type")
+    if not all(a.flags.c_contiguous and a.ndim == 1 for a in given):
+        raise ValueError("an array is not C-contiguous with one axis")
     return contiguous_floats(*given, gradient)[-1]
 
 
