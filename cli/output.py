@@ -30,6 +30,7 @@ from lstm2d.cli.tables import Table
 from lstm2d.cli.text import to_json
 from lstm2d.errors import Lstm2dError
 from lstm2d.shown import printable, shown, shown_lines
+from lstm2d.waits import heard_by
 
 if TYPE_CHECKING:
     from lstm2d.cli.terminal import Bar
@@ -56,6 +57,7 @@ class Console:
         self._bar: Bar | None = None
         self._shown_at = time.monotonic()
         self._faults: set[str] = set()
+        self._waiting = False  # a line says what is waited for
 
     def say(self, text: str, block: str = "") -> None:
         """Write a note, unless ``--quiet``.
@@ -147,6 +149,13 @@ class Console:
             self._bar = self._bar or Bar(sys.stderr)
             self._bar.draw(shown(text), done, total, columns)
 
+    def waiting(self, what: str, seconds: float) -> None:
+        """Show what the user is waiting for: a line, then its seconds as progress."""
+        if not self._waiting:
+            self._waiting = True
+            self.say(f"{what} ...")
+        self.progress(f"{what}: {seconds:.0f} s")
+
     def end_progress(self) -> None:
         """Remove the bar from the terminal."""
         bar, self._bar = self._bar, None
@@ -184,7 +193,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: object, as_json: bool, quiet: bool, traceback: bool, **kwargs: object) -> None:
         console, signals = Console(as_json=as_json, quiet=quiet), Interruptible()
         try:
-            with signals:
+            with signals, heard_by(console.waiting):
                 try:
                     command(console, *args, **kwargs)
                 finally:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,13 +18,14 @@ from typing import Any
 import llvmlite
 import numba
 import numpy as np
-from numba.core import compiler_lock
+from numba.core import compiler_lock, event
 from numba.core.caching import FunctionCache
 from numba.extending import is_jitted
 from numpy.typing import NDArray
 
 from lstm2d.kernels import forks
 from lstm2d.kernels.threads import get_num_threads
+from lstm2d.waits import report
 
 Loop = Callable[..., Any]
 GRAIN = 1 << 19  # values per thread: starting a Python thread takes 0.1 ms and more
@@ -100,6 +102,36 @@ class kernel:
             if self._compiled is None:
                 self._compiled = _cached(self.function)
             return self._compiled
+
+
+class _Compilations(event.Listener):  # type: ignore[misc]
+    """Reports how long Numba has been compiling, in all of this process.
+
+    Numba holds its lock meanwhile: one thread at a time calls these methods.
+    """
+
+    def __init__(self) -> None:
+        self._seconds, self._depth, self._began = 0.0, 0, 0.0
+
+    def on_start(self, event: Any) -> None:
+        """Count a function that is compiled, inside of others or not."""
+        if self._depth == 0:
+            self._began = time.monotonic()
+        self._depth += 1
+        self._report()
+
+    def on_end(self, event: Any) -> None:
+        """Add its time, if no other one is being compiled."""
+        self._depth -= 1
+        self._report()
+        if self._depth == 0:
+            self._seconds += time.monotonic() - self._began
+
+    def _report(self) -> None:
+        report("Numba compiles kernels, once on this machine", self._seconds + time.monotonic() - self._began)
+
+
+event.register("numba:compile", _Compilations())
 
 
 class _Memory:

@@ -13,6 +13,8 @@ import click
 import numpy as np
 import pytest
 
+from lstm2d import waits
+from lstm2d.cli import output
 from lstm2d.cli.output import Console, output_options, to_json
 from lstm2d.errors import (
     ConfigError,
@@ -248,3 +250,20 @@ def test_a_reader_that_goes_away(brightness_model: Path) -> None:
     os.close(write)
     assert process.returncode == 5
     assert process.stderr == ""
+
+
+def test_a_long_wait_is_shown_once_and_then_as_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "PROGRESS_SECONDS", 0.0)
+
+    def wait(console: Console) -> None:
+        for seconds in (1.0, 3.0, 4.2):
+            waits.report("Something compiles", seconds)
+
+    ran = runner().invoke(command(wait))
+    assert ran.stderr.splitlines() == [
+        "Something compiles ...",
+        "Something compiles: 3 s",
+        "Something compiles: 4 s",
+    ]
+    assert runner().invoke(command(wait), ["--quiet"]).stderr == ""
+    waits.report("Something compiles", 5.0)  # after the command: nobody listens
