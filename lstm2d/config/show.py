@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -109,7 +110,7 @@ def source_of(name: str | Path) -> str:
         For `resolve`.
     """
     inside = Path(name) / "config.toml"
-    return str(inside) if inside.is_file() else str(name)
+    return str(inside) if os.path.isfile(inside) else str(name)
 
 
 def toml_value(value: Any) -> str:
