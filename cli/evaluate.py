@@ -187,4 +187,7 @@ class Follower:
 def show_guess(console: Console, dataset: DatasetFolder) -> None:
     """Show the guessed settings of a folder as a dataset.toml."""
     if dataset.guessed_toml is not None:
-        console.say(f"no dataset.toml in {dataset.root} defines the classes, guessed settings:", f"\n{dataset.guessed_toml}")
+        console.say(
+            f"no dataset.toml in {dataset.root} defines the classes, guessed settings:",
+            f"\n{dataset.guessed_toml}",
+        )
