@@ -50,8 +50,8 @@ class Manifest:
     ----------
     damaged_copy : Path or None
         The copy of a damaged file.
-    added : set of str
-        Label images of the added rows.
+    last : str
+        Label image of the row that was added last; "" if none was.
     complete : bool
         Whether the file holds all added rows.
     """
@@ -65,7 +65,7 @@ class Manifest:
         self._areas = list(dict.fromkeys([*others, *self._own]))
         self._rows = RowStore((*table.rows, *renewed))
         self._replaced = False  # whether the file holds a row that a later one replaces
-        self.added: set[str] = set()
+        self.last = ""
         self.complete = True
         self._write()
 
@@ -133,7 +133,7 @@ class Manifest:
             **dict(zip(self._own, (f"{area:.6f}" for area in areas), strict=False)),
             **(marks or {}),
         }
-        self.added.add(labels)
+        self.last = labels
         self._replaced |= self._rows.add(row)
         self.complete = False
         if not row.keys() <= set(self.columns):

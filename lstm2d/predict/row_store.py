@@ -1,18 +1,15 @@
-"""Rows of a manifest in memory, compressed: a prediction may label any number of images."""
+"""Rows of a manifest in memory."""
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Iterable, Iterator
 
 from lstm2d.predict.manifest_file import Row
-
-BLOCK = 100  # rows that are compressed together
+from lstm2d.predict.packed import Packed
 
 
 class RowStore:
-    """Rows by their label image; a later row replaces an earlier one.
+    """Rows by their label image, in little memory; a later row replaces an earlier one.
 
     Parameters
     ----------
@@ -22,8 +19,7 @@ class RowStore:
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         self._labels: set[str] = set()
-        self._blocks: list[bytes] = []
-        self._last: list[Row] = []
+        self._rows = Packed()
         for row in rows:
             self.add(row)
 
@@ -42,21 +38,13 @@ class RowStore:
         """
         replaces = row["labels"] in self._labels
         self._labels.add(row["labels"])
-        self._last.append(row)
-        if len(self._last) == BLOCK:
-            self._blocks.append(zlib.compress(json.dumps([dict(row) for row in self._last]).encode()))
-            self._last = []
+        self._rows.append(dict(row))
         return replaces
 
     def __iter__(self) -> Iterator[Row]:
         """Iterate over the rows that no later one replaces, oldest first."""
         latest: dict[str, Row] = {}
-        for row in self._all():
+        for row in self._rows:
             latest.pop(row["labels"], None)
             latest[row["labels"]] = row
         return iter(latest.values())
-
-    def _all(self) -> Iterator[Row]:
-        for block in self._blocks:
-            yield from json.loads(zlib.decompress(block))
-        yield from self._last

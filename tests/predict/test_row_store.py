@@ -1,10 +1,14 @@
 """Rows are kept in little memory, and come back as they were."""
 
+import gc
 import tracemalloc
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
-from lstm2d.predict.row_store import BLOCK, RowStore
+from lstm2d.predict.packed import BLOCK, Packed
+from lstm2d.predict.row_store import RowStore
 
 
 def row(number: int, **more: str) -> dict[str, str]:
@@ -39,9 +43,24 @@ def test_a_later_row_replaces_an_earlier_one() -> None:
 
 def test_a_row_takes_little_memory() -> None:
     store = RowStore(row(k) for k in range(BLOCK))
+    assert growth(store.add, map(row, range(BLOCK, 21 * BLOCK))) < 400 * 20 * BLOCK  # a dictionary takes 2000
+
+
+def test_values_come_back_from_a_packed_list() -> None:
+    packed, values = Packed(), [[f"/a/folder/p{k}.png", k] for k in range(2 * BLOCK + 5)]
+    for value in values:
+        packed.append(value)
+    assert list(packed) == values
+    grown = growth(packed.append, ([f"/a/folder/p{k:06}.png", k] for k in range(20 * BLOCK)))
+    assert grown < 60 * 20 * BLOCK
+
+
+def growth(add: Callable[[Any], object], values: Iterable[Any]) -> int:
+    """Return how many bytes adding values takes."""
     tracemalloc.start()
-    for k in range(BLOCK, 31 * BLOCK):
-        store.add(row(k))
+    for value in values:
+        add(value)
+    gc.collect()
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert grown / (30 * BLOCK) < 400  # bytes; a dictionary of the cells takes about 2000
+    return grown
