@@ -176,7 +176,7 @@ class _Work:
             self._written.refuse_missing(error)
             raise
         finally:
-            if task is not None and str(task.labels) not in record.added:
+            if task is not None and str(task.labels) != record.last:
                 self._record_unfinished(task, record)
         self._written.refuse_missing()
 
