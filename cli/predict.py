@@ -161,6 +161,9 @@ def predict(
     )
     use_limits(predictor, max_pixels, max_memory)
     apply_crf(predictor, crf, no_crf, settings)
+    if options.stop_on_error:
+        for error in left_out.unread.values():
+            raise error
     if options.size == "auto" and predictor.size_is_unknown:
         console.say(UNKNOWN_SIZE)
     for line in [*renamed(tasks), *left_out.lines()]:
@@ -176,6 +179,7 @@ def predict(
         notes=notes,
         remark=console.warn,
     )
+    outcome.add_unread(left_out)
     for line in notes.summary():
         console.say(f"Note: {line}")
     used = settings_of(predictor, options, outcome)
