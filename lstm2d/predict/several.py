@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lstm2d.data.folder import DatasetFolder, Sample
+from lstm2d.data.importers.parallel import all_of
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.classes import ClassInfo
 from lstm2d.predict.differences import class_differences, count_images, difference, image_differences
@@ -271,13 +272,10 @@ def check_images(tasks: Iterable[Task], dataset: DatasetFolder) -> set[tuple[int
             sizes.add(dataset.load(sample)[1].shape)
         except DataError as error:
             failed.append(error)
-    if len(failed) == 1:
-        raise failed[0]
     if failed:
-        lines = [str(error).partition("\n")[0] for error in failed[:LISTED]]
-        lines += [f"and {len(failed) - LISTED} more"] * (len(failed) > LISTED)
-        what = f"{len(failed)} of {len(samples)} images cannot be evaluated\n  " + "\n  ".join(lines)
-        raise DataError(what, hint=f"repair them, or list the others in a split: {dataset.root}/splits/")
+        others = f", the first {LISTED} of them" * (len(failed) > LISTED)
+        what = f"{len(failed)} of {len(samples)} images cannot be evaluated{others}"
+        raise all_of(failed[:LISTED], what)
     return {(rows, columns) for rows, columns in sizes}
 
 

@@ -362,8 +362,8 @@ def test_bad_images_are_listed_before_anything_is_computed(
         assert ran.code == 3
         first, *lines = ran.err[ran.err.index("Error: ") :].splitlines()
         assert first == "Error: 2 of 2 images cannot be evaluated"
-        assert lines[0].startswith("  the mask is 4x2 pixels, its image 4x1")
-        assert lines[1] == f"  the file is empty: {dataset}/images/b.png"
+        assert lines[0].startswith(f"    {dataset}/masks/a.png: the mask is 4x2 pixels, its image 4x1")
+        assert lines[1] == f"    {dataset}/images/b.png: the file is empty"
     assert computed == []
     assert not (tmp_path / "images.csv").exists()
 
