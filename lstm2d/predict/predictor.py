@@ -58,6 +58,9 @@ class Predictor(PixelPredictor):
         Preprocessing of photographs for the network.
     reading : Reading
         How photographs are read, as the model's configuration says. May be replaced.
+    max_memory : int or None
+        Largest memory of the process in bytes: images that would take more are refused before anything is
+        computed. None, the default, for no limit. May be replaced.
     resolution : int
         Pixels from one computed pixel to the next.
     instances : tuple of int
