@@ -290,6 +290,7 @@ def test_end_of_a_training(tmp_path: Path) -> None:
 def test_import_of_data(tmp_path: Path) -> None:
     source, out = labelled(tmp_path / "src"), tmp_path / "out"
     (source / "dataset.toml").unlink()
+    (source / "splits" / "test.txt").unlink()
     words = ("data", "import", "pairs", source, "-o", out)
 
     def accept() -> None:
