@@ -50,7 +50,7 @@ def configure(*overrides: str) -> RunConfig:
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
-    """Return a dataset, a run that was stopped in its third epoch, and its digest at the end if it goes on."""
+    """Return a dataset, a run that was stopped in its third epoch, and the digest of its end."""
     root = tmp_path_factory.mktemp("stopped")
     data, run = dataset(root / "data"), root / "run"
     with pytest.raises(InterruptedRun):
@@ -166,7 +166,7 @@ MISFIT: dict[str, tuple[Change, str]] = {
         "does not fit the network",
     ),
     "settings": (put("settings.train.learning_rate", 0.5), "the settings are not those of the run"),
-    "no setting": (put("settings", {}), "the settings are not those of the run"),
+    "no setting": (put("settings", {}), "its settings cannot be used"),
     "seed": (put("settings.train.seed", 5), r"train\.seed is 0, was 5"),
     "run": (put("run", "another"), "is one of another run"),
     "classes": (put("data.classes", ["a", "c"]), "the dataset has changed"),
@@ -259,7 +259,7 @@ def test_a_full_disk_ends_the_command_with_the_path_of_the_last_checkpoint(
     good = newest_file(run / "checkpoints")
     assert good is not None
     limit = good.stat().st_size - 100  # the records fit, a checkpoint does not
-    words = ["train", "--data", stopped[0], "-o", run, "--resume"]
+    words = ["train", run / "config.toml", "--data", stopped[0], "-o", run, "--resume"]
     ran = subprocess.run(
         [sys.executable, "-c", LIMITED, str(limit), *map(str, words)], capture_output=True, text=True
     )
