@@ -30,7 +30,7 @@ NAMES = (
 )
 ERRORS = (errno.EIO, errno.ENOSPC)
 SHORT = 0  # in place of an error: a write stops halfway, and the next one finds no space
-STEP = int(os.environ.get("LSTM2D_FAULT_STEP", "0"))  # 1 = every call fails once; 0 = the test's own choice
+STEP = int(os.environ.get("LSTM2D_FAULT_STEP", "0"))  # 1: every call fails once; 0: what each test chooses
 
 
 @dataclass
@@ -108,7 +108,7 @@ def faults(failing: int, error: int, *folders: Path) -> Iterator[Faults]:
 
 
 def calls(count: int, at_most: int) -> list[tuple[int, int]]:
-    """Return which calls fail and how: all of them with LSTM2D_FAULT_STEP=1, else at most some.
+    """Return which calls fail and how; the kinds of failure take turns.
 
     Parameters
     ----------
@@ -117,10 +117,7 @@ def calls(count: int, at_most: int) -> list[tuple[int, int]]:
     at_most : int
         Number of attempts if LSTM2D_FAULT_STEP is not set.
     """
-    step = STEP or max(1, -(-count // at_most))
-    kinds = (*ERRORS, SHORT)
-    if STEP == 1:
-        return [(k, error) for k in range(1, count + 1) for error in kinds]
+    step, kinds = STEP or max(1, -(-count // at_most)), (*ERRORS, SHORT)
     return [(k, kinds[i % len(kinds)]) for i, k in enumerate(range(1, count + 1, step))]
 
 

@@ -101,6 +101,7 @@ class Attempt:
             ran = command(*self.words, *(self.again if self.out.exists() else ()))
             assert ran.exit_code == 0, about + ran.stderr
             self.accept()
+        print(f"{self.words[0]}: {counted.count} calls, exit codes {dict(sorted(codes.items()))}")
         return codes
 
 
@@ -170,6 +171,7 @@ def test_checkpoint(tmp_path: Path, rng: np.random.Generator) -> None:
         assert loaded is not None
         assert loaded.state["step"] in (2, 3)
         assert not list(tmp_path.glob(".lstm2d-*")), shim.log
+    print(f"checkpoint: {counted.count} calls, {failed} failed saves")
     assert failed > 0
 
 
@@ -195,6 +197,7 @@ def test_feature_cache(tmp_path: Path, rng: np.random.Generator) -> None:
         np.testing.assert_array_equal(again.get(keys[0], lambda: -values), values, strict=True)
         np.testing.assert_array_equal(again.get(keys[1], lambda: 2 * values), 2 * values, strict=True)
         assert warnings == [], shim.log  # no damaged file was accepted, or found
+    print(f"cached features: {counted.count} calls")
 
 
 def test_import_of_weights(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
