@@ -1,0 +1,1 @@
+"""Inputs that fuzzing found: each once ended a reader with another error, a crash, or took too long."""
