@@ -19,7 +19,7 @@ from lstm2d.errors import ImageWarning, TrainingWarning
 from lstm2d.predict.predictor import Predictor
 from tests.reliability.anything import FLOATS, NUMBERS, TYPES, arrays, kept, own_error, shapes
 
-EXAMPLES = 60
+EXAMPLES = 40
 
 
 @pytest.fixture(scope="module")

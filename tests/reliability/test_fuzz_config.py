@@ -24,7 +24,7 @@ from lstm2d.config.show import commented_toml, flat
 from lstm2d.errors import ConfigError
 from lstm2d.models import MODELS
 
-EXAMPLES = 40
+EXAMPLES = 20
 NUMBERS = (
     0,
     1,
