@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,7 +81,7 @@ class Recorder:
             return
         self._append(self.log, json.dumps({"event": event.kind, **event.values}) + "\n")
         if isinstance(event, EpochDone):
-            header = "" if os.path.exists(self.results) else HEADER
+            header = "" if self.results.exists() else HEADER
             self._append(self.results, header + _csv_line(event.values))
 
     @staticmethod
@@ -125,7 +124,7 @@ def _log_step(line: str) -> float:
     """Return the step of a line of log.jsonl; lines that are no event belong after every checkpoint."""
     try:
         return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return float("inf")
 
 
