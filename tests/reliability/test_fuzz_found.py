@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 import lstm2d
-from lstm2d.cli import main
+from lstm2d.cli.program import program
 from lstm2d.data.arrays import ArrayDataset
 from lstm2d.errors import ConfigError, DataError, Lstm2dError
 from lstm2d.predict.predictor import Predictor
@@ -97,23 +98,16 @@ COMMANDS = [  # arguments, and the exit code for a name that cannot be that of a
 
 @pytest.mark.parametrize(("arguments", "code"), COMMANDS, ids=[" ".join(c[0]) for c in COMMANDS])
 def test_names_that_are_too_long(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    arguments: tuple,
-    code: int,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("images", "masks"):
         (tmp_path / "here" / name).mkdir(parents=True)
-        Image.fromarray(np.arange(60, dtype=np.uint8).reshape(6, 10) % 2).save(
-            tmp_path / "here" / name / "a.png"
-        )
-    with pytest.raises(SystemExit) as e:
-        main([argument.format(LONG) for argument in arguments])
-    text = capfd.readouterr().err
-    assert "unexpected" not in text
-    assert (e.value.code, LONG in text) == (code, True), text
+        values = np.arange(60, dtype=np.uint8).reshape(6, 10) % 2
+        Image.fromarray(values).save(tmp_path / "here" / name / "a.png")
+    ran = CliRunner().invoke(program, [argument.format(LONG) for argument in arguments])
+    assert "unexpected" not in ran.output
+    assert (ran.exit_code, LONG in ran.output) == (code, True), ran.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["here"]
 
 

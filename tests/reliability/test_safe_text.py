@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
-from lstm2d.cli import main
+from lstm2d.cli.program import program
 from lstm2d.demo.showcase import INTRO
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.model_file import load_model, save_model
@@ -90,9 +91,7 @@ def plain(make: Make) -> Made:
 
 def run(*arguments: object) -> int:
     """Run the program; return its exit code."""
-    with pytest.raises(SystemExit) as e:
-        main([str(argument) for argument in arguments])
-    return int(e.value.code or 0)
+    return CliRunner().invoke(program, [str(argument) for argument in arguments]).exit_code
 
 
 def structure(path: Path) -> Counter[tuple[str, tuple[str, ...]]]:
