@@ -148,7 +148,7 @@ def test_an_evaluation(evil: Made, plain: Made, tmp_path: Path) -> None:
     page = texts(tmp_path / "evil/report.html")
     for name in EVIL_CLASSES:
         assert name in page
-    assert sorted(names(tmp_path / "evil/images.csv", "image")) == sorted(f"{s}.png" for s in EVIL_STEMS)
+    assert sorted(names(tmp_path / "evil/images.csv", "image")) == sorted(EVIL_STEMS)
 
 
 def test_a_comparison_of_models(evil: Made, plain: Made, tmp_path: Path) -> None:
