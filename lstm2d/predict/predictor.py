@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, overload
 
+import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import ImageWarning
@@ -239,6 +240,8 @@ class Predictor(PixelPredictor):
         self, given: Any, size: Size, on_error: OnError, label: Callable[[NDArray[Any], Size], NDArray[Any]]
     ) -> Any:
         """Apply `label` to the pixels of an image, or of each image of a batch."""
+        if isinstance(given, memoryview):  # one of several axes cannot be listed
+            given = np.asarray(given)
         images = images_in(given)
         if images is None:
             return label(self._read(given, size, stacklevel=4), size)
