@@ -17,6 +17,7 @@ OPTIONS = {
     "jpeg_masks": "--jpeg-masks",
     "k_factor": "--k-factor",
     "layers": "--layers",
+    "max_memory": "--max-memory",
     "max_pixels": "--max-pixels",
     "max_time": "--max-time",
     "method": "--method",

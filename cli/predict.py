@@ -14,7 +14,9 @@ from lstm2d.cli.options import (
     compute_options,
     crf_options,
     instance_options,
+    limit_options,
     photo_options,
+    use_limits,
     use_photo_options,
 )
 from lstm2d.cli.output import Console, output_options
@@ -26,9 +28,7 @@ if TYPE_CHECKING:
     from lstm2d.predict.left_out import LeftOut
     from lstm2d.predict.outcome import Options, Outcome
 
-FORMATS = ("palette", "gray", "tiff")  # a copy, like MAX_PIXELS
-# a copy, as the original needs NumPy and the help page must not (a test compares them)
-MAX_PIXELS = 100_000_000
+FORMATS = ("palette", "gray", "tiff")  # a copy, as the original needs NumPy (a test compares them)
 LISTED = 20  # failures shown at the end; predictions.csv lists all
 
 
@@ -79,14 +79,7 @@ Examples:
     show_default=True,
     help="What to do when an image cannot be labelled.",
 )
-@click.option(
-    "--max-pixels",
-    type=click.IntRange(min=1),
-    default=MAX_PIXELS,
-    show_default=True,
-    metavar="N",
-    help="Larger images count as failed.",
-)
+@limit_options
 @photo_options
 @instance_options
 @crf_options
@@ -107,6 +100,7 @@ def predict(
     shard: tuple[int, int] | None,
     on_error: str,
     max_pixels: int,
+    max_memory: int | None,
     size: str,
     bits: int | None,
     background: str | None,
@@ -165,7 +159,11 @@ def predict(
         max_pixels=max_pixels,
         size=use_photo_options(predictor, size, bits, background),
     )
+    use_limits(predictor, max_pixels, max_memory)
     apply_crf(predictor, crf, no_crf, settings)
+    if options.stop_on_error:
+        for error in left_out.unread.values():
+            raise error
     if options.size == "auto" and predictor.size_is_unknown:
         console.say(UNKNOWN_SIZE)
     for line in [*renamed(tasks), *left_out.lines()]:
@@ -181,6 +179,7 @@ def predict(
         notes=notes,
         remark=console.warn,
     )
+    outcome.add_unread(left_out)
     for line in notes.summary():
         console.say(f"Note: {line}")
     used = settings_of(predictor, options, outcome)

@@ -131,9 +131,8 @@ class Arena:
             del order
             self._blocks = [b for b in self._blocks if id(b) in kept or sys.getrefcount(b) > _UNHELD + 1]
 
-    @property
     def footprint(self) -> int:
-        """Bytes of all blocks, in use or not."""
+        """Return the bytes of all blocks, in use or not."""
         return sum(block.nbytes for block in self._blocks)
 
     def owns(self, array: NDArray[Any]) -> bool:
@@ -201,3 +200,4 @@ if hasattr(os, "register_at_fork"):
 empty = _arena.empty
 clear = _arena.clear
 settle = _arena.settle
+footprint = _arena.footprint

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
-LONGEST = 1000  # characters
+LONGEST = 1000  # characters of a name
+LONGEST_LINE = 4000
 
 # characters that turn the direction of the text around them
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -24,9 +25,7 @@ def shown(value: object) -> str:
         One line of printable text. Line breaks, control characters, undecodable bytes and characters that
         turn the direction of text are escaped as in Python; the middle of very long texts is left out.
     """
-    text = str(value)
-    if len(text) > LONGEST:
-        text = f"{text[: LONGEST // 2]}...{text[-LONGEST // 2 :]}"
+    text = _cut(str(value), LONGEST)
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
@@ -42,14 +41,15 @@ def shown_lines(text: str) -> str:
     -------
     str
         Printable lines. A line break before a line that is not indented, which only a name contains, is
-        escaped: no name begins a line that looks like another message.
+        escaped: no name begins a line that looks like another message. The middle of very long lines is left
+        out.
     """
     if text.isprintable():
-        return text
+        return _cut(text, LONGEST_LINE)
     first, *others = text.split("\n")
-    parts = [first]
+    parts = [_cut(first, LONGEST_LINE)]
     for line in others:
-        parts += ["\n" if line.startswith(" ") else "\\n", line]
+        parts += ["\n" if line.startswith(" ") else "\\n", _cut(line, LONGEST_LINE)]
     return printable("".join(parts))
 
 
@@ -85,6 +85,10 @@ def _is_forging(character: str) -> bool:
     if category == "Cs":
         return not "\udc80" <= character <= "\udcff"
     return category in ("Cc", "Zl", "Zp") or character in _TURNING
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest // 2]}...{text[-longest // 2 :]}"
 
 
 def _escaped(character: str) -> str:

@@ -96,18 +96,28 @@ def place(key: str, places: Mapping[str, str]) -> str:
 
 
 def unknown_keys(keys: list[str], valid: list[str], places: Mapping[str, str]) -> list[str]:
-    """Return a message for each unknown key; those that are only counted are the bare key, as it is slow."""
-    return [_unknown_key(key, valid, places) for key in keys[:SHOWN]] + keys[SHOWN:]
+    """Return a message for each unknown key, with the nearest valid key.
+
+    The first key that is like no valid one is followed by all valid keys. Keys beyond those that are shown
+    stand for themselves, since the search is slow.
+    """
+    lines, listed = [], False
+    for key in keys[:SHOWN]:
+        close = _nearest(key, valid)
+        meant = (
+            f"; did you mean {close}?" if close else "" if listed else f"; expected one of {', '.join(valid)}"
+        )
+        listed = listed or not close
+        lines.append(f"{key}: unknown key{place(key, places)}{meant}")
+    return lines + keys[SHOWN:]
 
 
-def _unknown_key(key: str, valid: list[str], places: Mapping[str, str]) -> str:
-    """Return the message for an unknown key, with the nearest valid key."""
+def _nearest(key: str, valid: list[str]) -> str:
     whole = valid + sorted({name.partition(".")[0] for name in valid if "." in name})
     by_last = {name.rpartition(".")[2]: name for name in valid}
     last = get_close_matches(key.rpartition(".")[2], by_last, n=1)
     close = get_close_matches(key, whole, n=1) or [by_last[name] for name in last]
-    meant = f"did you mean {close[0]}?" if close else "expected one of " + ", ".join(valid)
-    return f"{key}: unknown key{place(key, places)}; {meant}"
+    return close[0] if close else ""
 
 
 def raise_for(problems: list[str]) -> None:

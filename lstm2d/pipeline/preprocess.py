@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +48,8 @@ def parse_size(value: object) -> Size:
     ConfigError
         If it is none of these.
     """
-    if isinstance(value, str) and (value == "auto" or value == "native"):
-        return value
+    if isinstance(value, str) and value in ("auto", "native"):
+        return cast(Size, value)
     shown = type(value).__name__  # arrays and numbers of thousands of digits have no short text
     if isinstance(value, str | Real) and not isinstance(value, bool):
         with suppress(ValueError):

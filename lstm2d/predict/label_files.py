@@ -176,7 +176,7 @@ class _Work:
             self._written.refuse_missing(error)
             raise
         finally:
-            if task is not None and str(task.labels) not in record.added:
+            if task is not None and str(task.labels) != record.last:
                 self._record_unfinished(task, record)
         self._written.refuse_missing()
 
@@ -223,7 +223,7 @@ class _Work:
             try:
                 found = Fingerprint.of(path)
             except DataError as e:
-                raise OutputError("a result was deleted right after it was written", where=path) from e
+                raise OutputError(f"a result cannot be read back ({e.what})", where=path) from e
             marks[FILES[kind]] = str(found)
             self._written.add(path, found.size)
         return {**self._left(task), **marks}

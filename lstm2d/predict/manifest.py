@@ -19,6 +19,7 @@ from lstm2d.predict.manifest_file import (
     read_table,
     row_line,
 )
+from lstm2d.predict.row_store import RowStore
 
 __all__ = ["Manifest", "area_columns", "read_manifest"]
 
@@ -48,8 +49,8 @@ class Manifest:
     ----------
     damaged_copy : Path or None
         The copy of a damaged file.
-    added : set of str
-        Label images of the added rows.
+    last : str
+        Label image of the row that was added last; "" if none was.
     complete : bool
         Whether the file holds all added rows.
     """
@@ -61,9 +62,9 @@ class Manifest:
         self._own = area_columns(classes)
         others = [name for name in table.columns if name not in (*FIXED, *MARKS, *MORE_MARKS)]
         self._areas = list(dict.fromkeys([*others, *self._own]))
-        self._rows: dict[str, Row] = {row["labels"]: row for row in (*table.rows, *renewed)}
+        self._rows = RowStore((*table.rows, *renewed))
         self._replaced = False  # whether the file holds a row that a later one replaces
-        self.added: set[str] = set()
+        self.last = ""
         self.complete = True
         self._write()
 
@@ -131,9 +132,8 @@ class Manifest:
             **dict(zip(self._own, (f"{area:.6f}" for area in areas), strict=False)),
             **(marks or {}),
         }
-        self.added.add(labels)
-        self._replaced |= self._rows.pop(row["labels"], None) is not None
-        self._rows[row["labels"]] = row
+        self.last = labels
+        self._replaced |= self._rows.add(row)
         self.complete = False
         if not row.keys() <= set(self.columns):
             self._write()  # with a new column
@@ -145,11 +145,12 @@ class Manifest:
 
     def _write(self) -> None:
         """Rewrite the file atomically."""
-        used = {name for row in self._rows.values() for name, cell in row.items() if cell}
+        kept = list(self._rows)
+        used = {name for row in kept for name, cell in row.items() if cell}
         self._areas = [name for name in self._areas if name in used or name in self._own]
         self._more = [name for name in MORE_MARKS if name in used]
         header = row_line(self.columns, dict(zip(self.columns, self.columns, strict=True)))
-        rows = (row_line(self.columns, row) for row in self._rows.values())
+        rows = (row_line(self.columns, row) for row in kept)
         write_text(self.path, header + "".join(rows))
         self.complete = True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,18 @@ import numpy as np
 from lstm2d.data.synth import write_dataset
 from lstm2d.errors import Lstm2dError
 from lstm2d.random import Purpose, generator
-from lstm2d.reliability.trainings import MODELS, STAGES, START, Ended, Moment, command, digest, durations, run
+from lstm2d.reliability.trainings import (
+    MODELS,
+    STAGES,
+    START,
+    Ended,
+    Moment,
+    command,
+    digest,
+    durations,
+    record,
+    run,
+)
 from lstm2d.training.runfolder import RunFolder
 
 LATEST = {"step": 8, "checkpoint": 3, "validation": 2, "stage": 1, "end": 1, START: 1}  # of a process
@@ -62,12 +73,15 @@ class Straight:
         One of `MODELS`.
     digest : str
         SHA-256 of its final model.
+    record : list of mapping
+        Rows of its results.csv, without times.
     lasts : mapping of str to float
         How long each moment lasts, in seconds.
     """
 
     model: str
     digest: str
+    record: Sequence[Mapping[str, str]]
     lasts: Mapping[str, float]
 
 
@@ -148,7 +162,7 @@ def _straight(model: str, data: Path, folder: Path) -> Straight:
         raise Lstm2dError(
             f"the training of {model} failed with exit code {ended.code}: {ended.errors.strip()}"
         )
-    return Straight(model, found, durations(ended))
+    return Straight(model, found, record(out), durations(ended))
 
 
 def _killed(
@@ -180,5 +194,7 @@ def _killed(
         outcome.problems.append(f"{kills}: exit code {ended.code}: {ended.errors.strip()}")
     elif digest(out) != straight.digest:
         outcome.problems.append(f"{kills}: another model, SHA-256 {digest(out)}, not {straight.digest}")
+    elif record(out) != straight.record:
+        outcome.problems.append(f"{kills}: other rows in results.csv")
     elif left := RunFolder(out).temporary():
         outcome.problems.append(f"{kills}: left {', '.join(path.name for path in left)}")

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from lstm2d import kernels
 from lstm2d.gradcheck import gradcheck
+from lstm2d.kernels.dispatch import CPU_ORDER
 from lstm2d.selftest import CASES, Case, evaluate, typed
 from lstm2d.selftest.case import BACKENDS, GRADIENT
 from lstm2d.tensor import Tensor
 
-REFERENCE = "_reference"
+REFERENCE = CPU_ORDER[-1]
 KINDS = ("gradient", "agreement")  # finite differences; the results of a fast backend and of the reference
 
 

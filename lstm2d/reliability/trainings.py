@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import subprocess
 import sys
@@ -27,6 +28,7 @@ MODELS: dict[str, tuple[str, ...]] = {
     ),
 }
 STAGES = {"lstm2d-1x1": 1, "rcnn2": 2}
+TIMES = ("seconds", "images_per_second")  # columns of results.csv
 START = "start-up"  # the moment before the first step of a process
 
 
@@ -194,3 +196,10 @@ def digest(run_folder: Path) -> str | None:
     """Return the SHA-256 of the final model of a run; None if there is none."""
     path = RunFolder(run_folder).model
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def record(run_folder: Path) -> list[dict[str, str]]:
+    """Return the rows of results.csv of a run, without the columns that are times."""
+    with (run_folder / "results.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [{key: cell for key, cell in row.items() if key not in TIMES} for row in rows]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Self
 
 from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder, write_bytes, write_text
+from lstm2d.io.locks import locked_folder
 from lstm2d.io.parse import parse_json
 from lstm2d.io.replacing import refuse_to_replace
 from lstm2d.io.safe_open import read_text
@@ -51,6 +52,10 @@ class ResultFolder:
         file would be replaced that no such result wrote.
     OutputError
         If a folder has the name of a file to write.
+
+    Notes
+    -----
+    Only one process at a time writes to the folder: `__enter__` raises ConfigError in a second one.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class ResultFolder:
         self._had_record = earlier is not None
         self._written: set[str] = set()
         self._made: list[Path] = []
+        self._lock = ExitStack()
         self._refuse_others(models, overwrite)
 
     def _refuse_others(self, models: Sequence[Path], overwrite: bool) -> None:
@@ -102,18 +108,27 @@ class ResultFolder:
         self._made = [folder for folder in self._folders() if not os.path.exists(folder)]
         for folder in self._folders():
             make_folder(folder)
-        self._record({*self._earlier, *(name.as_posix() for name in self.names)})
+        self._lock.enter_context(locked_folder(self.root, "another process writes results into this folder"))
+        try:
+            self._record({*self._earlier, *(name.as_posix() for name in self.names)})
+        except BaseException:
+            self._lock.close()
+            raise
         return self
 
     def write(self, name: PurePath, data: bytes) -> None:
         """Write a file; raise OutputError if it cannot be written."""
+        self._written.add(name.as_posix())  # first: it may be there even if the last step fails
         write_bytes(self.root / name, data)
-        self._written.add(name.as_posix())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Remove what is left of earlier results, or after an exception what was only begun."""
+        with self._lock:
+            self._finish(error)
+
+    def _finish(self, error: BaseException | None) -> None:
         if error is None:
             for name in sorted(self._earlier - self._written):
                 self._remove(PurePath(name))

@@ -61,8 +61,10 @@ def fail_with(error: BaseException) -> Callable[[Console], None]:
         (InterruptedRun("x"), 130),
         (KeyboardInterrupt(), 130),
         (OSError(errno.ENOSPC, "No space left on device", "out/a.png"), 5),
-        (PermissionError(errno.EACCES, "Permission denied", "out/a.png"), 5),
-        (OSError(errno.EIO, "Input/output error"), 1),
+        (PermissionError(errno.EACCES, "Permission denied", "photos"), 3),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "photos/a.png"), 3),
+        (OSError(errno.EIO, "Input/output error"), 3),
+        (OSError("not of a file"), 1),
         (MemoryError(), 1),
         (ZeroDivisionError("a bug"), 1),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 5),
@@ -73,6 +75,20 @@ def test_exit_codes(error: BaseException, code: int) -> None:
     assert result.exit_code == code
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda p: p.mkdir(), lambda p: p.unlink(), lambda p: p.rename("x"), lambda p: os.makedirs(p / "b")],
+)
+def test_a_failed_change_is_no_failed_read(tmp_path: Path, write: Callable[[Path], object]) -> None:
+    """The same error number, ENOTDIR, is about a result if a function that writes raised it."""
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "a"
+    for act, code, what in ((write, 5, "cannot write"), (lambda p: p.read_bytes(), 3, "cannot read")):
+        result = runner().invoke(command(lambda console, act=act: act(path)))
+        assert result.exit_code == code
+        assert result.stderr == f"Error: {what} (Not a directory): {path}\n"
 
 
 def test_an_error_says_everything_on_stderr() -> None:

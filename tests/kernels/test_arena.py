@@ -197,7 +197,7 @@ def test_a_single_large_image_leaves_little(monkeypatch: pytest.MonkeyPatch) -> 
     assert {address(block) for block in arena._blocks} == starts
     image(1, 2)  # again small ones
     assert sum(kept()) <= 4
-    assert arena.footprint == sum(block.nbytes for block in arena._blocks)
+    assert arena.footprint() == sum(block.nbytes for block in arena._blocks)
 
 
 def test_memory_in_use_is_never_freed(monkeypatch: pytest.MonkeyPatch) -> None:

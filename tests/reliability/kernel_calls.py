@@ -208,17 +208,10 @@ def _loss(d: Draw, op: str) -> Case:
     elif op == "soft_cross_entropy":
         arrays = {"targets": draws.fractions(*x)}
         arrays |= {"weight": draws.fractions(*x[:-1])} if d.whole(0, 1) else {}
+    draw = draws.normal  # the gradient of a probability near 1 is a difference of equal values
     if arrays:
-        options["reduction"] = d.one(["mean", "sum"])
-    return Case(
-        op,
-        (x,),
-        options,
-        arrays,
-        draw=d.one([draws.normal, draws.wide]),
-        family="softmax",
-        error=(1e-4, 1e-11),
-    )
+        options["reduction"], draw = d.one(["mean", "sum"]), d.one([draws.normal, draws.wide])
+    return Case(op, (x,), options, arrays, draw=draw, family="softmax", error=(1e-4, 1e-11))
 
 
 def _side_by_side(*tensors: Tensor) -> Tensor:

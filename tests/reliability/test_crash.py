@@ -2,17 +2,18 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lstm2d.cli.program import program
 from lstm2d.reliability import crash as module
 from lstm2d.reliability.crash import Straight, crash, draw
 from lstm2d.reliability.marked import MARKS
-from lstm2d.reliability.trainings import MODELS, STAGES, START, Ended, Moment, durations, run
+from lstm2d.reliability.trainings import MODELS, STAGES, START, Ended, Moment, durations, record, run
+from tests.runner import runner
 
 KILLS = int(os.environ.get("LSTM2D_TEST_KILLS", "10"))
 
@@ -32,7 +33,7 @@ def test_moments_are_drawn_for_every_stage() -> None:
     middle = {START, "step", "checkpoint", "validation"}
     lasts = dict.fromkeys([START, *MARKS], 0.5)
     for model, stages in STAGES.items():
-        moments = draw(Straight(model, "", lasts), np.random.default_rng(0))
+        moments = draw(Straight(model, "", [], lasts), np.random.default_rng(0))
         names = [moment.name for moment in moments]
         assert len(names) == 5 * stages
         for stage in range(stages):
@@ -40,15 +41,20 @@ def test_moments_are_drawn_for_every_stage() -> None:
             assert set(part[:4]) == middle
             assert part[4] == ("end" if stage + 1 == stages else "stage")
         assert all(0 <= moment.delay <= 0.6 for moment in moments)
-    repeated = draw(Straight(model, "", lasts), np.random.default_rng(0))
+    repeated = draw(Straight(model, "", [], lasts), np.random.default_rng(0))
     assert repeated == moments
-    assert draw(Straight(model, "", lasts), np.random.default_rng(1)) != moments
+    assert draw(Straight(model, "", [], lasts), np.random.default_rng(1)) != moments
 
 
 def test_durations_are_those_until_the_next_mark() -> None:
     marks = ((1.0, "checkpoint"), (2.0, "step"), (2.5, "step"), (2.75, "validation"), (4.0, "end"))
     found = durations(Ended(False, 0, "", marks, 9.0))
     assert found == {START: 2.0, "checkpoint": 1.0, "step": 0.5, "validation": 1.25, "end": 5.0}
+
+
+def test_times_are_left_out_of_a_record(tmp_path: Path) -> None:
+    (tmp_path / "results.csv").write_text("epoch,seconds,loss,images_per_second\n1,2.5,0.5,9\n2,3,0.25,8\n")
+    assert record(tmp_path) == [{"epoch": "1", "loss": "0.5"}, {"epoch": "2", "loss": "0.25"}]
 
 
 PROGRAM = """
@@ -63,12 +69,12 @@ sys.exit({code})
 """
 
 
-def program(seconds: float = 0, code: int = 0) -> list[str]:
+def words(seconds: float = 0, code: int = 0) -> list[str]:
     return [sys.executable, "-S", "-c", PROGRAM.format(seconds=seconds, code=code)]
 
 
 def test_a_process_is_killed_at_its_mark(tmp_path: Path) -> None:
-    ended = run(program(seconds=100), tmp_path / "log", Moment("step", 2, 0.2))
+    ended = run(words(seconds=100), tmp_path / "log", Moment("step", 2, 0.2))
     assert ended.killed
     assert ended.code == -9
     assert [name for _, name in ended.marks] == ["step", "step"]
@@ -79,7 +85,7 @@ def test_a_process_is_killed_at_its_mark(tmp_path: Path) -> None:
 @pytest.mark.parametrize("moment", [None, Moment("step", 3, 0), Moment("end", 1, 0), Moment(START, 1, 60)])
 @pytest.mark.parametrize("code", [0, 5])
 def test_a_process_that_ends_before_is_not_killed(tmp_path: Path, moment: Moment | None, code: int) -> None:
-    ended = run(program(code=code), tmp_path / "log", moment)
+    ended = run(words(code=code), tmp_path / "log", moment)
     assert (ended.killed, ended.code) == (False, code)
 
 
@@ -89,6 +95,7 @@ class Fake:
     def __init__(self, patch: pytest.MonkeyPatch, code: int, digest: str) -> None:
         self.code, self.digest, self.ended = code, digest, 0
         patch.setattr(module, "run", self.run)
+        patch.setattr(module, "record", lambda out: [])
         patch.setattr(module, "digest", lambda out: self.digest if self.ended > 2 else "right")
 
     def run(self, words: list[str], log: Path, moment: Moment | None = None) -> Ended:
@@ -115,15 +122,18 @@ def test_other_ends_are_found(
     assert "killed at" in outcome.problems[0]
 
 
-@pytest.mark.slow
-def test_command(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "lstm2d", "selftest", "crash", "--kills", "1", "--json", "--quiet"]
-    done = subprocess.run(
-        words, capture_output=True, text=True, timeout=600, env=os.environ | {"TMPDIR": str(tmp_path)}
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["kills"] == 1
-    assert sum(found["moments"].values()) == 1
-    assert found["differences"] == []
+def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    Fake(monkeypatch, 0, "right")
+    given = ["selftest", "crash", "--kills", "7", "--json"]
+    ran = runner().invoke(program, given)
+    assert ran.exit_code == 0, ran.stderr
+    found = json.loads(ran.stdout.splitlines()[-1])
+    assert (found["kills"], found["runs"], found["differences"]) == (7, 2, [])
+    assert sum(found["moments"].values()) == 7
+    Fake(monkeypatch, 0, "wrong")
+    ran = runner().invoke(program, given[:-1])
+    assert ran.exit_code == 1
+    assert "2 of 2 killed trainings ended otherwise" in ran.stderr
+    assert "trainings compared: 2; different: 2" in ran.stdout
     assert list(tmp_path.iterdir()) == []

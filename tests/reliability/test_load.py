@@ -63,7 +63,7 @@ def watched(
                 seen.append((number, memory))
             if until is not None and number >= until:
                 process.kill()
-            time.sleep(0.02)
+            time.sleep(0.5 if FULL else 0.02)
     finally:
         process.kill()
     return process, seen

@@ -115,7 +115,7 @@ def test_no_program_is_started_and_no_object_is_read(checkout: Path) -> None:
     assert found == []
 
 
-FROM_OUR_TABLES = {  # every function that looks something up by a computed name, and where the name comes from
+FROM_OUR_TABLES = {  # functions that look something up by a computed name, and where that comes from
     "cli/failures:show_failure": "parts of a message",
     "cli/groups:LazyGroup.get_command": "the table of commands",
     "kernels/_cython/__init__:": "one module",

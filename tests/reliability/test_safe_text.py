@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
-from lstm2d.cli import main
+from lstm2d.cli.program import program
 from lstm2d.demo.showcase import INTRO
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.model_file import load_model, save_model
@@ -90,9 +91,7 @@ def plain(make: Make) -> Made:
 
 def run(*arguments: object) -> int:
     """Run the program; return its exit code."""
-    with pytest.raises(SystemExit) as e:
-        main([str(argument) for argument in arguments])
-    return int(e.value.code or 0)
+    return CliRunner().invoke(program, [str(argument) for argument in arguments]).exit_code
 
 
 def structure(path: Path) -> Counter[tuple[str, tuple[str, ...]]]:
@@ -149,7 +148,7 @@ def test_an_evaluation(evil: Made, plain: Made, tmp_path: Path) -> None:
     page = texts(tmp_path / "evil/report.html")
     for name in EVIL_CLASSES:
         assert name in page
-    assert sorted(names(tmp_path / "evil/images.csv", "image")) == sorted(f"{s}.png" for s in EVIL_STEMS)
+    assert sorted(names(tmp_path / "evil/images.csv", "image")) == sorted(EVIL_STEMS)
 
 
 def test_a_comparison_of_models(evil: Made, plain: Made, tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from lstm2d.tape import backward, inputs_first
 from lstm2d.tensor import FloatArray, Tensor
 from lstm2d.training.checkpoint import files, newest_file, unpack
 from lstm2d.training.features import FrozenFeatures
+from lstm2d.training.listeners.validation import Validation
 from lstm2d.training.loop import train
 from lstm2d.training.runfolder import RunFolder
+from lstm2d.training.step import NotFiniteError
 from tests.training.hierarchies import CLUSTERS, RCNN, RENET, other_network, write
 from tests.training.runs import Configure, model_digest
 
@@ -147,3 +149,19 @@ def test_the_run_goes_on_from_the_last_good_checkpoint(
             train(configure(), dataset, run)
     train(RunFolder(run).reopen(""), dataset, run, resume=True)
     assert model_digest(run) == model_digest(tmp_path / "straight")
+
+
+def test_in_a_validation_that_is_only_timed(
+    dataset: Path, tmp_path: Path, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fit to a time limit ignores it; the validation of the run reports it."""
+
+    def broken(self: Validation, *args: object) -> None:
+        calls.append(self)
+        raise NotFiniteError([], "softmax")
+
+    calls: list[Validation] = []
+    monkeypatch.setattr(Validation, "predicted", broken)
+    with pytest.raises(DivergedError, match=r"in validation: image .*i5\.png, after step 5, layer softmax"):
+        train(configure("train.max_time=9h"), dataset, tmp_path / "run")
+    assert len({id(validation) for validation in calls}) > 1

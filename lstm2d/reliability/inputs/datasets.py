@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from lstm2d.reliability.inputs.case import OK, Case, Place, bad, bad_dataset, case, good
 from lstm2d.reliability.inputs.drawn import TOML
@@ -110,9 +111,9 @@ def bad_toml(name: str, text: str | bytes, message: str = "dataset.toml") -> Cas
     return bad_dataset(name, toml(text), message)
 
 
-def other_class(name: str, write: Callable[[Place], object]) -> Case:
+def other_class(name: str, write: Callable[[Place], object], **more: Any) -> Case:
     """Return the case of a strange name of a class that the model does not have."""
-    return case(name, write, check=OK, train=OK, evaluate=bad("different classes"), pictures=True)
+    return case(name, write, check=OK, train=OK, evaluate=bad("different classes"), **more)
 
 
 def bad_split(name: str, content: Iterable[str] | bytes, message: str, *, found: str = "") -> Case:
@@ -193,6 +194,6 @@ DESCRIPTIONS: tuple[Case, ...] = (
     bad_toml("dataset.toml of zero bytes", "", "classes"),
     good("dataset.toml in UTF-16", toml(codecs.BOM_UTF16_LE + TOML.encode("utf-16-le"))),
     other_class("class that is a formula", toml(class_named("\"=cmd()|' /C calc'!A0\""))),
-    other_class("class that is a tag", toml(class_named('"<script>alert(1)</script>"'))),
+    other_class("class that is a tag", toml(class_named('"<script>alert(1)</script>"')), pictures=True),
 )
 DATASETS = (*SPLITS, *FOLDERS, *DESCRIPTIONS)

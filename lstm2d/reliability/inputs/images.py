@@ -195,9 +195,9 @@ def claims(size: tuple[int, int]) -> bytes:
 
 
 def expanding_text() -> bytes:
-    """Return a PNG file with a comment of 1 kB that becomes 200 MB."""
-    packed = zlib.compressobj(9)
-    text = b"".join(packed.compress(b" " * 2**20) for _ in range(200)) + packed.flush()
+    """Return a PNG file with a comment that becomes 50 MB."""
+    packed = zlib.compressobj(1)
+    text = b"".join(packed.compress(b" " * 2**20) for _ in range(50)) + packed.flush()
     return png(odd_photo(), more=chunk(b"zTXt", b"Comment\0\0" + text))
 
 
@@ -237,7 +237,7 @@ SHORT, LONG = 3, 4
 
 def large_tile(side: int) -> bytes:
     """Return a TIFF file of 16 x 16 pixels with one tile that is much larger."""
-    packed = zlib.compressobj(9)
+    packed = zlib.compressobj(1)
     rows = b"".join(packed.compress(bytes(side * 3)) for _ in range(side)) + packed.flush()
     bits = struct.pack("<3H", 8, 8, 8)
     tags = {
@@ -336,8 +336,8 @@ DAMAGED: tuple[Case, ...] = (
     bad_image("header that claims 2^62 pixels", file(".png", lambda: claims((2**31 - 1,) * 2)), TOO_LARGE),
     bad_image("TIFF with a larger tile", file(".tif", lambda: large_tile(12_000)), "odd.tif"),
     bad_image("TIFF of 50,000 samples per pixel", file(".tif", lambda: many_samples(50_000)), "odd.tif"),
-    good_image("JPEG of 1000 scans", file(".jpg", lambda: many_scans(1000))),
-    bad_image("PNG with a text of 200 MB", file(".png", expanding_text), TRUNCATED),
+    bad_image("JPEG of 1000 scans", file(".jpg", lambda: many_scans(1000)), "a JPEG of more than 100 scans"),
+    bad_image("PNG with a text of 50 MB", file(".png", expanding_text), TRUNCATED),
     case(
         "folder named x.png",
         folder_for_an_image,
@@ -380,11 +380,11 @@ UNUSUAL: tuple[Case, ...] = (
     *(good_image(f"JPEG of orientation {n}", file(".jpg", partial(turned, n, "JPEG"))) for n in range(2, 9)),
     good_image("PNG of orientation 6", file(".png", lambda: turned(6, "PNG"))),
     good_image("TIFF of orientation 8", file(".tif", lambda: turned(8, "TIFF"))),
-    good_image("1x1", of_size(1, 1), found="1x1 pixels", pictures=True),
+    good_image("1x1", of_size(1, 1), found="1x1 pixels"),
     good_image("one row", of_size(1, 40), found="40x1 pixels"),
     good_image("one column", of_size(40, 1), found="1x40 pixels"),
-    good_image("65500x3", of_size(3, 65500), found="65500x3 pixels", pictures=True),
-    good_image("constant image", constant, found="all pixels are", pictures=True),
+    good_image("65500x3", of_size(3, 65500), found="65500x3 pixels"),
+    good_image("constant image", constant, found="all pixels are"),
     good_image("HEIC among the images", beside("phone.heic", HEIC), found="HEIC"),
     good_image("text among the images", beside("notes.txt", b"nothing\n")),
 )

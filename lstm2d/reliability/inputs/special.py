@@ -76,8 +76,6 @@ KINDS: dict[str, tuple[Maker, str]] = {
     "broken link": (broken, ""),
     "unreadable file": (unreadable, "file may not be read"),
 }
-if sys.platform == "linux":  # opening one fails before its kind is known
-    KINDS["socket"] = (unix_socket, "cannot open the file")
 
 
 def in_place_of(name: str, make: Maker) -> Callable[[Place], None]:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d import kernels
+from lstm2d.data.layout import Sample
+from lstm2d.errors import DivergedError
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.pipeline.finite import first_layer
 from lstm2d.pipeline.resize import labels_at
@@ -82,19 +84,16 @@ class Validation(Listener):
                 try:
                     confusion.add(labels, self.predicted(image, labels.shape))
                 except NotFiniteError as error:
-                    what = "the output of the network is not finite in validation"
-                    raise diverged(
-                        self.run,
-                        self.tell,
-                        what,
-                        [str(sample.image_path)],
-                        error.layer,
-                        expected="finite numbers; the weights are not saved as a model",
-                        is_step=False,
-                    ) from error
+                    raise self._diverged(sample, error.layer) from error
         finally:
             optimizer.swap_average()
         return confusion.figures([item.name for item in data.classes])
+
+    def _diverged(self, sample: Sample, layer: str) -> DivergedError:
+        """Return the error for an image whose class probabilities are not finite."""
+        what, names = "the output of the network is not finite in validation", [str(sample.image_path)]
+        expected = "finite numbers; the weights are not saved as a model"
+        return diverged(self.run, self.tell, what, names, layer, expected=expected, is_step=False)
 
     def predicted(self, image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Return the most likely class of every pixel, as prediction with the saved model will.

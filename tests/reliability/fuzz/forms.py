@@ -165,7 +165,7 @@ def _loaded(data: bytes) -> Any:
 
 def _dumped(value: Any) -> bytes:
     try:
-        return json.dumps(value).encode()
+        return json.dumps(value, separators=(",", ":")).encode()  # as safetensors writes it
     except RecursionError as error:
         raise ValueError("too deep") from error
 
