@@ -18,6 +18,7 @@ from tests.test_lint import sources
 
 WATCH = Path(__file__).resolve().parent / "watch"
 MINUTES = 20  # after which a test fails
+FULL = bool(os.environ.get("LSTM2D_TEST_FULL"))  # also run the commands that take long
 
 STARTS_PROGRAMS = ("system", "popen", "exec", "spawn", "posix_spawn")
 READS_OBJECTS = {"torch.load", "np.load", "numpy.load", "pandas.read_pickle"}
@@ -142,6 +143,7 @@ FROM_OUR_TABLES = {  # functions that look something up by a computed name, and 
     "lstm2d/nn/module:Module.to": "attributes of the module itself",
     "lstm2d/predict/differences:difference_table": "columns of a table",
     "lstm2d/predict/evaluate:image_table": "columns of a table",
+    "lstm2d/reliability/marked:mark": "functions of the training, for selftest crash",
     "lstm2d/selftest/case:Case.run": "names of ops, from cases",
     "lstm2d/selftest/cases/filters:_step.call": "names of ops, from cases",
     "lstm2d/training/contents:Contents.to_tensors": "fields of an entry",
@@ -185,7 +187,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     root = tmp_path_factory.mktemp("watched") / "root"
     make_inputs(root)
     lines = root.with_name("lines.json")
-    lines.write_text(json.dumps(command_lines(root)))
+    lines.write_text(json.dumps(command_lines(root, long=FULL)))
     environment = os.environ | {
         "HOME": str(root / "home"),
         "TMPDIR": str(root / "tmp"),
@@ -222,8 +224,11 @@ def test_no_command_opens_a_socket(watched: dict[str, Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LINES)
 def test_a_command_writes_where_it_should(watched: dict[str, Any], name: str) -> None:
-    one, line = watched["commands"][name], LINES[name]
-    assert one["code"] == line.code, one["err"]
+    line = LINES[name]
+    if line.is_long and not FULL:
+        pytest.skip("takes over five seconds: set LSTM2D_TEST_FULL=1")
+    one = watched["commands"][name]
+    assert one["code"] == 0, one["err"]
     folders = {changed.partition("/")[0] for changed in one["changed"]}
     assert folders - {CACHE} <= set(line.writes), one["changed"]
     if line.writes:
