@@ -107,12 +107,17 @@ def test_the_lint_sees_names_at_run_time(text: str, scopes: list[str]) -> None:
     assert list(names_at_run_time(ast.parse(text))) == scopes
 
 
-def test_no_program_is_started_and_no_object_is_read(checkout: Path) -> None:
-    found = [
-        f"{path.relative_to(checkout)}: {problem}"
-        for path in sources(checkout, ".py")
-        for problem in programs_and_objects(ast.parse(path.read_bytes()))
-    ]
+@pytest.fixture(scope="module")
+def trees(checkout: Path) -> dict[str, ast.AST]:
+    """Return the sources of the package by name, without their ending."""
+    paths = sources(checkout, ".py")
+    return {
+        path.relative_to(checkout).with_suffix("").as_posix(): ast.parse(path.read_bytes()) for path in paths
+    }
+
+
+def test_no_program_is_started_and_no_object_is_read(trees: dict[str, ast.AST]) -> None:
+    found = [f"{name}: {problem}" for name, tree in trees.items() for problem in programs_and_objects(tree)]
     assert found == []
 
 
@@ -154,12 +159,8 @@ FROM_OUR_TABLES = {  # functions that look something up by a computed name, and 
 }
 
 
-def test_no_attribute_is_looked_up_by_a_name_from_a_file(checkout: Path) -> None:
-    found = {
-        f"{path.relative_to(checkout).with_suffix('').as_posix()}:{scope}"
-        for path in sources(checkout, ".py")
-        for scope in names_at_run_time(ast.parse(path.read_bytes()))
-    }
+def test_no_attribute_is_looked_up_by_a_name_from_a_file(trees: dict[str, ast.AST]) -> None:
+    found = {f"{name}:{scope}" for name, tree in trees.items() for scope in names_at_run_time(tree)}
     assert sorted(found) == sorted(FROM_OUR_TABLES)
 
 
