@@ -217,9 +217,14 @@ def _in_a_copy(case: Case, place: Place, program: Program) -> _Answers:
         finally:
             os._exit(0)
     os.close(sink)
-    with os.fdopen(source, "rb") as stream:
-        answers = _listen(stream.fileno(), child)
-    _, status = os.waitpid(child, 0)
+    try:
+        answers = _listen(source, child)
+    except BaseException:  # Ctrl-C
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        os.close(source)
+        _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status) and not answers.ended:
         answers.ended = f"ended by {signal.Signals(os.WTERMSIG(status)).name}"
     return answers

@@ -41,7 +41,7 @@ def options(*words: str) -> Callable[[Place], None]:
 
 
 SETTINGS: tuple[Case, ...] = (
-    bad_setting("config of zero bytes", config(""), "model.kind"),
+    bad_setting("config of zero bytes", config(""), "config.toml"),
     bad_setting("config of no TOML", config("epochs: 3\n"), "config.toml"),
     bad_setting("config of bytes", config(bytes(range(256))), "config.toml"),
     bad_setting("config with an unknown key", config(f"{BASE}[train]\nepoch = 3\n"), "did you mean"),
