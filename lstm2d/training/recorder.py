@@ -11,6 +11,7 @@ from typing import Any
 
 from lstm2d.errors import OutputError
 from lstm2d.io.atomic import write_text
+from lstm2d.io.parse import parse_json
 from lstm2d.io.safe_open import read_existing
 from lstm2d.training.events import EpochDone, Event
 
@@ -123,8 +124,8 @@ def _with_columns(text: str) -> str:
 def _log_step(line: str) -> float:
     """Return the step of a line of log.jsonl; lines that are no event belong after every checkpoint."""
     try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+        return float(parse_json(line)["step"])
+    except (ValueError, KeyError, TypeError, OverflowError):
         return float("inf")
 
 
