@@ -224,8 +224,7 @@ def use_limits(predictor: Predictor, max_pixels: int, max_memory: int | None) ->
     from dataclasses import replace
 
     predictor.max_memory = allowed_memory(max_memory)
-    limits = {"max_pixels": max_pixels, "max_memory": predictor.max_memory}
-    predictor.reading = replace(predictor.reading, **limits)
+    predictor.reading = replace(predictor.reading, max_pixels=max_pixels, max_memory=predictor.max_memory)
     return predictor.reading
 
 

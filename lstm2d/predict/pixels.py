@@ -224,7 +224,7 @@ class PixelPredictor:
 
     def _on_device(self, pixels: NDArray[Any], size: Size, compute: Callable[[NDArray[Any]], T]) -> T:
         """Apply `compute` to the photograph at the network's size, on the device."""
-        self.check_memory(*pixels.shape[:2], size)
+        self.check_memory(pixels.shape[0], pixels.shape[1], size)
         small = self.preprocessing.resized(pixels, parse_size(size))
         try:
             with gpu.current(self.device):
