@@ -154,6 +154,12 @@ def _table(entry: dict[str, Any]) -> ClassTable:
 def _is_own_legend(path: Path) -> bool:
     from PIL import Image
 
-    with suppress(Exception), Image.open(path, formats=["PNG"]) as image:  # not an image, or damaged
+    from lstm2d.io.pillow_samples import quiet_pillow
+
+    with (
+        suppress(Exception),
+        quiet_pillow(),
+        Image.open(path, formats=["PNG"]) as image,
+    ):  # not an image, or damaged
         return bool(image.info.get("Software") == SOFTWARE)
     return False
