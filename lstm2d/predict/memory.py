@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from lstm2d.io.machine_memory import in_words, resident
 from lstm2d.kernels import arena
 
 SIDES = (192, 320)  # pixels, of the images of the rehearsal; below, small arrays are not in the arena
+LEAST, LARGE_SIDE = 24, 960  # below so many bytes per pixel, fewer than the input alone takes, a third image
 # Measured peaks of the process are up to 1.3 times those of the arrays: freed memory has gaps
 GAPS = 1.3
 # bytes per pixel of the network's input; all presets take less, so small images need no rehearsal
@@ -52,17 +53,26 @@ def rehearse(label: Callable[[NDArray[np.uint8]], object]) -> MemoryUse:
     Returns
     -------
     MemoryUse
-        From the peak of all arrays while two small images of noise are labelled. Noise takes the most where
-        it depends on the image, as for a CRF.
+        From the peak of all arrays while two small images of noise are labelled, or a third, larger one.
+        Noise takes the most where it depends on the image, as for a CRF.
 
     Notes
     -----
     Arrays of other threads in the meantime count too.
     """
     label(_noise(SIDES[0]))  # loads and compiles what is loaded on first use
-    (small, least), (large, most) = ((side * side, _peak(label, side)) for side in SIDES)
-    slope = max(0.0, (most - least) / (large - small))
-    return MemoryUse(max(0, int(most - slope * large)), int(GAPS * slope))
+    peaks = {side: _peak(label, side) for side in SIDES}
+    slope = _slope(peaks, *SIDES)
+    if slope < LEAST:  # weights that are rearranged hide what depends on the image
+        peaks[LARGE_SIDE] = _peak(label, LARGE_SIDE)
+        slope = _slope(peaks, SIDES[-1], LARGE_SIDE)
+    side = max(peaks)
+    return MemoryUse(max(0, int(peaks[side] - slope * side * side)), int(GAPS * slope))
+
+
+def _slope(peaks: Mapping[int, int], small: int, large: int) -> float:
+    """Return the bytes that a further pixel takes."""
+    return max(0.0, (peaks[large] - peaks[small]) / (large * large - small * small))
 
 
 def _noise(side: int) -> NDArray[np.uint8]:
