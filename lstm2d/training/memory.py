@@ -13,7 +13,7 @@ from lstm2d.errors import DataError
 from lstm2d.io.machine_memory import in_words, resident
 from lstm2d.kernels import arena
 from lstm2d.models import Step
-from lstm2d.predict.memory import MemoryUse, rehearse
+from lstm2d.predict.memory import MemoryUse, most_of, rehearse
 from lstm2d.tape import backward
 from lstm2d.tensor import Tensor
 from lstm2d.training.run import Run
@@ -51,7 +51,8 @@ def check_training_memory(run: Run, limit: int) -> None:
         rows, columns = min(rows, train.crop[0]), min(columns, train.crop[1])
     pixels = rows * columns * (train.batch if run.network.joint else 1)
     others = max(0, resident() - arena.footprint())
-    if others + NEVER_MORE * pixels <= limit:
+    weights = sum(values.nbytes for values in run.network.arrays().values())
+    if others + most_of(pixels, weights, NEVER_MORE) <= limit:
         return
     use = step_use(run)
     needed = others + use.of(pixels)
