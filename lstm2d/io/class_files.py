@@ -155,6 +155,8 @@ def _table(entry: dict[str, Any]) -> ClassTable:
 def _is_own_legend(path: Path) -> bool:
     from PIL import Image
 
-    with suppress(Exception), open_regular(path) as file:  # not an image, or damaged
+    from lstm2d.io.pillow_samples import quiet_pillow
+
+    with suppress(Exception), quiet_pillow(), open_regular(path) as file:  # not an image, or damaged
         return bool(Image.open(file, formats=["PNG"]).info.get("Software") == SOFTWARE)
     return False
