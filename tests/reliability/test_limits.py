@@ -109,8 +109,8 @@ def test_line_numbers_take_linear_time(file: Path, unit: str) -> None:
 
 def test_keys_of_lines() -> None:
     lines = [
-        "preset = 1", " [ a.b ] # c", "c . 'd' = 2", '"e" = [', "  1, # f = 1", "] ", "[[ g ]]", "h=3", "[i] x",
-        "# j = 1", "k l", "[", "]",
+        "preset = 1", " [ a.b ] # c", "c . 'd' = 2", '"e" = [', "  1, # f = 1", "] ", "[[ g ]]", "h=3",
+        "[i] x", "# j = 1", "k l", "[", "]",
     ]  # fmt: skip
     assert [key for key, _ in keyed(lines)] == [
         "preset", "", "a.b.c.d", "a.b.e", "", "", "", "g.h", "", "", "", "", "",

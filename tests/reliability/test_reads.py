@@ -60,7 +60,9 @@ def opening(path: Path) -> Iterator[tuple[str, str, int]]:
             function = node.name
         if isinstance(node, ast.Call):
             called = node.func
-            if isinstance(called, ast.Attribute) and called.attr in OPENING:
+            if isinstance(called, ast.Attribute) and (
+                called.attr in OPENING or ast.unparse(called) in ("np.load", "json.load", "tomllib.load")
+            ):
                 yield function, called.attr, node.lineno
             elif isinstance(called, ast.Name) and called.id in OPENING - own:
                 yield function, called.id, node.lineno
