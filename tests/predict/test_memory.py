@@ -87,6 +87,7 @@ def test_a_predictor_refuses_before_computing(
     assert computed == []
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_predictor_is_that_of_its_settings(brightness_model: Path) -> None:
     plain = load(brightness_model).memory_use
     assert 50 < plain.per_pixel < NEVER_MORE
