@@ -141,14 +141,20 @@ def _listed(folder: Path, tables: Iterable[Table]) -> set[str]:
     names = set(own_class_files(folder))
     for table in tables:
         for row in table.rows:
-            results = result_names(PurePath(csv_name(row["labels"])))
-            names |= {str(results[kind]) for kind in _written(row)}
+            results = _results(row["labels"])
+            names |= {str(results[kind]) for kind in _written(row) if kind in results}
         for fragment in table.fragments:
-            names |= set(map(str, result_names(PurePath(csv_name(fragment))).values()))
+            names |= set(map(str, _results(fragment).values()))
     for name in _entries(folder):
         if name.startswith(".predictions") and name.endswith(".csv.begun"):
             names |= _begun(folder / name[1 : -len(".begun")])
     return names
+
+
+def _results(cell: str) -> dict[str, PurePath]:
+    """Return the names of the results of a row; none if a damaged row names no file."""
+    labels = PurePath(csv_name(cell))
+    return result_names(labels) if labels.name else {}
 
 
 def _written(row: Row) -> Sequence[str]:

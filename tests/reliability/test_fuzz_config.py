@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import tomli_w
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lstm2d.config.load import (
@@ -26,6 +26,7 @@ from lstm2d.errors import ConfigError
 from lstm2d.models import MODELS
 
 EXAMPLES = 20
+BUSY = [HealthCheck.too_slow]  # on a machine that does other work
 NUMBERS = (
     0,
     1,
@@ -119,7 +120,8 @@ def test_round_trip_of_presets(name: str, folder: Path) -> None:
     assert load_toml(folder / "shown.toml") == PRESETS[name]
 
 
-@settings(max_examples=10 * EXAMPLES)
+@pytest.mark.slow
+@settings(max_examples=10 * EXAMPLES, suppress_health_check=BUSY)
 @given(data=st.data())
 def test_any_value_in_any_key(data: st.DataObject, folder: Path) -> None:
     name = data.draw(st.sampled_from(sorted(PRESETS)))
@@ -143,7 +145,7 @@ def _put(table: dict[str, Any], key: str, value: Any) -> None:
     table[last] = value
 
 
-@settings(max_examples=5 * EXAMPLES)
+@settings(max_examples=5 * EXAMPLES, suppress_health_check=BUSY)
 @given(data=st.data())
 def test_any_text_to_set(data: st.DataObject, folder: Path) -> None:
     name = data.draw(st.sampled_from(sorted(PRESETS)))
@@ -164,7 +166,7 @@ def test_any_text_to_set(data: st.DataObject, folder: Path) -> None:
         usable(config, folder)
 
 
-@settings(max_examples=2 * EXAMPLES)
+@settings(max_examples=2 * EXAMPLES, suppress_health_check=BUSY)
 @given(
     table=st.dictionaries(
         st.one_of(KEYS, st.sampled_from(["model", "train", "data", "crf", "hierarchy", "preset"])), VALUES
