@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lstm2d.reliability.inputs.case import Case, Place, bad, bad_image, case, good_image, ok
+from lstm2d.reliability.inputs.case import Case, Place
 from lstm2d.reliability.inputs.drawn import SIZE, labels_of, odd_photo, photo_of
+from lstm2d.reliability.inputs.rows import bad, bad_image, case, good_image, ok
 
 ORIENTATION = 274  # tag of EXIF
 MEGAPIXELS_400 = (20_000, 20_000)

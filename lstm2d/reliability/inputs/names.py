@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from lstm2d.reliability.inputs.case import OK, CannotMakeError, Case, Place, bad, bad_dataset, case, good, ok
+from lstm2d.reliability.inputs.case import CannotMakeError, Case, Place
 from lstm2d.reliability.inputs.drawn import labels_of, odd_photo
+from lstm2d.reliability.inputs.rows import OK, bad, bad_dataset, case, good, ok
 
 LONGEST = 255  # bytes of a name on most file systems
 
