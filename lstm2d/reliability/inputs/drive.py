@@ -131,8 +131,13 @@ def run_cases(
         write_base(root / "base")
         _warm(root, plain)
         before = snapshot(root / "base")
-        for number, case in enumerate(cases):
-            yield _run(case, _place(root, str(number)), program if case.pictures else plain)
+        gc.collect()
+        gc.freeze()  # copies of the process share this memory
+        try:
+            for number, case in enumerate(cases):
+                yield _run(case, _place(root, str(number)), program if case.pictures else plain)
+        finally:
+            gc.unfreeze()
         if snapshot(root / "base") != before:
             raise Lstm2dError("a command changed a file through a hard link", where=root / "base")
 
@@ -153,8 +158,6 @@ def _warm(root: Path, program: Program) -> None:
         ran = program(place.words(command))
         if ran.code != 0:
             raise Lstm2dError(f"{command} fails on a good dataset\n{ran.err}")
-    gc.collect()
-    gc.freeze()  # copies of the process share this memory
 
 
 def _run(case: Case, place: Place, program: Program) -> Outcome:

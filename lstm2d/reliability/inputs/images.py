@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lstm2d.reliability.inputs.case import Case, Place, bad, bad_image, case, good_image, ok
+from lstm2d.reliability.inputs.case import Case, Place
 from lstm2d.reliability.inputs.drawn import SIZE, labels_of, odd_photo, photo_of
+from lstm2d.reliability.inputs.rows import bad, bad_image, case, good_image, ok
 
 ORIENTATION = 274  # tag of EXIF
 MEGAPIXELS_400 = (20_000, 20_000)
@@ -334,7 +335,7 @@ DAMAGED: tuple[Case, ...] = (
     bad_image("HEIC named .jpg", file(".jpg", lambda: HEIC), "files of this kind are not read (HEIC"),
     bad_image("header that claims 400 Mpixel", file(".png", lambda: claims(MEGAPIXELS_400)), TOO_LARGE),
     bad_image("header that claims 2^62 pixels", file(".png", lambda: claims((2**31 - 1,) * 2)), TOO_LARGE),
-    bad_image("TIFF with a larger tile", file(".tif", lambda: large_tile(12_000)), "odd.tif"),
+    bad_image("TIFF with a larger tile", file(".tif", lambda: large_tile(10_112)), "pixels"),
     bad_image("TIFF of 50,000 samples per pixel", file(".tif", lambda: many_samples(50_000)), "odd.tif"),
     bad_image("JPEG of 1000 scans", file(".jpg", lambda: many_scans(1000)), "a JPEG of more than 100 scans"),
     bad_image("PNG with a text of 50 MB", file(".png", expanding_text), TRUNCATED),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lstm2d.reliability.inputs.case import OK, Case, Place, bad, bad_mask, case, ok
+from lstm2d.reliability.inputs.case import Case, Place
 from lstm2d.reliability.inputs.drawn import CLASSES, SIZE, labels_of
 from lstm2d.reliability.inputs.images import (
     MEGAPIXELS_400,
@@ -20,6 +20,7 @@ from lstm2d.reliability.inputs.images import (
     png,
     tiff,
 )
+from lstm2d.reliability.inputs.rows import OK, bad, bad_mask, case, ok
 
 LABELS = labels_of("odd")
 COLOURS = np.array([one.color for one in CLASSES], np.uint8)

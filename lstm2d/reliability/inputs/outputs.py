@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from lstm2d.reliability.inputs.case import OK, Case, Place, case, ok, unwritten, usage
+from lstm2d.reliability.inputs.case import Case, Place
 from lstm2d.reliability.inputs.rights import without_rights
+from lstm2d.reliability.inputs.rows import OK, case, ok, unwritten, usage
 
 COMMANDS = ("train", "evaluate", "predict")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lstm2d.reliability.inputs.case import Case, Place, bad_setting
+from lstm2d.reliability.inputs.case import Case, Place
 from lstm2d.reliability.inputs.datasets import DEEP, DIGITS, keys
+from lstm2d.reliability.inputs.rows import bad_setting
 
 BASE = 'preset = "lstm2d-1x1"\n'
 
