@@ -216,13 +216,13 @@ def test_texts_are_parsed_in_one_place(checkout: Path) -> None:
         "lstm2d/config/load.py",  # presets
         "lstm2d/data/importers/kinds/voc.py",  # a convention of the package
         "lstm2d/data/importers/formats/data_yaml.py",  # one string
-        "lstm2d/training/checkpoint.py",  # after its digest
+        "lstm2d/predict/packed.py",  # what it has written
     }
     found = set()
     for top in ("lstm2d", "cli"):
         for path in (checkout / top).rglob("*.py"):
             name = path.relative_to(checkout).as_posix()
-            if name.startswith(("lstm2d/kernels", "lstm2d/cli")):
+            if name.startswith(("lstm2d/kernels", "lstm2d/cli", "lstm2d/reliability")):
                 continue
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 match node:
