@@ -170,6 +170,22 @@ def size_in_bytes(ctx: click.Context, param: click.Parameter, value: str | None)
     return size
 
 
+memory_option = click.option(
+    "--max-memory",
+    callback=size_in_bytes,
+    metavar="SIZE",
+    help="Refuse what would take more memory, such as 500M or 4G, before computing."
+    "  [default: half of the memory]",
+)
+
+
+def allowed_memory(given: int | None) -> int:
+    """Return the memory of ``--max-memory`` in bytes; by default half of what there is."""
+    from lstm2d.io.machine_memory import available
+
+    return available() // 2 if given is None else given
+
+
 def limit_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add ``--max-pixels`` and ``--max-memory``, which `use_limits` applies."""
     options = [
@@ -181,13 +197,7 @@ def limit_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="N",
             help="Refuse images of more pixels, before decoding.",
         ),
-        click.option(
-            "--max-memory",
-            callback=size_in_bytes,
-            metavar="SIZE",
-            help="Refuse images that would take more memory, such as 500M or 4G, before computing."
-            "  [default: half of the memory]",
-        ),
+        memory_option,
     ]
     for option in reversed(options):
         command = option(command)
@@ -213,11 +223,8 @@ def use_limits(predictor: Predictor, max_pixels: int, max_memory: int | None) ->
     """
     from dataclasses import replace
 
-    from lstm2d.io.machine_memory import available
-
-    predictor.max_memory = available() // 2 if max_memory is None else max_memory
-    limits = {"max_pixels": max_pixels, "max_memory": predictor.max_memory}
-    predictor.reading = replace(predictor.reading, **limits)
+    predictor.max_memory = allowed_memory(max_memory)
+    predictor.reading = replace(predictor.reading, max_pixels=max_pixels, max_memory=predictor.max_memory)
     return predictor.reading
 
 

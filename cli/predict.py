@@ -132,21 +132,12 @@ def predict(
     from lstm2d.notes import Notes
     from lstm2d.pipeline.preprocess import UNKNOWN_SIZE
     from lstm2d.predict import load
-    from lstm2d.predict.inputs import plan
-    from lstm2d.predict.inputs import shard as part
     from lstm2d.predict.label_files import label_files
     from lstm2d.predict.left_out import LeftOut
     from lstm2d.predict.outcome import Options
-    from lstm2d.predict.overwriting import refuse_images_in_output
 
     left_out = LeftOut()
-    tasks = plan(inputs, out, format=format, left_out=left_out)
-    if not overwrite:
-        refuse_images_in_output(left_out)
-    manifest = "predictions.csv"
-    if shard is not None:
-        tasks = part(tasks, *shard)
-        manifest = f"predictions-{shard[0]}-of-{shard[1]}.csv"  # parts may run at the same time
+    tasks, manifest = planned(inputs, out, left_out, format=format, overwrite=overwrite, shard=shard)
     predictor = load(model, device=device, resolution=resolution, instances=instances)
     options = Options(
         overlay=overlay or legend,
@@ -184,6 +175,29 @@ def predict(
         console.say(f"Note: {line}")
     used = settings_of(predictor, options, outcome)
     finish(console, outcome, Path(out), manifest, left_out, used)
+
+
+def planned(
+    inputs: Sequence[str],
+    out: str,
+    left_out: LeftOut,
+    *,
+    format: str,
+    overwrite: bool,
+    shard: tuple[int, int] | None,
+) -> tuple[list[Task], str]:
+    """Return what is to be labelled and the name of the record; files that are not go to `left_out`."""
+    from lstm2d.predict.inputs import plan
+    from lstm2d.predict.inputs import shard as part
+    from lstm2d.predict.overwriting import refuse_images_in_output
+
+    tasks = plan(inputs, out, format=format, left_out=left_out)
+    if not overwrite:
+        refuse_images_in_output(left_out)
+    if shard is None:
+        return tasks, "predictions.csv"
+    # parts may run at the same time
+    return part(tasks, *shard), f"predictions-{shard[0]}-of-{shard[1]}.csv"
 
 
 def renamed(tasks: Sequence[Task]) -> Iterator[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Examples:
   lstm2d selftest gradients
   lstm2d selftest gradients --json
+  lstm2d selftest gradients --quiet || echo wrong
 
 Exit code 1 if a gradient or a result is wrong."""
 )

@@ -210,7 +210,8 @@ def check(table: Table, places: Mapping[str, str], problems: Iterable[str] = ())
     sections: dict[str, Any] = {}
     if chosen is None:
         kinds = " or ".join(f'"{name}"' for name in MODELS)
-        found.append(f"{shown('model.kind', kind)}{place('model.kind', places)}: expected {kinds}")
+        what = "model.kind is missing" if kind is None else shown("model.kind", kind)
+        found.append(f"{what}{place('model.kind', places)}: expected {kinds}")
     else:
         section = model_section(kind, chosen.config)
         present = {**table, "model": _present(chosen.config, model, places, found)}
@@ -312,6 +313,7 @@ def _read_file(path: Path) -> tuple[Table, dict[str, str]]:
     places = _line_numbers(text, str(path))
     preset = table.get("preset", "")
     if not isinstance(preset, str) or not preset:
+        places.setdefault("model", str(path))  # to name the file if it has no such section
         return table, places
     base, base_places = _read_preset(preset)
     for key, value in table.items():

@@ -376,20 +376,7 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
 
 
 def other_size(sample: Sample, image: tuple[int, int], mask: tuple[int, int]) -> DataError:
-    """Return the error for a mask of another size than its image.
-
-    Parameters
-    ----------
-    sample : Sample
-        The two files.
-    image, mask : tuple of int
-        Their rows and columns.
-
-    Returns
-    -------
-    DataError
-        The error, not raised.
-    """
+    """Return the error for a mask of another size than its image; both sizes are rows and columns."""
     (height, width), (rows, columns) = image, mask
     hint = "save the mask at the size of its image"
     if (rows, columns) == (width, height):

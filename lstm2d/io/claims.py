@@ -80,7 +80,7 @@ def too_large(what: str, pixels: int, max_pixels: int, path: object) -> DataErro
         f"image too large ({what} = {pixels} pixels)",
         where=path,
         expected=f"at most {max_pixels} pixels",
-        hint="raise the limit (`max_pixels`) if the file is what it should be",
+        hint="reduce it; or raise the limit (`max_pixels` of predict, evaluate and features) if it is right",
     )
 
 

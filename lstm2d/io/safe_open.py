@@ -14,6 +14,7 @@ from lstm2d.errors import DataError
 MAX_TEXT_BYTES = 64 * 2**20  # enough for a split file of a million long names
 MAX_LINES = 2_000_000
 MAX_LIST_BYTES = 2**20  # of a list of classes
+_PART = 2**16
 
 
 def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
@@ -71,7 +72,7 @@ def read_text(path: str | os.PathLike[str], max_bytes: int = MAX_TEXT_BYTES) -> 
     """
     with open_regular(path) as file:
         try:
-            data = file.read(max_bytes + 1)
+            data = _beginning(file, max_bytes + 1)
         except OSError as e:
             raise DataError(f"cannot read the file ({_reason(e)})", where=path) from e
     if len(data) > max_bytes:
@@ -192,6 +193,15 @@ def _open_regular(path: str, flags: int) -> int:
         os.close(fd)
         raise DataError(f"this is {_kind(mode)}", where=path, expected="a regular file")
     return fd
+
+
+def _beginning(file: BufferedReader, size: int) -> bytes:
+    """Return the first bytes of a file, at most `size`; a single read would allocate all of them."""
+    parts, left = [], size
+    while left and (part := file.read(min(left, _PART))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
 def _kind(mode: int) -> str:

@@ -10,6 +10,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+_FARTHEST = 1 << 62  # bytes; files have no larger offsets, but 64 bits can state them
 MOST_TAGS = 65_535  # of a page: all that a classic TIFF can have
 _BYTES = {
     1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8,
@@ -89,7 +90,7 @@ class TiffHeader:
         DamagedHeaderError
             If the file ends before that, or the page has more than `MOST_TAGS` tags.
         """
-        self._file.seek(offset)
+        self._go_to(offset)
         counter = 8 if self._big else 2
         count = self._unpack("Q" if self._big else "H", self._file.read(counter))
         if count > MOST_TAGS:
@@ -151,12 +152,17 @@ class TiffHeader:
         if entry.kind not in _INTEGERS:
             return np.empty(0, np.int64)
         dtype = np.dtype(_INTEGERS[entry.kind]).newbyteorder(self._order)
-        self._file.seek(entry.offset)
+        self._go_to(entry.offset)
         data = self._file.read(min(entry.count, most) * dtype.itemsize)
         found = np.frombuffer(data[: len(data) - len(data) % dtype.itemsize], dtype)
         if dtype.kind == "u" and dtype.itemsize == 8:
             found = np.minimum(found, np.uint64(np.iinfo(np.int64).max))
         return found.astype(np.int64)
+
+    def _go_to(self, offset: int) -> None:
+        if offset > _FARTHEST:
+            raise DamagedHeaderError("the file ends within its header")
+        self._file.seek(offset)
 
     def _unpack(self, kind: str, data: bytes) -> int:
         try:

@@ -78,8 +78,8 @@ def read_table(path: Path) -> Table:
         records = list(csv.reader(io.StringIO("".join(lines[used:]), newline=""), strict=True))
         if text.endswith("\n") and all(len(cells) == len(header) and cells[1] for cells in records):
             table = Table(tuple(header), tuple(dict(zip(header, cells, strict=True)) for cells in records))
-            return _with_known_columns(table)
-    return _with_known_columns(_salvaged(lines[used:], header))
+            return _complete(table)
+    return _complete(_salvaged(lines[used:], header))
 
 
 def read_manifest(path: Path) -> list[Row]:
@@ -116,16 +116,13 @@ def row_line(columns: Sequence[str], row: Row) -> str:
     return csv_line([row.get(name, "") for name in columns])
 
 
-def _with_known_columns(table: Table) -> Table:
-    """Drop columns that no version writes, as of a damaged header; all rows have the `MARKS` afterwards."""
-    known = {*FIXED, *MARKS, *MORE_MARKS}
-    columns = tuple(name for name in dict.fromkeys(table.columns) if name in known or _is_area(name))
+def _complete(table: Table) -> Table:
+    """Return a table whose rows have all `MARKS`, whatever the header lacks: by version, or by damage."""
+    columns = tuple(dict.fromkeys(table.columns))
     rows = ({name: row.get(name, "") for name in (*columns, *MARKS)} for row in table.rows)
-    return Table(columns, tuple(rows), table.fragments, table.damaged or columns != table.columns)
-
-
-def _is_area(name: str) -> bool:
-    return name.startswith("area ")
+    # the oldest versions wrote neither model nor settings
+    damaged = columns != table.columns or ("model" in columns) != ("settings" in columns)
+    return Table(columns, tuple(rows), table.fragments, table.damaged or damaged)
 
 
 def _salvaged(lines: Sequence[str], header: Sequence[str]) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,12 @@ from lstm2d.io.machine_memory import in_words, resident
 from lstm2d.kernels import arena
 
 SIDES = (192, 320)  # pixels, of the images of the rehearsal; below, small arrays are not in the arena
+LEAST, LARGE_SIDE = 24, 960  # below so many bytes per pixel, fewer than the input alone takes, a third image
 # Measured peaks of the process are up to 1.3 times those of the arrays: freed memory has gaps
 GAPS = 1.3
-# bytes per pixel of the network's input; all presets take less, so small images need no rehearsal
-NEVER_MORE = 20_000
+# all presets take less, so small images need no rehearsal: bytes per pixel of the network's input, bytes, and
+# copies of the weights that are rearranged
+NEVER_MORE, NEVER_MORE_FIXED, NEVER_MORE_COPIES = 20_000, 50_000_000, 8
 PHOTO_BYTES = 24  # per pixel of the photograph: decoder, pixels, resized pixels, labels; 16 measured
 
 
@@ -52,17 +54,26 @@ def rehearse(label: Callable[[NDArray[np.uint8]], object]) -> MemoryUse:
     Returns
     -------
     MemoryUse
-        From the peak of all arrays while two small images of noise are labelled. Noise takes the most where
-        it depends on the image, as for a CRF.
+        From the peak of all arrays while two small images of noise are labelled, or a third, larger one.
+        Noise takes the most where it depends on the image, as for a CRF.
 
     Notes
     -----
     Arrays of other threads in the meantime count too.
     """
     label(_noise(SIDES[0]))  # loads and compiles what is loaded on first use
-    (small, least), (large, most) = ((side * side, _peak(label, side)) for side in SIDES)
-    slope = max(0.0, (most - least) / (large - small))
-    return MemoryUse(max(0, int(most - slope * large)), int(GAPS * slope))
+    peaks = {side: _peak(label, side) for side in SIDES}
+    slope = _slope(peaks, *SIDES)
+    if slope < LEAST:  # weights that are rearranged hide what depends on the image
+        peaks[LARGE_SIDE] = _peak(label, LARGE_SIDE)
+        slope = _slope(peaks, SIDES[-1], LARGE_SIDE)
+    side = max(peaks)
+    return MemoryUse(max(0, int(peaks[side] - slope * side * side)), int(GAPS * slope))
+
+
+def _slope(peaks: Mapping[int, int], small: int, large: int) -> float:
+    """Return the bytes that a further pixel takes."""
+    return max(0.0, (peaks[large] - peaks[small]) / (large * large - small * small))
 
 
 def _noise(side: int) -> NDArray[np.uint8]:
@@ -86,8 +97,32 @@ def _peak(label: Callable[[NDArray[np.uint8]], object], side: int) -> int:
             tracemalloc.stop()
 
 
+def most_of(pixels: int, weights: int, per_pixel: int = NEVER_MORE) -> int:
+    """Return bytes that are never exceeded.
+
+    Parameters
+    ----------
+    pixels : int
+        Of the network's input.
+    weights : int
+        Bytes of the network's weights.
+    per_pixel : int
+        Bytes per pixel that are never exceeded.
+
+    Returns
+    -------
+    int
+        More than any preset takes.
+    """
+    return NEVER_MORE_FIXED + NEVER_MORE_COPIES * weights + per_pixel * pixels
+
+
 def check_memory(
-    photo: tuple[int, int], network: tuple[int, int], limit: int, use: Callable[[], MemoryUse]
+    photo: tuple[int, int],
+    network: tuple[int, int],
+    limit: int,
+    use: Callable[[], MemoryUse],
+    weights: int = 0,
 ) -> None:
     """Refuse an image that takes more memory than allowed, before anything is computed.
 
@@ -99,6 +134,8 @@ def check_memory(
         Largest memory of the process in bytes.
     use : callable
         Returns what labelling takes; called only if the image is so large that it could be too much.
+    weights : int, default 0
+        Bytes of the network's weights.
 
     Raises
     ------
@@ -107,7 +144,7 @@ def check_memory(
     """
     pixels = network[0] * network[1]
     others = max(0, resident() - arena.footprint()) + PHOTO_BYTES * photo[0] * photo[1]
-    if others + NEVER_MORE * pixels <= limit:
+    if others + most_of(pixels, weights) <= limit:
         return
     needed = others + use().of(pixels)
     if needed > limit:

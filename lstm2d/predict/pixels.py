@@ -101,12 +101,15 @@ class PixelPredictor:
     def memory_use(self) -> MemoryUse:
         """Memory that labelling takes, measured on small images when it is first asked for."""
         if self._memory_use is None or self._memory_use[0] is not self.crf:
-            allowed, self.max_memory = self.max_memory, None
-            try:
-                found = rehearse(lambda pixels: self.labels_of(pixels, "native"))
-            finally:
-                self.max_memory = allowed
-            self._memory_use = self.crf, found
+
+            def label(pixels: NDArray[Any]) -> object:
+                shape = pixels.shape[:2]
+                last = self.instances[-1:]
+                return self._computed(
+                    pixels, "native", lambda p, _: labels_at(p, *shape), last, checked=False
+                )
+
+            self._memory_use = self.crf, rehearse(label)
         return self._memory_use[1]
 
     def check_memory(self, height: int, width: int, size: Size = "auto") -> None:
@@ -126,7 +129,8 @@ class PixelPredictor:
         """
         if self.max_memory is not None and self.device == "cpu":
             network = self.preprocessing.network_size(height, width, parse_size(size))
-            check_memory((height, width), network, self.max_memory, lambda: self.memory_use)
+            weights = sum(values.nbytes for values in self._network.arrays().values())
+            check_memory((height, width), network, self.max_memory, lambda: self.memory_use, weights)
 
     def labels_of(self, pixels: NDArray[Any], size: Size = "auto") -> LabelArray:
         """Return the most likely classes for the pixels of a `lstm2d.io.photo.Photo`.
@@ -209,7 +213,13 @@ class PixelPredictor:
         return self._on_device(pixels, size, compute)
 
     def _computed(
-        self, pixels: NDArray[Any], size: Size, finish: Callable[[Array, bool], T], instances: Sequence[int]
+        self,
+        pixels: NDArray[Any],
+        size: Size,
+        finish: Callable[[Array, bool], T],
+        instances: Sequence[int],
+        *,
+        checked: bool = True,
     ) -> dict[int, T]:
         """Apply `finish` to the probabilities after each instance, on the device; True for the last ones."""
 
@@ -220,11 +230,14 @@ class PixelPredictor:
                 found[number] = finish(refined, number == instances[-1])
             return found
 
-        return self._on_device(pixels, size, compute)
+        return self._on_device(pixels, size, compute, checked=checked)
 
-    def _on_device(self, pixels: NDArray[Any], size: Size, compute: Callable[[NDArray[Any]], T]) -> T:
-        """Apply `compute` to the photograph at the network's size, on the device."""
-        self.check_memory(*pixels.shape[:2], size)
+    def _on_device(
+        self, pixels: NDArray[Any], size: Size, compute: Callable[[NDArray[Any]], T], *, checked: bool = True
+    ) -> T:
+        """Apply `compute` to the photograph at the network's size, on the device; `checked`: its memory."""
+        if checked:
+            self.check_memory(pixels.shape[0], pixels.shape[1], size)
         small = self.preprocessing.resized(pixels, parse_size(size))
         try:
             with gpu.current(self.device):

@@ -27,6 +27,7 @@ from lstm2d.training.listeners.patience import Patience
 from lstm2d.training.listeners.records import Records
 from lstm2d.training.listeners.time_limit import TimeLimit
 from lstm2d.training.listeners.validation import Validation
+from lstm2d.training.memory import check_training_memory
 from lstm2d.training.model_file import check_model
 from lstm2d.training.open_dataset import open_dataset, report_notes
 from lstm2d.training.progress import TrainResult
@@ -47,6 +48,7 @@ def train(
     changes: Collection[str] = (),
     init_from: Path | str | None = None,
     device: str = "cpu",
+    max_memory: int | None = None,
     report: Report = silent,
 ) -> TrainResult:
     """Train a network, or resume its training.
@@ -69,6 +71,9 @@ def train(
     device : str, default "cpu"
         Device to train on: "auto", "cpu", "cuda" or "cuda:N". A run may be resumed on another device, but the
         result is then not bit-identical to an uninterrupted run.
+    max_memory : int, optional
+        Largest memory of the process in bytes: a run whose steps would take more is refused before the first
+        one. By default there is no limit.
     report : callable, optional
         Gets every event. Its OSErrors, from a closed pipe for example, are ignored.
 
@@ -101,9 +106,13 @@ def train(
     ready = partial(prepare, config, data, folder, device=device, report=report)
     with gpu.current(device):
         run = None if resume else ready(init_from=start)
+        if run is not None and max_memory is not None:
+            check_training_memory(run, max_memory)
         with folder.lock():  # after the data is checked: invalid data creates no folder
             if run is None:
                 run = ready(resume=True, changes=changes)
+                if max_memory is not None:
+                    check_training_memory(run, max_memory)
             else:
                 folder.check_free()  # second check: another run may have begun in it meanwhile
             try:

@@ -14,6 +14,7 @@ from typing import Any
 
 from lstm2d.errors import OutputError
 from lstm2d.io.atomic import append, write_bytes
+from lstm2d.io.parse import parse_json
 from lstm2d.io.safe_open import read_existing
 from lstm2d.io.set_aside import copy_aside
 from lstm2d.training.events import EndMeasured, EpochDone, Event
@@ -167,7 +168,7 @@ class _Record:
                 if header and number == 0 and _is_header(text):
                     continue
                 place = key(text)
-            except (ValueError, OverflowError, RecursionError):
+            except (ValueError, OverflowError):
                 self.damaged += 1
                 continue
             if math.isnan(place):  # of the time of the line before it
@@ -181,7 +182,7 @@ class _Record:
                 continue
             found.append((place, text + "\n"))
         # a last line without an end was truncated by a crash, usually after the checkpoint
-        with suppress(ValueError, OverflowError, RecursionError):
+        with suppress(ValueError, OverflowError):
             if rest and key(rest.decode("utf-8")) <= limit:
                 self.damaged += 1
         return found
@@ -223,7 +224,7 @@ def _is_header(line: str) -> bool:
 
 def _log_step(line: str) -> float:
     """Return the step of a line of log.jsonl, NaN if it has none; raise ValueError if it is no event."""
-    event = json.loads(line)
+    event = parse_json(line)
     step = event.get("step", math.nan) if isinstance(event, dict) else None
     if not isinstance(step, int | float) or not isinstance(event.get("event"), str):
         raise ValueError("no event")
@@ -244,7 +245,7 @@ def _row_epoch(line: str) -> float:
 def _logged_rows(events: Sequence[tuple[float, str]]) -> Iterator[tuple[float, str]]:
     """Yield the row of results.csv for each epoch in log.jsonl."""
     for _, line in events:
-        event = json.loads(line)
+        event = parse_json(line)
         if event["event"] in (EpochDone.kind, EndMeasured.kind):
             row = _csv_line(event)
             with suppress(ValueError):

@@ -383,9 +383,7 @@ def test_bad_images_are_listed_before_anything_is_computed(
     assert not (tmp_path / "images.csv").exists()
 
 
-def test_an_image_that_takes_too_much_memory(
-    lstm2d: Callable, brightness_model: Path, dataset: Path
-) -> None:
+def test_an_image_that_takes_too_much_memory(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:
     ran = lstm2d("evaluate", brightness_model, dataset, "--max-memory", "1M")
     assert ran.code == 3
     assert "of memory, 1.0 MB are allowed" in ran.err

@@ -33,6 +33,21 @@ def test_the_rehearsal_finds_what_is_allocated() -> None:
     assert found.of(1000) == found.fixed + 1000 * found.per_pixel
 
 
+def test_what_is_hidden_by_fixed_arrays_is_found() -> None:
+    """As in patch networks: 30 MB before the image, then 50 bytes per pixel."""
+    sides = []
+
+    def label(pixels: np.ndarray) -> None:
+        sides.append(pixels.shape[0])
+        assert np.empty(30_000_000, np.uint8).size
+        assert np.empty((pixels[..., 0].size, 50), np.uint8).size
+
+    found = rehearse(label)
+    assert sides == [192, 192, 320, 960]
+    assert 15 * GAPS < found.per_pixel < 50 * GAPS
+    assert found.of(960 * 960) > 50 * 960 * 960
+
+
 def test_an_image_that_takes_too_much_is_refused() -> None:
     asked = []
 
@@ -72,6 +87,7 @@ def test_a_predictor_refuses_before_computing(
     assert computed == []
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_predictor_is_that_of_its_settings(brightness_model: Path) -> None:
     plain = load(brightness_model).memory_use
     assert 50 < plain.per_pixel < NEVER_MORE

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from lstm2d.errors import Lstm2dError
 
 TYPES = (
-    "?", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8", "g", ">u2", ">i4", ">f4", ">f8", "c8", "c16",
-    "O", "S3", "U3", "M8[s]", "m8[s]", "V3", "u1,f4",
+    "?", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8", "g", ">u2", ">i4", ">f4", ">f8",
+    "c8", "c16", "O", "S3", "U3", "M8[s]", "m8[s]", "V3", "u1,f4",
 )  # fmt: skip
 NUMBERS = tuple(name for name in TYPES if np.dtype(name).kind in "buif")
 FLOATS = ("f4", "f8")

@@ -1,7 +1,8 @@
-"""Arrays between zones of a pattern that no kernel may write to."""
+"""Arrays between zones of a pattern that no kernel may write to, nor read if AddressSanitizer is loaded."""
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ class GuardZones:
             place = memory[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
         place[...] = values
         self._inputs.append((memory, place, memory.tobytes(), changed))
+        if layout != "gaps":
+            _forbid(memory, start, start + values.nbytes)
         shown = place[...] if place.ndim else place.view()
         shown.flags.writeable = changed
         return shown
@@ -66,10 +69,13 @@ class GuardZones:
         self._results.append((memory, start, start + size))
         result = memory[start : start + size].view(dtype).reshape(shape)
         result[...] = np.nan if dtype.kind == "f" else 77
+        _forbid(memory, start, start + size)
         return result
 
     def assert_intact(self) -> None:
         """Fail if a zone is not as it was, or an input that is not changed in place."""
+        for memory, *_ in (*self._inputs, *self._results):
+            _call("__asan_unpoison_memory_region", memory, 0, memory.nbytes)
         for memory, place, before, changed in self._inputs:
             if changed:  # what lies around it: put the old values back
                 now = place.copy()
@@ -86,6 +92,18 @@ def _memory(size: int) -> tuple[np.ndarray, int]:
     """Return memory for `size` bytes between two zones, and where they begin."""
     memory = np.full(size + 2 * MARGIN + ALIGNMENT, PATTERN, np.uint8)
     return memory, MARGIN + -(memory.ctypes.data + MARGIN) % ALIGNMENT
+
+
+def _forbid(memory: np.ndarray, start: int, end: int) -> None:
+    """Let AddressSanitizer end the process at an access to the zones around [start, end)."""
+    _call("__asan_poison_memory_region", memory, 0, start)
+    _call("__asan_poison_memory_region", memory, end, memory.nbytes)
+
+
+def _call(name: str, memory: np.ndarray, start: int, end: int) -> None:
+    function = getattr(ctypes.CDLL(None), name, None)
+    if function is not None:
+        function(ctypes.c_void_p(memory.ctypes.data + start), ctypes.c_size_t(end - start))
 
 
 def _offset(memory: np.ndarray, place: np.ndarray) -> int:

@@ -61,7 +61,7 @@ def _elementwise(d: Draw, op: str) -> Case:
     second = {"add": [tuple(d.one([n, n, n, 1]) for n in shape)[d.whole(0, len(shape)) :]]}.get(op, [])
     options = {"factor": d.one([0.0, -2.5])} if op == "scale" else {}
     draw = d.one([draws.normal, draws.special]) if op in ("tanh", "sigmoid", "relu") else draws.normal
-    return Case(op, (shape, *second), options, draw=draw, family="elementwise")
+    return Case(op, (shape, *second), options, draw=draw, family="elementwise", error=(2e-5, 1e-12))
 
 
 def _linear(d: Draw, op: str) -> Case:

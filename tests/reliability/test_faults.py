@@ -89,15 +89,15 @@ class Attempt:
             assert "nexpected" not in ran.stderr, about
             if ran.exit_code == 0:
                 self.accept()
-            else:
-                assert "Error" in ran.stderr or "error" in ran.stderr, about
-                # what the command does not replace is as it was, and each file is whole: the old or a new one
-                left = contents(self.out) if self.out.exists() else {}
-                names = [name for name in left if name in new and not changes_each_time(name)]
-                for name in names:
-                    assert left[name] in (old.get(name), new[name]), f"{name}, {about}"
-                assert not [name for name in left if is_temporary(Path(name).name)], about
-                self.ends()
+                continue
+            assert "Error" in ran.stderr or "error" in ran.stderr, about
+            # what the command does not replace is as it was, and each file is whole: the old or a new one
+            left = contents(self.out) if self.out.exists() else {}
+            names = [name for name in left if name in new and not changes_each_time(name)]
+            for name in names:
+                assert left[name] in (old.get(name), new[name]), f"{name}, {about}"
+            assert not [name for name in left if is_temporary(Path(name).name)], about
+            self.ends()
             ran = command(*self.words, *(self.again if self.out.exists() else ()))
             assert ran.exit_code == 0, about + ran.stderr
             self.accept()

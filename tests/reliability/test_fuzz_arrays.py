@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lstm2d
@@ -20,6 +20,7 @@ from lstm2d.predict.predictor import Predictor
 from tests.reliability.anything import FLOATS, NUMBERS, TYPES, arrays, kept, own_error, shapes
 
 EXAMPLES = 40
+BUSY = [HealthCheck.too_slow]  # on a machine that does other work
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,8 @@ def call(function: Callable[..., Any], *given: Any, allowed: tuple[type, ...] = 
         assert [kept(value) for value in (*given, *options.values())] == before
 
 
-@settings(max_examples=4 * EXAMPLES)
+@pytest.mark.slow
+@settings(max_examples=4 * EXAMPLES, suppress_health_check=BUSY)
 @given(image=arrays(), size=st.sampled_from(["auto", "native", 3, 0.5]))
 def test_labels_of_an_image(model: Predictor, image: Any, size: Any) -> None:
     labels = call(model.predict, image, size=size)
@@ -57,7 +59,7 @@ def test_labels_of_an_image(model: Predictor, image: Any, size: Any) -> None:
         assert labels.max(initial=0) < 3
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, suppress_health_check=BUSY)
 @given(image=arrays(types=NUMBERS))
 def test_probabilities_of_an_image(model: Predictor, image: Any) -> None:
     found = call(model.predict_proba, image)
@@ -65,7 +67,7 @@ def test_probabilities_of_an_image(model: Predictor, image: Any) -> None:
         np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-5)
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, suppress_health_check=BUSY)
 @given(
     size=st.one_of(
         st.floats(),
@@ -82,7 +84,7 @@ def test_sizes(model: Predictor, size: Any) -> None:
     call(model.predict, np.zeros((3, 4, 3), np.uint8), size=size)
 
 
-@settings(max_examples=2 * EXAMPLES)
+@settings(max_examples=2 * EXAMPLES, suppress_health_check=BUSY)
 @given(
     images=st.one_of(arrays(), st.lists(arrays(), max_size=2)),
     masks=st.one_of(arrays(), st.lists(arrays(), max_size=2)),
@@ -104,7 +106,7 @@ TRAINING = {"model": {}, "train": {"epochs": 1, "steps": 1}}
 
 
 @pytest.mark.slow
-@settings(max_examples=12)
+@settings(max_examples=12, suppress_health_check=BUSY)
 @given(
     images=arrays(shape=st.just((2, 5, 6, 3))),
     masks=arrays(types=("u1", "i8", "?", "f4", "O"), shape=st.just((2, 5, 6))),
@@ -147,7 +149,7 @@ def tensors(types: tuple[str, ...]) -> st.SearchStrategy[lstm2d.Tensor]:
 
 
 @pytest.mark.parametrize("name", ops.__all__)
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, suppress_health_check=BUSY)
 @given(data=st.data())
 def test_operations(name: str, data: st.DataObject) -> None:
     types = data.draw(st.sampled_from([("f4",), ("f8",), FLOATS, TYPES]))

@@ -2,12 +2,13 @@
 
 import math
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomli_w
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lstm2d.config.load import (
@@ -25,6 +26,7 @@ from lstm2d.errors import ConfigError
 from lstm2d.models import MODELS
 
 EXAMPLES = 20
+BUSY = [HealthCheck.too_slow]  # on a machine that does other work
 NUMBERS = (
     0,
     1,
@@ -96,6 +98,16 @@ def usable(config: RunConfig, folder: Path) -> None:
     assert from_dict(config.model_dump(), "dump") == config
 
 
+def config_or_none(load: Callable[[], RunConfig]) -> RunConfig | None:
+    """Return a configuration, or None after a ConfigError that says why."""
+    try:
+        return load()
+    except ConfigError as error:
+        found = error
+    assert len(str(found)) > 10
+    return None
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("config")
@@ -108,7 +120,8 @@ def test_round_trip_of_presets(name: str, folder: Path) -> None:
     assert load_toml(folder / "shown.toml") == PRESETS[name]
 
 
-@settings(max_examples=10 * EXAMPLES)
+@pytest.mark.slow
+@settings(max_examples=10 * EXAMPLES, suppress_health_check=BUSY)
 @given(data=st.data())
 def test_any_value_in_any_key(data: st.DataObject, folder: Path) -> None:
     name = data.draw(st.sampled_from(sorted(PRESETS)))
@@ -117,11 +130,8 @@ def test_any_value_in_any_key(data: st.DataObject, folder: Path) -> None:
     _put(table, key, data.draw(VALUES))
     path = folder / "any.toml"
     path.write_bytes(tomli_w.dumps(table).encode())
-    try:
-        config = load_toml(path)
-    except ConfigError as error:
-        assert len(str(error)) > 10
-    else:
+    config = config_or_none(lambda: load_toml(path))
+    if config is not None:
         usable(config, folder)
 
 
@@ -135,7 +145,7 @@ def _put(table: dict[str, Any], key: str, value: Any) -> None:
     table[last] = value
 
 
-@settings(max_examples=5 * EXAMPLES)
+@settings(max_examples=5 * EXAMPLES, suppress_health_check=BUSY)
 @given(data=st.data())
 def test_any_text_to_set(data: st.DataObject, folder: Path) -> None:
     name = data.draw(st.sampled_from(sorted(PRESETS)))
@@ -151,15 +161,12 @@ def test_any_text_to_set(data: st.DataObject, folder: Path) -> None:
             [f"{key}={value}", f"{key} = {value}", key, value, f"={value}", f"{key}.{key}={value}"]
         )
     )
-    try:
-        config = apply_overrides(PRESETS[name], [text])
-    except ConfigError as error:
-        assert len(str(error)) > 10
-    else:
+    config = config_or_none(lambda: apply_overrides(PRESETS[name], [text]))
+    if config is not None:
         usable(config, folder)
 
 
-@settings(max_examples=2 * EXAMPLES)
+@settings(max_examples=2 * EXAMPLES, suppress_health_check=BUSY)
 @given(
     table=st.dictionaries(
         st.one_of(KEYS, st.sampled_from(["model", "train", "data", "crf", "hierarchy", "preset"])), VALUES

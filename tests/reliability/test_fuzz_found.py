@@ -54,6 +54,7 @@ FOUND = [  # target, input, part of the message; None if the input is read
     ("YOLO data.yaml", f"names: [cat]\ntrain: {LONG}\n".encode(), "there is no folder or list"),
     ("predictions.csv", b"image,labels,seconds,error,crf\n" + b"\n" * 20_000, None),
     ("predictions.csv", b"image,labels,seconds,error,crf\n" + b'"a"b\n' * 12_000, None),
+    ("predictions.csv", b"image,labels,seconds,error,crf\n/a.png,.,0.1,,\n/b.png,/,0.1,,\n", None),
     ("log.jsonl", b'{"event": "step", "step": 1%s}\n' % (b"0" * 400), None),
     ("log.jsonl", b'{"event": "step", "step": %s}\n' % (b"[" * 50_000), None),
 ]

@@ -20,7 +20,7 @@ from tests.callers import kernel_threads
 from tests.reliability.guard_zones import GuardZones
 from tests.reliability.kernel_calls import CALLS, random_call
 
-NUMBER = int(os.environ.get("LSTM2D_FUZZ_CALLS", "16"))
+NUMBER = int(os.environ.get("LSTM2D_FUZZ_CALLS", "24"))
 SEED = int(os.environ.get("LSTM2D_FUZZ_SEED", "0"))
 REFUSED = (ValueError, TypeError)  # ShapeError is a ValueError
 

@@ -16,9 +16,10 @@ from PIL import Image
 from lstm2d.errors import ConfigError, Lstm2dError
 from lstm2d.reliability import inputs
 from lstm2d.reliability.inputs import CASES, COMMANDS, Case, Expected, Outcome, Place, Ran, choose, drive
-from lstm2d.reliability.inputs.case import OK, CannotMakeError, case, names_of
+from lstm2d.reliability.inputs.case import CannotMakeError, names_of
 from lstm2d.reliability.inputs.drawn import STEMS, labels_of
 from lstm2d.reliability.inputs.judge import problems_of
+from lstm2d.reliability.inputs.rows import OK, case
 from lstm2d.reliability.inputs.snapshot import snapshot
 
 # pytest runs threads of other tests' libraries; what is run in a copy of the process here uses none

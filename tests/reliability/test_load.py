@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from PIL import Image
 
 FULL = os.environ.get("LSTM2D_TEST_LOAD") == "full"
 IMAGES, WARM_IMAGES = (10_000, 500) if FULL else (240, 80)
-STEPS, WARM_STEPS = (100_000, 5_000) if FULL else (1_500, 500)
+STEPS, WARM_STEPS, EXAMPLES = (100_000, 5_000, 1_000) if FULL else (1_500, 500, 100)
 GROWTH = 1.05  # of resident memory, after the first images or steps
 SIZE = (12, 16)
 
@@ -51,10 +52,11 @@ def resident(process: subprocess.Popen[str]) -> int:
 
 
 def watched(
-    words: list[str], done: Callable[[], int], warm: int, until: int | None = None
-) -> tuple[subprocess.Popen[str], list[tuple[int, int]]]:
-    """Run a command to its end, or kill it; return it, and its progress and memory after `warm`."""
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    words: list[str], log: Path, done: Callable[[], int], warm: int, until: int | None = None
+) -> tuple[int, list[tuple[int, int]]]:
+    """Run a command to its end, or kill it; return its code, and its progress and memory after `warm`."""
+    with log.open("w") as output:  # a pipe that nobody reads would stop it
+        process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT, text=True)
     seen: list[tuple[int, int]] = []
     try:
         while process.poll() is None:
@@ -66,7 +68,13 @@ def watched(
             time.sleep(0.5 if FULL else 0.02)
     finally:
         process.kill()
-    return process, seen
+    return process.wait(), seen
+
+
+def result(log: Path) -> dict[str, Any]:
+    """Return the JSON object that a command wrote last."""
+    found: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
+    return found
 
 
 def assert_flat(seen: list[tuple[int, int]], total: int) -> None:
@@ -92,22 +100,21 @@ def test_many_images_in_one_run(tmp_path: Path) -> None:
             return 0
 
     words = lstm2d("predict", "outdoor", photos, "-o", out, "--size", "native", "--json", "--quiet")
-    process, seen = watched(words, lambda: labelled(out), WARM_IMAGES)
-    stdout, stderr = process.communicate()
-    assert process.returncode == 0, stderr
-    assert json.loads(stdout.splitlines()[-1])["images"] == IMAGES
+    log = tmp_path / "log"
+    code, seen = watched(words, log, lambda: labelled(out), WARM_IMAGES)
+    assert code == 0, log.read_text()
+    assert result(log)["images"] == IMAGES
     assert_flat(seen, IMAGES)
 
     cut = tmp_path / "cut"
     words[words.index(str(out))] = str(cut)
-    process, _ = watched(words, lambda: labelled(cut), IMAGES, until=IMAGES // 2)
-    process.communicate()
-    assert process.returncode == -9
+    code, _ = watched(words, log, lambda: labelled(cut), IMAGES, until=IMAGES // 2)
+    assert code == -9
     before = labelled(cut)
     assert IMAGES // 2 <= before < IMAGES
-    rest = subprocess.run([*words, "--skip-done"], capture_output=True, text=True)
-    assert rest.returncode == 0, rest.stderr
-    assert 0 < json.loads(rest.stdout.splitlines()[-1])["images"] <= IMAGES - before + 2
+    code, _ = watched([*words, "--skip-done"], log, lambda: 0, IMAGES)
+    assert code == 0, log.read_text()
+    assert 0 < result(log)["images"] <= IMAGES - before + 2
     names = sorted(path.name for path in out.glob("p*.png"))
     assert len(names) == IMAGES
     assert sorted(path.name for path in cut.glob("p*.png")) == names
@@ -125,9 +132,9 @@ def test_many_steps_in_one_run(tmp_path: Path) -> None:
     data, run = tmp_path / "data", tmp_path / "run"
     for name in ("images", "masks"):
         (data / name).mkdir(parents=True)
-    for number in range(100):
-        pixels = draw(data / "images" / f"p{number:02}.png", number)
-        Image.fromarray(pixels[:, :, 0] // 128).save(data / "masks" / f"p{number:02}.png")
+    for number in range(EXAMPLES):
+        pixels = draw(data / "images" / f"p{number:03}.png", number)
+        Image.fromarray(pixels[:, :, 0] // 128).save(data / "masks" / f"p{number:03}.png")
     sets = [*TRAIN, f"train.steps={STEPS}", "train.epochs=100000", "train.checkpoint_minutes=0"]
     sets += ["train.validate_every=20"]
     words = lstm2d("train", "lstm2d-5x5", "--data", data, "-o", run, "--json", "--quiet")
@@ -140,8 +147,7 @@ def test_many_steps_in_one_run(tmp_path: Path) -> None:
             return 0
         return int(newest.partition("-")[2].partition(".")[0])
 
-    process, seen = watched(words, steps, WARM_STEPS)
-    stdout, stderr = process.communicate()
-    assert process.returncode == 0, stderr
-    assert json.loads(stdout.splitlines()[-1])["steps"] == STEPS
+    code, seen = watched(words, tmp_path / "log", steps, WARM_STEPS)
+    assert code == 0, (tmp_path / "log").read_text()[-2000:]
+    assert result(tmp_path / "log")["steps"] == STEPS
     assert_flat(seen, STEPS)

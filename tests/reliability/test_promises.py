@@ -18,6 +18,7 @@ from tests.test_lint import sources
 
 WATCH = Path(__file__).resolve().parent / "watch"
 MINUTES = 20  # after which a test fails
+FULL = bool(os.environ.get("LSTM2D_TEST_FULL"))  # also run the commands that take long
 
 STARTS_PROGRAMS = ("system", "popen", "exec", "spawn", "posix_spawn")
 READS_OBJECTS = {"torch.load", "np.load", "numpy.load", "pandas.read_pickle"}
@@ -106,12 +107,17 @@ def test_the_lint_sees_names_at_run_time(text: str, scopes: list[str]) -> None:
     assert list(names_at_run_time(ast.parse(text))) == scopes
 
 
-def test_no_program_is_started_and_no_object_is_read(checkout: Path) -> None:
-    found = [
-        f"{path.relative_to(checkout)}: {problem}"
-        for path in sources(checkout, ".py")
-        for problem in programs_and_objects(ast.parse(path.read_bytes()))
-    ]
+@pytest.fixture(scope="module")
+def trees(checkout: Path) -> dict[str, ast.AST]:
+    """Return the sources of the package by name, without their ending."""
+    paths = sources(checkout, ".py")
+    return {
+        path.relative_to(checkout).with_suffix("").as_posix(): ast.parse(path.read_bytes()) for path in paths
+    }
+
+
+def test_no_program_is_started_and_no_object_is_read(trees: dict[str, ast.AST]) -> None:
+    found = [f"{name}: {problem}" for name, tree in trees.items() for problem in programs_and_objects(tree)]
     assert found == []
 
 
@@ -142,6 +148,7 @@ FROM_OUR_TABLES = {  # functions that look something up by a computed name, and 
     "lstm2d/nn/module:Module.to": "attributes of the module itself",
     "lstm2d/predict/differences:difference_table": "columns of a table",
     "lstm2d/predict/evaluate:image_table": "columns of a table",
+    "lstm2d/reliability/marked:mark": "functions of the training, for selftest crash",
     "lstm2d/selftest/case:Case.run": "names of ops, from cases",
     "lstm2d/selftest/cases/filters:_step.call": "names of ops, from cases",
     "lstm2d/training/contents:Contents.to_tensors": "fields of an entry",
@@ -152,12 +159,8 @@ FROM_OUR_TABLES = {  # functions that look something up by a computed name, and 
 }
 
 
-def test_no_attribute_is_looked_up_by_a_name_from_a_file(checkout: Path) -> None:
-    found = {
-        f"{path.relative_to(checkout).with_suffix('').as_posix()}:{scope}"
-        for path in sources(checkout, ".py")
-        for scope in names_at_run_time(ast.parse(path.read_bytes()))
-    }
+def test_no_attribute_is_looked_up_by_a_name_from_a_file(trees: dict[str, ast.AST]) -> None:
+    found = {f"{name}:{scope}" for name, tree in trees.items() for scope in names_at_run_time(tree)}
     assert sorted(found) == sorted(FROM_OUR_TABLES)
 
 
@@ -185,7 +188,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     root = tmp_path_factory.mktemp("watched") / "root"
     make_inputs(root)
     lines = root.with_name("lines.json")
-    lines.write_text(json.dumps(command_lines(root)))
+    lines.write_text(json.dumps(command_lines(root, long=FULL)))
     environment = os.environ | {
         "HOME": str(root / "home"),
         "TMPDIR": str(root / "tmp"),
@@ -222,8 +225,11 @@ def test_no_command_opens_a_socket(watched: dict[str, Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LINES)
 def test_a_command_writes_where_it_should(watched: dict[str, Any], name: str) -> None:
-    one, line = watched["commands"][name], LINES[name]
-    assert one["code"] == line.code, one["err"]
+    line = LINES[name]
+    if line.is_long and not FULL:
+        pytest.skip("takes over five seconds: set LSTM2D_TEST_FULL=1")
+    one = watched["commands"][name]
+    assert one["code"] == 0, one["err"]
     folders = {changed.partition("/")[0] for changed in one["changed"]}
     assert folders - {CACHE} <= set(line.writes), one["changed"]
     if line.writes:

@@ -24,10 +24,8 @@ ALLOWED = {
     ("lstm2d/io/safe_open.py", "open_regular", "open"): "the one function",
     ("lstm2d/io/safe_open.py", "_open_regular", "open"): "its opener",
     ("lstm2d/io/atomic.py", "*", "open"): "opens its own new files, and folders to flush them",
-    ("lstm2d/training/runfolder.py", "lock", "open"): "the run folder, to lock it",
-    ("lstm2d/training/recorder.py", "_append", "open"): "appends; a resumed run has read the file before",
-    ("lstm2d/predict/manifest.py", "add", "open"): "appends to the file it has just written",
-    ("lstm2d/predict/manifest.py", "_open", "open"): "the opener of that",
+    ("lstm2d/io/locks.py", "*", "open"): "folders and temporary files, to lock them",
+    ("lstm2d/io/machine_memory.py", "*", "read_text"): "files of the system in /proc and /sys",
     ("lstm2d/config/load.py", "preset_text", "read_text"): "a file of the package",
     ("lstm2d/data/conventions.py", "convention", "read_text"): "a file of the package",
     ("lstm2d/io/decoding.py", "_open", "open"): "Pillow, of an open file",
@@ -35,10 +33,8 @@ ALLOWED = {
     ("lstm2d/data/importers/kinds/labelme.py", "_mask", "open"): "Pillow, of bytes",
     ("lstm2d/weights/zip_members.py", "*", "ZipFile"): "of an open file",
     ("lstm2d/weights/zip_members.py", "*", "open"): "a member of an open archive",
-    ("lstm2d/data/importers/formats/matlab.py", "*", "loadmat"): "of bytes",
     ("lstm2d/io/fonts.py", "*", "TTFont"): "of an open file",
     ("lstm2d/io/tiff.py", "*", "TiffFile"): "of an open file",
-    ("lstm2d/io/tiff_tags.py", "*", "TiffFile"): "of an open file",
     ("lstm2d/io/georeference.py", "*", "TiffFile"): "of an open file",
     ("lstm2d/training/feature_cache.py", "_read", "memmap"): "of an open file",
     ("cli/streams.py", "*", "open"): "the null device, in place of a closed stream",
@@ -60,7 +56,9 @@ def opening(path: Path) -> Iterator[tuple[str, str, int]]:
             function = node.name
         if isinstance(node, ast.Call):
             called = node.func
-            if isinstance(called, ast.Attribute) and called.attr in OPENING:
+            if isinstance(called, ast.Attribute) and (
+                called.attr in OPENING or ast.unparse(called) in ("np.load", "json.load", "tomllib.load")
+            ):
                 yield function, called.attr, node.lineno
             elif isinstance(called, ast.Name) and called.id in OPENING - own:
                 yield function, called.id, node.lineno
@@ -78,6 +76,8 @@ def test_files_are_opened_in_one_place(checkout: Path) -> None:
             if any(path.is_relative_to(link) for link in links):
                 continue
             name = path.relative_to(checkout).as_posix()
+            if name.startswith("lstm2d/reliability/"):  # reads what it has written to a temporary folder
+                continue
             for function, call, line in opening(path):
                 keys = {(name, function, call), (name, "*", call)} & ALLOWED.keys()
                 seen |= keys

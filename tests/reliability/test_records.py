@@ -1,5 +1,7 @@
 """Damaged records lose nothing silently, and do not end later runs."""
 
+import errno
+import os
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lstm2d.errors import ConfigError
+from lstm2d.errors import ConfigError, DataError
 from lstm2d.predict import load
 from lstm2d.predict.inputs import plan
 from lstm2d.predict.label_files import label_files
@@ -219,3 +221,27 @@ def test_a_damaged_record_of_predictions_does_not_end_later_runs(
     assert ended["kept"] > 8
     assert ended["refused"] < 4
     assert set(ended) <= {"kept", "valid", "refused"}, ended
+
+
+@pytest.mark.parametrize("name", ["predictions.csv", "classes.json"])
+def test_a_record_that_the_system_cannot_read_is_not_another_programs(
+    tmp_path: Path, brightness_model: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    Image.fromarray(np.full((4, 5, 3), 60, np.uint8)).save(source / "a.png")
+    predictor, tasks = load(str(brightness_model)), plan([source], out)
+    label_files(predictor, tasks, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    real = os.open
+
+    def broken(path: str, flags: int, *mode: int) -> int:
+        if Path(path).name == name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path, flags, *mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", broken)
+        with pytest.raises(DataError, match=rf"cannot open the file \(Input/output error\).*{name}"):
+            label_files(predictor, tasks, out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before

@@ -141,6 +141,7 @@ def names(path: Path, column: str) -> list[str]:
     return [csv_name(row[header.index(column)]) for row in rows]
 
 
+@pytest.mark.slow
 def test_an_evaluation(evil: Made, plain: Made, tmp_path: Path) -> None:
     for made, out in ((evil, tmp_path / "evil"), (plain, tmp_path / "plain")):
         assert run("evaluate", made.model, made.data, "-o", out) == 0
@@ -151,6 +152,7 @@ def test_an_evaluation(evil: Made, plain: Made, tmp_path: Path) -> None:
     assert sorted(names(tmp_path / "evil/images.csv", "image")) == sorted(EVIL_STEMS)
 
 
+@pytest.mark.slow
 def test_a_comparison_of_models(evil: Made, plain: Made, tmp_path: Path) -> None:
     for made, out in ((evil, tmp_path / "evil"), (plain, tmp_path / "plain")):
         other = made.model.with_name("second.safetensors")

@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from lstm2d.reliability.inputs.case import OK, Case, Place, bad, bad_dataset, case, good
+from lstm2d.reliability.inputs.case import Case, Place
 from lstm2d.reliability.inputs.drawn import TOML
+from lstm2d.reliability.inputs.rows import OK, bad, bad_dataset, case, good
 
 DEEP = "a." * 20_000 + "a = 1\n"
 DIGITS = "9" * 5000

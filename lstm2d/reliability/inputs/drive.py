@@ -131,8 +131,13 @@ def run_cases(
         write_base(root / "base")
         _warm(root, plain)
         before = snapshot(root / "base")
-        for number, case in enumerate(cases):
-            yield _run(case, _place(root, str(number)), program if case.pictures else plain)
+        gc.collect()
+        gc.freeze()  # copies of the process share this memory
+        try:
+            for number, case in enumerate(cases):
+                yield _run(case, _place(root, str(number)), program if case.pictures else plain)
+        finally:
+            gc.unfreeze()
         if snapshot(root / "base") != before:
             raise Lstm2dError("a command changed a file through a hard link", where=root / "base")
 
@@ -153,8 +158,6 @@ def _warm(root: Path, program: Program) -> None:
         ran = program(place.words(command))
         if ran.code != 0:
             raise Lstm2dError(f"{command} fails on a good dataset\n{ran.err}")
-    gc.collect()
-    gc.freeze()  # copies of the process share this memory
 
 
 def _run(case: Case, place: Place, program: Program) -> Outcome:
@@ -217,9 +220,14 @@ def _in_a_copy(case: Case, place: Place, program: Program) -> _Answers:
         finally:
             os._exit(0)
     os.close(sink)
-    with os.fdopen(source, "rb") as stream:
-        answers = _listen(stream.fileno(), child)
-    _, status = os.waitpid(child, 0)
+    try:
+        answers = _listen(source, child)
+    except BaseException:  # Ctrl-C
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        os.close(source)
+        _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status) and not answers.ended:
         answers.ended = f"ended by {signal.Signals(os.WTERMSIG(status)).name}"
     return answers

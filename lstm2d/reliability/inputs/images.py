@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lstm2d.reliability.inputs.case import Case, Place, bad, bad_image, case, good_image, ok
+from lstm2d.reliability.inputs import bombs, tiff_bombs
+from lstm2d.reliability.inputs.case import Case, Place
 from lstm2d.reliability.inputs.drawn import SIZE, labels_of, odd_photo, photo_of
+from lstm2d.reliability.inputs.rows import bad, bad_image, case, good_image, ok
 
 ORIENTATION = 274  # tag of EXIF
 MEGAPIXELS_400 = (20_000, 20_000)
@@ -188,106 +190,21 @@ def several(kind: str) -> bytes:
     return encoded(odd().quantize(64) if kind == "GIF" else odd(), kind, save_all=True, append_images=[other])
 
 
-def claims(size: tuple[int, int]) -> bytes:
-    """Return a small PNG file whose header claims a large image."""
-    header = chunk(b"IHDR", struct.pack(">2I5B", *size, 8, 2, 0, 0, 0))
-    return SIGNATURE + header + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
-
-
 def expanding_text() -> bytes:
     """Return a PNG file with a comment that becomes 50 MB."""
-    packed = zlib.compressobj(1)
-    text = b"".join(packed.compress(b" " * 2**20) for _ in range(50)) + packed.flush()
-    return png(odd_photo(), more=chunk(b"zTXt", b"Comment\0\0" + text))
-
-
-def many_scans(count: int) -> bytes:
-    """Return a progressive JPEG file that repeats its last scan."""
-    whole = jpeg(progressive=True)
-    last = whole.rindex(b"\xff\xda")
-    scan = whole[last:-2]
-    return whole[:last] + scan * count + whole[-2:]
-
-
-def tiff_of_tags(tags: dict[int, tuple[int, int, int]], data: bytes, following: int = 0) -> bytes:
-    """Return a TIFF file.
-
-    Parameters
-    ----------
-    tags : dict of int to (int, int, int)
-        Type, number of values, and value or position of each tag.
-    data : bytes
-        What follows the first 8 bytes.
-    following : int, default 0
-        Position of the next page.
-
-    Returns
-    -------
-    bytes
-        The file; its only list of tags stands at the end.
-    """
-    entries = b"".join(struct.pack("<HHII", tag, *value) for tag, value in sorted(tags.items()))
-    place = 8 + len(data)
-    head = b"II*\0" + struct.pack("<I", place)
-    return head + data + struct.pack("<H", len(tags)) + entries + struct.pack("<I", following)
-
-
-SHORT, LONG = 3, 4
-
-
-def large_tile(side: int) -> bytes:
-    """Return a TIFF file of 16 x 16 pixels with one tile that is much larger."""
-    packed = zlib.compressobj(1)
-    rows = b"".join(packed.compress(bytes(side * 3)) for _ in range(side)) + packed.flush()
-    bits = struct.pack("<3H", 8, 8, 8)
-    tags = {
-        256: (LONG, 1, 16),
-        257: (LONG, 1, 16),
-        258: (SHORT, 3, 8),
-        259: (SHORT, 1, 8),
-        262: (SHORT, 1, 2),
-        277: (SHORT, 1, 3),
-        322: (LONG, 1, side),
-        323: (LONG, 1, side),
-        324: (LONG, 1, 8 + len(bits)),
-        325: (LONG, 1, len(rows)),
-    }
-    return tiff_of_tags(tags, bits + rows)
-
-
-def many_samples(count: int) -> bytes:
-    """Return a TIFF file of 16 x 16 pixels that states very many samples per pixel."""
-    packed = zlib.compress(bytes(16 * 16 * count), 9)
-    bits = struct.pack(f"<{count}H", *[8] * count)
-    tags = {
-        256: (LONG, 1, 16),
-        257: (LONG, 1, 16),
-        258: (SHORT, count, 8),
-        259: (SHORT, 1, 8),
-        262: (SHORT, 1, 1),
-        273: (LONG, 1, 8 + len(bits)),
-        277: (SHORT, 1, count),
-        278: (LONG, 1, 16),
-        279: (LONG, 1, len(packed)),
-    }
-    return tiff_of_tags(tags, bits + packed)
+    return png(odd_photo(), more=chunk(b"zTXt", b"Comment\0\0" + tiff_bombs.zeros(50)))
 
 
 def page_loop() -> bytes:
     """Return a TIFF file whose only page names itself as the next one."""
     gray = odd_photo()[..., 0].tobytes()
-    tags = {
-        256: (LONG, 1, SIZE[1]),
-        257: (LONG, 1, SIZE[0]),
-        258: (SHORT, 1, 8),
-        259: (SHORT, 1, 1),
-        262: (SHORT, 1, 1),
-        273: (LONG, 1, 8),
-        277: (SHORT, 1, 1),
-        278: (LONG, 1, SIZE[0]),
-        279: (LONG, 1, len(gray)),
-    }
-    return tiff_of_tags(tags, gray, following=8 + len(gray))
+    tags = tiff_bombs.page(
+        SIZE[1], SIZE[0], samples=1, compression=tiff_bombs.NO_COMPRESSION, stored=len(gray)
+    )
+    data = tiff_bombs.tiff(tags, gray)
+    (directory,) = struct.unpack_from("<I", data, 4)
+    following = directory + 2 + 12 * len(tags)
+    return data[:following] + struct.pack("<I", directory) + data[following + 4 :]
 
 
 def folder_for_an_image(place: Place) -> None:
@@ -323,7 +240,7 @@ DAMAGED: tuple[Case, ...] = (
     bad_image("PNG cut in half", file(".png", lambda: png(odd_photo())[:700]), TRUNCATED),
     bad_image("PNG of 20 bytes", file(".png", lambda: png(odd_photo())[:20]), TRUNCATED),
     bad_image("PNG with a wrong CRC", file(".png", lambda: png(odd_photo(), wrong=1)), "checksum"),
-    bad_image("PNG of no rows", file(".png", lambda: claims((24, 0))), TRUNCATED),
+    bad_image("PNG of no rows", file(".png", lambda: bombs.png_claims(24, 0)), TRUNCATED),
     bad_image("TIFF cut in half", file(".tif", lambda: tiff(odd_photo())[:600]), TRUNCATED),
     bad_image(
         "float TIFF with NaN", file(".tif", lambda: tiff(float_photo(spoiled=np.nan))), "row 2, column 3"
@@ -332,11 +249,21 @@ DAMAGED: tuple[Case, ...] = (
     bad_image("float TIFF below zero", file(".tif", lambda: tiff(float_photo(spoiled=-1))), "odd.tif"),
     bad_image("TIFF of complex numbers", file(".tif", lambda: tiff(float_photo()[..., 0] * 1j)), "odd.tif"),
     bad_image("HEIC named .jpg", file(".jpg", lambda: HEIC), "files of this kind are not read (HEIC"),
-    bad_image("header that claims 400 Mpixel", file(".png", lambda: claims(MEGAPIXELS_400)), TOO_LARGE),
-    bad_image("header that claims 2^62 pixels", file(".png", lambda: claims((2**31 - 1,) * 2)), TOO_LARGE),
-    bad_image("TIFF with a larger tile", file(".tif", lambda: large_tile(12_000)), "odd.tif"),
-    bad_image("TIFF of 50,000 samples per pixel", file(".tif", lambda: many_samples(50_000)), "odd.tif"),
-    bad_image("JPEG of 1000 scans", file(".jpg", lambda: many_scans(1000)), "a JPEG of more than 100 scans"),
+    bad_image(
+        "header that claims 400 Mpixel", file(".png", lambda: bombs.png_claims(*MEGAPIXELS_400)), TOO_LARGE
+    ),
+    bad_image(
+        "header that claims 2^62 pixels",
+        file(".png", lambda: bombs.png_claims(2**31 - 1, 2**31 - 1)),
+        TOO_LARGE,
+    ),
+    bad_image("TIFF with a larger tile", file(".tif", tiff_bombs.huge_tile), "pixels"),
+    bad_image("TIFF of 50,000 samples per pixel", file(".tif", tiff_bombs.many_samples), "odd.tif"),
+    bad_image(
+        "JPEG of 1000 scans",
+        file(".jpg", partial(bombs.jpeg_scans, side=16)),
+        "a JPEG of more than 100 scans",
+    ),
     bad_image("PNG with a text of 50 MB", file(".png", expanding_text), TRUNCATED),
     case(
         "folder named x.png",

@@ -9,17 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lstm2d.reliability.inputs.case import OK, Case, Place, bad, bad_mask, case, ok
+from lstm2d.reliability.inputs import bombs
+from lstm2d.reliability.inputs.case import Case, Place
 from lstm2d.reliability.inputs.drawn import CLASSES, SIZE, labels_of
 from lstm2d.reliability.inputs.images import (
     MEGAPIXELS_400,
     ORIENTATION,
-    claims,
     encoded,
     jpeg,
     png,
     tiff,
 )
+from lstm2d.reliability.inputs.rows import OK, bad, bad_mask, case, ok
 
 LABELS = labels_of("odd")
 COLOURS = np.array([one.color for one in CLASSES], np.uint8)
@@ -118,7 +119,9 @@ MASKS: tuple[Case, ...] = (
     bad_mask("mask that is a folder", folder_for_a_mask, "this is a folder"),
     bad_mask("mask cut in half", mask(".png", lambda: png(LABELS, kind=0)[:50]), TRUNCATED),
     bad_mask("mask with a wrong CRC", mask(".png", lambda: png(LABELS, kind=0, wrong=1)), "checksum"),
-    bad_mask("mask that claims 400 Mpixel", mask(".png", lambda: claims(MEGAPIXELS_400)), "pixels"),
+    bad_mask(
+        "mask that claims 400 Mpixel", mask(".png", lambda: bombs.png_claims(*MEGAPIXELS_400)), "pixels"
+    ),
     bad_mask("mask of another size", stored(LABELS[::2, ::2]), SMALLER, found="12x8"),
     bad_mask("mask transposed", stored(LABELS.T.copy()), TRANSPOSED, found="16x24"),
     bad_mask("mask turned by EXIF", mask(".png", rotated), "the mask is", found="16x24"),

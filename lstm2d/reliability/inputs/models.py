@@ -7,7 +7,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from lstm2d.reliability.inputs.case import Case, Expected, Place, bad, bad_model, case
+from lstm2d.reliability.inputs.case import Case, Expected, Place
+from lstm2d.reliability.inputs.rows import bad, bad_model, case
 
 Change = Callable[[bytes], bytes]
 

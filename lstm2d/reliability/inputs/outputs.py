@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
-from lstm2d.reliability.inputs.case import Case, Place, case, unwritten, usage
+from lstm2d.reliability.inputs.case import Case, Place
 from lstm2d.reliability.inputs.rights import without_rights
+from lstm2d.reliability.inputs.rows import OK, case, ok, unwritten, usage
 
 COMMANDS = ("train", "evaluate", "predict")
 
@@ -82,6 +85,17 @@ def table_for_output(place: Place) -> None:
     place.outputs["evaluate"] = str(path)
 
 
+def record(make: Callable[[Path], object]) -> Callable[[Place], None]:
+    """Return a function that makes something else in place of the record of earlier predictions."""
+
+    def write(place: Place) -> None:
+        place.labels.mkdir()
+        make(place.labels / "predictions.csv")
+        place.option("predict", "--skip-done")
+
+    return write
+
+
 def nowhere(name: str, write: Callable[[Place], object], taken_by: str = "") -> Case:
     """Return the case of an output that cannot be written.
 
@@ -103,6 +117,13 @@ def nowhere(name: str, write: Callable[[Place], object], taken_by: str = "") -> 
     return case(name, write, check=folder, train=folder, evaluate=folder, predict=NOT_MADE)
 
 
+DAMAGED = "predictions.csv"
+RECORDS = {
+    "of bytes": bytes(range(256)) * 9,
+    "of another table": b"month,income\n1,2\n",
+    "with an open quote": b'image,labels,seconds,error\n"a.png,a.png,1,\n',
+    "of one long line": b"x" * 1_000_000,
+}
 NOT_MADE = unwritten("cannot write")
 OUTPUTS: tuple[Case, ...] = (
     case(
@@ -127,5 +148,16 @@ OUTPUTS: tuple[Case, ...] = (
     nowhere("output of a long name", output(f"out/{'x' * 300}")),
     nowhere("output in a read-only folder", output("out/locked/x", read_only)),
     nowhere("output on a full disk", full_disk(64)),
+    *(
+        case(
+            f"record of predictions {name}",
+            record(partial(Path.write_bytes, data=content)),
+            predict=ok(DAMAGED),
+        )
+        for name, content in RECORDS.items()
+    ),
+    case("record of predictions of zero bytes", record(Path.touch), predict=OK),
+    case("record of predictions that is a folder", record(Path.mkdir), predict=unwritten("no regular file")),
+    case("record of predictions that is a FIFO", record(os.mkfifo), predict=unwritten("no regular file")),
     case("output on a disk with little space", full_disk(2000), train=NOT_MADE, predict=NOT_MADE),
 )

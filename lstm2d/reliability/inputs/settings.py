@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lstm2d.reliability.inputs.case import Case, Place, bad_setting
+from lstm2d.reliability.inputs.case import Case, Place
 from lstm2d.reliability.inputs.datasets import DEEP, DIGITS, keys
+from lstm2d.reliability.inputs.rows import bad_setting
 
 BASE = 'preset = "lstm2d-1x1"\n'
 
@@ -41,7 +42,7 @@ def options(*words: str) -> Callable[[Place], None]:
 
 
 SETTINGS: tuple[Case, ...] = (
-    bad_setting("config of zero bytes", config(""), "model.kind"),
+    bad_setting("config of zero bytes", config(""), "config.toml"),
     bad_setting("config of no TOML", config("epochs: 3\n"), "config.toml"),
     bad_setting("config of bytes", config(bytes(range(256))), "config.toml"),
     bad_setting("config with an unknown key", config(f"{BASE}[train]\nepoch = 3\n"), "did you mean"),

@@ -8,20 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lstm2d.reliability.inputs.case import (
-    OK,
-    CannotMakeError,
-    Case,
-    Expected,
-    Place,
-    bad,
-    case,
-    link,
-    some,
-    usage,
-)
+from lstm2d.reliability.inputs.case import CannotMakeError, Case, Expected, Place, link
 from lstm2d.reliability.inputs.drawn import labels_of
 from lstm2d.reliability.inputs.rights import without_rights
+from lstm2d.reliability.inputs.rows import OK, bad, case, some, usage
 
 Maker = Callable[[Path], object]
 

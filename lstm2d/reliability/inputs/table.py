@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from lstm2d.errors import ConfigError
-from lstm2d.reliability.inputs.case import OK, Case, case, names_of
+from lstm2d.reliability.inputs.case import Case, names_of
 from lstm2d.reliability.inputs.datasets import DATASETS
 from lstm2d.reliability.inputs.images import IMAGES
 from lstm2d.reliability.inputs.masks import MASKS
 from lstm2d.reliability.inputs.models import MODELS
 from lstm2d.reliability.inputs.names import NAMES
 from lstm2d.reliability.inputs.outputs import OUTPUTS
+from lstm2d.reliability.inputs.rows import OK, case
 from lstm2d.reliability.inputs.settings import SETTINGS
 from lstm2d.reliability.inputs.special import SPECIAL
 

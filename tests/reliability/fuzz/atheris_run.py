@@ -1,7 +1,8 @@
-"""Fuzz readers with atheris, led by coverage: python -m tests.reliability.fuzz.atheris_run GROUP --seconds 120.
+"""Fuzz readers with atheris, led by coverage.
 
-atheris is needed for this alone: pip install atheris. Each target runs in a process of its own, one after the
-other, for an equal share of the time.
+``python -m tests.reliability.fuzz.atheris_run GROUP --seconds 120`` needs atheris (``pip install atheris``),
+which nothing else does. Each target runs in a process of its own, one after the other, for an equal share of
+the time.
 """
 
 from __future__ import annotations
@@ -96,10 +97,8 @@ def main() -> int:
         with work_folder() as folder:
             done = subprocess.run([*command, "--folder", str(folder)], capture_output=True, check=False)
         text = (done.stdout + done.stderr).decode(errors="replace")
-        edges, executions = (
-            max((int(n) for n in found if n), default=0)
-            for found in zip(*_STATISTICS.findall(text), strict=True)
-        )
+        found = _STATISTICS.findall(text)
+        edges, executions = (max((int(pair[k]) for pair in found if pair[k]), default=0) for k in (0, 1))
         findings = [line for line in text.splitlines() if line.startswith("FOUND")]
         crashed = done.returncode != 0
         print(f"{options.group:12} {name:20} {share} s {executions:9} executions {edges:6} edges", flush=True)

@@ -16,10 +16,14 @@ from typing import Any
 from tests.reliability.fuzz.target import Form, Mutate
 
 _VALUES: tuple[Any, ...] = (
-    None, True, False, 0, 1, -1, 2, 255, 256, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63), 10**30, 10**400,
-    0.0, -0.0, 0.5, 1.0, 1e308, -1e308, 1e-320, float("nan"), float("inf"), "", "a", "0", "\0", "\n", "\ud800",
-    "../../x", "/etc/passwd", "." * 300, "a" * 5000, "<b>", "=1+1", [], {}, [[]], [0], [1, 2], {"a": 1}, [None] * 50,
-    [0] * 1000, [[[[[[[[]]]]]]]],
+    None, True, False, 0, 1, -1, 2, 255, 256, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63), 10**30,
+    10**400, 0.0, -0.0, 0.5, 1.0, 1e308, -1e308, 1e-320, float("nan"), float("inf"), "", "a", "0", "\0",
+    "\n", "\ud800", "../../x", "/etc/passwd", "." * 300, "a" * 5000, "<b>", "=1+1", [], {}, [[]], [0],
+    [1, 2], {"a": 1}, [None] * 50, [0] * 1000, [[[[[[[[]]]]]]]],
+)  # fmt: skip
+_TAGS = (  # numbers of tags of TIFF and of types, counts and values in them
+    0, 1, 2, 3, 4, 5, 8, 12, 16, 32, 64, 255, 256, 258, 259, 262, 273, 277, 278, 279, 284, 317, 320, 322, 324,
+    325, 338, 339, 347, 530, 33922, 34675, 32773, 32946, 65535, 12000, 2**31, 2**32 - 1,
 )  # fmt: skip
 
 
@@ -39,10 +43,7 @@ def line_json_form(data: bytes, rng: random.Random, mutate: Mutate) -> bytes:
 def header_form(data: bytes, rng: random.Random, mutate: Mutate) -> bytes:
     """Change the header of a safetensors file, as JSON or as bytes; its length fits again."""
     header, body = _header(data)
-    if rng.random() < 0.8:
-        header = _dumped(_changed(_loaded(header), rng))
-    else:
-        header = mutate(header)
+    header = _dumped(_changed(_loaded(header), rng)) if rng.random() < 0.8 else mutate(header)
     return len(header).to_bytes(8, "little") + header + body
 
 
@@ -119,9 +120,7 @@ def tiff_form(data: bytes, rng: random.Random, mutate: Mutate) -> bytes:
     at = first + 2 + 12 * rng.randrange(max(1, min(count, (len(data) - first - 2) // 12)))
     changed = bytearray(data)
     part, width = rng.choice(((0, "H"), (2, "H"), (4, "I"), (8, "I"), (8, "H")))
-    known = (0, 1, 2, 3, 4, 5, 8, 12, 16, 32, 64, 255, 256, 258, 259, 262, 273, 277, 278, 279, 284, 317, 320, 322, 324,
-             325, 338, 339, 347, 530, 33922, 34675, 32773, 32946, 65535, 12000, 2**31, 2**32 - 1, len(data))  # fmt: skip
-    value = rng.choice(known) % (65536 if width == "H" else 2**32)
+    value = rng.choice((*_TAGS, len(data))) % (65536 if width == "H" else 2**32)
     struct.pack_into(order + width, changed, at + part, value)
     return bytes(changed)
 

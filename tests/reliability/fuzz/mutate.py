@@ -11,14 +11,16 @@ from tests.reliability.fuzz.target import Form, Target
 LONGEST = 1 << 16
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _TEXTS = (
-    b"0", b"-1", b"1", b"255", b"256", b"65536", b"2147483648", b"4294967296", b"9223372036854775808", b"-0",
-    b"1e999", b"-1e308", b"1e-320", b"0.5", b"nan", b"inf", b"NaN", b"Infinity", b"9" * 40, b"9" * 400,
-    b"9" * 5000, b"true", b"null", b'""', b"[]", b"{}", b"0x10", b"1_0", b"\xd9\xa3", b"\xc2\xb2",
+    b"0", b"-1", b"1", b"255", b"256", b"65536", b"2147483648", b"4294967296", b"9223372036854775808",
+    b"-0", b"1e999", b"-1e308", b"1e-320", b"0.5", b"nan", b"inf", b"NaN", b"Infinity", b"9" * 40,
+    b"9" * 400, b"9" * 5000, b"true", b"null", b'""', b"[]", b"{}", b"0x10", b"1_0", b"\xd9\xa3",
+    b"\xc2\xb2",
 )  # fmt: skip
 _PIECES = (
-    b"\0", b"\r", b"\n", b"\r\n", b"\t", b" ", b'"', b"'", b"\\", b"/", b"../", b"\xff", b"\xff\xfe", b"\xfe\xff",
-    b"\xef\xbb\xbf", b"\xed\xb2\x80", b"\xf0\x9f\x98\x80", b"\xe2\x80\xae", b"\xe2\x80\xa8", b"\x1b[2J", b"=", b"[",
-    b"]", b"{", b"}", b"(", b")", b",", b":", b".", b"#", b"%s", b"%n", b"{0}", b"<script>", b"&lt;",
+    b"\0", b"\r", b"\n", b"\r\n", b"\t", b" ", b'"', b"'", b"\\", b"/", b"../", b"\xff", b"\xff\xfe",
+    b"\xfe\xff", b"\xef\xbb\xbf", b"\xed\xb2\x80", b"\xf0\x9f\x98\x80", b"\xe2\x80\xae", b"\xe2\x80\xa8",
+    b"\x1b[2J", b"=", b"[", b"]", b"{", b"}", b"(", b")", b",", b":", b".", b"#", b"%s", b"%n", b"{0}",
+    b"<script>", b"&lt;",
 )  # fmt: skip
 _WIDTHS = (1, 1, 2, 2, 4, 4, 4, 8)
 _BINARY = (

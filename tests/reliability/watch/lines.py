@@ -23,13 +23,13 @@ class Line:
         The words after the command, separated by spaces; {data}, {model}, {out} and others are paths.
     writes : tuple of str
         Folders in which it may change something, besides that of caches.
-    code : int
-        Its exit code.
+    is_long : bool
+        Whether it takes over five seconds.
     """
 
     words: str
     writes: tuple[str, ...] = ()
-    code: int = 0
+    is_long: bool = False
 
 
 SETTINGS = " ".join(f"--set {item}" for item in SMALL)
@@ -51,10 +51,10 @@ LINES = {
     "cache list": Line(""),
     "cache clear": Line("--yes"),
     "doctor": Line(""),
-    "selftest crash": Line("--kills 1"),
-    "selftest determinism": Line("--steps 1 --images 1 --model lstm2d-1x1"),
+    "selftest crash": Line("--kills 1", is_long=True),
+    "selftest determinism": Line("--steps 1 --images 1 --model lstm2d-1x1", is_long=True),
     "selftest inputs": Line("1x1"),
-    "selftest gradients": Line(""),
+    "selftest gradients": Line("", is_long=True),
     "data check": Line("{data} -o {out}/check", (OUT,)),
     "data stats": Line("{data}"),
     "data import": Line("pairs {data} -o {out}/imported --colors {data}/dataset.toml", (OUT,)),
@@ -83,8 +83,9 @@ def make_inputs(root: Path) -> None:
     np.savez(root / GIVEN / "vgg16.npz", **weights)
 
 
-def command_lines(root: Path) -> dict[str, list[str]]:
-    """Return the words of each command line."""
+def command_lines(root: Path, *, long: bool) -> dict[str, list[str]]:
+    """Return the words of each command line, also of those that take long if `long` is set."""
     paths = {"given": root / GIVEN, "data": root / GIVEN / "data", "out": root / OUT}
     paths["model"] = root / GIVEN / "model.safetensors"
-    return {name: [*name.split(), *line.words.format(**paths).split()] for name, line in LINES.items()}
+    chosen = {name: line for name, line in LINES.items() if long or not line.is_long}
+    return {name: [*name.split(), *line.words.format(**paths).split()] for name, line in chosen.items()}

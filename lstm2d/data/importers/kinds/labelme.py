@@ -33,6 +33,7 @@ from lstm2d.data.importers.named_files import files_in, image_stems, locate, no_
 from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.errors import DataError
 from lstm2d.io.decoding import read_header
+from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.io.pillow_samples import quiet_pillow
 from lstm2d.io.safe_open import read_lines
 
@@ -214,6 +215,8 @@ def _mask(text: Any, points: NDArray[np.float64], image: _Size) -> Runs:
     """
     (left, top), (right, bottom) = np.floor(points).astype(int).tolist()
     size = min(bottom + 1, image[0]) - top, min(right + 1, image[1]) - left
+    if size[0] * size[1] > DEFAULT_MAX_PIXELS:
+        raise BadEntry(f"a mask of {size[1]}x{size[0]} pixels, at most {DEFAULT_MAX_PIXELS} are expected")
     try:
         data = base64.b64decode(text, validate=True)
     except (TypeError, ValueError, binascii.Error) as e:

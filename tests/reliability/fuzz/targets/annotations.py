@@ -91,9 +91,10 @@ def _cvat() -> list[bytes]:
         f"<label><name>{name}</name><color>{color}</color></label>"
         for name, color in (("car", "#fa3253"), ("tree", "#3df53d"))
     )
-    head = f'<?xml version="1.0" encoding="utf-8"?><annotations><meta><task><labels>{labels}</labels></task></meta>'
+    head = f"<annotations><meta><task><labels>{labels}</labels></task></meta>"
+    head += '<image id="0" name="a.png" subset="Train" width="6" height="4">'
     return [
-        f'{head}<image id="0" name="a.png" subset="Train" width="6" height="4">{part}</image></annotations>'.encode()
+        f'<?xml version="1.0" encoding="utf-8"?>{head}{part}</image></annotations>'.encode()
         for part in (shapes, shapes[: shapes.index("<box")])
     ]
 
@@ -145,31 +146,100 @@ def _target(
 
 _COLOURED = encoded(np.array([[[1, 0, 0], [2, 1, 0]] * 3] * 4, np.uint8), "PNG")
 _REGIONS = b"0 1 2 3 4 5\n-1 0 0 0 0 7\n1 1 1 1 1 1\n2 2 2 2 2 2\n"
-_XML = (b"<image ", b"</image>", b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"&amp;", b"&#0;", b"&#xD800;", b"<![CDATA[", b"<track>",
-        b"<?xml version='1.0' encoding='utf-16'?>", b'points="1,1;"', b'rle="1,"', b'z_order="1e9"')  # fmt: skip
+_XML = (
+    b"<image ", b"</image>", b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"&amp;", b"&#0;", b"&#xD800;",
+    b"<![CDATA[", b"<track>", b"<?xml version='1.0' encoding='utf-16'?>", b'points="1,1;"', b'rle="1,"',
+    b'z_order="1e9"',
+)  # fmt: skip
 
 TARGETS = (
-    _target("COCO", "coco", "annotations/instances_train.json", _coco(), _images("images/train/a.png", "images/train/b.png"),
-            words=_NAMES, forms=(json_form,)),
-    _target("COCO panoptic", "coco", "annotations/panoptic_val.json", _panoptic(),
-            {**_images("images/val/a.png"), "annotations/panoptic_val/a.png": _COLOURED}, words=_NAMES, forms=(json_form,)),
+    _target(
+        "COCO",
+        "coco",
+        "annotations/instances_train.json",
+        _coco(),
+        _images("images/train/a.png", "images/train/b.png"),
+        words=_NAMES,
+        forms=(json_form,),
+    ),
+    _target(
+        "COCO panoptic",
+        "coco",
+        "annotations/panoptic_val.json",
+        _panoptic(),
+        {**_images("images/val/a.png"), "annotations/panoptic_val/a.png": _COLOURED},
+        words=_NAMES,
+        forms=(json_form,),
+    ),
     _target("labelme", "labelme", "a.json", _labelme(), _images("a.png"), words=_NAMES, forms=(json_form,)),
-    _target("CVAT XML", "cvat", "annotations.xml", _cvat(), _images("images/a.png", "images/Train/a.png"), words=_XML),
-    _target("YOLO data.yaml", "yolo", "data.yaml",
-            [b"path: .\ntrain: images/train\nval: images/train\nnames:\n  0: cat\n  1: dog\n",
-             b"train: images/train\nnames: ['cat', \"dog\"]\nnc: 2\n", b"train: [images/train]\nnames: {0: cat, 1: dog}\n"],
-            {**_images("images/train/a.png"), "labels/train/a.txt": b"1 0.25 0.25 0.75 0.25 0.75 0.75\n"},
-            words=(b"- ", b": ", b"&a ", b"*a", b"!!python/object:os.system ", b"|\n", b">\n", b"{", b"[", b"? ", b"../..", b"#", b"---\n")),
-    _target("YOLO labels", "yolo", "labels/train/a.txt",
-            [b"1 0.25 0.25 0.75 0.25 0.75 0.75 0.25 0.75\n0 0.1 0.1 0.9 0.1 0.9 0.9\n"],
-            {**_images("images/train/a.png"), "data.yaml": b"path: .\ntrain: images/train\nnames:\n  0: cat\n  1: dog\n"}),
-    _target("Matlab", "sift-flow", "SemanticLabels/x/a_1.mat", _matrices(), _images("Images/x/a_1.png"),
-            words=(b"\x0e\0\0\0", b"\x0f\0\0\0", b"\x01\0\0\0", b"MI", b"IM")),
+    _target(
+        "CVAT XML",
+        "cvat",
+        "annotations.xml",
+        _cvat(),
+        _images("images/a.png", "images/Train/a.png"),
+        words=_XML,
+    ),
+    _target(
+        "YOLO data.yaml",
+        "yolo",
+        "data.yaml",
+        [
+            b"path: .\ntrain: images/train\nval: images/train\nnames:\n  0: cat\n  1: dog\n",
+            b"train: images/train\nnames: ['cat', \"dog\"]\nnc: 2\n",
+            b"train: [images/train]\nnames: {0: cat, 1: dog}\n",
+        ],
+        {**_images("images/train/a.png"), "labels/train/a.txt": b"1 0.25 0.25 0.75 0.25 0.75 0.75\n"},
+        words=(
+            b"- ",
+            b": ",
+            b"&a ",
+            b"*a",
+            b"!!python/object:os.system ",
+            b"|\n",
+            b">\n",
+            b"{",
+            b"[",
+            b"? ",
+            b"../..",
+            b"#",
+            b"---\n",
+        ),
+    ),
+    _target(
+        "YOLO labels",
+        "yolo",
+        "labels/train/a.txt",
+        [b"1 0.25 0.25 0.75 0.25 0.75 0.75 0.25 0.75\n0 0.1 0.1 0.9 0.1 0.9 0.9\n"],
+        {
+            **_images("images/train/a.png"),
+            "data.yaml": b"path: .\ntrain: images/train\nnames:\n  0: cat\n  1: dog\n",
+        },
+    ),
+    _target(
+        "Matlab",
+        "sift-flow",
+        "SemanticLabels/x/a_1.mat",
+        _matrices(),
+        _images("Images/x/a_1.png"),
+        words=(b"\x0e\0\0\0", b"\x0f\0\0\0", b"\x01\0\0\0", b"MI", b"IM"),
+    ),
     _target("text matrix", "stanford", "labels/a.regions.txt", [_REGIONS], _images("images/a.png")),
-    _target("pairs of paths", "segnet", "train.txt",
-            [b"/SegNet/CamVid/train/a.png /SegNet/CamVid/trainannot/a.png\n"],
-            {"train/a.png": encoded(photo(), "PNG"), "trainannot/a.png": encoded(photo(channels=1) % 3, "PNG")}),
-    _target("VOC split", "voc", "ImageSets/Segmentation/train.txt", [b"a\nb\n"],
-            {**_images("JPEGImages/a.png", "JPEGImages/b.png"),
-             **{f"SegmentationClass/{s}.png": encoded(np.zeros((4, 6), np.uint8), "PNG") for s in "ab"}}),
-)  # fmt: skip
+    _target(
+        "pairs of paths",
+        "segnet",
+        "train.txt",
+        [b"/SegNet/CamVid/train/a.png /SegNet/CamVid/trainannot/a.png\n"],
+        {"train/a.png": encoded(photo(), "PNG"), "trainannot/a.png": encoded(photo(channels=1) % 3, "PNG")},
+    ),
+    _target(
+        "VOC split",
+        "voc",
+        "ImageSets/Segmentation/train.txt",
+        [b"a\nb\n"],
+        {
+            **_images("JPEGImages/a.png", "JPEGImages/b.png"),
+            **{f"SegmentationClass/{s}.png": encoded(np.zeros((4, 6), np.uint8), "PNG") for s in "ab"},
+        },
+    ),
+)

@@ -19,9 +19,10 @@ from tests.reliability.fuzz.made import bytes_of, encoded, photo
 from tests.reliability.fuzz.target import Target
 
 _TOML = (
-    b"[[classes]]\n", b"[", b"]", b"[a.b]\n", b'"""', b"'''", b"1979-05-27T07:32:00Z", b"07:32:00", b"inf", b"-nan", b"0xff",
-    b"0b1", b"1_000", b'name = "a"\n', b"color = [1, 2, 3]\n", b"ignore = 255\n", b"value = 1\n", b'"\\uD800"', b'"\\u0000"',
-    b'scale = "native"\n', b'images = "../x"\n', b"[splits]\n", b"[map]\n", b"a.a.a.a.a.a=1\n", b"{a={b={}}}", b"= ", b'""=1\n',
+    b"[[classes]]\n", b"[", b"]", b"[a.b]\n", b'"""', b"'''", b"1979-05-27T07:32:00Z", b"07:32:00", b"inf",
+    b"-nan", b"0xff", b"0b1", b"1_000", b'name = "a"\n', b"color = [1, 2, 3]\n", b"ignore = 255\n",
+    b"value = 1\n", b'"\\uD800"', b'"\\u0000"', b'scale = "native"\n', b'images = "../x"\n', b"[splits]\n",
+    b"[map]\n", b"a.a.a.a.a.a=1\n", b"{a={b={}}}", b"= ", b'""=1\n',
 )  # fmt: skip
 _CLASSES = b'[[classes]]\nname = "sky"\ncolor = [1, 2, 3]\n\n[[classes]]\nname = "tree"\ncolor = [4, 5, 6]\n'
 
@@ -78,7 +79,8 @@ def read_description_of_folders(folder: Path) -> object:
 
 
 def _presets() -> list[bytes]:
-    own = b'preset = "lstm2d-5x5"\n[train]\nepochs = 3\nlearning_rate = 1e-3\n[data]\n[model]\nunits = [1, 2, 3]\n'
+    own = b'preset = "lstm2d-5x5"\n[train]\nepochs = 3\nlearning_rate = 1e-3\n[data]\n'
+    own += b"[model]\nunits = [1, 2, 3]\n"
     return [preset_text(name).encode() for name in ("lstm2d-5x5", "rcnn1", "reseg")] + [own]
 
 

@@ -24,9 +24,11 @@ from tests.reliability.fuzz.made import encoded, photo
 from tests.reliability.fuzz.target import Target
 
 _MAX_PIXELS = 250_000
-_MARKERS = (b"\xff\xd8", b"\xff\xd9", b"\xff\xda", b"\xff\xc0", b"\xff\xc2", b"\xff\xc4", b"\xff\xdb", b"\xff\xe1", b"\xff\xe2MPF\0",
-            b"Exif\0\0", b"\xff\xdd", b"RIFF", b"WEBPVP8L", b"WEBPVP8X", b"ANIM", b"GIF89a", b"\x21\xff\x0b", b"P6\n4 4\n255\n",
-            b"P3 ", b"BM", b"jp2c", b"ihdr", b"colr")  # fmt: skip
+_MARKERS = (
+    b"\xff\xd8", b"\xff\xd9", b"\xff\xda", b"\xff\xc0", b"\xff\xc2", b"\xff\xc4", b"\xff\xdb", b"\xff\xe1",
+    b"\xff\xe2MPF\0", b"Exif\0\0", b"\xff\xdd", b"RIFF", b"WEBPVP8L", b"WEBPVP8X", b"ANIM", b"GIF89a",
+    b"\x21\xff\x0b", b"P6\n4 4\n255\n", b"P3 ", b"BM", b"jp2c", b"ihdr", b"colr",
+)  # fmt: skip
 
 
 def _read(path: Path) -> None:

@@ -25,9 +25,9 @@ from tests.reliability.fuzz.target import Target
 
 _KEY = "a" * 64
 _WORDS = (
-    b'"__metadata__"', b'"dtype":"F32"', b'"dtype":"I64"', b'"shape":[0]', b'"shape":[1,1,1,1,1,1,1,1,1]', b'"data_offsets"',
-    b'"data_offsets":[0,0]', b'"kind":"reseg"', b'"kind":"renet"', b'"units":[1000000]', b'"window":[3,3]', b"\\u0000",
-    b"\\ud800", b'"classes":[]', b'"format_version":99',
+    b'"__metadata__"', b'"dtype":"F32"', b'"dtype":"I64"', b'"shape":[0]', b'"shape":[1,1,1,1,1,1,1,1,1]',
+    b'"data_offsets"', b'"data_offsets":[0,0]', b'"kind":"reseg"', b'"kind":"renet"', b'"units":[1000000]',
+    b'"window":[3,3]', b"\\u0000", b"\\ud800", b'"classes":[]', b'"format_version":99',
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from lstm2d.hierarchy.file import is_hierarchy, load_hierarchy, save_hierarchy
@@ -59,9 +60,12 @@ def _rewind_results(path: Path) -> None:
 
 
 def _logs() -> list[bytes]:
-    return [
-        b'{"event": "start", "step": 0}\n{"event": "step", "step": 1, "loss": 0.5}\n{"event": "epoch", "step": 2}\n'
-    ]
+    events = (
+        {"event": "start", "step": 0},
+        {"event": "step", "step": 1, "loss": 0.5},
+        {"event": "epoch", "step": 2},
+    )
+    return ["".join(json.dumps(event) + "\n" for event in events).encode()]
 
 
 def _run_records() -> list[bytes]:

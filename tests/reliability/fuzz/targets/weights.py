@@ -17,16 +17,19 @@ from tests.reliability.fuzz.target import Target
 from tests.weights import torch_bytes
 
 _PICKLE = (
-    b"ctorch\nFloatStorage\n", b"ctorch\nHalfStorage\n", b"ctorch._utils\n_rebuild_tensor_v2\n", b"ccollections\nOrderedDict\n",
-    b"cos\nsystem\n", b"ctorch._utils\n_rebuild_parameter\n", b"ctorch.nn.parameter\nParameter\n", b"\x80\x02", b"\x80\x05", b"(", b")",
-    b"}", b"]", b"u", b"e", b"R", b"Q", b"t", b"\x85", b"\x86", b"\x87", b"q\0", b"h\0", b"r\xff\xff\xff\xff", b"N", b"\x88", b"\x89",
-    b"J\xff\xff\xff\xff", b"J\xff\xff\xff\x7f", b"K\0", b"M\xff\xff", b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x8b\xff\xff\xff\x7f",
-    b"X\x01\0\0\0a", b"U\x01a", b"L1L\n", b"I1\n", b"I00\n", b"F1.5\n", b"V\\u0041\n", b"G?\xf0\0\0\0\0\0\0", b"\x94", b"\x95", b"s", b"b",
-    b".", b"0", b"2", b"g0\n", b"p0\n", b"\x8c\x01a", b"\x93",
+    b"ctorch\nFloatStorage\n", b"ctorch\nHalfStorage\n", b"ctorch._utils\n_rebuild_tensor_v2\n",
+    b"ccollections\nOrderedDict\n", b"cos\nsystem\n", b"ctorch._utils\n_rebuild_parameter\n",
+    b"ctorch.nn.parameter\nParameter\n", b"\x80\x02", b"\x80\x05", b"(", b")", b"}", b"]", b"u", b"e", b"R",
+    b"Q", b"t", b"\x85", b"\x86", b"\x87", b"q\0", b"h\0", b"r\xff\xff\xff\xff", b"N", b"\x88", b"\x89",
+    b"J\xff\xff\xff\xff", b"J\xff\xff\xff\x7f", b"K\0", b"M\xff\xff",
+    b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x8b\xff\xff\xff\x7f", b"X\x01\0\0\0a", b"U\x01a",
+    b"L1L\n", b"I1\n", b"I00\n", b"F1.5\n", b"V\\u0041\n", b"G?\xf0\0\0\0\0\0\0", b"\x94", b"\x95", b"s",
+    b"b", b".", b"0", b"2", b"g0\n", b"p0\n", b"\x8c\x01a", b"\x93",
 )  # fmt: skip
 _NPY = (
-    b"\x93NUMPY\x01\0", b"'descr': '<f4'", b"'descr': '|O'", b"'descr': '<f8'", b"'descr': 'V8'", b"'shape': (1, 2)", b"'shape': ()",
-    b"'shape': (99999999999, )", b"True", b"<U9999999999", b"<m8", b"|S0", b"L, ",
+    b"\x93NUMPY\x01\0", b"'descr': '<f4'", b"'descr': '|O'", b"'descr': '<f8'", b"'descr': 'V8'",
+    b"'shape': (1, 2)", b"'shape': ()", b"'shape': (99999999999, )", b"True", b"<U9999999999", b"<m8",
+    b"|S0", b"L, ",
 )  # fmt: skip
 
 
