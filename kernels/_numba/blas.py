@@ -7,6 +7,7 @@ disk: loops get that of `gemm` as an argument.
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -39,8 +40,7 @@ def gemm(dtype: DTypeLike) -> int:
     return address
 
 
-@intrinsic
-def _call(typing, gemm, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+def _emit(typing, gemm, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
     """Call a Fortran function: every argument is passed by its address. a, b and c are addresses already."""
 
     def generate(context, builder, signature, arguments):
@@ -73,6 +73,9 @@ def _call(typing, gemm, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, 
         size,
     )
     return signature, generate
+
+
+_call: Any = intrinsic(_emit)
 
 
 @part

@@ -106,8 +106,9 @@ def _floats(
     x: FloatArray, weight: FloatArray, bias: FloatArray | None
 ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
     if bias is None:
-        return (*contiguous_floats(x, weight), None)
-    x, weight, bias = contiguous_floats(x, weight, bias)
+        x, weight = contiguous_floats(x, weight)
+    else:
+        x, weight, bias = contiguous_floats(x, weight, bias)
     return x, weight, bias
 
 

@@ -63,12 +63,14 @@ def products(
 
     Parameters
     ----------
-    x, y : ndarray of shape (N, H, W, C)
-        Source and target, contiguous.
+    x : ndarray of shape (N, H, W, C_in)
+        The source, contiguous.
     weight : ndarray of shape (kh, kw, C_in, C_out)
         The filters.
     bias : ndarray of shape (C_out,) or None
         Added to the products.
+    y : ndarray of shape (N, rows, columns, C_out)
+        The target, contiguous.
     row_parts, column_parts : sequence of Part
         The parts of both axes of y.
     activation : int

@@ -22,7 +22,7 @@ from lstm2d.kernels import arena, winograd
 from lstm2d.kernels._numba.activations import activate
 from lstm2d.kernels._numba.blas import gemm, matmul
 from lstm2d.kernels._numba.jit import kernel, part, row, spread, thread_of, threads_for
-from lstm2d.kernels.arrays import FloatArray, Pair
+from lstm2d.kernels.arrays import FloatArray, IntArray, Pair
 from lstm2d.kernels.blas import single_blas
 
 RESULTS = 4  # of a tile on an axis
@@ -109,7 +109,7 @@ def grad_weight(x: FloatArray, grad_y: FloatArray, padding: Pair, dilation: Pair
 
 def _geometry(
     x: FloatArray, y: FloatArray, padding: Pair, dilation: Pair
-) -> tuple[Geometry, FloatArray, FloatArray]:
+) -> tuple[Geometry, IntArray, IntArray]:
     """Return the sizes, and for each tile of an image its first result and its rows and columns."""
     (_, h, w, channels), (_, rows, columns, outputs) = x.shape, y.shape
     down, across = (winograd.cut((rows, columns)[k], dilation[k], RESULTS) for k in (0, 1))
@@ -121,7 +121,7 @@ def _geometry(
     return Geometry(h, w, channels, rows, columns, outputs, padding, dilation, block), first, counts
 
 
-def _tasks(g: Geometry, first: FloatArray, images: int) -> tuple[int, int]:
+def _tasks(g: Geometry, first: IntArray, images: int) -> tuple[int, int]:
     """Return the number of blocks, and the work of each."""
     return images * -(-len(first) // g.block), g.block * POINTS * g.channels * (1 + g.outputs // PRODUCTS)
 

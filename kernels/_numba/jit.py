@@ -104,7 +104,7 @@ class kernel:
             return self._compiled
 
 
-class _Compilations(event.Listener):  # type: ignore[misc]
+class _Compilations(event.Listener):
     """Reports how long Numba has been compiling, in all of this process.
 
     Numba holds its lock meanwhile: one thread at a time calls these methods.

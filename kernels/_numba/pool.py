@@ -25,7 +25,7 @@ def max_pool2d_forward(
     x: FloatArray, size: Pair, stride: Pair, padding: Pair, dilation: Pair, keep: bool
 ) -> tuple[FloatArray, IntArray | None]:
     (x,) = contiguous_floats(x)
-    windows = Windows(tuple(size), tuple(stride), tuple(padding), tuple(dilation))
+    windows = _windows(size, stride, padding, dilation)
     y = arena.empty(_shape(x.shape, windows), x.dtype)
     winner = arena.empty(y.shape, np.uint8 if size[0] * size[1] <= 256 else np.intc) if keep else None
     if y.size:
@@ -42,13 +42,13 @@ def max_pool2d_backward(
     padding: Pair,
     dilation: Pair,
 ) -> FloatArray:
-    windows = Windows(tuple(size), tuple(stride), tuple(padding), tuple(dilation))
+    windows = _windows(size, stride, padding, dilation)
     return _backward(grad_y, contiguous(winner), shape, windows)
 
 
 def avg_pool2d_forward(x: FloatArray, size: Pair, stride: Pair, padding: Pair) -> FloatArray:
     (x,) = contiguous_floats(x)
-    windows = Windows(tuple(size), tuple(stride), tuple(padding), (1, 1))
+    windows = _windows(size, stride, padding)
     y = arena.empty(_shape(x.shape, windows), x.dtype)
     if y.size:
         spread(_mean, y.shape[0] * y.shape[1], x.size // y.shape[1] // y.shape[0], x, windows, y)
@@ -58,7 +58,7 @@ def avg_pool2d_forward(x: FloatArray, size: Pair, stride: Pair, padding: Pair) -
 def avg_pool2d_backward(
     grad_y: FloatArray, shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair
 ) -> FloatArray:
-    windows = Windows(tuple(size), tuple(stride), tuple(padding), (1, 1))
+    windows = _windows(size, stride, padding)
     return _backward(grad_y, None, shape, windows)
 
 
@@ -71,6 +71,11 @@ def _backward(
         work = 2 * shape[2] * shape[3]
         spread(_grad, shape[0] * shape[1], work, grad_y, winner, windows, grad_x)
     return grad_x
+
+
+def _windows(size: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)) -> Windows:
+    # tuples: Numba compiles for the types of their fields
+    return Windows(*((int(rows), int(columns)) for rows, columns in (size, stride, padding, dilation)))
 
 
 def _shape(shape: tuple[int, ...], w: Windows) -> tuple[int, ...]:
