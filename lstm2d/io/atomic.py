@@ -61,8 +61,9 @@ def write_parts(path: str | os.PathLike[str], parts: Sequence[bytes | memoryview
     _refuse_special(target)
     try:
         _sweep_once(target.parent)
-        temporary, fd = _create(target)
+        temporary = temporary_name(target.parent)
         try:
+            fd = _create(temporary)
             try:
                 _write_verified(fd, parts)
                 if sys.platform == "win32":  # an open file cannot be renamed there
@@ -187,8 +188,9 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     target = Path(path)
     _refuse_special(target)
     try:
-        probe, fd = _create(target)
+        probe = temporary_name(target.parent)
         try:
+            fd = _create(probe)
             try:
                 _write_verified(fd, [b"lstm2d"])
             finally:
@@ -216,14 +218,13 @@ def temporary_name(folder: Path) -> Path:
     return folder / f".lstm2d-{secrets.token_hex(8)}.tmp"
 
 
-def _create(target: Path) -> tuple[Path, int]:
-    """Create a temporary file, held by this process; return its name and descriptor."""
+def _create(path: Path) -> int:
+    """Create a temporary file, held by this process; return its descriptor."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     while True:
-        path = temporary_name(target.parent)  # not the target's name, which may be as long as allowed
         fd = os.open(path, flags, 0o666)  # the umask applies
         if sys.platform == "win32" or hold(fd):  # an open file cannot be removed there
-            return path, fd
+            return fd
         os.close(fd)
 
 

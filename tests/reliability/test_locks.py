@@ -47,7 +47,7 @@ WRITER = """
     import sys, time
     from pathlib import Path
     from lstm2d.io import atomic
-    path, descriptor = atomic._create(Path(sys.argv[1]) / "a.bin")
+    descriptor = atomic._create(atomic.temporary_name(Path(sys.argv[1])))
     print("ready", flush=True)
     sys.stdin.read()
 """

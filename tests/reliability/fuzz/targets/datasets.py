@@ -42,7 +42,15 @@ def _describe(path: Path) -> None:
     if found.classes:
         import tomllib
 
-        assert parse(tomllib.loads(found.to_toml()), path).classes == found.classes
+        again = parse(tomllib.loads(found.to_toml()), path).classes
+        assert [(_writable(info.name), info.color) for info in found.classes] == [
+            (info.name, info.color) for info in again
+        ]
+
+
+def _writable(name: str) -> str:
+    """Return a name as TOML can hold it: bytes that are not UTF-8 are replaced."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _folder(folder: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import numpy as np
 import safetensors.numpy
@@ -75,7 +78,8 @@ def _safetensors() -> list[bytes]:
 def _stored() -> list[bytes]:
     rng = np.random.default_rng(3)
     layers = {"conv1_1": (rng.standard_normal((3, 3, 3, 64)).astype(np.float32), np.zeros(64, np.float32))}
-    return [store_weights(layers, name="fuzzed", convention="rgb", source="x.pth").path.read_bytes()]
+    with TemporaryDirectory() as folder, patch.dict(os.environ, LSTM2D_DATA=folder):
+        return [store_weights(layers, name="fuzzed", convention="rgb", source="x.pth").path.read_bytes()]
 
 
 def _read(path: Path) -> None:
