@@ -236,6 +236,8 @@ def _row_epoch(line: str) -> float:
     cells = line.split(",")
     if not FEWEST_COLUMNS <= len(cells) <= len(COLUMNS):
         raise ValueError("another number of cells")
+    if "\r" in line:
+        raise ValueError("a line break within a row")
     epoch, *_ = [float(cell) if cell else math.nan for cell in cells]
     if not epoch >= 1:
         raise ValueError("no epoch")

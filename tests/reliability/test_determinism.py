@@ -72,10 +72,12 @@ def test_other_bits_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         return found
 
     monkeypatch.setattr(Predictor, "predict_proba", other)
-    (found,) = compare(tmp_path, steps=1, images=4, models=["outdoor"])
-    assert (found.model, found.backend, found.task) == ("outdoor", "cython", "predict")
-    assert found.different == ("3 threads", "batches of 3")
-    assert "batches of 4" in found.ways
+    compared = list(compare(tmp_path, steps=1, images=4, models=["outdoor"]))
+    assert [found.backend for found in compared] == ["cython", "numba"]
+    for found in compared:
+        assert (found.model, found.task) == ("outdoor", "predict")
+        assert found.different == ("3 threads", "batches of 3")
+        assert "batches of 4" in found.ways
 
 
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +88,10 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = runner().invoke(program, words)
     assert ran.exit_code == 0, ran.stderr
     found = json.loads(ran.stdout.splitlines()[-1])
-    assert [(c["task"], c["different"]) for c in found["computations"]] == [("train", []), ("predict", [])]
+    compared = [(c["backend"], c["task"], c["different"]) for c in found["computations"]]
+    assert compared == [
+        (backend, task, []) for backend in ("cython", "numba") for task in ("train", "predict")
+    ]
     assert found["different"] == 0
     monkeypatch.setattr(determinism, "trained", lambda *args, threads, **more: str(threads))
     monkeypatch.setattr(determinism, "_predictions", lambda *args: None)

@@ -90,6 +90,7 @@ GARBAGE: list[Callable[[bytes], bytes]] = [
     lambda row: b"\xff" + row[1:],
     lambda row: row[:10],
     lambda row: row.replace(b",", b";"),
+    lambda row: row[:1] + b"\r" + row[1:],
     lambda row: row + b"\n" + row,
     lambda row: b"7" + row[1:],
     lambda row: b"2" + row[1:],
