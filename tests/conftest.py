@@ -31,9 +31,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep stored weights and caches out of the user's folders."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LSTM2D_DATA", str(tmp_path_factory.mktemp("data")))
-        # processes that test at once may share a folder: each loop is compiled in one of them
-        cache = os.environ.get("LSTM2D_TEST_CACHE") or str(tmp_path_factory.mktemp("cache"))
-        patch.setenv("LSTM2D_CACHE", cache)
+        patch.setenv("LSTM2D_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 
 
