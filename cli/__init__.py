@@ -30,6 +30,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     from lstm2d.cli import streams
 
     streams.guard()
+    from lstm2d.cli.own_caches import keep_caches_together
+
+    keep_caches_together()
     from lstm2d.cli.program import program
 
     program.main(args, prog_name="lstm2d")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lstm2d.selftest import Check
 
-PACKAGES = ("lstm2d", "numpy", "scipy", "numba", "scikit-image", "pillow", "safetensors", "pydantic")
+PACKAGES = ("lstm2d", "numpy", "scipy", "numba", "scikit-image", "pillow", "pydantic")
 
 
 @click.command(
@@ -35,9 +35,9 @@ def doctor(console: Console, *, threads: int | None) -> None:
     """Show what this installation computes with, and test it.
 
     Shows versions, CPU and the kernels chosen for it, BLAS and threads, GPU,
-    folders and their contents. Then runs every operation with every backend, on
-    the CPU and on each GPU, and compares the results with those in plain NumPy.
-    This takes a few seconds; longer the first time, when kernels are compiled.
+    folders and their contents. Then runs every operation on the CPU and on each
+    GPU, and compares the results with those in plain NumPy. This takes a few
+    seconds; longer the first time, when Numba compiles kernels.
     """
     from lstm2d import selftest
     from lstm2d.kernels import gpu
@@ -96,6 +96,7 @@ def facts() -> dict[str, Any]:
         "threads": get_num_threads(),
         "blas": machine.blas(),
         "kernels": machine.kernel_sets(),
+        "backend": machine.backend(),
         "gpus": [gpu.describe(device) for device in gpu.usable()],
         "no_gpu": gpu.why_no_gpu(),
         "models": {name: path.stat().st_size for name, path in bundled_models().items()},
@@ -144,6 +145,7 @@ def describe(values: dict[str, Any]) -> str:
             ("instructions", instructions_text(cpu)),
             ("threads", str(values["threads"])),
             ("BLAS", ", ".join(dict.fromkeys(blas))),
+            ("backend", backend_text(values["backend"])),
             *((f"{backend} kernels", ", ".join(names)) for backend, names in by_backend.items()),
             *((g["device"], gpu_text(g)) for g in values["gpus"]),
             *([("GPU", f"none used: {values['no_gpu']}")] if values["no_gpu"] else ()),
@@ -163,6 +165,14 @@ def instructions_text(cpu: dict[str, Any]) -> str:
     if requested == level:
         return f"{level} (LSTM2D_ISA={requested}; supported: {supported})"
     return f"{level} (LSTM2D_ISA={requested} is not supported)"
+
+
+def backend_text(backend: dict[str, Any]) -> str:
+    """Return the backend of the kernels, and the reason for it."""
+    compiled = "compiled" if backend["compiled"] else "not compiled"
+    if backend["requested"]:
+        return f"{backend['requested']} (LSTM2D_BACKEND={backend['requested']}; Cython: {compiled})"
+    return "cython" if backend["compiled"] else f"numba (Cython: {compiled})"
 
 
 def gpu_text(gpu: dict[str, Any]) -> str:

@@ -15,7 +15,9 @@ from lstm2d.cli.options import (
     compute_options,
     crf_options,
     instance_options,
+    limit_options,
     photo_options,
+    use_limits,
     use_photo_options,
 )
 from lstm2d.cli.output import Console, output_options
@@ -72,6 +74,7 @@ Examples:
     metavar="N",
     help="Also measure accuracy within N pixels of label edges.",
 )
+@limit_options
 @photo_options
 @instance_options
 @crf_options
@@ -87,6 +90,8 @@ def evaluate(
     out: str | None,
     overwrite: bool,
     edge: int | None,
+    max_pixels: int,
+    max_memory: int | None,
     size: str,
     bits: int | None,
     background: str | None,
@@ -114,6 +119,7 @@ def evaluate(
     images where it differs most from the first model.
     """
     from lstm2d.data.folder import DatasetFolder
+    from lstm2d.io.photo import Reading
     from lstm2d.pipeline.preprocess import parse_size
     from lstm2d.predict import find_model, load
     from lstm2d.predict.several import as_json, plan
@@ -122,12 +128,13 @@ def evaluate(
     def prepared(model: Model) -> Predictor:
         predictor = load(model, device=device, resolution=resolution, instances=instances)
         use_photo_options(predictor, size, bits, background)
+        use_limits(predictor, max_pixels, max_memory)
         apply_crf(predictor, crf, no_crf, settings)
         return predictor
 
     for model in models:
         find_model(model)  # before the masks of a large dataset are read
-    dataset = DatasetFolder(folder)
+    dataset = DatasetFolder(folder, reading=Reading(max_pixels=max_pixels, max_memory=max_memory))
     dataset.notes.listener = console.say
     show_guess(console, dataset)
     tasks = plan(models, dataset, split=split, splits=splits)
@@ -187,5 +194,7 @@ class Follower:
 def show_guess(console: Console, dataset: DatasetFolder) -> None:
     """Show the guessed settings of a folder as a dataset.toml."""
     if dataset.guessed_toml is not None:
-        console.say(f"no dataset.toml in {dataset.root} defines the classes, guessed settings:\n")
-        console.say(dataset.guessed_toml)
+        console.say(
+            f"no dataset.toml in {dataset.root} defines the classes, guessed settings:",
+            f"\n{dataset.guessed_toml}",
+        )

@@ -11,12 +11,19 @@ import click
 
 from lstm2d.cli import streams
 from lstm2d.cli.option_names import with_options
-from lstm2d.cli.text import printable, to_json
+from lstm2d.cli.text import to_json
 from lstm2d.errors import ConfigError, DataError, Lstm2dError, OutputError
+from lstm2d.shown import printable
 
 INTERRUPTED = 130
-# an untranslated OSError with these numbers means that a result could not be written
-OUTPUT_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EPERM, errno.EPIPE}
+# what an untranslated OSError is about: with these numbers, or from these functions, a result could not be
+# written, else something could not be read
+OUTPUT_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EPIPE}
+TOO_MANY = {errno.EMFILE, errno.ENFILE}
+WRITERS = {
+    "chmod", "copyfile", "makedirs", "mkdir", "mkdtemp", "mkstemp", "remove", "rename", "replace", "rmdir",
+    "rmtree", "symlink_to", "touch", "unlink", "write_bytes", "write_text",
+}  # fmt: skip
 
 
 def show_failure(error: BaseException, *, as_json: bool, traceback: bool) -> int:
@@ -91,8 +98,8 @@ def _explained(error: BaseException) -> Lstm2dError:
         error = _without_working_folder(error)
     if isinstance(error, Lstm2dError):
         return error
-    if isinstance(error, OSError) and error.errno in OUTPUT_ERRNOS:
-        return OutputError(f"cannot write ({error.strerror})", where=error.filename)
+    if isinstance(error, OSError) and error.errno is not None:
+        return _of_file(error)
     where = next(iter(getattr(error, "__notes__", ())), None)  # the image, if it was one of many
     if isinstance(error, MemoryError):
         from lstm2d.kernels.gpu import out_of_memory
@@ -101,6 +108,16 @@ def _explained(error: BaseException) -> Lstm2dError:
     text = f"unexpected {type(error).__name__}: {error}"
     hint = "run again with --traceback (or LSTM2D_TRACEBACK=1) to see where it occurred"
     return Lstm2dError(text, where=where, hint=hint)
+
+
+def _of_file(error: OSError) -> Lstm2dError:
+    """Convert the error of a file or folder that the library has not translated."""
+    reason = error.strerror or str(error)
+    frames = tracebacks.extract_tb(error.__traceback__)
+    if error.errno in OUTPUT_ERRNOS or any(frame.name in WRITERS for frame in frames):
+        return OutputError(f"cannot write ({reason})", where=error.filename)
+    hint = "close other programs, or raise the limit: ulimit -n" if error.errno in TOO_MANY else None
+    return DataError(f"cannot read ({reason})", where=error.filename, hint=hint)
 
 
 def _has_working_folder() -> bool:

@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from lstm2d.cli.options import comma_list, compute_options, photo_options, use_photo_options
+from lstm2d.cli.options import (
+    comma_list,
+    compute_options,
+    limit_options,
+    photo_options,
+    use_limits,
+    use_photo_options,
+)
 from lstm2d.cli.output import Console, output_options
 from lstm2d.cli.tables import Table
 
@@ -45,6 +52,7 @@ Examples:
 )
 @click.option("--npy", is_flag=True, help="Also write the values of each layer (float32 NumPy files).")
 @click.option("--overwrite", is_flag=True, help="Also replace files in DIR that are not results.")
+@limit_options
 @photo_options
 @output_options
 @compute_options
@@ -59,6 +67,8 @@ def features(
     instances: int | None,
     npy: bool,
     overwrite: bool,
+    max_pixels: int,
+    max_memory: int | None,
     size: str,
     bits: int | None,
     background: str | None,
@@ -80,6 +90,7 @@ def features(
 
     predictor = load(model, crf=False, device=device, instances=instances)
     chosen = use_photo_options(predictor, size, bits, background)
+    use_limits(predictor, max_pixels, max_memory)
     if chosen == "auto" and predictor.size_is_unknown:
         console.say(UNKNOWN_SIZE)
     found = write_features(

@@ -10,6 +10,7 @@ from lstm2d.cli.models import figures_text, size_text
 from lstm2d.cli.output import Console, output_options
 from lstm2d.cli.tables import Table, fields, shortened, span
 from lstm2d.cli.text import to_json
+from lstm2d.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ def inspect(console: Console, *, file: str) -> None:
     """
     from lstm2d.predict.zoo import find_model
 
-    values = contents(find_model(file))
+    values = contents(find_model(file)) | {"memory": memory_of(file)}
     console.answer(*describe(values))
     console.result(values)
 
@@ -85,6 +86,38 @@ def contents(path: Path) -> dict[str, Any]:
             name: {"shape": t.shape, "dtype": np.dtype(t.dtype).name} for name, t in header.tensors.items()
         },
     }
+
+
+def memory_of(file: str) -> dict[str, int] | None:
+    """Return the memory that labelling an image takes, in bytes.
+
+    Parameters
+    ----------
+    file : str
+        As given by the user.
+
+    Returns
+    -------
+    dict or None
+        ``per_pixel`` of the network's input, and ``fixed``. None if the model lacks imported layers.
+    """
+    from lstm2d.predict import load
+
+    try:
+        use = load(file).memory_use
+    except DataError:  # the layers that are missing are shown
+        return None
+    return {"per_pixel": use.per_pixel, "fixed": use.fixed}
+
+
+def memory_text(memory: dict[str, int] | None) -> list[tuple[str, str]]:
+    """Return the line about memory; none if it is unknown."""
+    if memory is None:
+        return []
+    from lstm2d.io.machine_memory import in_words
+
+    fixed = f", and {in_words(memory['fixed'])}" if memory["fixed"] >= 1e6 else ""
+    return [("memory per pixel", f"about {memory['per_pixel']:,} bytes{fixed}")]
 
 
 def photographs_text(typical_size: float | None, native: bool) -> str:
@@ -153,6 +186,7 @@ def describe(values: dict[str, Any]) -> list[str | Table]:
         ),
         ("class weights", weights_text(metrics)),
         ("photographs", photographs_text(values["typical_size"], values["native"])),
+        *memory_text(values["memory"]),
         ("channel mean", ", ".join(f"{v:.3f}" for v in values["mean"])),
         ("channel deviation", ", ".join(f"{v:.3f}" for v in values["std"])),
         ("ignored label", str(values["ignore"])),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,13 @@ import click
 from lstm2d.errors import ConfigError
 
 if TYPE_CHECKING:
+    from lstm2d.io.photo import Reading
     from lstm2d.pipeline.preprocess import Size
     from lstm2d.predict import Predictor
 
 # a copy, as the original needs pydantic and help pages must not (a test compares them)
 DEFAULT_CRF = "krahenbuehl"
+MAX_PIXELS = 100_000_000  # another copy
 
 
 def comma_list(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -154,6 +157,75 @@ def photo_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def size_in_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Return the bytes of "500M", "4G", "1.5GB" or a number; None if the option is not given."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?", value.strip().lower())
+    size = int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " ")) if found else 0
+    if size < 1:
+        raise click.BadParameter(f"{value!r} is no size, for example 500M or 4G", ctx, param)
+    return size
+
+
+memory_option = click.option(
+    "--max-memory",
+    callback=size_in_bytes,
+    metavar="SIZE",
+    help="Refuse what would take more memory, such as 500M or 4G, before computing."
+    "  [default: half of the memory]",
+)
+
+
+def allowed_memory(given: int | None) -> int:
+    """Return the memory of ``--max-memory`` in bytes; by default half of what there is."""
+    from lstm2d.io.machine_memory import available
+
+    return available() // 2 if given is None else given
+
+
+def limit_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--max-pixels`` and ``--max-memory``, which `use_limits` applies."""
+    options = [
+        click.option(
+            "--max-pixels",
+            type=click.IntRange(min=1),
+            default=MAX_PIXELS,
+            show_default=True,
+            metavar="N",
+            help="Refuse images of more pixels, before decoding.",
+        ),
+        memory_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def use_limits(predictor: Predictor, max_pixels: int, max_memory: int | None) -> Reading:
+    """Apply the options that limit the size of images.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Its `reading` and `max_memory` are replaced.
+    max_pixels : int
+        Largest number of pixels.
+    max_memory : int or None
+        Largest memory in bytes; None for half of what there is.
+
+    Returns
+    -------
+    Reading
+        The new `reading`.
+    """
+    from dataclasses import replace
+
+    predictor.max_memory = allowed_memory(max_memory)
+    predictor.reading = replace(predictor.reading, max_pixels=max_pixels, max_memory=predictor.max_memory)
+    return predictor.reading
 
 
 def instance_options(command: Callable[..., None]) -> Callable[..., None]:

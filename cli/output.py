@@ -27,8 +27,10 @@ from lstm2d.cli.failures import show_failure, traceback_of
 from lstm2d.cli.interrupts import Interruptible
 from lstm2d.cli.option_names import with_options
 from lstm2d.cli.tables import Table
-from lstm2d.cli.text import printable, to_json
+from lstm2d.cli.text import to_json
 from lstm2d.errors import Lstm2dError
+from lstm2d.shown import printable, shown, shown_lines
+from lstm2d.waits import heard_by
 
 if TYPE_CHECKING:
     from lstm2d.cli.terminal import Bar
@@ -55,15 +57,24 @@ class Console:
         self._bar: Bar | None = None
         self._shown_at = time.monotonic()
         self._faults: set[str] = set()
+        self._waiting = False  # a line says what is waited for
 
-    def say(self, text: str) -> None:
-        """Write a note, unless ``--quiet``."""
+    def say(self, text: str, block: str = "") -> None:
+        """Write a note, unless ``--quiet``.
+
+        Parameters
+        ----------
+        text : str
+            The note; further lines are indented, so that names in it cannot forge another note.
+        block : str, optional
+            Lines that follow as they are, such as a file.
+        """
         if not self.quiet:
-            self._write(with_options(text))
+            self._write("\n".join(filter(None, (shown_lines(with_options(text)), block))))
 
     def warn(self, text: str) -> None:
         """Write a warning, also with ``--quiet``."""
-        self._write(f"Warning: {with_options(text)}")
+        self._write(f"Warning: {shown_lines(with_options(text))}")
 
     def fault(self, error: Exception, where: object) -> None:
         """Write the traceback of an unexpected error after which work continues.
@@ -80,7 +91,8 @@ class Console:
         fault = f"{type(error).__name__}, {last.filename}:{last.lineno}"
         if fault not in self._faults and not isinstance(error, MemoryError):
             self._faults.add(fault)
-            self.warn(f"{where}: an error in the program, please report it\n{traceback_of(error).rstrip()}")
+            what = f"Warning: {shown(where)}: an error in the program, please report it"
+            self._write(f"{what}\n{traceback_of(error).rstrip()}")
 
     def answer(self, *parts: str | Table) -> None:
         """Write the answer of the command: on stdout, or on stderr with ``--json``.
@@ -130,12 +142,19 @@ class Console:
             return
         self._shown_at = time.monotonic()
         if columns is None:
-            self._write(text)
+            self._write(shown(text))
         elif self._bar is not None or done is None or done != total:  # else already done: draw no bar
             from lstm2d.cli.terminal import Bar
 
             self._bar = self._bar or Bar(sys.stderr)
-            self._bar.draw(printable(text), done, total, columns)
+            self._bar.draw(shown(text), done, total, columns)
+
+    def waiting(self, what: str, seconds: float) -> None:
+        """Show what the user is waiting for: a line, then its seconds as progress."""
+        if not self._waiting:
+            self._waiting = True
+            self.say(f"{what} ...")
+        self.progress(f"{what}: {seconds:.0f} s")
 
     def end_progress(self) -> None:
         """Remove the bar from the terminal."""
@@ -174,7 +193,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: object, as_json: bool, quiet: bool, traceback: bool, **kwargs: object) -> None:
         console, signals = Console(as_json=as_json, quiet=quiet), Interruptible()
         try:
-            with signals:
+            with signals, heard_by(console.waiting):
                 try:
                     command(console, *args, **kwargs)
                 finally:

@@ -14,7 +14,9 @@ from lstm2d.cli.options import (
     compute_options,
     crf_options,
     instance_options,
+    limit_options,
     photo_options,
+    use_limits,
     use_photo_options,
 )
 from lstm2d.cli.output import Console, output_options
@@ -26,9 +28,7 @@ if TYPE_CHECKING:
     from lstm2d.predict.left_out import LeftOut
     from lstm2d.predict.outcome import Options, Outcome
 
-FORMATS = ("palette", "gray", "tiff")  # a copy, like MAX_PIXELS
-# a copy, as the original needs NumPy and the help page must not (a test compares them)
-MAX_PIXELS = 100_000_000
+FORMATS = ("palette", "gray", "tiff")  # a copy, as the original needs NumPy (a test compares them)
 LISTED = 20  # failures shown at the end; predictions.csv lists all
 
 
@@ -79,14 +79,7 @@ Examples:
     show_default=True,
     help="What to do when an image cannot be labelled.",
 )
-@click.option(
-    "--max-pixels",
-    type=click.IntRange(min=1),
-    default=MAX_PIXELS,
-    show_default=True,
-    metavar="N",
-    help="Larger images count as failed.",
-)
+@limit_options
 @photo_options
 @instance_options
 @crf_options
@@ -107,6 +100,7 @@ def predict(
     shard: tuple[int, int] | None,
     on_error: str,
     max_pixels: int,
+    max_memory: int | None,
     size: str,
     bits: int | None,
     background: str | None,
@@ -138,21 +132,12 @@ def predict(
     from lstm2d.notes import Notes
     from lstm2d.pipeline.preprocess import UNKNOWN_SIZE
     from lstm2d.predict import load
-    from lstm2d.predict.inputs import plan
-    from lstm2d.predict.inputs import shard as part
     from lstm2d.predict.label_files import label_files
     from lstm2d.predict.left_out import LeftOut
     from lstm2d.predict.outcome import Options
-    from lstm2d.predict.overwriting import refuse_images_in_output
 
     left_out = LeftOut()
-    tasks = plan(inputs, out, format=format, left_out=left_out)
-    if not overwrite:
-        refuse_images_in_output(left_out)
-    manifest = "predictions.csv"
-    if shard is not None:
-        tasks = part(tasks, *shard)
-        manifest = f"predictions-{shard[0]}-of-{shard[1]}.csv"  # parts may run at the same time
+    tasks, manifest = planned(inputs, out, left_out, format=format, overwrite=overwrite, shard=shard)
     predictor = load(model, device=device, resolution=resolution, instances=instances)
     options = Options(
         overlay=overlay or legend,
@@ -165,7 +150,11 @@ def predict(
         max_pixels=max_pixels,
         size=use_photo_options(predictor, size, bits, background),
     )
+    use_limits(predictor, max_pixels, max_memory)
     apply_crf(predictor, crf, no_crf, settings)
+    if options.stop_on_error:
+        for error in left_out.unread.values():
+            raise error
     if options.size == "auto" and predictor.size_is_unknown:
         console.say(UNKNOWN_SIZE)
     for line in [*renamed(tasks), *left_out.lines()]:
@@ -181,10 +170,34 @@ def predict(
         notes=notes,
         remark=console.warn,
     )
+    outcome.add_unread(left_out)
     for line in notes.summary():
         console.say(f"Note: {line}")
     used = settings_of(predictor, options, outcome)
     finish(console, outcome, Path(out), manifest, left_out, used)
+
+
+def planned(
+    inputs: Sequence[str],
+    out: str,
+    left_out: LeftOut,
+    *,
+    format: str,
+    overwrite: bool,
+    shard: tuple[int, int] | None,
+) -> tuple[list[Task], str]:
+    """Return what is to be labelled and the name of the record; files that are not go to `left_out`."""
+    from lstm2d.predict.inputs import plan
+    from lstm2d.predict.inputs import shard as part
+    from lstm2d.predict.overwriting import refuse_images_in_output
+
+    tasks = plan(inputs, out, format=format, left_out=left_out)
+    if not overwrite:
+        refuse_images_in_output(left_out)
+    if shard is None:
+        return tasks, "predictions.csv"
+    # parts may run at the same time
+    return part(tasks, *shard), f"predictions-{shard[0]}-of-{shard[1]}.csv"
 
 
 def renamed(tasks: Sequence[Task]) -> Iterator[str]:

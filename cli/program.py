@@ -20,6 +20,7 @@ COMMANDS = {
     "config": ("lstm2d.cli.config:config", "Show and compare the settings of trainings."),
     "cache": ("lstm2d.cli.cache:cache", "List and clear what is cached on disk."),
     "doctor": ("lstm2d.cli.doctor:doctor", "Show what this installation computes with, and test it."),
+    "selftest": ("lstm2d.cli.selftest:selftest", "Check crashes, bits, bad inputs and gradients here."),
     "data": ("lstm2d.cli.data:data", "Create and examine folders of images and masks."),
 }
 

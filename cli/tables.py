@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lstm2d.shown import shown
+
 WIDTH = 80
 
 
@@ -34,12 +36,12 @@ class Table:
     def __str__(self) -> str:
         """Return the table as aligned columns."""
         text = text_table(self.header, self.rows, left=self.left)
-        return f"{self.title}\n{text}" if self.title else text
+        return f"{shown(self.title)}\n{text}" if self.title else text
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
     """Return a `Table` of these values as aligned columns, lines without trailing blanks."""
-    cells = [list(header), *(list(row) for row in rows)]
+    cells = [[shown(cell) for cell in row] for row in (header, *rows)]
     widths = [max(columns(row[k]) for row in cells) for k in range(len(header))]
     lines = []
     for row in cells:

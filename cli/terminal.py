@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from lstm2d.cli.tables import Table
-from lstm2d.cli.text import printable
+from lstm2d.shown import printable, shown
 
 WIDTHS = (24, 12, 6)  # columns of a bar; the widest one that fits next to its text is used
 
@@ -113,7 +113,7 @@ def show(parts: Sequence[str | Table], stream: TextIO, columns: int) -> None:
             screen.print(Text(printable(part)), soft_wrap=True)
             continue
         if part.title:
-            screen.print(Text(printable(part.title)), soft_wrap=True)
+            screen.print(Text(shown(part.title)), soft_wrap=True)
         screen.print(_drawn(part))
 
 
@@ -123,8 +123,8 @@ def _drawn(content: Table) -> table.Table:
     )
     for number, name in enumerate(content.header):
         drawn.add_column(
-            Text(printable(name)), justify="left" if number < content.left else "right", overflow="fold"
+            Text(shown(name)), justify="left" if number < content.left else "right", overflow="fold"
         )
     for row in content.rows:
-        drawn.add_row(*(Text(printable(cell)) for cell in row))
+        drawn.add_row(*(Text(shown(cell)) for cell in row))
     return drawn

@@ -1,4 +1,4 @@
-"""Text that is safe to print, and JSON."""
+"""Results as JSON."""
 
 from __future__ import annotations
 
@@ -7,15 +7,6 @@ import math
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
-
-
-def printable(text: str) -> str:
-    """Return `text` with control characters and undecodable bytes escaped: names come from files."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
 
 
 def to_json(content: object) -> str:

@@ -12,7 +12,7 @@ import click
 
 from lstm2d.cli.data.check import warn_of_findings
 from lstm2d.cli.models import size_text
-from lstm2d.cli.options import device_options, use_device
+from lstm2d.cli.options import allowed_memory, device_options, memory_option, use_device
 from lstm2d.cli.output import Console, output_options
 from lstm2d.cli.train_auto import AUTO, DEFAULT_RUN, decide
 from lstm2d.errors import InterruptedRun, Lstm2dError
@@ -89,6 +89,7 @@ Examples:
     "--init-from", type=click.Path(path_type=Path), metavar="MODEL", help="Start from these weights."
 )
 @click.option("--seed", metavar="N", help="Seed for weights, image order and augmentation.")
+@memory_option
 @device_options
 @output_options
 def train(
@@ -103,6 +104,7 @@ def train(
     threads: int | None,
     device: str,
     gpu_memory: float | None,
+    max_memory: int | None,
     **keys: str | None,
 ) -> None:
     """Train a network on a folder of images and masks.
@@ -123,7 +125,10 @@ def train(
 
     chosen = use_device(device, gpu_memory, threads)
     overrides = [(item, "--set") for item in sets] + from_options(keys)
-    computing = words_of({"--threads": threads, "--device": device, "--gpu-memory": gpu_memory}, but="auto")
+    computing = words_of(
+        {"--threads": threads, "--device": device, "--gpu-memory": gpu_memory, "--max-memory": max_memory},
+        but="auto",
+    )
     out = run_folder(out, preset)
     if not resume:
         warn_of_findings(console, data)
@@ -149,6 +154,7 @@ def train(
             changes=[item.partition("=")[0].strip() for item, _ in overrides],
             init_from=init_from,
             device=chosen,
+            max_memory=allowed_memory(max_memory),
             report=narrator,
         )
     except InterruptedRun as error:
@@ -234,7 +240,7 @@ class Narrator:
             case Warned():
                 self.console.warn(event.text)
             case Note():
-                self.console.say("\n".join(filter(None, (event.text, event.dataset_toml))))
+                self.console.say(event.text, event.dataset_toml or "")
             case Started():
                 self.epochs, self.steps = event.epochs, event.steps
                 self.console.say(beginning(event, self.config))

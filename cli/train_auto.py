@@ -90,8 +90,9 @@ def tell(console: Console, facts: Facts, choice: Choice, command: Sequence[str])
         time = f"{facts.seconds / 60:.4g} minutes" if facts.seconds > 90 else f"{facts.seconds:.4g} seconds"
     vgg16 = "VGG-16 imported" if facts.vgg16 else "VGG-16 not imported"
     seen = f"{facts.images} images, {facts.classes} classes, typical size {facts.size:.0f}, {vgg16}, {time}"
-    lines = [f"auto: {seen}", f"chosen: {choice}", *(f"  {why}" for why in choice.reasons)]
-    console.say("\n".join([*lines, "the same by hand:", f"  {shlex.join(command)}"]))
+    console.say(f"auto: {seen}")
+    console.say("\n  ".join([f"chosen: {choice}", *choice.reasons]))
+    console.say(f"the same by hand:\n  {shlex.join(command)}")
     console.event(
         {
             "event": "choice",

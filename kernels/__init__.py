@@ -12,12 +12,13 @@ from lstm2d.kernels.device import (
     to_host,
     zeros,
 )
-from lstm2d.kernels.dispatch import available, pick, use
+from lstm2d.kernels.dispatch import available, chosen, pick, use
 
 __all__ = [
     "arena",
     "ascontiguousarray",
     "available",
+    "chosen",
     "copy_into",
     "device_of",
     "empty",

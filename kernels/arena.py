@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
 SMALL = 1 << 16  # bytes: malloc reuses smaller blocks itself
+KEPT = 1 << 28  # bytes of unused blocks that stay after any image
 ROOM = 8  # a block is at most this many times as large as its array: two poolings leave an eighth of an image
 # without the GIL other threads change reference counts while they are read
 _counts_are_exact: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
@@ -36,6 +37,8 @@ class Arena:
     def __init__(self, limit: int = 4 << 30) -> None:
         self.limit = limit
         self.unlock()
+        self._used = self._used_before = 0  # bytes of the blocks handed out in this turn, and in the last one
+        self._handed_out: set[int] = set()  # ids of these blocks
         self._blocks: list[NDArray[np.uint8]] = []
 
     def unlock(self) -> None:
@@ -65,6 +68,9 @@ class Arena:
         else:
             with self._searching:  # until this thread holds the block
                 block = self._take(size)
+                if id(block) not in self._handed_out:
+                    self._handed_out.add(id(block))
+                    self._used += block.nbytes
         start = -block.ctypes.data % ALIGNMENT
         return block[start : start + size].view(dtype).reshape(shape)
 
@@ -86,6 +92,7 @@ class Arena:
         if best is not None:
             return self._blocks[best]
         if near is not None:  # the new block replaces it
+            self._handed_out.discard(id(self._blocks[near]))
             del self._blocks[near]
         if unused > self.limit:
             self._drop()
@@ -99,6 +106,34 @@ class Arena:
 
     def _drop(self) -> None:
         self._blocks = [b for b in self._blocks if sys.getrefcount(b) > _UNHELD + 1]
+        self._handed_out.intersection_update(map(id, self._blocks))
+
+    def settle(self) -> None:
+        """Free what one large image leaves: to be called after each image.
+
+        Unused blocks of up to `KEPT` bytes stay; more of them stay only if this image and the one before it
+        both used so many. So images of equal size reuse their memory from the third one on, and a single
+        large one leaves nothing.
+        """
+        with self._searching:
+            allowed = max(KEPT, min(self._used, self._used_before))
+            self._used_before, self._used, handed_out = self._used, 0, self._handed_out
+            self._handed_out = set()
+            total = sum(block.nbytes for block in self._blocks)
+            if total <= allowed:
+                return
+            # those that this image did not need are freed first, then the largest
+            order = sorted(self._blocks, key=lambda b: (id(b) in handed_out, -b.nbytes))
+            kept = {id(block) for block in order}
+            while order and total > allowed:
+                total -= order[0].nbytes
+                kept.discard(id(order.pop(0)))
+            del order
+            self._blocks = [b for b in self._blocks if id(b) in kept or sys.getrefcount(b) > _UNHELD + 1]
+
+    def footprint(self) -> int:
+        """Return the bytes of all blocks, in use or not."""
+        return sum(block.nbytes for block in self._blocks)
 
     def owns(self, array: NDArray[Any]) -> bool:
         """Return whether an array is one of the blocks.
@@ -164,3 +199,5 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_arena.unlock)
 empty = _arena.empty
 clear = _arena.clear
+settle = _arena.settle
+footprint = _arena.footprint

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging  # noqa: F401  holds its lock during forks; ours come first only if it registers earlier
 import os
+from threading import local
 from typing import Protocol
 
 
@@ -22,7 +23,9 @@ class Lock(Protocol):
 
 
 _locks: list[Lock] = []
-_held: list[Lock] = []
+_own = (
+    local()
+)  # `held`: the locks that this thread has taken for its fork; another one may wait for the first
 
 
 def hold(lock: Lock) -> None:
@@ -38,14 +41,15 @@ def hold(lock: Lock) -> None:
 
 
 def _before() -> None:
+    _own.held = []
     for lock in _locks:  # while this waits, another thread may register more
         lock.acquire()
-        _held.append(lock)
+        _own.held.append(lock)
 
 
 def _after() -> None:
-    while _held:
-        _held.pop().release()
+    for lock in reversed(getattr(_own, "held", [])):
+        lock.release()
 
 
 if hasattr(os, "register_at_fork"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.kernels.arrays import contiguous
+
 WORK = 64  # operations per pixel, roughly
 
 
@@ -43,7 +45,7 @@ def nearest_centres(
     from lstm2d.kernels._numba import jit, label_windows
 
     result = np.full((rows.size, columns.size), -1, np.int32)
-    bins = np.ascontiguousarray(bins)
+    bins = contiguous(bins)
     work = WORK * columns.size
     half = min(half, max(bins.shape))  # no larger number is of use, nor fits 64 bits
     jit.spread(

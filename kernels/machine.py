@@ -7,8 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from lstm2d.kernels import isa
-from lstm2d.kernels.dispatch import available
+from lstm2d.kernels import dispatch, isa
 from lstm2d.kernels.families import FAMILIES
 
 
@@ -66,6 +65,16 @@ def blas() -> list[dict[str, Any]]:
 
 
 def kernel_sets() -> dict[str, str]:
-    """Return the CPU backend of each family of kernels: "cython", "numba" or, without both, "numpy"."""
-    best = {family: available(family)[0].strip("_") for family in FAMILIES}
-    return {family: "numpy" if name == "reference" else name for family, name in best.items()}
+    """Return the CPU backend of each family of kernels: "cython", "numba" or "reference"."""
+    return {family: dispatch.chosen(family).strip("_") for family in FAMILIES}
+
+
+def backend() -> dict[str, Any]:
+    """Return why the kernels are taken from these backends.
+
+    Returns
+    -------
+    dict
+        "requested" (what `LSTM2D_BACKEND` holds, or None) and "compiled" (whether the Cython kernels are).
+    """
+    return {"requested": dispatch.requested(), "compiled": dispatch.compiled()}

@@ -8,6 +8,7 @@ coincide unless a function says otherwise.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,7 @@ def bilinear_places(
     first: NDArray[np.intp] = np.minimum(place.astype(np.intp), max(size - 1, 0))
     second: NDArray[np.intp] = np.minimum(first + 1, max(size - 1, 0))
     part = np.asarray(place - first, np.float64)
+    _fix(first, second, part)
     return first, second, part
 
 
@@ -153,4 +155,12 @@ def _centres(size: int, new_size: int) -> NDArray[np.float64]:
 def _taps(index: NDArray[np.intp], weight: NDArray[np.float64]) -> Taps:
     """Return the taps of a matrix with equally many entries in each row."""
     start = np.arange(len(index) + 1, dtype=np.intp) * index.shape[1]
-    return start, np.ascontiguousarray(index.reshape(-1)), np.ascontiguousarray(weight.reshape(-1))
+    taps = start, np.ascontiguousarray(index.reshape(-1)), np.ascontiguousarray(weight.reshape(-1))
+    _fix(*taps)
+    return taps
+
+
+def _fix(*arrays: NDArray[Any]) -> None:
+    """Make arrays read-only: all callers share what is cached."""
+    for array in arrays:
+        array.flags.writeable = False

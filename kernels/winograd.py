@@ -62,9 +62,12 @@ def transforms(largest: int, dtype: DTypeLike) -> Transforms:
         _fill(pixels[m], pixel_matrix(m, largest))
         _fill(results[m], result_matrix(m))
     _fill(taps, tap_matrix(largest))
-    return Transforms(
+    found = Transforms(
         pixels, results, np.ascontiguousarray(results.transpose(0, 2, 1)), taps, np.ascontiguousarray(taps.T)
     )
+    for matrix in found:  # all callers share them
+        matrix.flags.writeable = False
+    return found
 
 
 def pixel_matrix(m: int, largest: int) -> list[list[Fraction]]:

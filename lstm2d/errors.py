@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Self
 
+from lstm2d.shown import printable, shown, shown_lines
+
 
 class Lstm2dError(Exception):
     """An error that says what happened, where, what was expected and what to do.
@@ -21,6 +23,9 @@ class Lstm2dError(Exception):
 
     Notes
     -----
+    No name in a text forges a line: a line break is kept only before an indented line, and in hints, whose
+    names are escaped by `lstm2d.shown.shown`.
+
     Texts name parameters of functions in backticks, alone or with a value: "a smaller `size`",
     "`device='cpu'`". The command line replaces them by its options, see `lstm2d.cli.option_names`.
     """
@@ -35,8 +40,11 @@ class Lstm2dError(Exception):
         expected: str | None = None,
         hint: str | None = None,
     ) -> None:
+        what = shown_lines(what)
+        expected = None if expected is None else shown_lines(expected)
+        hint = None if hint is None else printable(hint)
         self.what, self.where, self.expected, self.hint = what, where, expected, hint
-        lines = [what if where is None else f"{what}: {where}"]
+        lines = [what if where is None else f"{what}: {shown(where)}"]
         if expected is not None:
             lines.append(f"  expected: {expected}")
         if hint is not None:

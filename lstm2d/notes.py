@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lstm2d.shown import shown
+
 Listener = Callable[[str], None]
 
 
@@ -33,7 +35,7 @@ class Notes:
         """
         self._counts[text] = self._counts.get(text, 0) + 1
         if self._counts[text] == 1 and self.listener is not None:
-            self.listener(f"{where}: {text}")
+            self.listener(f"{shown(where)}: {text}")
 
     def summary(self) -> list[str]:
         """Return a line for each kind of note that applies to more than one image."""

@@ -29,6 +29,7 @@ class Purpose(IntEnum):
     HIERARCHY = 12
     ROTATION = 13
     SUPERPIXEL = 14
+    KILL = 15
 
 
 def generator(seed: int, epoch: int, sample: int, purpose: Purpose, part: int = 0) -> np.random.Generator:

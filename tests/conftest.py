@@ -67,37 +67,11 @@ def brightness_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     A 2D-LSTM with open input and output gates and closed forget gates sees only its own pixel. Class 2
     never wins.
     """
-    from lstm2d.io.model_file import ClassInfo, ModelFile, save_model
-    from lstm2d.models import build
+    from lstm2d.io.model_file import save_model
+    from lstm2d.reliability.inputs.drawn import brightness
 
-    section = {"kind": "lstm2d", "window": 1, "units": [1], "features": [], "peepholes": False}
-    section |= {"feedforward": "shared", "cell_scale": 1.0, "leaky": False}
-    network = build(section, 3, np.random.default_rng(0))
-    state = {name: np.zeros_like(values) for name, values in network.state_dict().items()}
-    state["lstm.0.weight"][:, 0, 3] = 40  # candidate: red, after (x - mean) / std
-    state["lstm.0.bias"][:] = [20, -20, -20, 0, 20]  # input gate, both forget gates, candidate, output gate
-    state["feedforward.0.weight"][0] = [-1, 1, 0]
-    state["feedforward.0.bias"][:] = [0, 0, -20]
     path = tmp_path_factory.mktemp("model") / "brightness.safetensors"
-    model = ModelFile(
-        state=state,
-        preset="lstm2d-1x1",
-        config={"preset": "lstm2d-1x1", "model": section},
-        classes=(
-            ClassInfo("dark", (10, 20, 30)),
-            ClassInfo("bright", (200, 210, 220)),
-            ClassInfo("never", (255, 0, 0)),
-        ),
-        mean=(127.5, 127.5, 127.5),
-        std=(51.0, 51.0, 51.0),
-        ignore=255,
-        library_version="0.1.0",
-        seed=7,
-        metrics={"test": {"pixel_accuracy": 0.5, "class_accuracy": 0.25, "mean_iou": 0.125}},
-        trained_on="nothing: weights set by hand",
-        terms="free for all",
-    )
-    save_model(path, model)
+    save_model(path, brightness())
     return path
 
 

@@ -56,3 +56,16 @@ def test_every_header_is_needed_by_a_kernel(
     used = {path: {needed.name for needed in dependencies(path)} for path in kernels}
     assert set.union(*used.values()) == {p.name for kind in ("*.h", "*.pxd") for p in folder.glob(kind)}
     assert "simd.h" not in used[folder / "windows.pyx"]  # a change there does not recompile it
+
+
+@pytest.mark.parametrize("names", ["", "thread", "address,undefined"])
+def test_sanitizers_are_compiled_and_linked(
+    names: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSTM2D_SANITIZE", names)
+    monkeypatch.chdir(checkout)
+    extensions = runpy.run_path("setup.py")["extensions"]()
+    assert len(extensions) > 10
+    for extension in extensions:
+        for flags in (extension.extra_compile_args, extension.extra_link_args):
+            assert [flag for flag in flags if "-fsanitize=" in flag] == [f"-fsanitize={names}"] * bool(names)

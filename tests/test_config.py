@@ -71,7 +71,7 @@ def test_a_file_without_preset_needs_a_model(tmp_path: Path) -> None:
     path.write_text('[model]\nkind = "lstm2d"\nwindow = 2\nunits = [3]\nfeatures = []\n')
     assert load_toml(path).model["cell_scale"] == 1.0
     path.write_text("[train]\nepochs = 1\n")
-    with pytest.raises(ConfigError, match=r'model\.kind = None: expected "lstm2d"'):
+    with pytest.raises(ConfigError, match=r"model\.kind is missing \(.*mine\.toml\): expected"):
         load_toml(path)
 
 
@@ -380,3 +380,12 @@ def test_wrong_hierarchy(sets: list[str], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         hierarchy(*sets)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[train]\nepochs = 3\n"])
+def test_a_file_without_a_model_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "empty.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load_toml(path)
+    assert f'model.kind is missing ({path}): expected "lstm2d" or' in str(error.value)

@@ -132,3 +132,101 @@ def test_backends_are_named_by_kernels_alone(checkout: Path) -> None:
     named = re.compile(r"kernels\._|[\"']_(reference|cython|numba|cuda)\b")
     outside = [path for path in sources(checkout, ".py") if not path.is_relative_to(checkout / "kernels")]
     assert [path.name for path in outside if named.search(path.read_text())] == []
+
+
+# Files are opened for writing in lstm2d/io/atomic.py alone: completely or not at all, flushed and read back.
+# What else may open files, and why:
+WRITERS = {
+    "lstm2d/io/atomic.py": {"os.open"},
+    "lstm2d/io/locks.py": {"os.open"},  # lock files, which stay empty
+    "lstm2d/io/safe_open.py": {"os.open"},  # for reading; tests pass it no other flags
+    "lstm2d/report/side_by_side.py": {"tempfile.TemporaryFile"},  # has no name, and is gone after a crash
+    "cli/streams.py": {"os.open"},  # the null device in place of closed streams
+}
+# Functions that write to a name or a path. `save` and `savefig` may get a buffer: their argument is read.
+OPENERS = {
+    ("os", "open"),
+    ("os", "fdopen"),
+    ("os", "mkfifo"),
+    ("shutil", "copy"),
+    ("shutil", "copy2"),
+    ("shutil", "copyfile"),
+    ("shutil", "copytree"),
+    ("shutil", "move"),
+    ("tempfile", "NamedTemporaryFile"),
+    ("tempfile", "TemporaryFile"),
+    ("tempfile", "mkstemp"),
+    ("np", "savetxt"),
+}
+METHODS = {"tofile", "touch", "write_text", "write_bytes", "hardlink_to"}
+TO_A_BUFFER = {"imwrite", "save", "savez", "savez_compressed", "savefig", "TiffWriter", "ZipFile"}
+
+
+def written(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Yield the name and line of calls that open a file for writing, or may."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        function = node.func
+        if isinstance(function, ast.Name):
+            name, method = function.id, function.id
+        elif isinstance(function, ast.Attribute):
+            name, method = ast.unparse(function), function.attr
+        else:
+            continue
+        owner = name.rpartition(".")[0]
+        writes = (owner, method) in OPENERS or bool(owner and method in METHODS)
+        if method == "open" and owner != "os":
+            writes = _mode(node, 1 if isinstance(function, ast.Name) else 0)
+        if method in TO_A_BUFFER and owner and node.args:
+            target = ast.unparse(node.args[0])
+            writes = not any(word in target for word in ("buffer", "stream", "BytesIO", "file"))
+        if writes:
+            yield name, node.lineno
+
+
+def _mode(node: ast.Call, position: int) -> bool:
+    """Return whether a call of `open` has a mode that writes."""
+    modes = [keyword.value for keyword in node.keywords if keyword.arg == "mode"] + node.args[position:][:1]
+    texts = [mode.value for mode in modes if isinstance(mode, ast.Constant) and isinstance(mode.value, str)]
+    return any(set(text) & set("wax+") and set(text) <= set("rwaxbt+") for text in texts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'open(path, "w")',
+        'open(path, mode="ab")',
+        'path.open("a", newline="")',
+        'Path(x).write_text("a")',
+        "os.open(path, flags)",
+        "image.save(path)",
+        "figure.savefig(out / name)",
+        "np.save(path, values)",
+        "shutil.copyfile(a, b)",
+        "values.tofile(path)",
+        "tempfile.mkstemp()",
+    ],
+)
+def test_a_second_writer_is_found(text: str) -> None:
+    assert list(written(ast.parse(text)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['open(path, "rb")', "path.open()", 'zip.open("a.png")', "image.save(buffer)", "write_bytes(path, data)"],
+)
+def test_reading_and_buffers_are_allowed(text: str) -> None:
+    assert not list(written(ast.parse(text)))
+
+
+def test_one_module_opens_files_for_writing(checkout: Path) -> None:
+    found: dict[str, set[str]] = {}
+    for path in sources(checkout, ".py"):
+        for name, line in written(ast.parse(path.read_text())):
+            inside = path.relative_to(checkout).as_posix()
+            if inside.startswith("lstm2d/reliability/"):  # makes inputs in a temporary folder
+                continue
+            assert name in WRITERS.get(inside, set()), f"{inside}:{line}: {name} opens a file for writing"
+            found.setdefault(inside, set()).add(name)
+    assert found == WRITERS  # no exception without a reason

@@ -69,6 +69,7 @@ def test_purposes_keep_their_numbers() -> None:
         ("HIERARCHY", 12),
         ("ROTATION", 13),
         ("SUPERPIXEL", 14),
+        ("KILL", 15),
     ]
 
 

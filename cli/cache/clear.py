@@ -16,7 +16,7 @@ def age(ctx: click.Context, param: click.Parameter, value: str | None) -> float:
     """Return the seconds of an age such as "30d"; 0 if the option is not given."""
     if value is None:
         return 0.0
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([dhm])", value.strip())
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{0,9})?)([dhm])", value.strip())
     if match is None or not float(match[1]):
         raise click.BadParameter(f"{value!r} is not an age such as 30d, 12h or 90m", ctx, param)
     return float(match[1]) * UNITS[match[2]]

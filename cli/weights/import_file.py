@@ -49,6 +49,7 @@ def import_weights(
 
     from lstm2d.io.atomic import write_bytes
     from lstm2d.io.replacing import refuse_to_replace
+    from lstm2d.io.safe_open import read_file
     from lstm2d.weights.import_file import CONVENTIONS, read_weights
     from lstm2d.weights.networks import NETWORKS
     from lstm2d.weights.store import is_stored, store_weights
@@ -61,7 +62,7 @@ def import_weights(
         found.layers, name=name, convention=found.convention, source=source, network=found.network
     )
     if out is not None:
-        write_bytes(out, stored.path.read_bytes())
+        write_bytes(out, read_file(stored.path))
     missing = [layer for layer in NETWORKS[found.network].layers if layer not in stored.layers]
     chosen = "as given" if convention else f"recognised from the layer names, {found.style}"
     if found.style == "lstm2d":

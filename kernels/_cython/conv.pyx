@@ -6,11 +6,12 @@ from cython cimport floating
 from cython.parallel cimport prange
 
 from lstm2d.kernels import arena, winograd
+from lstm2d.kernels.arrays import contiguous
 from lstm2d.kernels._cython import conv_columns, conv_nested, conv_patches, conv_winograd, linear
 from lstm2d.kernels._cython.activation cimport activate, activation_kind
 from lstm2d.kernels._cython.levels cimport use_level
-from lstm2d.kernels._cython.checks import contiguous_floats
-from lstm2d.kernels._cython.conv_parts import adjoint_parts, forward_parts
+from lstm2d.kernels.checks import contiguous_floats
+from lstm2d.kernels.conv_parts import adjoint_parts, forward_parts
 from lstm2d.kernels._cython.grain import threads_for
 
 use_level()
@@ -77,7 +78,7 @@ def conv2d_adjoint(grad_y, weight, bias, size, stride, padding, dilation, activa
         _activate(grad_x, kind)
     elif grad_x.size:
         conv_columns.products(
-            grad_y, np.ascontiguousarray(turned), bias, grad_x,
+            grad_y, contiguous(turned), bias, grad_x,
             adjoint_parts(size[0], rows, kh, stride[0], padding[0], dilation[0]),
             adjoint_parts(size[1], columns, kw, stride[1], padding[1], dilation[1]),
             kind,

@@ -13,6 +13,7 @@ from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 
 from lstm2d.kernels import arena
+from lstm2d.kernels.arrays import contiguous
 from lstm2d.kernels._cython.activation cimport activate
 from lstm2d.kernels._cython.blas cimport matmul
 from lstm2d.kernels._cython.levels cimport use_level
@@ -55,7 +56,7 @@ def products(x, weight, bias, y, row_parts, column_parts, int activation):
                 positions = rows.length * columns.length
                 if positions == 0:
                     continue
-                used = np.ascontiguousarray(weight[np.ix_(rows.taps, columns.taps)]) if (
+                used = contiguous(weight[np.ix_(rows.taps, columns.taps)]) if (
                     len(rows.taps) < weight.shape[0] or len(columns.taps) < weight.shape[1]) else weight
                 inner, outputs = used.size // used.shape[3], used.shape[3]
                 block = _block(inner, outputs, positions)

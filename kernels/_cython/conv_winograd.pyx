@@ -20,6 +20,7 @@ from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 
 from lstm2d.kernels import arena, winograd
+from lstm2d.kernels.arrays import contiguous
 from lstm2d.kernels._cython.blas cimport matmul, matmul_thin
 from lstm2d.kernels._cython.gemm cimport blas_reads_in_place, panel_bytes, product, product_panels
 from lstm2d.kernels._cython.levels cimport use_level
@@ -75,7 +76,7 @@ def products(x, weight, bias, y, padding, dilation, int activation, bint turned)
     taps = weight.transpose(0, 1, 3, 2) if turned and g.few else weight
     if g.few and not blas_reads_in_place():
         taps = panels(taps, panel_bytes())  # their points lie in the same order
-    taps = np.ascontiguousarray(taps).reshape(9, -1)
+    taps = contiguous(taps).reshape(9, -1)
     points = arena.empty((g.rows.points * g.columns.points, inner * outputs + PAD), x.dtype)
     scratch = arena.empty((threads if g.few else 1, scratch_length(&g)), x.dtype)
     edges = arena.empty((threads, SIDE * SIDE * inner), x.dtype)

@@ -12,7 +12,7 @@ from cython.parallel cimport prange
 
 from lstm2d.kernels import arena
 from lstm2d.kernels._cython.levels cimport use_level
-from lstm2d.kernels._cython.checks import contiguous_floats
+from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels._cython.grain import threads_for
 
 use_level()

@@ -16,7 +16,7 @@ from lstm2d.kernels._cython.blas cimport matmul
 from lstm2d.kernels._cython.gemm cimport product
 from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.blas import single_blas
-from lstm2d.kernels._cython.checks import contiguous_floats
+from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels._cython.grain import threads_for
 
 use_level()

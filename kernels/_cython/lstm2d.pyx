@@ -16,6 +16,7 @@ state that stays in the cache.
 import numpy as np
 
 from lstm2d.kernels import arena
+from lstm2d.kernels.arrays import contiguous
 from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels._cython.grain import threads_for
 
@@ -67,12 +68,12 @@ cdef struct Diagonal:
 
 def lstm2d_forward(x, weight, recurrent, bias, peepholes, cell_scale, leaky, keep):
     """See kernels/_reference/lstm2d.py. Kept: C + 10 U values for each pixel and direction."""
-    x = np.ascontiguousarray(x)
+    x = contiguous(x)
     n, h, w, channels = x.shape
     units = recurrent.shape[1] // 2
-    both = np.ascontiguousarray(np.concatenate([weight, recurrent], axis=1, dtype=x.dtype))
-    bias = np.ascontiguousarray(bias)
-    peepholes = None if peepholes is None else np.ascontiguousarray(peepholes)
+    both = contiguous(np.concatenate([weight, recurrent], axis=1, dtype=x.dtype))
+    bias = contiguous(bias)
+    peepholes = None if peepholes is None else contiguous(peepholes)
     slot = 0 if keep else _round_up(min(h, w)) + 2 * LSTM2D_LANES
     ld = _stride(2 * slot if slot else h * w + 3 * LSTM2D_LANES)
     state = arena.empty((n, 4, channels + 10 * units, ld), x.dtype)
@@ -86,12 +87,12 @@ def lstm2d_forward(x, weight, recurrent, bias, peepholes, cell_scale, leaky, kee
 
 def lstm2d_backward(grad_y, x, kept, weight, recurrent, bias, peepholes, cell_scale, leaky, gate_clip, need_x):
     """See kernels/_reference/lstm2d.py."""
-    grad_y = np.ascontiguousarray(grad_y)
+    grad_y = contiguous(grad_y)
     n, h, w, channels = x.shape
     units = recurrent.shape[1] // 2
     dtype, ld = x.dtype, kept.shape[3]
-    weight, recurrent = np.ascontiguousarray(weight), np.ascontiguousarray(recurrent)
-    peepholes = None if peepholes is None else np.ascontiguousarray(peepholes)
+    weight, recurrent = contiguous(weight), contiguous(recurrent)
+    peepholes = None if peepholes is None else contiguous(peepholes)
     crossing = _stride(h + 2 * LSTM2D_LANES)  # gradients from one diagonal to the next, by image row
     threads = min(threads_for(5 * grad_y.size), max(1, 4 * n))
     scratch = arena.empty((threads, 7 * units * crossing + 5 * units * ld), dtype)

@@ -14,7 +14,7 @@ from libc.string cimport memset
 
 from lstm2d.kernels import arena
 from lstm2d.kernels._cython.levels cimport use_level
-from lstm2d.kernels._cython.checks import contiguous_floats
+from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels._cython.grain import threads_for
 
 use_level()
@@ -144,13 +144,19 @@ cdef bint _everywhere(const Pool* p) noexcept nogil:
     return p.stride[0] == p.stride[1] == 1 and p.padding[0] == p.padding[1] == 0
 
 
+cdef inline const floating* _first(const Pool* p, const floating[:, :, :, ::1] x) noexcept:
+    """Return the first pixel, or NULL: an image without pixels, of windows in the padding, has none to point at."""
+    return &x[0, 0, 0, 0] if p.height and p.width else NULL
+
+
 cdef void _max(Pool p, const floating[:, :, :, ::1] x, floating[:, :, :, ::1] y, unsigned char[:, :, :, ::1] small,
                int[:, :, :, ::1] large, bint stream, int threads) noexcept:
     cdef unsigned char* bytes_ = &small[0, 0, 0, 0] if small is not None else NULL
     cdef int* wide = &large[0, 0, 0, 0] if large is not None else NULL
-    cdef Py_ssize_t row = p.columns * p.channels, k
+    cdef const floating* pixels = _first[floating](&p, x)
+    cdef Py_ssize_t row = p.columns * p.channels, image = p.height * p.width * p.channels, k
     for k in prange(y.shape[0] * p.rows, nogil=True, schedule="static", num_threads=threads):
-        _max_row(&p, &x[k // p.rows, 0, 0, 0], k % p.rows, &y[0, 0, 0, 0] + k * row,
+        _max_row(&p, pixels + k // p.rows * image, k % p.rows, &y[0, 0, 0, 0] + k * row,
                  bytes_ + k * row if bytes_ else NULL, wide + k * row if wide else NULL, stream)
 
 
@@ -204,12 +210,13 @@ cdef void _block_grad_row(const Pool* p, const floating* grad_y, const unsigned 
 
 
 cdef void _mean(Pool p, const floating[:, :, :, ::1] x, floating[:, :, :, ::1] y, int threads) noexcept:
-    cdef Py_ssize_t k
+    cdef const floating* pixels = _first[floating](&p, x)
+    cdef Py_ssize_t image = p.height * p.width * p.channels, k
     for k in prange(y.shape[0] * p.rows, nogil=True, schedule="static", num_threads=threads):
         if floating is float:
-            pool_mean_f32(&p, &x[k // p.rows, 0, 0, 0], k % p.rows, &y[k // p.rows, k % p.rows, 0, 0])
+            pool_mean_f32(&p, pixels + k // p.rows * image, k % p.rows, &y[k // p.rows, k % p.rows, 0, 0])
         else:
-            pool_mean_f64(&p, &x[k // p.rows, 0, 0, 0], k % p.rows, &y[k // p.rows, k % p.rows, 0, 0])
+            pool_mean_f64(&p, pixels + k // p.rows * image, k % p.rows, &y[k // p.rows, k % p.rows, 0, 0])
 
 
 cdef void _grad(Pool p, const floating[:, :, :, ::1] grad_y, const unsigned char[:, :, :, ::1] small,

@@ -19,7 +19,7 @@ from lstm2d.kernels import arena
 from lstm2d.kernels._cython.gemm cimport panel_bytes, product, product_panels
 from lstm2d.kernels._cython.levels cimport use_level
 from lstm2d.kernels.blas import single_blas
-from lstm2d.kernels._cython.checks import contiguous_floats
+from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels._cython.grain import threads_for
 from lstm2d.kernels._cython.panels import panels
 

@@ -11,8 +11,9 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport log
 
 from lstm2d.kernels import arena
+from lstm2d.kernels.arrays import contiguous
 from lstm2d.kernels._cython.levels cimport use_level
-from lstm2d.kernels._cython.checks import contiguous_floats
+from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels._cython.grain import threads_for
 
 use_level()
@@ -99,7 +100,7 @@ def soft_cross_entropy_backward(probability, targets, weight, double factor):
 def cross_entropy_forward(scores, labels, class_weights, Py_ssize_t ignore_index, bint keep):
     """See kernels/_reference/softmax.py. Keeps the probabilities, K values a position, where they are asked for."""
     scores, class_weights = contiguous_floats(scores, class_weights)
-    labels = np.ascontiguousarray(labels, np.intp)
+    labels = contiguous(labels, np.intp)
     n, positions, k = scores.shape
     mass = _sum_of_weights(labels, class_weights.astype(np.float64), ignore_index)
     threads = threads_for(scores.size)
@@ -116,7 +117,9 @@ def cross_entropy_forward(scores, labels, class_weights, Py_ssize_t ignore_index
 def cross_entropy_backward(probability, labels, class_weights, Py_ssize_t ignore_index, double factor):
     """See kernels/_reference/softmax.py."""
     probability, class_weights = contiguous_floats(probability, class_weights)
-    labels = np.ascontiguousarray(labels, np.intp).reshape(-1)
+    labels = contiguous(labels, np.intp)
+    _sum_of_weights(labels, class_weights.astype(np.float64), ignore_index)  # the caller may have changed a label
+    labels = labels.reshape(-1)
     grad = arena.empty(probability.shape, probability.dtype)
     if grad.size:
         if grad.dtype == np.float32:

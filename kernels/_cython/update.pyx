@@ -11,7 +11,7 @@ from cython cimport floating
 from cython.parallel cimport prange
 
 from lstm2d.kernels._cython.levels cimport use_level
-from lstm2d.kernels._cython.checks import contiguous_floats
+from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels._cython.grain import threads_for
 
 use_level()
@@ -172,10 +172,12 @@ def adadelta_step(weights, gradient, square, change, mean, rates, double learnin
 
 def _checked(weights, *others):
     """Return the arrays, an empty one for None; all must lie in order in memory, for they are changed in place."""
-    arrays = [weights, *(np.empty(0, weights.dtype) if a is None else a for a in others)]
-    if any(a.size not in (0, weights.size) for a in arrays):
-        raise ValueError(f"{', '.join(str(a.shape) for a in arrays)}: not one value a weight")
-    return arrays
+    given = [weights, *(a for a in others if a is not None)]
+    if any(a.size != weights.size for a in given):
+        raise ValueError(f"{', '.join(str(a.shape) for a in given)}: not one value a weight")
+    if not all(a.flags.aligned for a in given):
+        raise ValueError("an array is not aligned to its data type")
+    return [weights, *(np.empty(0, weights.dtype) if a is None else a for a in others)]
 
 
 cdef double _squares(const floating[::1] x, int threads) noexcept:

@@ -6,7 +6,8 @@ from cython.parallel cimport prange
 from libc.string cimport memcpy
 
 from lstm2d.kernels import arena
-from lstm2d.kernels._cython.checks import contiguous_floats
+from lstm2d.kernels.arrays import contiguous
+from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels._cython.grain import threads_for
 
 ctypedef long long wide
@@ -42,17 +43,17 @@ def window_gather_backward(grad_y, Py_ssize_t window):
 
 def window_targets(labels, Py_ssize_t window, Py_ssize_t n_classes, long long ignore_index, class_weights):
     """See kernels/_reference/windows.py."""
-    labels = np.ascontiguousarray(labels, np.uint8 if labels.dtype == np.uint8 else np.int64)
+    labels = contiguous(labels, np.uint8 if labels.dtype == np.uint8 else np.int64)
     n, h, w = labels.shape
     targets = np.zeros((n, h // window, w // window, n_classes), np.float32)
     weight = np.zeros(targets.shape[:3], np.float32)
     scale = np.ones(n_classes) if class_weights is None else class_weights
     outside = np.zeros(targets.shape[:2], np.uint8)  # one flag per row of windows: threads share none
     if labels.dtype == np.uint8:
-        _targets[uchar](labels, window, ignore_index, np.ascontiguousarray(scale, np.float32), targets, weight,
+        _targets[uchar](labels, window, ignore_index, contiguous(scale, np.float32), targets, weight,
                         outside, threads_for(labels.size))
     else:
-        _targets[wide](labels, window, ignore_index, np.ascontiguousarray(scale, np.float32), targets, weight,
+        _targets[wide](labels, window, ignore_index, contiguous(scale, np.float32), targets, weight,
                        outside, threads_for(labels.size))
     if outside.any():
         raise ValueError(f"labels hold a value outside [0, {n_classes})")

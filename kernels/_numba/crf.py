@@ -8,7 +8,7 @@ import numpy as np
 
 from lstm2d.kernels import arena
 from lstm2d.kernels._numba.jit import kernel, part, spread
-from lstm2d.kernels.arrays import FloatArray
+from lstm2d.kernels.arrays import FloatArray, contiguous
 from lstm2d.kernels.lattice import Lattice, check_features, radix
 
 LANES = 8  # rows of lattice values are padded to whole vectors
@@ -23,7 +23,7 @@ def build_lattice(features: FloatArray) -> Lattice:
     """
     check_features(features)
     n, d = features.shape
-    features = np.ascontiguousarray(features)
+    features = contiguous(features)
     quotients, ranks = arena.empty((n, d + 1), np.int32), arena.empty((n, d + 1), np.int8)
     weights = np.empty((n, d + 1), features.dtype)
     spread(_simplices, n, 32 * (d + 1), features, quotients, ranks, weights)
@@ -69,7 +69,7 @@ def gaussian_sum(
         raise TypeError(f"values and factors must be {features.dtype} like the features")
     result = np.empty(values.shape, values.dtype)
     scaled = values * before[:, np.newaxis]
-    features = np.ascontiguousarray(features)
+    features = contiguous(features)
     spread(_sum_pairs, len(features), len(features) * (10 + values.shape[1]), features, scaled, after, result)
     return result
 

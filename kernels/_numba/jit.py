@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,12 +18,14 @@ from typing import Any
 import llvmlite
 import numba
 import numpy as np
-from numba.core import compiler_lock
+from numba.core import compiler_lock, event
 from numba.core.caching import FunctionCache
 from numba.extending import is_jitted
+from numpy.typing import NDArray
 
 from lstm2d.kernels import forks
 from lstm2d.kernels.threads import get_num_threads
+from lstm2d.waits import report
 
 Loop = Callable[..., Any]
 GRAIN = 1 << 19  # values per thread: starting a Python thread takes 0.1 ms and more
@@ -37,6 +40,40 @@ def part(function: Loop) -> Loop:
     """Compile a function that is called by compiled functions only."""
     compiled: Loop = numba.njit(function, **OPTIONS)
     return compiled
+
+
+@part
+def row(values, first, n):
+    """Return n values of a flat array as an array of their own.
+
+    An index into it that counts from 0 is never negative: a loop over it has no test for that, and
+    vectorises.
+    """
+    return values[first : first + n]
+
+
+@part
+def rows2(values, first, distance, n):
+    """Return two rows of n values, `distance` apart."""
+    return row(values, first, n), row(values, first + distance, n)
+
+
+@part
+def rows3(values, first, distance, n):
+    """Return three rows of n values, `distance` apart."""
+    return (*rows2(values, first, distance, n), row(values, first + 2 * distance, n))
+
+
+@part
+def rows4(values, first, distance, n):
+    """Return four rows of n values, `distance` apart."""
+    return (*rows3(values, first, distance, n), row(values, first + 3 * distance, n))
+
+
+@part
+def rows5(values, first, distance, n):
+    """Return five rows of n values, `distance` apart."""
+    return (*rows4(values, first, distance, n), row(values, first + 4 * distance, n))
 
 
 class kernel:
@@ -58,13 +95,59 @@ class kernel:
 
     def __call__(self, *args: object) -> Any:
         """Run the function, in any number of threads: the first one compiles it, the others wait for that."""
-        return (self._compiled or self._prepare())(*args)
+        return (self._compiled or self._prepare())(*(_plain(a) if type(a) is np.ndarray else a for a in args))
 
     def _prepare(self) -> Loop:
         with _preparing:
             if self._compiled is None:
                 self._compiled = _cached(self.function)
             return self._compiled
+
+
+class _Compilations(event.Listener):
+    """Reports how long Numba has been compiling, in all of this process.
+
+    Numba holds its lock meanwhile: one thread at a time calls these methods.
+    """
+
+    def __init__(self) -> None:
+        self._seconds, self._depth, self._began = 0.0, 0, 0.0
+
+    def on_start(self, event: Any) -> None:
+        """Count a function that is compiled, inside of others or not."""
+        if self._depth == 0:
+            self._began = time.monotonic()
+        self._depth += 1
+        self._report()
+
+    def on_end(self, event: Any) -> None:
+        """Add its time, if no other one is being compiled."""
+        self._depth -= 1
+        self._report()
+        if self._depth == 0:
+            self._seconds += time.monotonic() - self._began
+
+    def _report(self) -> None:
+        report("Numba compiles kernels, once on this machine", self._seconds + time.monotonic() - self._began)
+
+
+event.register("numba:compile", _Compilations())
+
+
+class _Memory:
+    """The memory of a read-only array, which it keeps alive, for an array that may be written to."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array
+        self.__array_interface__ = dict(array.__array_interface__, data=(array.ctypes.data, False))
+
+
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array that may be written to: for a read-only one, Numba would compile a loop again.
+
+    A loop writes to its results alone, which are never read-only.
+    """
+    return array if array.flags.writeable else np.asarray(_Memory(array))
 
 
 class _Cache(FunctionCache):
@@ -85,6 +168,17 @@ class _Cache(FunctionCache):
             super().save_overload(sig, data)
 
 
+def threads_for(size: int, work: int) -> int:
+    """Return the number of threads over which `spread` runs a loop: at least 1."""
+    return max(1, min(get_num_threads(), size * work // GRAIN, size))
+
+
+@part
+def thread_of(begin, size, threads):
+    """Return the number of the thread whose part of a loop over `size` items begins with item `begin`."""
+    return (begin * threads + size - 1) // size
+
+
 def spread(loop: kernel, size: int, work: int, *args: object) -> None:
     """Run a loop over `size` independent items, on several threads if there is enough work.
 
@@ -99,7 +193,7 @@ def spread(loop: kernel, size: int, work: int, *args: object) -> None:
     *args : object
         Passed on.
     """
-    threads = max(1, min(get_num_threads(), size * work // GRAIN, size))
+    threads = threads_for(size, work)
     if threads == 1:
         loop(*args, 0, size)
         return

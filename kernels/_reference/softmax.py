@@ -118,4 +118,4 @@ def clip_normalise(x: FloatArray) -> FloatArray:
     positive = np.where(x < 0, 0, x)  # keeps NaN
     total = positive.sum(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(total == 0, 1 / x.shape[-1], positive / total).astype(x.dtype))
+        return np.asarray(np.where(total == 0, 1 / max(1, x.shape[-1]), positive / total).astype(x.dtype))

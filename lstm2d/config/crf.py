@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lstm2d.config.load import override
-from lstm2d.config.problems import raise_for, section_problems, unknown_key
+from lstm2d.config.problems import raise_for, section_problems, unknown_keys
 from lstm2d.config.schema import CRFSection
 from lstm2d.errors import ConfigError
 
@@ -108,7 +108,7 @@ def crf_settings(
     pairs = [(item, "overrides") if isinstance(item, str) else item for item in overrides]
     found = override(table, places, pairs)
     valid = [f"crf.{name}" for name in CRFSection.model_fields]
-    found += [unknown_key(key, valid, places) for key in places if not key.startswith("crf")]
+    found += unknown_keys([key for key in places if not key.startswith("crf")], valid, places)
     section = None
     try:
         section = CRFSection.model_validate(table["crf"])

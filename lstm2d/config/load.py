@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -13,7 +12,8 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from lstm2d.config.problems import place, raise_for, section_problems, shown, unknown_key
+from lstm2d.config.lines import header, keyed
+from lstm2d.config.problems import place, raise_for, section_problems, shown, unknown_keys
 from lstm2d.config.schema import (
     USED_ONLY_WITH,
     CRFSection,
@@ -25,13 +25,13 @@ from lstm2d.config.schema import (
     model_section,
 )
 from lstm2d.errors import ConfigError, DataError
+from lstm2d.io.parse import BadText, check_dotted, parse_toml, shortened
 from lstm2d.io.safe_open import read_text
 from lstm2d.models import MODELS, ModelKind
 from lstm2d.models.options import ModelConfig, without_retired
 
 Table = dict[str, Any]
 
-HEADER = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+\s*(?:#.*)?$")
 SECTIONS: dict[str, type[Section]] = {  # besides [model]
     "train": TrainSection,
     "data": DataSection,
@@ -40,7 +40,6 @@ SECTIONS: dict[str, type[Section]] = {  # besides [model]
 }
 OPTIONAL = ("crf", "hierarchy")
 PRESET = "preset "  # prefix of the place of a preset's key
-ASSIGNMENT = re.compile(r"""\s*([A-Za-z0-9_."' -]+?)\s*=""")
 
 
 def preset_names() -> list[str]:
@@ -207,11 +206,12 @@ def check(table: Table, places: Mapping[str, str], problems: Iterable[str] = ())
     kind: Any = model.get("kind") if isinstance(model, dict) else None
     chosen = MODELS.get(kind) if isinstance(kind, str) else None
     valid = valid_keys(MODELS.values() if chosen is None else [chosen])
-    found += [unknown_key(key, valid, places) for key in table if key not in RunConfig.model_fields]
+    found += unknown_keys([key for key in table if key not in RunConfig.model_fields], valid, places)
     sections: dict[str, Any] = {}
     if chosen is None:
         kinds = " or ".join(f'"{name}"' for name in MODELS)
-        found.append(f"{shown('model.kind', kind)}{place('model.kind', places)}: expected {kinds}")
+        what = "model.kind is missing" if kind is None else shown("model.kind", kind)
+        found.append(f"{what}{place('model.kind', places)}: expected {kinds}")
     else:
         section = model_section(kind, chosen.config)
         present = {**table, "model": _present(chosen.config, model, places, found)}
@@ -299,7 +299,7 @@ def _read_file(path: Path) -> tuple[Table, dict[str, str]]:
     try:
         text = read_text(path)
         text.encode()  # read_text keeps bytes that are not UTF-8, for file names
-        table = tomllib.loads(text)
+        table = parse_toml(text)
     except DataError as error:
         raise ConfigError(
             f"cannot read the configuration ({error.what})",
@@ -308,11 +308,12 @@ def _read_file(path: Path) -> tuple[Table, dict[str, str]]:
         ) from error
     except UnicodeEncodeError as error:
         raise ConfigError("not valid TOML (a byte that is not UTF-8)", where=path) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except BadText as error:
         raise ConfigError(f"not valid TOML ({error})", where=path) from error
     places = _line_numbers(text, str(path))
     preset = table.get("preset", "")
     if not isinstance(preset, str) or not preset:
+        places.setdefault("model", str(path))  # to name the file if it has no such section
         return table, places
     base, base_places = _read_preset(preset)
     for key, value in table.items():
@@ -329,7 +330,14 @@ def override(table: Table, places: dict[str, str], overrides: Iterable[tuple[str
         key, text = key.strip(), text.strip()
         parts = key.split(".")
         if not equals or not all(parts):
-            problems.append(f'"{item}" ({source}): expected key=value, for example train.epochs=20')
+            problems.append(
+                f'"{shortened(item)}" ({source}): expected key=value, for example train.epochs=20'
+            )
+            continue
+        try:
+            check_dotted(key)
+        except BadText as error:
+            problems.append(f"{shortened(key)} ({source}): {error}")
             continue
         target: Any = table
         for part in parts[:-1]:
@@ -345,20 +353,17 @@ def override(table: Table, places: dict[str, str], overrides: Iterable[tuple[str
 def _value(text: str) -> Any:
     """Parse a TOML value; return text that is not valid TOML unchanged."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        (value,) = parse_toml(f"value = {text}").values()
+    except ValueError:  # not TOML, or more lines with keys of their own
         return text
+    return value
 
 
 def _line_numbers(text: str, name: str) -> dict[str, str]:
-    """Return the line of each key in TOML text, which the standard library's parser does not provide."""
+    """Return the line of each key and table in TOML text."""
     places: dict[str, str] = {}
-    table = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := HEADER.match(line):
-            table = header[1] + "."
-            places.setdefault(header[1], f"{name}, line {number}")
-        elif assignment := ASSIGNMENT.match(line):
-            key = assignment[1].replace('"', "").replace("'", "").replace(" ", "")
-            places.setdefault(table + key, f"{name}, line {number}")
+    lines = text.split("\n")
+    for number, (key, line) in enumerate(keyed(lines), start=1):
+        if found := key or header(line):
+            places.setdefault(found, f"{name}, line {number}")
     return places

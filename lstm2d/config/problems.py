@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from lstm2d.errors import ConfigError
+from lstm2d.io.parse import SHOWN, shortened, some_of
 from lstm2d.models.options import expected
 
 
@@ -39,9 +40,10 @@ def section_problems(
     Returns
     -------
     list of str
-        One line per key, in the order of the schema.
+        One line per key, in the order of the schema; unknown keys last.
     """
     lines: dict[str, str] = {}
+    unknown: list[str] = []
     for item in error.errors(include_url=False):
         name = str(item["loc"][0]) if item["loc"] else ""
         key = f"{prefix}{name}".rstrip(".")
@@ -53,10 +55,11 @@ def section_problems(
             continue
         if key in lines:  # a union reports each of its parts
             continue
-        where = place(key, places)
         if item["type"] == "extra_forbidden":
-            lines[key] = unknown_key(key, valid, places)
-        elif item["type"] == "missing":
+            unknown.append(key)
+            continue
+        where = place(key, places)
+        if item["type"] == "missing":
             lines[key] = f"{key} is missing{where}: expected {allowed(section.model_fields[name])}"
         elif item["type"] == "value_error":
             lines[key] = f"{shown(key, item['input'])}{where}: expected {item['ctx']['error']}"
@@ -66,7 +69,7 @@ def section_problems(
             if len(item["loc"]) > 1 and isinstance(item["loc"][1], int):
                 key = f"{key}[{item['loc'][1]}]"
             lines[key] = f"{shown(key, item['input'])}{where}: expected {values}"
-    return list(lines.values())
+    return [*lines.values(), *unknown_keys(unknown, valid, places)]
 
 
 def tables_in(section: type[BaseModel], name: str) -> dict[str, FieldInfo]:
@@ -79,7 +82,7 @@ def tables_in(section: type[BaseModel], name: str) -> dict[str, FieldInfo]:
 
 def shown(key: str, value: Any) -> str:
     """Return "key = value", without the value of a whole table."""
-    return key if isinstance(value, dict) else f"{key} = {value!r}"
+    return key if isinstance(value, dict) else f"{key} = {shortened(repr(value))}"
 
 
 def place(key: str, places: Mapping[str, str]) -> str:
@@ -92,14 +95,29 @@ def place(key: str, places: Mapping[str, str]) -> str:
     return ""
 
 
-def unknown_key(key: str, valid: list[str], places: Mapping[str, str]) -> str:
-    """Return the message for an unknown key, with the nearest valid key."""
+def unknown_keys(keys: list[str], valid: list[str], places: Mapping[str, str]) -> list[str]:
+    """Return a message for each unknown key, with the nearest valid key.
+
+    The first key that is like no valid one is followed by all valid keys. Keys beyond those that are shown
+    stand for themselves, since the search is slow.
+    """
+    lines, listed = [], False
+    for key in keys[:SHOWN]:
+        close = _nearest(key, valid)
+        meant = (
+            f"; did you mean {close}?" if close else "" if listed else f"; expected one of {', '.join(valid)}"
+        )
+        listed = listed or not close
+        lines.append(f"{key}: unknown key{place(key, places)}{meant}")
+    return lines + keys[SHOWN:]
+
+
+def _nearest(key: str, valid: list[str]) -> str:
     whole = valid + sorted({name.partition(".")[0] for name in valid if "." in name})
     by_last = {name.rpartition(".")[2]: name for name in valid}
     last = get_close_matches(key.rpartition(".")[2], by_last, n=1)
     close = get_close_matches(key, whole, n=1) or [by_last[name] for name in last]
-    meant = f"did you mean {close[0]}?" if close else "expected one of " + ", ".join(valid)
-    return f"{key}: unknown key{place(key, places)}; {meant}"
+    return close[0] if close else ""
 
 
 def raise_for(problems: list[str]) -> None:
@@ -108,7 +126,7 @@ def raise_for(problems: list[str]) -> None:
     Parameters
     ----------
     problems : list of str
-        One line each.
+        One line each; at most ten are shown, the others are counted.
 
     Raises
     ------
@@ -118,4 +136,5 @@ def raise_for(problems: list[str]) -> None:
     if len(problems) == 1:
         raise ConfigError(problems[0])
     if problems:
-        raise ConfigError("\n  ".join([f"{len(problems)} values of the configuration are wrong:", *problems]))
+        lines = [f"{len(problems)} values of the configuration are wrong:", *some_of(problems)]
+        raise ConfigError("\n  ".join(lines))

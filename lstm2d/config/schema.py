@@ -30,7 +30,7 @@ Deviation = Annotated[float, Field(ge=0.1, le=1e6)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 
 DURATIONS = 'a duration such as "90m", "2h", "1h30m" or "45s"'
-DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+DURATION = re.compile(r"(?:(\d{1,9}(?:\.\d+)?)h)?(?:(\d{1,9}(?:\.\d+)?)m)?(?:(\d{1,9}(?:\.\d+)?)s)?")
 
 
 def parse_duration(text: str) -> float:

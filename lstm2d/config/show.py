@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lstm2d.config.lines import header, keyed
 from lstm2d.config.load import (
-    ASSIGNMENT,
-    HEADER,
     is_file,
     load_preset,
     preset_text,
     resolve,
 )
 from lstm2d.config.schema import RunConfig
+from lstm2d.io.parse import BadText, parse_toml
 from lstm2d.io.safe_open import read_text
 
 Flat = dict[str, Any]
 COLUMN = 33  # of the comments
+_STRING_OR_COMMENT = re.compile(r"""\#.*|"(?:[^"\\]|\\.)*"|'[^']*'|["'].*""")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -53,7 +54,7 @@ def commented_toml(preset_or_toml: str, overrides: Iterable[tuple[str, str]] = (
     if config.preset:
         text, base = preset_text(config.preset), flat(load_preset(config.preset))
         lines = list(_with_values(text.splitlines(), values, base, own))
-        first = next(number for number, line in enumerate(lines) if HEADER.match(line))
+        first = next(number for number, line in enumerate(lines) if header(line))
         lines[first:first] = [f"preset = {toml_value(config.preset)}", ""]
         values = {key: value for key, value in values.items() if key not in base}
     else:
@@ -109,7 +110,7 @@ def source_of(name: str | Path) -> str:
         For `resolve`.
     """
     inside = Path(name) / "config.toml"
-    return str(inside) if inside.is_file() else str(name)
+    return str(inside) if os.path.isfile(inside) else str(name)
 
 
 def toml_value(value: Any) -> str:
@@ -143,7 +144,7 @@ def _toml_key(key: str) -> str:
 
 def _with_values(lines: Iterable[str], values: Flat, base: Flat, own: Mapping[str, str]) -> Iterator[str]:
     """Yield the lines of a preset with other values, where they differ."""
-    for key, line in _keyed(lines):
+    for key, line in keyed(lines):
         if key not in values or (values[key] == base[key] and key not in own):
             yield line
             continue
@@ -170,30 +171,18 @@ def _line(key: str, value: Any, comment: str) -> str:
     return f"{text:<{COLUMN - 1}} {comment}".rstrip()
 
 
-def _keyed(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield each line with the dotted key that it sets; "" for other lines."""
-    table = ""
-    for line in lines:
-        key = ""
-        if header := HEADER.match(line):
-            table = header[1] + "."
-        elif assignment := ASSIGNMENT.match(line):
-            key = table + assignment[1].replace('"', "").replace("'", "").replace(" ", "")
-        yield key, line
-
-
 def _comments(text: str) -> dict[str, str]:
     """Return the comments after values, by dotted key."""
-    return {key: comment for key, line in _keyed(text.splitlines()) if key and (comment := _comment(line))}
+    return {key: comment for key, line in keyed(text.splitlines()) if key and (comment := _comment(line))}
 
 
 def _comment(line: str) -> str:
     """Return the comment after a value; "" if there is none, or the value continues on the next line."""
-    for position, character in enumerate(line):
-        if character == "#":
+    for match in _STRING_OR_COMMENT.finditer(line):
+        if match[0].startswith("#"):
             try:
-                tomllib.loads(line[:position])
-            except tomllib.TOMLDecodeError:  # within a text
-                continue
-            return line[position:]
+                parse_toml(line[: match.start()])
+            except BadText:
+                return ""
+            return match[0]
     return ""

@@ -19,7 +19,7 @@ from lstm2d.data.labels import LabelReader
 from lstm2d.data.layout import Sample
 from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import ConfigError, DataError, ShapeError
-from lstm2d.io.classes import MAX_CLASSES, ClassInfo, default_color
+from lstm2d.io.classes import MAX_CLASSES, ClassInfo, default_color, wrong_name
 from lstm2d.io.given import photo_of
 from lstm2d.io.masks import open_mask
 from lstm2d.io.photo import Reading
@@ -324,6 +324,8 @@ def listed(given: Iterable[object], name: str) -> list[object]:
     if is_path(given):
         hint = "`lstm2d train` trains on a dataset folder"
         raise ConfigError(f"`{name}` is one path", where=given, expected=SEVERAL[name], hint=hint)
+    if isinstance(given, memoryview):  # it yields nothing but numbers
+        given = np.asarray(given)
     axes = len(getattr(given, "shape", ()))
     if 1 < axes < AXES[name]:  # one axis: an array of objects
         hint = f"a single one: [{name[:-1]}]; several gray images: list(images)"
@@ -361,6 +363,9 @@ def _named(classes: Sequence[str | ClassInfo]) -> tuple[ClassInfo, ...]:
     names = [info.name for info in found]
     if not 1 <= len(set(names)) == len(names) <= MAX_CLASSES or "" in names:
         raise ConfigError("`classes` cannot be used", where=", ".join(names) or "none", expected=expected)
+    wrong = next((reason for name in names if (reason := wrong_name(name))), None)
+    if wrong is not None:
+        raise ConfigError(f"the name of a class in `classes`: {wrong}")
     return found
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
-from lstm2d.io.classes import MAX_CLASSES, ClassInfo, default_color
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.classes import MAX_CLASSES, ClassInfo, default_color, wrong_name
+from lstm2d.io.safe_open import MAX_LIST_BYTES, read_lines
 
 Color = tuple[int, int, int]
 
@@ -100,7 +100,7 @@ def read_labelmap(path: Path) -> list[tuple[str, Color | None]]:
         If the file cannot be read, a line is malformed, or a name appears twice.
     """
     found: dict[str, Color | None] = {}
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_lines(path, MAX_LIST_BYTES), start=1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
@@ -108,6 +108,8 @@ def read_labelmap(path: Path) -> list[tuple[str, Color | None]]:
         color = _color(rest[0]) if rest else None
         if not name or not rest or (rest[0].strip() and color is None):
             raise DataError(f"line {number} is not a class", where=path, expected=_EXPECTED)
+        if reason := wrong_name(name):
+            raise DataError(f"line {number}: {reason}", where=path, expected=_EXPECTED)
         if name in found:
             raise DataError(f"line {number}: {name!r} appears twice", where=path)
         found[name] = color

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from lstm2d.data.colors import Color, classes_of, read_labelmap
 from lstm2d.data.mapping import IGNORE, ValueMap, read_map
 from lstm2d.errors import DataError
-from lstm2d.io.classes import MAX_CLASSES, ClassInfo, default_color
+from lstm2d.io.classes import MAX_CLASSES, ClassInfo, dataset_name, default_color, wrong_name
+from lstm2d.io.parse import SHOWN, BadText, parse_toml, some_of
 from lstm2d.io.safe_open import read_text
 
 
@@ -149,12 +150,9 @@ def read_description(path: str | os.PathLike[str]) -> Description:
     DataError
         If the file cannot be read or is not valid; the message lists all problems.
     """
-    import tomllib
-
-    text = read_text(path)
     try:
-        values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as e:
+        values = parse_toml(read_text(path))
+    except BadText as e:
         raise DataError(f"not valid TOML ({e})", where=path, hint="correct this line") from e
     return parse(values, path)
 
@@ -241,9 +239,9 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
     problems: list[str] = []
     known = ("name", "ignore", "ignore_color", "images", "masks", "folders", "scale", "map", "classes")
     _unknown_keys(values, known, "", problems)
-    name = values.get("name", Path(path).parent.resolve().name or "dataset")
-    if not isinstance(name, str) or not name:
-        problems.append("name: a non-empty string is expected")
+    name = values.get("name", dataset_name(Path(path).parent.resolve().name))
+    if reason := wrong_name(name):
+        problems.append(f"name: {reason}")
     images, masks = (_folder(values.get(key, key), key, problems) for key in ("images", "masks"))
     folders = _split_folders(values, problems)
     scale = values.get("scale", "auto")
@@ -272,7 +270,7 @@ def parse(values: dict[str, Any], path: str | os.PathLike[str]) -> Description:
         problems.append("ignore_color: three numbers from 0 to 255 are expected")
     if problems:
         expected = "name, ignore, and one [[classes]] with name and color per class"
-        raise DataError("wrong dataset.toml: " + "; ".join(problems), where=path, expected=expected)
+        raise DataError("wrong dataset.toml: " + "; ".join(some_of(problems)), where=path, expected=expected)
     return Description(
         name,
         tuple(classes),
@@ -334,8 +332,8 @@ def _classes(tables: list[Any], problems: list[str]) -> tuple[list[ClassInfo], l
         _unknown_keys(table, ("name", "color", "value"), f"{here}: ", problems)
         name, value = table.get("name"), table.get("value", index)
         color = table.get("color", list(default_color(index)))
-        if not isinstance(name, str) or not name:
-            problems.append(f"{here}: name: a non-empty string is expected")
+        if reason := wrong_name(name):
+            problems.append(f"{here}: name: {reason}")
         elif name in [c.name for c in classes]:
             problems.append(f"{here}: name: {name!r} is taken")
         if not _is_color(color):
@@ -351,10 +349,9 @@ def _classes(tables: list[Any], problems: list[str]) -> tuple[list[ClassInfo], l
 
 
 def _unknown_keys(table: dict[str, Any], known: tuple[str, ...], here: str, problems: list[str]) -> None:
-    for key in table:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            problems.append(f"{here}unknown key {key!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+    for number, key in enumerate(key for key in table if key not in known):
+        near = difflib.get_close_matches(key, known, 1) if number < SHOWN else []
+        problems.append(f"{here}unknown key {key!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
 
 
 def _is_color(value: object) -> bool:

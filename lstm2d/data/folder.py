@@ -60,7 +60,7 @@ class DatasetFolder:
         self.reading = reading or Reading()
         self.notes = Notes()
         self._noted: set[Path] = set()
-        if not self.root.is_dir():
+        if not os.path.isdir(self.root):
             what = "folder not found" if not os.path.lexists(self.root) else "not a folder"
             with naming_the_import(self.root, files=True):
                 raise DataError(what, where=self.root, expected="a folder with images/ and masks/")
@@ -144,6 +144,11 @@ class DatasetFolder:
     def samples(self) -> list[Sample]:
         """All images with their masks, sorted by stem."""
         return self._pairs(self._files.images)
+
+    @property
+    def files(self) -> list[Path]:
+        """All images and masks, also those without the other."""
+        return [*self._files.images.values(), *self._files.masks.values()]
 
     def split(self, name: str) -> list[Sample]:
         """List a split.
@@ -371,20 +376,7 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
 
 
 def other_size(sample: Sample, image: tuple[int, int], mask: tuple[int, int]) -> DataError:
-    """Return the error for a mask of another size than its image.
-
-    Parameters
-    ----------
-    sample : Sample
-        The two files.
-    image, mask : tuple of int
-        Their rows and columns.
-
-    Returns
-    -------
-    DataError
-        The error, not raised.
-    """
+    """Return the error for a mask of another size than its image; both sizes are rows and columns."""
     (height, width), (rows, columns) = image, mask
     hint = "save the mask at the size of its image"
     if (rows, columns) == (width, height):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def guess_folders(root: Path) -> tuple[str, str]:
     """
 
     def first(names: tuple[str, ...]) -> str:
-        return next((n for n in names if (root / n).is_dir()), names[0])
+        return next((n for n in names if os.path.isdir(root / n)), names[0])
 
     return first(_IMAGES), first(_MASKS)
 

@@ -15,6 +15,7 @@ from lstm2d.data.layout import Sample, composed, index_images, index_masks, pair
 from lstm2d.data.lists import read_split, split_files
 from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
+from lstm2d.io.classes import dataset_name
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def outline(root: Path) -> Description:
         description = read_description(toml)
     else:
         images, masks = guess_folders(root)
-        description = Description(root.resolve().name or "dataset", (), (), IGNORE, images, masks)
+        description = Description(dataset_name(root.resolve().name), (), (), IGNORE, images, masks)
     if description.classes:
         return with_labelmap(description, labelmap)
     return describe_labelmap(labelmap, description) if os.path.lexists(labelmap) else description

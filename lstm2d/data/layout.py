@@ -76,7 +76,7 @@ def subfolder(root: Path, name: str) -> Path:
 
 def _child(folder: Path, name: str) -> Path:
     path = folder / name
-    if name.isascii() or os.path.lexists(path) or not folder.is_dir():
+    if name.isascii() or os.path.lexists(path) or not os.path.isdir(folder):
         return path
     return next((folder / e.name for e in entries(folder) if composed(e.name) == composed(name)), path)
 
@@ -213,7 +213,7 @@ def files_by_stem(folder: Path, suffixes: Sequence[str], kind: str) -> dict[str,
     DataError
         If the folder is not found or cannot be listed.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         what = "folder not found" if not os.path.lexists(folder) else "not a folder"
         if folder.is_symlink():
             what = "this link is broken"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from lstm2d.data.layout import composed, entries, same_stem
 from lstm2d.errors import DataError
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.safe_open import read_lines
 
 
 def split_files(root: Path) -> dict[str, Path]:
@@ -29,7 +30,7 @@ def split_files(root: Path) -> dict[str, Path]:
         If the folder cannot be listed, or two names differ only in their Unicode form.
     """
     folder = root / "splits"
-    if not folder.is_dir():
+    if not os.path.lexists(folder):
         return {}
     found: dict[str, Path] = {}
     for entry in entries(folder):
@@ -60,7 +61,7 @@ def split_lines(path: Path) -> list[tuple[int, str]]:
     DataError
         If the file cannot be read.
     """
-    lines = enumerate(read_text(path).split("\n"), start=1)
+    lines = enumerate(read_lines(path), start=1)
     stems = ((number, composed(line.strip(" \t\r"))) for number, line in lines)
     return [(number, stem) for number, stem in stems if stem]
 
@@ -121,9 +122,9 @@ def read_scenes(path: Path) -> dict[str, str]:
         If a line has no scene, or an image has two.
     """
     scenes: dict[str, str] = {}
-    if not path.exists():
+    if not os.path.lexists(path):
         return scenes
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         words, _, scene = line.strip(" \t\r").rpartition(" ")
         stem = composed(words.strip())
         if not stem and scene:

@@ -84,7 +84,7 @@ def partition(
         raise ConfigError(
             "cannot split into these shares", where=f"val {val:g}, test {test:g}", expected=expected
         )
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise DataError("folder not found", where=root, expected="a folder with images/ and masks/")
     description = outline(root)
     if description.folders:

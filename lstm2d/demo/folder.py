@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lstm2d.errors import ConfigError, OutputError
+from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder, write_text
+from lstm2d.io.parse import BadText, parse_json
+from lstm2d.io.safe_open import read_text
 
 MARK = "demo.json"  # marks a folder as written by a demo
 FILES = ".demo-files.json"  # the files it wrote, so that nothing else in its folders is deleted
@@ -38,7 +41,7 @@ def prepare_folder(root: Path, overwrite: bool) -> Path:
     ConfigError
         If there are other files in the folders of an earlier demo, and `overwrite` is not set.
     """
-    if root.is_dir() and any(root.iterdir()):
+    if os.path.isdir(root) and any(root.iterdir()):
         if _state_of(root) is None:
             raise OutputError(
                 "the folder is not empty", where=root, hint="choose a new folder: lstm2d demo -o DIR"
@@ -68,21 +71,21 @@ def _state_of(root: Path) -> str | None:
 def _read_json(path: Path) -> Any:
     """Return the JSON value in a file; None if it is missing or not JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return parse_json(read_text(path))
+    except (DataError, BadText):
         return None
 
 
 def _made_files(root: Path) -> list[str]:
     """Return the files in the places where a demo writes, relative to its folder."""
     paths = [path for name in MADE for path in (root / name, *(root / name).rglob("*"))]
-    return [path.relative_to(root).as_posix() for path in paths if path.is_symlink() or path.is_file()]
+    return [path.relative_to(root).as_posix() for path in paths if path.is_symlink() or os.path.isfile(path)]
 
 
 def _remove(path: Path) -> None:
     """Delete a file, link or folder of an earlier demo; links are not followed."""
     try:
-        if path.is_dir() and not path.is_symlink():
+        if os.path.isdir(path) and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -48,7 +49,7 @@ def photograph() -> Path | None:
         package = importlib.util.find_spec("skimage")
         for place in (package.submodule_search_locations or []) if package else []:
             path = Path(place) / "data" / "rocket.jpg"
-            if path.is_file():
+            if os.path.isfile(path):
                 return path
     return None
 

@@ -118,7 +118,9 @@ def gabor_bank(size: int) -> NDArray[np.float64]:
             turned = turned - 2 * np.pi * (turned > np.pi)
             exponent = -3.5 * (radius / size / centre - 1) ** 2 - 2 * width * np.pi * turned**2
             bank.append(np.exp(exponent))
-    return np.stack(bank)
+    found = np.stack(bank)
+    found.flags.writeable = False  # all callers share it
+    return found
 
 
 def _frequencies(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""Write files atomically."""
+"""Write files atomically, and append lines to records: the only module that opens files for writing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import errno
 import os
 import secrets
 import stat
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from lstm2d.errors import OutputError
+from lstm2d.io.locks import hold, sweep
 
 _BLOCK = 1 << 20
+_MANY = 100_000  # folders, whose identities need some megabytes
+_swept: set[tuple[int, int]] = set()  # folders that this process has written to
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -19,7 +24,8 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
     Other processes see the old contents or the new ones, even after a crash or a power failure. The bytes are
     written to a temporary file in the same folder, flushed to disk, read back and compared; then the file is
-    renamed and the folder is flushed too. A symbolic link is replaced, not followed.
+    renamed and the folder is flushed too. A symbolic link is replaced, not followed. The first file that a
+    process writes to a folder also removes the temporary files that killed processes have left there.
 
     Parameters
     ----------
@@ -31,21 +37,94 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     Raises
     ------
     OutputError
-        If any step fails. An existing file is kept, unless only the last step (flushing the folder) failed.
+        If any step fails. An existing file is kept, unless only what follows the renaming failed.
+    """
+    write_parts(path, [data])
+
+
+def write_parts(path: str | os.PathLike[str], parts: Sequence[bytes | memoryview]) -> None:
+    """Write a file atomically from parts, which are not joined in memory; see `write_bytes`.
+
+    Parameters
+    ----------
+    path : str or path
+        File to write.
+    parts : sequence of bytes or memoryview
+        The contents, in order. Views have one axis of bytes.
+
+    Raises
+    ------
+    OutputError
+        If any step fails.
     """
     target = Path(path)
     _refuse_special(target)
-    temporary = _temporary(target)
     try:
+        _sweep_once(target.parent)
+        temporary = temporary_name(target.parent)
         try:
-            _write_verified(temporary, data)
-            os.replace(temporary, target)
+            fd = _create(temporary)
+            try:
+                _write_verified(fd, parts)
+                if sys.platform == "win32":  # an open file cannot be renamed there
+                    os.close(fd)
+                    fd = -1
+                os.replace(temporary, target)
+            finally:
+                if fd >= 0:
+                    os.close(fd)
         except BaseException:  # also Ctrl-C: leave no temporary file
             with suppress(OSError):
                 os.unlink(temporary)
             raise
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except (OSError, ValueError) as e:  # ValueError: a NUL in the name
+        raise output_error(e, target) from e
+
+
+def append(path: str | os.PathLike[str], text: str, *, create: bool = True, sync: bool = False) -> None:
+    """Append whole lines to a record.
+
+    Nothing else may append to the file meanwhile. A crash truncates at most these lines; after an error the
+    file is what it was. If it ends within a line, as after a crash, the text begins on a new one.
+
+    Parameters
+    ----------
+    path : str or path
+        The record.
+    text : str
+        Lines, each with its end; UTF-8, surrogate escapes become the original bytes.
+    create : bool, default True
+        Create the file if it does not exist.
+    sync : bool, default False
+        Flush it to disk, so that the lines also survive a power failure.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written, does not exist although it should, or is not a regular file.
+    """
+    target = Path(path)
+    _refuse_special(target)
+    flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0) | (os.O_CREAT if create else 0)
+    data = text.encode("utf-8", "surrogateescape")
+    try:
+        fd = os.open(target, flags, 0o666)
+        try:
+            size = os.lseek(fd, 0, os.SEEK_END)
+            if size and not _ends_a_line(fd, size):
+                data = b"\n" + data
+            try:
+                _write_all(fd, data)
+                if sync:
+                    os.fsync(fd)
+            except BaseException:  # also Ctrl-C: leave no part of a line
+                with suppress(OSError):
+                    os.ftruncate(fd, size)
+                raise
+        finally:
+            os.close(fd)
+    except (OSError, ValueError) as e:
         raise output_error(e, target) from e
 
 
@@ -108,14 +187,19 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """
     target = Path(path)
     _refuse_special(target)
-    probe = _temporary(target)
     try:
-        _write_verified(probe, b"lstm2d")
+        probe = temporary_name(target.parent)
+        try:
+            fd = _create(probe)
+            try:
+                _write_verified(fd, [b"lstm2d"])
+            finally:
+                os.close(fd)
+        finally:
+            with suppress(OSError):
+                os.unlink(probe)
     except (OSError, ValueError) as e:
         raise output_error(e, target) from e
-    finally:
-        with suppress(OSError, ValueError):
-            probe.unlink()
 
 
 def _refuse_special(target: Path) -> None:
@@ -129,36 +213,77 @@ def _refuse_special(target: Path) -> None:
         raise OutputError(what, where=target, hint="give another name")
 
 
-def _temporary(target: Path) -> Path:
-    """Return a new name, independent of the target's, which may be as long as the file system allows."""
-    return target.parent / f".lstm2d-{secrets.token_hex(8)}.tmp"
+def temporary_name(folder: Path) -> Path:
+    """Return a new name in a folder; `lstm2d.io.locks.sweep` removes such files if they are abandoned."""
+    return folder / f".lstm2d-{secrets.token_hex(8)}.tmp"
 
 
-def _write_verified(path: Path, data: bytes) -> None:
+def _create(path: Path) -> int:
+    """Create a temporary file, held by this process; return its descriptor."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    fd = os.open(path, flags, 0o666)  # the umask applies
-    try:
-        view = memoryview(data)
-        while view:
-            written = os.write(fd, view)
-            if written == 0:  # would loop forever
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            view = view[written:]
-        os.fsync(fd)
-        os.lseek(fd, 0, os.SEEK_SET)
-        position = 0
-        while block := os.read(fd, _BLOCK):
-            if block != data[position : position + len(block)]:
-                raise OSError(errno.EIO, "what was read back is not what was written")
-            position += len(block)
-        if position != len(data):
-            raise OSError(errno.EIO, "what was read back is shorter than what was written")
-    finally:
+    while True:
+        fd = os.open(path, flags, 0o666)  # the umask applies
+        if sys.platform == "win32" or hold(fd):  # an open file cannot be removed there
+            return fd
         os.close(fd)
 
 
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
+def _sweep_once(folder: Path) -> None:
+    with suppress(OSError):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) not in _swept:
+            if len(_swept) >= _MANY:
+                _swept.clear()
+            _swept.add((status.st_dev, status.st_ino))
+            sweep(folder)
+
+
+def _write_verified(fd: int, parts: Sequence[bytes | memoryview]) -> None:
+    for part in parts:
+        _write_all(fd, part)
+    os.fsync(fd)
+    os.lseek(fd, 0, os.SEEK_SET)
+    for part in parts:
+        view = memoryview(part)
+        while view:
+            block = os.read(fd, min(_BLOCK, len(view)))
+            if not block:
+                raise OSError(errno.EIO, "what was read back is shorter than what was written")
+            if block != view[: len(block)]:
+                raise OSError(errno.EIO, "what was read back is not what was written")
+            view = view[len(block) :]
+    if os.read(fd, 1):
+        raise OSError(errno.EIO, "what was read back is longer than what was written")
+
+
+def _write_all(fd: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.write(fd, view)
+        if written == 0:  # would loop forever
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        view = view[written:]
+
+
+def _ends_a_line(fd: int, size: int) -> bool:
+    os.lseek(fd, size - 1, os.SEEK_SET)
+    return os.read(fd, 1) == b"\n"
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in a folder to disk.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Raises
+    ------
+    OSError
+        If it fails; not if the file system cannot do it.
+    """
+    if sys.platform == "win32":
         return  # a folder cannot be opened there; renaming is journaled
     fd = os.open(folder, os.O_RDONLY)
     try:

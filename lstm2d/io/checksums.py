@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from lstm2d.errors import DataError
@@ -13,6 +14,8 @@ _SIGNATURE_BYTES = 8
 _BLOCK = 1 << 20
 _PADDING = 1 << 24  # bytes, for tiles that extend over the edge
 _DEFLATE = (8, 32946)
+_LZMA = 34925
+_LZMA_MEMORY = 1 << 28  # bytes; the strongest setting of xz takes 65 MB
 _WIDTH, _HEIGHT, _BITS_PER_SAMPLE, _COMPRESSION, _SAMPLES_PER_PIXEL = 256, 257, 258, 259, 277
 _BEGINS, _LENGTHS = (273, 324), (279, 325)  # tags of strips and of tiles
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # samples per pixel, by colour type
@@ -48,13 +51,18 @@ def check_png(file: BinaryIO, path: object) -> int | None:
         if kind[0] & 0x20 and kind not in (b"tRNS", b"sBIT"):  # lower case: ancillary chunk
             file.seek(length + 4, os.SEEK_CUR)
             continue
-        data = file.read(length)
-        if zlib.crc32(data, zlib.crc32(kind)) != int.from_bytes(file.read(4), "big"):
+        start, data, checksum = file.tell(), b"", zlib.crc32(kind)
+        for data in _pieces(file, length):
+            checksum = zlib.crc32(data, checksum)
+        if checksum != int.from_bytes(file.read(4), "big"):
             raise _damaged(f"the checksum of {kind.decode('ascii', 'replace')} is wrong", path)
         if kind == b"IHDR":
             pixels = _Deflated(_png_bytes(data), path)
         elif kind == b"IDAT" and pixels is not None:
-            pixels.feed(data)
+            file.seek(start)
+            for data in _pieces(file, length):
+                pixels.feed(data)
+            file.seek(start + length + 4)
         elif kind == b"sBIT" and data:
             depth = max(data[:3])
         elif kind == b"IEND":
@@ -95,6 +103,48 @@ def check_deflated_tiff(file: BinaryIO, tags: Mapping[int, Any], path: object) -
         left = part.left
 
 
+def check_expansion(
+    file: BinaryIO, begin: int, length: int, size: int, compression: int, path: object
+) -> None:
+    """Refuse compressed data that expand to far more bytes than they should.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        The open file.
+    begin, length : int
+        Where the data are in it.
+    size : int
+        Bytes that they should expand to.
+    compression : int
+        Number of the compression, as in TIFF; others than Deflate and LZMA are not looked at.
+    path : object
+        File name, for messages.
+
+    Raises
+    ------
+    DataError
+        If they are damaged, or expand to more than `size` and a little.
+    """
+    if compression in _DEFLATE:
+        expand: Any = zlib.decompressobj()
+    elif compression == _LZMA:
+        expand = lzma.LZMADecompressor(memlimit=_LZMA_MEMORY)
+    else:
+        return
+    file.seek(begin)
+    left = size + _BLOCK
+    for data in _pieces(file, length):
+        while not expand.eof and (data or not getattr(expand, "needs_input", True)):
+            try:
+                left -= len(expand.decompress(data, _BLOCK))
+            except (zlib.error, lzma.LZMAError) as e:
+                raise _damaged(f"its pixels are damaged: {e}", path) from e
+            if left < 0:
+                raise _damaged("its data expand to more than its pixels", path)
+            data = getattr(expand, "unconsumed_tail", b"")
+
+
 class _Deflated:
     """Decompress pixel data so that zlib verifies its checksum: most decoders stop before it.
 
@@ -117,6 +167,13 @@ class _Deflated:
             except zlib.error as e:
                 raise _damaged(f"its pixels are damaged: {e}", self._path) from e
             data = self._inflate.unconsumed_tail
+
+
+def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
+    """Yield the next bytes of a file in pieces: a single chunk may be as long as the file."""
+    while length > 0 and (data := file.read(min(length, _BLOCK))):
+        length -= len(data)
+        yield data
 
 
 def _png_bytes(header: bytes) -> int:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lstm2d.errors import ConfigError
+from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.atomic import write_bytes
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.legend import SOFTWARE, encode_legend
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.parse import parse_json
+from lstm2d.io.safe_open import open_regular, read_text
 
 CLASSES_FILE = "classes.json"
 LEGEND_FILE = "legend.png"
@@ -74,6 +75,8 @@ def write_class_files(folder: str | os.PathLike[str], table: ClassTable, *, over
     ------
     ConfigError
         If such a file exists and `overwrite` is not set; nothing is written.
+    DataError
+        If an existing file cannot be read.
     OutputError
         If a file cannot be written.
 
@@ -110,7 +113,9 @@ def read_class_files(folder: str | os.PathLike[str]) -> list[ClassTable]:
     list of ClassTable
         Empty if there is no classes.json written by `write_class_files`.
     """
-    return list(_old_tables(Path(folder, CLASSES_FILE)) or ())
+    with suppress(DataError):
+        return list(_old_tables(Path(folder, CLASSES_FILE)) or ())
+    return []
 
 
 def own_class_files(folder: str | os.PathLike[str]) -> list[str]:
@@ -136,11 +141,20 @@ def _entry(table: ClassTable) -> dict[str, Any]:
 
 
 def _old_tables(path: Path) -> list[ClassTable] | None:
-    """Return the tables in a file; None if it is missing or was not written by this program."""
-    if not path.is_file():
+    """Return the tables in a file; None if it is missing or was not written by this program.
+
+    Raises DataError if the system cannot read it: it may be ours.
+    """
+    if not os.path.isfile(path):
+        return None
+    try:
+        text = read_text(path)
+    except DataError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
         return None
     with suppress(Exception):  # another program's file may cause any exception
-        content = json.loads(read_text(path))
+        content = parse_json(text)
         if content["format"] == FORMAT:
             return [_table(entry) for entry in (content, *content["earlier"])]
     return None
@@ -154,6 +168,8 @@ def _table(entry: dict[str, Any]) -> ClassTable:
 def _is_own_legend(path: Path) -> bool:
     from PIL import Image
 
-    with suppress(Exception), Image.open(path, formats=["PNG"]) as image:  # not an image, or damaged
-        return bool(image.info.get("Software") == SOFTWARE)
+    from lstm2d.io.pillow_samples import quiet_pillow
+
+    with suppress(Exception), quiet_pillow(), open_regular(path) as file:  # not an image, or damaged
+        return bool(Image.open(file, formats=["PNG"]).info.get("Software") == SOFTWARE)
     return False

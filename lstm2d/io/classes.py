@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.shown import forging, shown
+
+MAX_NAME = 200  # characters
 MAX_CLASSES = 255  # labels are bytes; one value is reserved for ignored pixels
 
 
@@ -25,6 +28,34 @@ class ClassInfo:
 
     name: str
     color: tuple[int, int, int]
+
+
+def wrong_name(name: object) -> str | None:
+    """Return why something cannot be the name of a class or of a dataset.
+
+    Parameters
+    ----------
+    name : object
+        The name.
+
+    Returns
+    -------
+    str or None
+        What was expected; None for a valid name: text of 1 to 200 characters on one line. Control characters
+        could forge lines and colours of a terminal, and plots would take minutes for longer names.
+    """
+    if not isinstance(name, str) or not name:
+        return "a non-empty string is expected"
+    if len(name) > MAX_NAME:
+        return f"at most {MAX_NAME} characters are expected, these are {len(name)}"
+    if (character := forging(name)) is not None:
+        return f"printable text is expected, not the character {character!a}"
+    return None
+
+
+def dataset_name(text: str) -> str:
+    """Return the name of a folder as that of a dataset: such names have no control characters."""
+    return (text if text and wrong_name(text) is None else shown(text))[:MAX_NAME] or "dataset"
 
 
 def palette_of(classes: Sequence[ClassInfo]) -> NDArray[np.uint8]:

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
 from lstm2d.io.checksums import check_deflated_tiff, check_png
+from lstm2d.io.claims import check_claims
 from lstm2d.io.image_kinds import HEAD_BYTES, kind_not_read
+from lstm2d.io.machine_memory import in_words
 from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.io.pillow_samples import from_pillow, orientation, quiet_pillow, raw_mode, transparent, upright
 from lstm2d.io.safe_open import open_regular
@@ -48,6 +50,7 @@ _FORMATS = (
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000", "Jpeg2KImagePlugin"),
 )
 _READABLE = "a complete PNG, JPEG, TIFF, BMP, GIF, WebP, PPM or JPEG 2000 file"
+DECODER_BYTES = 12  # per pixel: the decoder's own picture, and two copies
 _MP_ENTRIES = 45058  # tag that lists the pictures in a JPEG
 _WIDTH, _HEIGHT = 256, 257  # tags of TIFF
 _LOSSY = ("JPEG", "WEBP", "JPEG2000")
@@ -104,9 +107,12 @@ class _Source:
     format: str
     path: object
     max_pixels: int
+    max_memory: int | None = None
 
 
-def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded:
+def decode(
+    path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS, max_memory: int | None = None
+) -> Decoded:
     """Read an image file completely.
 
     Parameters
@@ -115,6 +121,9 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
         The file.
     max_pixels : int
         Maximum number of pixels, checked against the header before decoding.
+
+    max_memory : int, optional
+        Largest memory in bytes, checked in the same way.
 
     Returns
     -------
@@ -129,7 +138,8 @@ def decode(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
     with open_regular(path) as file, as_data_error(path):
         _quiet_loggers()
         name = _identify(file, path)
-        source = _Source(file, name, path, max_pixels)
+        check_claims(file, name, max_pixels, path)
+        source = _Source(file, name, path, max_pixels, max_memory)
         try:
             image = _open(source)
         except OSError:
@@ -170,6 +180,7 @@ def read_header(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_P
     with open_regular(path) as file, as_data_error(path):
         _quiet_loggers()
         name = _identify(file, path)
+        check_claims(file, name, max_pixels, path)
         source = _Source(file, name, path, max_pixels)
         try:
             image = _open(source)
@@ -219,6 +230,8 @@ def as_data_error(path: object) -> Iterator[None]:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         if type(e).__name__ == "UnidentifiedImageError":  # Pillow's message names the file object
             reason = "its header is damaged"
+        elif "MAX_TEXT" in reason:  # names of Pillow's limits
+            reason = "a text or colour profile in it expands to more than 1 MB"
         hint = "open it in an image viewer; if it shows, save it again as PNG"
         raise DataError(
             f"cannot decode the image ({reason})", where=path, expected=_READABLE, hint=hint
@@ -274,6 +287,14 @@ def _open(source: _Source) -> ImageFile:
         finally:
             pillow.MAX_IMAGE_PIXELS = limit
     check_pixels(*image.size, source.max_pixels, source.path)
+    needed = DECODER_BYTES * image.size[0] * image.size[1]
+    if source.max_memory is not None and needed > source.max_memory:
+        raise DataError(
+            f"decoding {image.size[0]}x{image.size[1]} pixels takes about {in_words(needed)} of memory",
+            where=source.path,
+            expected=f"at most {in_words(source.max_memory)}",
+            hint="use a smaller image, or a larger `max_memory`",
+        )
     return image
 
 

@@ -34,7 +34,7 @@ def default_font() -> Path | None:
         package = importlib.util.find_spec("matplotlib")
         for place in (package.submodule_search_locations or []) if package else []:
             path = Path(place, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
-            if path.is_file():
+            if os.path.isfile(path):
                 return path
     return None
 

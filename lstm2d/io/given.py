@@ -101,14 +101,6 @@ def _as_array(image: Any) -> NDArray[Any]:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         what = f"cannot make an array of the image, a {type(image).__name__} ({reason})"
         raise DataError(what, expected=f"an array of shape {_EXPECTED}, a Pillow image or a path") from e
-    if _is_masked(array):
-        masked = np.ma.getmaskarray(array)
-        if masked.any():
-            place = first_pixel(masked) if masked.ndim > 1 else (0, 0)
-            what = f"image with {int(masked.sum())} masked values, the first at row {place[0]}"
-            hint = "fill them: image.filled(0)"
-            raise DataError(f"{what}, column {place[1]}", expected="a value at every pixel", hint=hint)
-    array = np.asarray(array)
     if array.dtype.kind not in "buif":
         hint = "for a file, give its path; for its contents, PIL.Image.open(io.BytesIO(contents))"
         raise DataError(
@@ -116,7 +108,14 @@ def _as_array(image: Any) -> NDArray[Any]:
             expected="integers, floats or booleans",
             hint=hint if array.dtype.kind in "OSV" else None,
         )
-    return array
+    if _is_masked(array):
+        masked = np.ma.getmaskarray(array)
+        if masked.any():
+            place = first_pixel(masked) if masked.ndim > 1 else (0, 0)
+            what = f"image with {int(masked.sum())} masked values, the first at row {place[0]}"
+            hint = "fill them: image.filled(0)"
+            raise DataError(f"{what}, column {place[1]}", expected="a value at every pixel", hint=hint)
+    return np.asarray(array)
 
 
 def _of_array(array: NDArray[Any]) -> Samples:

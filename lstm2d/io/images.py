@@ -40,4 +40,6 @@ def read_photo(path: str | os.PathLike[str], reading: Reading | None = None) -> 
     see `lstm2d.io.samples.to_photo`. The same rules apply to arrays, see `lstm2d.io.given.photo_of`.
     """
     reading = reading or Reading()
-    return to_photo(decode(path, max_pixels=reading.max_pixels).samples, reading, path)
+    return to_photo(
+        decode(path, max_pixels=reading.max_pixels, max_memory=reading.max_memory).samples, reading, path
+    )

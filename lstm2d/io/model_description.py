@@ -10,9 +10,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
-from lstm2d.io.classes import MAX_CLASSES, ClassInfo
+from lstm2d.io.classes import MAX_CLASSES, ClassInfo, wrong_name
 from lstm2d.io.safetensors_header import Json, broken, canonical, parse_json
 
+METADATA_KEY = "lstm2d"  # of the description, in the metadata of a safetensors file
 FORMAT_VERSION = 2
 PLAIN_VERSION = 1  # for files with all layers and without float16
 NATIVE = "native"
@@ -183,7 +184,7 @@ def from_metadata(
     DataError
         If the file is not a model file, has a newer version or a damaged description.
     """
-    text = metadata.get("lstm2d")
+    text = metadata.get(METADATA_KEY)
     if text is None:
         what = "this safetensors file is not an lstm2d model"
         raise DataError(what, where=path, expected="a file written by lstm2d train")
@@ -289,7 +290,7 @@ class _Fields:
     def _class(self, value: Json) -> ClassInfo:
         name = value.get("name") if isinstance(value, dict) else None
         color = value.get("color") if isinstance(value, dict) else None
-        if not isinstance(name, str) or not name or not isinstance(color, list) or len(color) != 3:
+        if not isinstance(name, str) or wrong_name(name) or not isinstance(color, list) or len(color) != 3:
             raise self._fail("classes")
         channels = [c for c in color if isinstance(c, int) and not isinstance(c, bool) and 0 <= c <= 255]
         if len(channels) != 3:

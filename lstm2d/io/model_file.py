@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError, Lstm2dError
-from lstm2d.io.atomic import write_bytes
+from lstm2d.io.atomic import write_parts
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.model_description import (
     FORMAT_VERSION,
+    METADATA_KEY,
     PLAIN_VERSION,
     Imported,
     ModelFile,
@@ -26,8 +27,9 @@ from lstm2d.io.model_description import (
     to_json,
 )
 from lstm2d.io.safe_open import open_regular
-from lstm2d.io.safetensors_header import TensorInfo, broken, canonical
-from lstm2d.io.tensor_file import DTYPE_NAMES, TensorFile, stored_form, to_bytes
+from lstm2d.io.safetensors_header import TensorInfo, broken, canonical, check_header
+from lstm2d.io.safetensors_header import read_header as read_table
+from lstm2d.io.tensor_file import DTYPE_NAMES, TensorFile, bytes_of, stored_form, to_parts
 
 __all__ = [
     "ClassInfo",
@@ -126,14 +128,32 @@ def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = F
         text = canonical(description)
     except (TypeError, ValueError) as e:
         raise Lstm2dError(f"the model cannot be stored ({e})", where=path) from e
-    # a single entry: the order of several would differ between runs
-    data = to_bytes(state, {"lstm2d": canonical({**description, "sha256": _digest(text, state)})})
+    metadata = {METADATA_KEY: canonical({**description, "sha256": _digest(text, state)})}
+    parts = to_parts(state, metadata)
     try:
-        _parse(TensorFile(BytesIO(data), path), path)
+        _check_stored(parts, state, metadata, path)
     except DataError as e:
         raise Lstm2dError(f"the model cannot be stored ({e.what})", where=path) from e
-    write_bytes(path, data)
-    return hashlib.sha256(data).hexdigest()
+    write_parts(path, parts)
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _check_stored(
+    parts: Sequence[bytes | memoryview],
+    state: Mapping[str, NDArray[Any]],
+    metadata: dict[str, str],
+    path: object,
+) -> None:
+    """Raise DataError if `load_model` would refuse a file."""
+    size = sum(len(part) for part in parts)
+    header = BytesIO(parts[0])
+    check_header(read_table(header, size, path), len(parts[0]), size, path)
+    for name, values in state.items():
+        _refuse_not_finite(name, values, path)
+    from_metadata(metadata, dict(state), path)
 
 
 def load_model(path: str | os.PathLike[str]) -> ModelFile:
@@ -202,15 +222,23 @@ def model_digest(model: ModelFile) -> str:
 
 
 def _parse(stored: TensorFile, path: object) -> ModelFile:
-    tensors = {name: stored.read(name) for name in stored.tensors}
-    for name, values in tensors.items():
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise broken(f"parameter {name!r} is not finite", path)
-    state = {name: _native(values) for name, values in tensors.items()}
-    model, text, digest = from_metadata(stored.metadata, state, path)
-    if _digest(text, tensors) != digest:
+    """Read a model; memory holds one array in stored form besides the parameters."""
+    model, text, expected = from_metadata(stored.metadata, {}, path)
+    digest, state = hashlib.sha256(), {}
+    _add(digest, text.encode())
+    for name in sorted(stored.tensors):
+        values = stored.read(name)
+        _refuse_not_finite(name, values, path)
+        _add_array(digest, name, values)
+        state[name] = _native(values)
+    if digest.hexdigest() != expected:
         raise broken("its checksum does not match its contents", path)
-    return model
+    return dataclasses.replace(model, state={name: state[name] for name in stored.tensors})
+
+
+def _refuse_not_finite(name: str, values: NDArray[Any], path: object) -> None:
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise broken(f"parameter {name!r} is not finite", path)
 
 
 def _native(values: NDArray[Any]) -> NDArray[Any]:
@@ -222,18 +250,21 @@ def _native(values: NDArray[Any]) -> NDArray[Any]:
 def _digest(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:
     """Return the checksum of a description and of arrays in stored form."""
     digest = hashlib.sha256()
-    for part in _parts(text, tensors):
-        digest.update(len(part).to_bytes(8, "little"))  # separates the parts unambiguously
-        digest.update(part)
+    _add(digest, text.encode())
+    for name, values in sorted(tensors.items()):
+        _add_array(digest, name, values)
     return digest.hexdigest()
 
 
-def _parts(text: str, tensors: Mapping[str, NDArray[Any]]) -> Iterator[bytes]:
-    yield text.encode()
-    for name, values in sorted(tensors.items()):
-        yield name.encode("utf-8", "surrogatepass")
-        yield f"{DTYPE_NAMES[values.dtype.str]}{list(values.shape)}".encode()
-        yield values.tobytes()
+def _add_array(digest: hashlib._Hash, name: str, values: NDArray[Any]) -> None:
+    _add(digest, name.encode("utf-8", "surrogatepass"))
+    _add(digest, f"{DTYPE_NAMES[values.dtype.str]}{list(values.shape)}".encode())
+    _add(digest, bytes_of(values))
+
+
+def _add(digest: hashlib._Hash, part: bytes | memoryview) -> None:
+    digest.update(len(part).to_bytes(8, "little"))  # separates the parts unambiguously
+    digest.update(part)
 
 
 def _halved(values: NDArray[Any]) -> NDArray[Any]:

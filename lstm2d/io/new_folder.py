@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lstm2d.errors import OutputError
-from lstm2d.io.atomic import output_error
+from lstm2d.io.atomic import make_folder, output_error, sync_folder, temporary_name
+from lstm2d.io.locks import is_temporary, locked_folder, sweep
 
 
 def check_new_folder(path: str | os.PathLike[str]) -> None:
@@ -27,8 +27,9 @@ def check_new_folder(path: str | os.PathLike[str]) -> None:
         If it holds files, cannot be listed, or is a file.
     """
     root = Path(path)
+    sweep(root)
     try:
-        taken = os.path.lexists(root) and any(root.iterdir())
+        taken = os.path.lexists(root) and not all(is_temporary(entry.name) for entry in root.iterdir())
     except (OSError, ValueError) as e:
         raise output_error(e, root) from e
     if taken:
@@ -56,24 +57,39 @@ def new_folder(path: str | os.PathLike[str], *, last: str) -> Iterator[Path]:
     ------
     OutputError
         If the folder is not empty, or cannot be created or written.
+    ConfigError
+        If another process writes into it.
     """
     check_new_folder(path)
     root = Path(path)
     made = [p for p in (root, *root.parents) if not os.path.lexists(p)]  # innermost first
-    work = root / f".lstm2d-{secrets.token_hex(8)}.tmp"
     try:
-        try:
-            work.mkdir(parents=True)
-        except (OSError, ValueError) as e:
-            raise output_error(e, root) from e
-        yield work
-        _move_out(work, root, last)
+        make_folder(root)
+        with locked_folder(root, "another process writes into this folder"):
+            check_new_folder(root)  # again: another process may have filled it meanwhile
+            with _work_folder(root) as work:
+                yield work
+                _move_out(work, root, last)
     except BaseException:  # also Ctrl-C
-        with suppress(ValueError):  # a NUL in the name
-            shutil.rmtree(work, ignore_errors=True)
-            for folder in made:
-                with suppress(OSError):
-                    folder.rmdir()
+        for folder in made:
+            with suppress(OSError, ValueError):  # not empty; a NUL in the name
+                folder.rmdir()
+        raise
+
+
+@contextmanager
+def _work_folder(root: Path) -> Iterator[Path]:
+    """Create a temporary folder, which no other process removes, and remove it after an exception."""
+    work = temporary_name(root)
+    try:
+        work.mkdir()
+    except OSError as e:
+        raise output_error(e, root) from e
+    try:
+        with locked_folder(work, "another process writes into this folder"):
+            yield work
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
         raise
 
 
@@ -86,7 +102,10 @@ def _move_out(work: Path, root: Path, last: str) -> None:
             os.rename(work / name, root / name)
             moved.append(name)
         work.rmdir()
+        sync_folder(root)
     except BaseException as e:
+        with suppress(OSError):
+            work.mkdir(exist_ok=True)
         for name in moved:
             with suppress(OSError):
                 os.rename(root / name, work / name)

@@ -28,6 +28,9 @@ class Reading:
     background : tuple of int
         Colour that transparent pixels are composited on: red, green and blue, 0 to 255.
 
+    max_memory : int, optional
+        Largest memory in bytes that decoding a file may take. Arrays may have any size.
+
     Raises
     ------
     ConfigError
@@ -37,6 +40,7 @@ class Reading:
     max_pixels: int = DEFAULT_MAX_PIXELS
     bits: int | None = None
     background: tuple[int, int, int] = WHITE
+    max_memory: int | None = None
 
     def __post_init__(self) -> None:
         if self.max_pixels < 1:

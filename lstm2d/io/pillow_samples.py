@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm2d.io.claims import repeats_itself
 from lstm2d.io.samples import Samples
 from lstm2d.kernels import forks
 
@@ -94,6 +95,9 @@ def orientation(image: Image) -> int:
     int
         1 to 8; 1 (upright) if it is not stated.
     """
+    exif = image.info.get("exif")
+    if isinstance(exif, bytes) and repeats_itself(exif):
+        return 1
     try:
         with quiet_pillow():
             value = image.getexif().get(ORIENTATION, 1)

@@ -35,15 +35,15 @@ def refuse_to_replace(
         If the file is an input (under any name or link), or exists, is not empty and is not ours.
     """
     target = Path(path)
-    if not os.path.lexists(target) or target.is_dir():
+    if not os.path.lexists(target) or os.path.isdir(target):
         return
     if any(_same_file(target, other) for other in inputs):
         raise ConfigError(
             "the result would replace an input file", where=path, hint="give another name: `out`"
         )
-    if overwrite or (target.is_file() and (target.stat().st_size == 0 or is_ours(target))):
+    if overwrite or (os.path.isfile(target) and (target.stat().st_size == 0 or is_ours(target))):
         return
-    if target.exists() and not target.is_file():
+    if os.path.exists(target) and not os.path.isfile(target):
         return  # a device: refused by `write_bytes`
     raise ConfigError(
         "the file exists, and this command did not write it",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import stat
 from io import BufferedReader
@@ -11,6 +12,9 @@ from pathlib import Path
 from lstm2d.errors import DataError
 
 MAX_TEXT_BYTES = 64 * 2**20  # enough for a split file of a million long names
+MAX_LINES = 2_000_000
+MAX_LIST_BYTES = 2**20  # of a list of classes
+_PART = 2**16
 
 
 def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
@@ -38,18 +42,22 @@ def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     except PermissionError as e:
         what, hint = "file may not be read", "give yourself read permission"
         raise DataError(what, where=path, expected="a readable file", hint=hint) from e
-    except (OSError, ValueError) as e:  # ValueError: a NUL in the name
+    except (OSError, ValueError) as e:  # ValueError: a NUL or a lone surrogate in the name
+        if isinstance(e, OSError) and e.errno == errno.ENXIO:
+            raise DataError("this is a socket", where=path, expected="a regular file") from e
         raise DataError(f"cannot open the file ({_reason(e)})", where=_printable(path)) from e
     return file
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
+def read_text(path: str | os.PathLike[str], max_bytes: int = MAX_TEXT_BYTES) -> str:
     """Read a text file.
 
     Parameters
     ----------
     path : str or path
-        File to read, at most 64 MiB.
+        File to read.
+    max_bytes : int, default 64 MiB
+        Largest size.
 
     Returns
     -------
@@ -64,11 +72,11 @@ def read_text(path: str | os.PathLike[str]) -> str:
     """
     with open_regular(path) as file:
         try:
-            data = file.read(MAX_TEXT_BYTES + 1)
+            data = _beginning(file, max_bytes + 1)
         except OSError as e:
             raise DataError(f"cannot read the file ({_reason(e)})", where=path) from e
-    if len(data) > MAX_TEXT_BYTES:
-        raise DataError("text file too large", where=path, expected=f"at most {MAX_TEXT_BYTES} bytes")
+    if len(data) > max_bytes:
+        raise DataError("text file too large", where=path, expected=f"at most {max_bytes} bytes")
     if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
     try:
@@ -76,6 +84,57 @@ def read_text(path: str | os.PathLike[str]) -> str:
     except UnicodeDecodeError as e:
         hint = "save it as UTF-8"
         raise DataError(f"damaged UTF-16 ({e.reason})", where=path, expected="a text file", hint=hint) from e
+
+
+def read_lines(path: str | os.PathLike[str], max_bytes: int = MAX_TEXT_BYTES) -> list[str]:
+    """Read the lines of a text file.
+
+    Parameters
+    ----------
+    path : str or path
+        File to read.
+    max_bytes : int, default 64 MiB
+        Largest size.
+
+    Returns
+    -------
+    list of str
+        The lines, see `read_text`, without the line feeds that end them.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, is too large or has more than two million lines.
+    """
+    text = read_text(path, max_bytes)
+    if text.count("\n") > MAX_LINES:
+        raise DataError("text file of too many lines", where=path, expected=f"at most {MAX_LINES} lines")
+    return text.split("\n")
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """Read a whole file.
+
+    Parameters
+    ----------
+    path : str or path
+        File to read.
+
+    Returns
+    -------
+    bytes
+        Its contents.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read completely.
+    """
+    with open_regular(path) as file:
+        try:
+            return file.read()
+        except OSError as e:
+            raise DataError(f"cannot read the file ({_reason(e)})", where=path) from e
 
 
 def read_existing(path: str | os.PathLike[str]) -> bytes | None:
@@ -97,10 +156,7 @@ def read_existing(path: str | os.PathLike[str]) -> bytes | None:
         If it exists but cannot be read completely.
     """
     try:
-        with open_regular(path) as file:
-            return file.read()
-    except OSError as e:
-        raise DataError(f"cannot read the file ({_reason(e)})", where=path) from e
+        return read_file(path)
     except DataError as e:
         if isinstance(e.__cause__, FileNotFoundError) and not os.path.islink(path):
             return None
@@ -137,6 +193,15 @@ def _open_regular(path: str, flags: int) -> int:
         os.close(fd)
         raise DataError(f"this is {_kind(mode)}", where=path, expected="a regular file")
     return fd
+
+
+def _beginning(file: BufferedReader, size: int) -> bytes:
+    """Return the first bytes of a file, at most `size`; a single read would allocate all of them."""
+    parts, left = [], size
+    while left and (part := file.read(min(left, _PART))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
 def _kind(mode: int) -> str:

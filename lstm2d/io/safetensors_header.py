@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
 
 from lstm2d.errors import DataError
+from lstm2d.io import parse
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -80,10 +81,10 @@ def parse_json(text: str, path: object) -> Json:
         If the text is not such JSON.
     """
     try:
-        value: Json = json.loads(
+        value: Json = parse.parse_json(
             text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite
         )
-    except (ValueError, RecursionError) as e:
+    except ValueError as e:
         raise broken("its header is not valid JSON", path) from e
     return value
 

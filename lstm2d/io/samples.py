@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
+from lstm2d.io.claims import too_large
 from lstm2d.io.photo import WHITE, Photo, Reading
 
 DEPTHS = (8, 10, 12, 14, 16)  # bits per sample of cameras and scanners
@@ -91,12 +92,7 @@ def check_pixels(width: int, height: int, max_pixels: int, path: object) -> None
     if width < 1 or height < 1:
         raise DataError(f"an image of {width}x{height} pixels", where=path, expected="at least 1x1")
     if width * height > max_pixels:
-        raise DataError(
-            f"image too large ({width}x{height} = {width * height} pixels)",
-            where=path,
-            expected=f"at most {max_pixels} pixels",
-            hint="raise the limit (`max_pixels`) if the file is what it should be",
-        )
+        raise too_large(f"{width}x{height}", width * height, max_pixels, path)
 
 
 def to_photo(samples: Samples, reading: Reading, where: object = None) -> Photo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from io import BufferedReader, BytesIO
@@ -11,9 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import Lstm2dError
-from lstm2d.io.safetensors_header import DTYPES, broken, check_header, read_header
+from lstm2d.io.safetensors_header import DTYPES, METADATA, broken, check_header, read_header
 
 DTYPE_NAMES = {v: k for k, v in DTYPES.items()}
+_ORDER = {
+    name: k
+    for k, name in enumerate(("U8", "I8", "I16", "U16", "F16", "I32", "U32", "F32", "F64", "I64", "U64"))
+}
+_ALIGNMENT = 8  # bytes
 
 
 class TensorFile:
@@ -70,7 +76,7 @@ class TensorFile:
         try:
             values = np.empty(tensor.shape, tensor.dtype)
             self._file.seek(tensor.begin)
-            count = self._file.readinto(values.reshape(-1).view(np.uint8).data)
+            count = self._file.readinto(bytes_of(values))
         except (OSError, MemoryError) as e:
             raise broken(f"cannot be read: {e}", self._path) from e
         if count != values.nbytes:
@@ -94,28 +100,66 @@ def stored_form(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return stored
 
 
-def to_bytes(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
-    """Encode arrays and metadata as the bytes of a safetensors file.
+def to_parts(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> list[bytes | memoryview]:
+    """Encode arrays and metadata as a safetensors file, without a copy of the arrays.
 
     Parameters
     ----------
     tensors : mapping of str to array
         Arrays in any memory layout and byte order.
     metadata : mapping of str to str
-        Texts. The order of several entries in the file differs between runs.
+        Texts.
 
     Returns
     -------
-    bytes
-        A file that `TensorFile` can read, if its header has at most 16 MiB.
+    list of bytes or memoryview
+        The header, then the contents of each array; together a file that `TensorFile` can read, if its header
+        has at most 16 MiB. The views must not outlive changes of the arrays.
 
     Raises
     ------
     Lstm2dError
         If an array has a type that the file cannot hold.
     """
-    from safetensors.numpy import save
+    stored = stored_form(tensors)
+    # the order of the safetensors package: the widest values first, so that all are aligned
+    names = sorted(stored, key=lambda name: (-_ORDER[DTYPE_NAMES[stored[name].dtype.str]], name))
+    table: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
+    position = 0
+    for name in names:
+        values = stored[name]
+        offsets = [position, position + values.nbytes]
+        dtype = DTYPE_NAMES[values.dtype.str]
+        table[name] = {"dtype": dtype, "shape": list(values.shape), "data_offsets": offsets}
+        position = offsets[1]
+    text = json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return [len(text).to_bytes(8, "little") + text, *(bytes_of(stored[name]) for name in names)]
 
-    # `save` ignores the strides of transposed arrays; with empty metadata and no tensor it writes an invalid
-    # header
-    return save(stored_form(tensors), metadata=dict(metadata) or None)
+
+def to_bytes(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
+    """Encode arrays and metadata as the bytes of a safetensors file, see `to_parts`.
+
+    Parameters
+    ----------
+    tensors : mapping of str to array
+        Arrays in any memory layout and byte order.
+    metadata : mapping of str to str
+        Texts.
+
+    Returns
+    -------
+    bytes
+        The file.
+
+    Raises
+    ------
+    Lstm2dError
+        If an array has a type that the file cannot hold.
+    """
+    return b"".join(to_parts(tensors, metadata))
+
+
+def bytes_of(values: NDArray[Any]) -> memoryview:
+    """Return the bytes of a contiguous array, without a copy."""
+    return values.reshape(-1).view(np.uint8).data

@@ -9,9 +9,10 @@ import tifffile
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
+from lstm2d.io.checksums import check_expansion
 from lstm2d.io.pillow_samples import ORIENTATION, upright
 from lstm2d.io.samples import Samples, check_pixels
-from lstm2d.io.tiff_tags import ASSOCIATED, FURTHER_BAND, UNASSOCIATED, stated_depth
+from lstm2d.io.tiff_tags import ASSOCIATED, DEPTH_TAGS, FURTHER_BAND, UNASSOCIATED, stated_depth
 
 _COMPRESSIONS = (1, 8, 32946, 34925)  # none, Deflate (two codes), LZMA: tifffile needs no further package
 
@@ -48,8 +49,10 @@ def read_with_tifffile(file: BinaryIO, path: object, max_pixels: int) -> Samples
         if page.photometric not in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB):
             name = tifffile.PHOTOMETRIC(page.photometric).name
             raise DataError(f"a TIFF of kind {name}", where=path, expected="gray or RGB")
+        _check_bands(page.samplesperpixel, path)
+        _check_parts(file, page, path)
         values = np.asarray(page.asarray())
-        tags = {tag.code: tag.value for tag in page.tags}
+        tags = {code: tag.value for code in (ORIENTATION, *DEPTH_TAGS) if (tag := page.tags.get(code))}
         extras, axes = tuple(map(int, page.extrasamples)), page.axes
     if axes == "SYX":
         values = np.moveaxis(values, 0, -1)
@@ -63,11 +66,26 @@ def read_with_tifffile(file: BinaryIO, path: object, max_pixels: int) -> Samples
     return _bands(upright(values, turned if isinstance(turned, int) else 1), extras, tags, path)
 
 
+def _check_parts(file: BinaryIO, page: tifffile.TiffPage, path: object) -> None:
+    """Refuse strips and tiles that expand beyond their pixels: tifffile decompresses them completely."""
+    rows, columns = min(page.rowsperstrip, page.imagelength), page.imagewidth
+    if page.is_tiled:
+        rows, columns = page.tilelength, page.tilewidth
+    samples = 1 if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE else page.samplesperpixel
+    size = rows * (columns * samples * page.bitspersample + 7) // 8
+    for begin, length in zip(page.dataoffsets, page.databytecounts, strict=False):
+        check_expansion(file, begin, length, size, page.compression, path)
+
+
+def _check_bands(channels: int, path: object) -> None:
+    if channels not in (1, 2, 3, 4):
+        raise DataError(f"an image of {channels} channels", where=path, expected="gray or RGB")
+
+
 def _bands(values: NDArray[Any], extras: tuple[int, ...], tags: dict[int, Any], path: object) -> Samples:
     """Split bands into colours and opacity; leave others out."""
     channels = values.shape[2] if values.ndim == 3 else 1
-    if channels not in (1, 2, 3, 4):
-        raise DataError(f"an image of {channels} channels", where=path, expected="gray or RGB")
+    _check_bands(channels, path)
     kind = extras[-1] if extras else None
     alpha: NDArray[Any] | None = None
     notes: tuple[str, ...] = ()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lstm2d.io.samples import Samples
+from lstm2d.io.tiff_header import DamagedHeaderError, Entry, TiffHeader
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
 ASSOCIATED, UNASSOCIATED = 1, 2  # values of the tag ExtraSamples for opacity
 FURTHER_BAND = "a further band, which is not opacity, is left out"
 
+DEPTH_TAGS = (281, 341)  # the largest value of a sample
+MOST_PAGES = 10_000  # looked at
+
 _BITS_PER_SAMPLE = 258
 _PHOTOMETRIC = 262
 _SAMPLES_PER_PIXEL = 277
-_MAX_SAMPLE_VALUES = (281, 341)
 _PLANAR_CONFIGURATION = 284
 _EXTRA_SAMPLES = 338
 _COLOURS = {2: 3, 5: 4, 6: 3, 8: 3}  # samples per pixel by photometric interpretation; 1 for all others
+_NEW_SUBFILE_TYPE = 254
 _REDUCED_OR_MASK = 1 | 4  # bits of the tag NewSubfileType
 
 
@@ -54,7 +58,7 @@ def stated_depth(tags: Mapping[int, Any]) -> int | None:
     int or None
         1 to 16; None if not stated, or invalid.
     """
-    for tag in _MAX_SAMPLE_VALUES:
+    for tag in DEPTH_TAGS:
         value = tags.get(tag)
         numbers = value if isinstance(value, tuple) else (value,)
         if numbers and all(isinstance(n, int | float) and 1 <= n <= 65535 for n in numbers):
@@ -101,13 +105,15 @@ def has_further_pages(file: BinaryIO) -> bool:
     bool
         False also if the pages after the first cannot be read.
     """
-    import tifffile
-
     try:
-        file.seek(0)
-        with tifffile.TiffFile(file) as tiff:
-            pages = iter(tiff.pages)
-            next(pages)
-            return any(not getattr(page, "subfiletype", 0) & _REDUCED_OR_MASK for page in pages)
-    except Exception:  # the first page is read regardless of what follows
+        header = TiffHeader(file)
+        pages = header.pages(MOST_PAGES)
+        next(pages, None)
+        return not all(_is_reduced_or_mask(header, page) for page in pages)
+    except DamagedHeaderError:  # the first page is read regardless of what follows
         return False
+
+
+def _is_reduced_or_mask(header: TiffHeader, page: Sequence[Entry]) -> bool:
+    kinds = [header.values(entry, 1) for entry in page if entry.number == _NEW_SUBFILE_TYPE]
+    return any(int(kind[0]) & _REDUCED_OR_MASK for kind in kinds if len(kind))

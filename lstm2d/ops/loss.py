@@ -78,7 +78,7 @@ def soft_cross_entropy(
     Raises
     ------
     ShapeError
-        If the shapes do not match.
+        If the shapes do not match, or there are no classes.
     ValueError
         If `reduction` is unknown.
 
@@ -91,7 +91,7 @@ def soft_cross_entropy(
     """
     if reduction not in ("sum", "mean"):
         raise ValueError(f"reduction {reduction!r}, expected 'sum' or 'mean'")
-    if scores.data.ndim == 0 or targets.shape != scores.shape:
+    if scores.data.ndim == 0 or scores.shape[-1] == 0 or targets.shape != scores.shape:
         raise ShapeError(f"soft_cross_entropy: targets {targets.shape} do not fit scores {scores.shape}")
     if weight is not None and weight.shape != scores.shape[:-1]:
         raise ShapeError(f"soft_cross_entropy: weight {weight.shape} does not fit scores {scores.shape}")
@@ -155,7 +155,7 @@ def cross_entropy(
     Raises
     ------
     ShapeError
-        If the shapes do not match.
+        If the shapes do not match, or there are no classes.
     TypeError
         If the labels are not integers.
     ValueError
@@ -170,7 +170,7 @@ def cross_entropy(
     """
     if reduction not in ("mean", "sum"):
         raise ValueError(f"reduction {reduction!r}, expected 'mean' or 'sum'")
-    if scores.data.ndim == 0 or labels.shape != scores.shape[:-1]:
+    if scores.data.ndim == 0 or scores.shape[-1] == 0 or labels.shape != scores.shape[:-1]:
         raise ShapeError(f"cross_entropy: labels {labels.shape} do not fit scores {scores.shape}")
     if not np.issubdtype(labels.dtype, np.integer):
         raise TypeError(f"cross_entropy: labels are {labels.dtype}, expected integers")

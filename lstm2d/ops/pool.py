@@ -8,6 +8,7 @@ from lstm2d.tape import record, records
 from lstm2d.tensor import FloatArray, Tensor
 
 Pair = tuple[int, int]
+MOST = 2**31 - 1  # the number of a pixel in its window is an int
 
 
 def max_pool2d(
@@ -44,7 +45,8 @@ def max_pool2d(
     ShapeError
         If `x` does not have four axes, or no window fits.
     ValueError
-        If a size, stride or dilation is below 1, or the padding is negative or more than half of `size`.
+        If a size, stride or dilation is below 1, a window has 2^31 pixels or more, or the padding is negative
+        or more than half of `size`.
 
     Notes
     -----
@@ -99,7 +101,8 @@ def avg_pool2d(
     ShapeError
         If `x` does not have four axes, or no window fits.
     ValueError
-        If a size or stride is below 1, or the padding is negative or more than half a window.
+        If a size or stride is below 1, a window has 2^31 pixels or more, or the padding is negative or more
+        than half a window.
 
     Notes
     -----
@@ -129,6 +132,8 @@ def _check(
         raise ValueError(f"{op}: size {sizes}, stride {strides}, expected 1 or more")
     if min(dilations) < 1:
         raise ValueError(f"{op}: dilation {dilations}, expected 1 or more")
+    if sizes[0] * sizes[1] > MOST:
+        raise ValueError(f"{op}: size {sizes}, expected at most {MOST} pixels in a window")
     if min(paddings) < 0 or any(2 * p > s for p, s in zip(paddings, sizes, strict=True)):
         raise ValueError(f"{op}: padding {paddings}, expected 0 to half the size {sizes}")
     if x.data.ndim != 4:

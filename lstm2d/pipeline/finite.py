@@ -32,7 +32,25 @@ def not_finite(network: Network, x: Array, source: object) -> DataError:
     if not np.isfinite(kernels.to_host(x)).all():
         what = "the normalised image is not finite: the model's channel mean and deviation are out of range"
         return DataError(what, where=source, expected="finite numbers", hint=hint)
-    maps = network.feature_maps(Tensor(x))
-    layer = next((name for name, z in maps.items() if not np.isfinite(kernels.to_host(z)).all()), "softmax")
-    what = f"the output of the network is not finite, first in layer {layer}"
+    what = f"the output of the network is not finite, first in layer {first_layer(network, x)}"
     return DataError(what, where=source, expected="finite numbers", hint=hint)
+
+
+def first_layer(network: Network, x: Array) -> str:
+    """Return the name of the first layer whose activations are not finite.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    x : array of shape (1, H, W, C)
+        Finite input of the network.
+
+    Returns
+    -------
+    str
+        "softmax" if all layers are finite.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        maps = network.feature_maps(Tensor(x))
+    return next((name for name, z in maps.items() if not np.isfinite(kernels.to_host(z)).all()), "softmax")

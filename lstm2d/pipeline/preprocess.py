@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from numbers import Real
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,7 @@ UNKNOWN_SIZE = (
     "unless `size` is set"
 )
 MAX_SIZE = 32768.0  # pixels, of a requested size
+_SHOWN = 60  # characters of a wrong size
 
 
 def parse_size(value: object) -> Size:
@@ -45,15 +48,18 @@ def parse_size(value: object) -> Size:
     ConfigError
         If it is none of these.
     """
-    if value == "auto" or value == "native":
-        return value
-    text = str(value).strip()
-    if not isinstance(value, bool) and re.fullmatch(r"\d{1,9}(\.\d{0,9})?", text):
-        number = float(text)
-        if 1 <= number <= MAX_SIZE:
-            return number
+    if isinstance(value, str) and value in ("auto", "native"):
+        return cast(Size, value)
+    shown = type(value).__name__  # arrays and numbers of thousands of digits have no short text
+    if isinstance(value, str | Real) and not isinstance(value, bool):
+        with suppress(ValueError):
+            shown = repr(value)[:_SHOWN]
+            text = str(value).strip()
+            number = float(text) if re.fullmatch(r"\d{1,9}(\.\d{0,9})?", text) else 0.0
+            if 1 <= number <= MAX_SIZE:
+                return number
     raise ConfigError(
-        f"size {value!r}",
+        f"size {shown}",
         expected=f"auto, native, or the square root of the pixel count, 1 to {MAX_SIZE:.0f}",
         hint="320 stands for a photograph of 370x277 pixels, for example",
     )

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 # spreadsheets treat cells with these prefixes as formulas
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def csv_text(cell: str) -> str:
@@ -58,8 +58,24 @@ def csv_table(columns: Sequence[str], rows: Sequence[Sequence[str | float | None
         Lines that end in a line feed; floats with six digits after the point.
     """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row])
+    for row in (columns, *rows):
+        text.write(csv_line([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row]))
     return text.getvalue()
+
+
+def csv_line(cells: Sequence[str | int | None]) -> str:
+    """Return a row of a CSV file.
+
+    Parameters
+    ----------
+    cells : sequence
+        Names (see `csv_text`), numbers, or None for an empty cell.
+
+    Returns
+    -------
+    str
+        The row and a line feed. Cells with any line break are in quotes.
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)  # only so, "\r" is quoted too
+    return text.getvalue().removesuffix("\r\n") + "\n"

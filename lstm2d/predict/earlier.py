@@ -12,6 +12,8 @@ from pathlib import Path, PurePath
 from lstm2d.errors import DataError
 from lstm2d.io.atomic import write_text
 from lstm2d.io.class_files import own_class_files
+from lstm2d.io.parse import BadText, parse_json
+from lstm2d.io.safe_open import read_existing
 from lstm2d.predict.csv_text import csv_name
 from lstm2d.predict.manifest_file import FILES, Row, Table, read_table
 from lstm2d.predict.result_names import EVERY_MODEL, KINDS, result_names
@@ -27,6 +29,13 @@ class Earlier:
     out : str or path
         The output folder; it need not exist.
 
+    Attributes
+    ----------
+    damaged : bool
+        Whether a record in the folder is damaged.
+    unreadable : list of DataError
+        Why records could not be read.
+
     Notes
     -----
     A result is a file that a ``predictions*.csv`` lists, of the output folder or of a folder above or below
@@ -35,7 +44,8 @@ class Earlier:
 
     def __init__(self, out: str | os.PathLike[str]) -> None:
         self.folder = Path(out)
-        tables = _tables(self.folder)
+        self.unreadable: list[DataError] = []
+        tables = self._tables(self.folder)
         self.damaged = any(table.damaged for table in tables)
         self._names = {Path(os.path.realpath(self.folder)): _listed(self.folder, tables)}
         self._rows: dict[str, list[Row]] = defaultdict(list)
@@ -64,10 +74,24 @@ class Earlier:
         path = Path(os.path.realpath(path.parent)) / path.name
         for folder in path.parents:
             if folder not in self._names:
-                self._names[folder] = _listed(folder, _tables(folder))
+                self._names[folder] = _listed(folder, self._tables(folder))
             if str(path.relative_to(folder)) in self._names[folder]:
                 return True
         return False
+
+    def _tables(self, folder: Path) -> list[Table]:
+        """Read the records in a folder, shards first: a run over all images may be later.
+
+        One that cannot be read lists nothing; that is an error only if it is written, or if it is needed.
+        """
+        tables = []
+        for name in _entries(folder):
+            if name.startswith("predictions") and name.endswith(".csv"):
+                try:
+                    tables.append(read_table(folder / name))
+                except DataError as error:
+                    self.unreadable.append(error)
+        return tables
 
 
 def begin(manifest: Path, names: Iterable[PurePath]) -> None:
@@ -99,16 +123,10 @@ def _note(manifest: Path) -> Path:
 
 
 def _begun(manifest: Path) -> set[str]:
-    with suppress(OSError, ValueError, RecursionError):
-        names = json.loads(_note(manifest).read_text(encoding="utf-8"))
+    with suppress(DataError, BadText):
+        names = parse_json(read_existing(_note(manifest)) or b"null")
         return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
     return set()
-
-
-def _tables(folder: Path) -> list[Table]:
-    """Read the records in a folder, shards first: a run over all images may be later."""
-    names = [name for name in _entries(folder) if name.startswith("predictions") and name.endswith(".csv")]
-    return [_readable(folder / name) for name in names]
 
 
 def _entries(folder: Path) -> list[str]:
@@ -123,25 +141,23 @@ def _listed(folder: Path, tables: Iterable[Table]) -> set[str]:
     names = set(own_class_files(folder))
     for table in tables:
         for row in table.rows:
-            results = result_names(PurePath(csv_name(row["labels"])))
-            names |= {str(results[kind]) for kind in _written(row)}
+            results = _results(row["labels"])
+            names |= {str(results[kind]) for kind in _written(row) if kind in results}
         for fragment in table.fragments:
-            names |= set(map(str, result_names(PurePath(csv_name(fragment))).values()))
+            names |= set(map(str, _results(fragment).values()))
     for name in _entries(folder):
         if name.startswith(".predictions") and name.endswith(".csv.begun"):
             names |= _begun(folder / name[1 : -len(".begun")])
     return names
 
 
+def _results(cell: str) -> dict[str, PurePath]:
+    """Return the names of the results of a row; none if a damaged row names no file."""
+    labels = PurePath(csv_name(cell))
+    return result_names(labels) if labels.name else {}
+
+
 def _written(row: Row) -> Sequence[str]:
     """Return the kinds of results of a row; older versions did not record them, so theirs are assumed."""
     recorded = [kind for kind in KINDS if row.get(FILES[kind])]
     return recorded if recorded or row["error"] else EVERY_MODEL
-
-
-def _readable(path: Path) -> Table:
-    """Read a record; one that cannot be read lists nothing, which is an error only when it is written."""
-    try:
-        return read_table(path)
-    except DataError:
-        return Table()

@@ -10,6 +10,7 @@ from typing import Any
 from lstm2d.data.folder import DatasetFolder, Sample
 from lstm2d.data.layout import some
 from lstm2d.errors import DataError
+from lstm2d.io.parse import BadText, parse_json
 from lstm2d.io.safe_open import read_text
 from lstm2d.predict.fingerprint import Fingerprint
 
@@ -55,8 +56,8 @@ def read_record(path: Path) -> dict[str, Any]:
         If it cannot be read.
     """
     try:
-        values = json.loads(read_text(path))
-    except (ValueError, RecursionError):
+        values = parse_json(read_text(path))
+    except BadText:
         return {}
     return values if isinstance(values, dict) else {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import itertools
 import os
@@ -21,6 +22,7 @@ from lstm2d.predict.overwriting import refuse_output_among_inputs
 from lstm2d.predict.result_names import OVERLAY, PROBABILITIES, result_names
 
 MAX_READINGS = 64  # maximum number of interpretations of a pattern with brackets
+_BROKEN = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # of a link that leads nowhere
 _BRACKET = "[[]"  # matches a literal "["
 
 
@@ -75,7 +77,7 @@ def plan(
         Format of the label images, as for `lstm2d.io.label_images.write_labels`.
     left_out : LeftOut, optional
         Gets files in folders and patterns that look like images but are not labelled, also those in an output
-        folder inside an input folder.
+        folder inside an input folder; and what cannot be listed.
 
     Returns
     -------
@@ -87,7 +89,7 @@ def plan(
     Raises
     ------
     DataError
-        If an input does not exist, or there is no image at all.
+        If an input does not exist, or there is no image at all; then also if a folder cannot be listed.
     ConfigError
         If results would be written to a folder of input images or replace an input image, or there is no such
         format.
@@ -102,6 +104,8 @@ def plan(
     left_out, suffix = LeftOut() if left_out is None else left_out, label_suffix(format)
     found = list(_find([os.fspath(i) for i in inputs], Path(out), left_out))
     if not found:
+        for error in left_out.unread.values():
+            raise error
         raise DataError(
             "no image found",
             where=", ".join(os.fspath(i) for i in inputs),
@@ -179,7 +183,7 @@ def _expand_pattern(pattern: str, out: Path, left_out: LeftOut) -> Iterator[tupl
     base = Path(*(part.replace(_BRACKET, "[") for part in fixed[: len(parts) - 1]))
     for match in matches:
         path = Path(match)
-        found = _images_in(path, out, left_out) if path.is_dir() else filter(_chosen(left_out), [path])
+        found = _images_in(path, out, left_out) if os.path.isdir(path) else filter(_chosen(left_out), [path])
         yield from ((p, p.relative_to(base)) for p in found)
 
 
@@ -195,11 +199,11 @@ def _images_in(root: Path, out: Path, left_out: LeftOut) -> Iterator[Path]:
     """Yield the images below a folder, except in the output folder, which may hold only results."""
     skip = Path(os.path.realpath(out))
     chosen = _chosen(left_out)
-    yield from (path for path in _walk(root, skip) if chosen(path))
+    yield from (path for path in _walk(root, skip, left_out) if chosen(path))
     real_root = Path(os.path.realpath(root))
-    if skip != real_root and skip.is_relative_to(real_root) and skip.is_dir():
+    if skip != real_root and skip.is_relative_to(real_root) and os.path.isdir(skip):
         earlier = Earlier(out)
-        for path in _walk(out, None):
+        for path in _walk(out, None, left_out):
             if _is_image(path.name) and not earlier.owns(path.relative_to(out)):
                 left_out.add(path, IN_OUTPUT)
 
@@ -218,20 +222,24 @@ def _chosen(left_out: LeftOut) -> Callable[[Path], bool]:
     return chosen
 
 
-def _walk(root: Path, skip: Path | None) -> Iterator[Path]:
-    """Yield the files below `root`, sorted, without hidden files and loops of links."""
+def _walk(root: Path, skip: Path | None, left_out: LeftOut) -> Iterator[Path]:
+    """Yield the files below `root`, sorted, without hidden files and loops of links.
+
+    What cannot be listed is added to `left_out`; the rest is yielded all the same.
+    """
     real_root = Path(os.path.realpath(root))
     linked: set[Path] = set()  # folders outside the root that a link has led to
     stack = [root]
     while stack:
         folder = stack.pop()
         deeper = []
-        for entry in _listed(folder):
-            path = folder / entry.name
-            if entry.name.startswith("."):
+        for name in _listed(folder, left_out):
+            path = folder / name
+            if name.startswith("."):
                 continue
-            if not path.is_dir():
-                yield path
+            if not os.path.isdir(path):
+                if _is_image(name) or not _is_barred(path, left_out):
+                    yield path
                 continue
             real = Path(os.path.realpath(path))
             if real == skip:
@@ -245,12 +253,29 @@ def _walk(root: Path, skip: Path | None) -> Iterator[Path]:
         stack.extend(reversed(deeper))
 
 
-def _listed(folder: Path) -> list[os.DirEntry[str]]:
+def _listed(folder: Path, left_out: LeftOut) -> list[str]:
+    """Return the names in a folder, sorted: those that were listed before an error, if there is one."""
+    names = []
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
+            for entry in entries:
+                names.append(entry.name)
     except OSError as e:
-        raise DataError(f"cannot list the folder ({e.strerror})", where=folder) from e
+        left_out.unread[folder] = DataError(f"cannot list the folder ({e.strerror})", where=folder)
+    return sorted(names)
+
+
+def _is_barred(path: Path, left_out: LeftOut) -> bool:
+    """Return whether a link leads to what cannot be looked at, where images may be; not if it is broken."""
+    if not os.path.islink(path):
+        return False
+    try:
+        os.stat(path)
+    except OSError as e:
+        if e.errno not in _BROKEN:
+            left_out.unread[path] = DataError(f"cannot follow the link ({e.strerror})", where=path)
+            return True
+    return False
 
 
 def _is_image(name: str) -> bool:

@@ -11,10 +11,11 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from lstm2d.errors import DataError, OutputError
+from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder
 from lstm2d.io.class_files import ClassTable, write_class_files
 from lstm2d.io.classes import palette_of
+from lstm2d.io.locks import locked_file
 from lstm2d.io.model_file import model_digest
 from lstm2d.notes import Notes
 from lstm2d.predict.csv_text import csv_text
@@ -75,22 +76,40 @@ def label_files(
     Raises
     ------
     ConfigError
-        If a file would be replaced that is not a result, and `options.overwrite` is not set.
+        If a file would be replaced that is not a result, and `options.overwrite` is not set; if another
+        process or thread writes the same record.
     OutputError
         If a result cannot be written, or is missing at the end; earlier results are kept.
     DataError
         If an image cannot be labelled and `options.stop_on_error` is set.
     """
     options = options or Options()
-    remark = remark or (lambda line: None)
+    path = make_folder(out) / manifest
+    busy = ConfigError(
+        "another process labels images into this folder",
+        where=path,
+        hint="wait for it, or choose another folder; to share the images, give each process its `shard`",
+    )
+    with locked_file(path.with_name(f".{path.name}.lock"), busy):
+        work = _Work(predictor, Path(out), options, Notes() if notes is None else notes)
+        return _label(work, tasks, path, progress, remark or (lambda line: None))
+
+
+def _label(
+    work: _Work,
+    tasks: Sequence[Task],
+    path: Path,
+    progress: Callable[[Outcome], None] | None,
+    remark: Callable[[str], None],
+) -> Outcome:
+    """Label images for `label_files`, which has locked the record."""
+    predictor, options, out = work.predictor, work.options, work.folder
     start = time.perf_counter()
     outcome = Outcome(total=len(tasks))
-    work = _Work(predictor, Path(out), options, Notes() if notes is None else notes)
     to_do, renewed = work.select(tasks, outcome)
     if not options.overwrite:
         labels = {name: task.labels for task in to_do for name in work.outputs(task)}
         refuse_foreign_files(labels, work.earlier, palette_of(predictor.classes))
-    path = make_folder(out) / manifest
     table = ClassTable(predictor.name, predictor.classes, predictor.model.ignore)
     write_class_files(out, table, overwrite=options.overwrite)
     if outcome.redone:
@@ -157,7 +176,7 @@ class _Work:
             self._written.refuse_missing(error)
             raise
         finally:
-            if task is not None and str(task.labels) not in record.added:
+            if task is not None and str(task.labels) != record.last:
                 self._record_unfinished(task, record)
         self._written.refuse_missing()
 
@@ -204,7 +223,7 @@ class _Work:
             try:
                 found = Fingerprint.of(path)
             except DataError as e:
-                raise OutputError("a result was deleted right after it was written", where=path) from e
+                raise OutputError(f"a result cannot be read back ({e.what})", where=path) from e
             marks[FILES[kind]] = str(found)
             self._written.add(path, found.size)
         return {**self._left(task), **marks}

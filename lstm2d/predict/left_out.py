@@ -34,9 +34,12 @@ class LeftOut:
     ----------
     files : dict of ImageKind to list of Path
         The files of each kind, in the order in which they were found.
+    unread : dict of Path to DataError
+        Folders that cannot be listed, and links that cannot be followed: what is in them counts as failed.
     """
 
     files: dict[ImageKind, list[Path]] = field(default_factory=dict)
+    unread: dict[Path, DataError] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 
     def add(self, path: Path, kind: ImageKind) -> None:
@@ -77,8 +80,10 @@ def reason_to_leave_out(path: Path) -> ImageKind | None:
     ImageKind or None
         None for files that are not images, such as text, programs or videos.
     """
-    if not path.is_file():
-        return SPECIAL if path.exists() else BROKEN_LINK
+    if not os.path.isfile(path):  # unlike the method of Path, it never raises
+        if os.path.exists(path):
+            return SPECIAL
+        return BROKEN_LINK if os.path.islink(path) else None  # else it vanished after it was listed
     if has_ending(path.name):
         return kind_not_read(path)
     try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from lstm2d.errors import OutputError
-from lstm2d.io.atomic import write_text
+from lstm2d.io.atomic import append, write_text
+from lstm2d.io.set_aside import copy_aside
 from lstm2d.predict.csv_text import csv_text
 from lstm2d.predict.manifest_file import (
     FIXED,
@@ -18,8 +18,8 @@ from lstm2d.predict.manifest_file import (
     read_manifest,
     read_table,
     row_line,
-    set_aside,
 )
+from lstm2d.predict.row_store import RowStore
 
 __all__ = ["Manifest", "area_columns", "read_manifest"]
 
@@ -49,8 +49,8 @@ class Manifest:
     ----------
     damaged_copy : Path or None
         The copy of a damaged file.
-    added : set of str
-        Label images of the added rows.
+    last : str
+        Label image of the row that was added last; "" if none was.
     complete : bool
         Whether the file holds all added rows.
     """
@@ -58,13 +58,13 @@ class Manifest:
     def __init__(self, path: Path, classes: Sequence[str], renewed: Iterable[Row] = ()) -> None:
         self.path = path
         table = read_table(path)
-        self.damaged_copy = set_aside(path) if table.damaged else None
+        self.damaged_copy = copy_aside(path) if table.damaged else None
         self._own = area_columns(classes)
         others = [name for name in table.columns if name not in (*FIXED, *MARKS, *MORE_MARKS)]
         self._areas = list(dict.fromkeys([*others, *self._own]))
-        self._rows: dict[str, Row] = {row["labels"]: row for row in (*table.rows, *renewed)}
+        self._rows = RowStore((*table.rows, *renewed))
         self._replaced = False  # whether the file holds a row that a later one replaces
-        self.added: set[str] = set()
+        self.last = ""
         self.complete = True
         self._write()
 
@@ -132,30 +132,25 @@ class Manifest:
             **dict(zip(self._own, (f"{area:.6f}" for area in areas), strict=False)),
             **(marks or {}),
         }
-        self.added.add(labels)
-        self._replaced |= self._rows.pop(row["labels"], None) is not None
-        self._rows[row["labels"]] = row
+        self.last = labels
+        self._replaced |= self._rows.add(row)
         self.complete = False
         if not row.keys() <= set(self.columns):
             self._write()  # with a new column
             return
-        try:
-            # appended, not rewritten: after a crash at most this row is truncated
-            with open(
-                self.path, "a", encoding="utf-8", errors="surrogateescape", newline="", opener=_open
-            ) as f:
-                f.write(row_line(self.columns, row))
-        except OSError as e:
-            raise OutputError(f"cannot write ({e.strerror})", where=self.path) from e
+        # appended, not rewritten: after a crash at most this row is truncated; a deleted file must not be
+        # created without its header
+        append(self.path, row_line(self.columns, row), create=False)
         self.complete = True
 
     def _write(self) -> None:
         """Rewrite the file atomically."""
-        used = {name for row in self._rows.values() for name, cell in row.items() if cell}
+        kept = list(self._rows)
+        used = {name for row in kept for name, cell in row.items() if cell}
         self._areas = [name for name in self._areas if name in used or name in self._own]
         self._more = [name for name in MORE_MARKS if name in used]
         header = row_line(self.columns, dict(zip(self.columns, self.columns, strict=True)))
-        rows = (row_line(self.columns, row) for row in self._rows.values())
+        rows = (row_line(self.columns, row) for row in kept)
         write_text(self.path, header + "".join(rows))
         self.complete = True
 
@@ -178,7 +173,3 @@ def area_columns(classes: Collection[str]) -> list[str]:
         column = f"area {name}"
         columns.append(f"{column} ({number})" if column in columns else column)
     return columns
-
-
-def _open(path: str, flags: int) -> int:
-    return os.open(path, flags & ~os.O_CREAT)  # a deleted file must not be created without its header

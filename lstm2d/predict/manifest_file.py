@@ -10,9 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lstm2d.errors import DataError
-from lstm2d.io.atomic import write_bytes
-from lstm2d.io.safe_open import open_regular
+from lstm2d.io.safe_open import read_file
+from lstm2d.predict.csv_text import csv_line
 from lstm2d.predict.result_names import EVERY_MODEL, KINDS
 
 FIXED = ("image", "labels", "seconds", "error", "crf")
@@ -67,9 +66,9 @@ def read_table(path: Path) -> Table:
     DataError
         If the file cannot be read.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         return Table()
-    text = _content(path).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    text = read_file(path).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     *lines, rest = text.split("\n")  # not splitlines: names may contain other line separators
     lines = [line + "\n" for line in lines] + ([rest] if rest else [])
     header, used = _record(lines, 0)
@@ -78,8 +77,9 @@ def read_table(path: Path) -> Table:
     with suppress(csv.Error):  # the common case, quickly
         records = list(csv.reader(io.StringIO("".join(lines[used:]), newline=""), strict=True))
         if text.endswith("\n") and all(len(cells) == len(header) and cells[1] for cells in records):
-            return Table(tuple(header), tuple(dict(zip(header, cells, strict=True)) for cells in records))
-    return _salvaged(lines[used:], header)
+            table = Table(tuple(header), tuple(dict(zip(header, cells, strict=True)) for cells in records))
+            return _complete(table)
+    return _complete(_salvaged(lines[used:], header))
 
 
 def read_manifest(path: Path) -> list[Row]:
@@ -113,44 +113,16 @@ def row_line(columns: Sequence[str], row: Row) -> str:
     str
         The line, with its end.
     """
-    text = io.StringIO()
-    # with "\r\n" cells that contain "\r" are quoted too
-    csv.writer(text, lineterminator="\r\n").writerow([row.get(name, "") for name in columns])
-    return text.getvalue().removesuffix("\r\n") + "\n"
+    return csv_line([row.get(name, "") for name in columns])
 
 
-def set_aside(path: Path) -> Path:
-    """Copy a damaged manifest, so that its contents are not lost.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    Path
-        The copy, in the same folder.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    number, copy = 1, path.with_name(f"{path.name}.damaged")
-    while os.path.lexists(copy):
-        number += 1
-        copy = path.with_name(f"{path.name}.damaged-{number}")
-    write_bytes(copy, _content(path))
-    return copy
-
-
-def _content(path: Path) -> bytes:
-    with open_regular(path) as file:
-        try:
-            return file.read()
-        except OSError as e:
-            raise DataError(f"cannot read the file ({e.strerror})", where=path) from e
+def _complete(table: Table) -> Table:
+    """Return a table whose rows have all `MARKS`, whatever the header lacks: by version, or by damage."""
+    columns = tuple(dict.fromkeys(table.columns))
+    rows = ({name: row.get(name, "") for name in (*columns, *MARKS)} for row in table.rows)
+    # the oldest versions wrote neither model nor settings
+    damaged = columns != table.columns or ("model" in columns) != ("settings" in columns)
+    return Table(columns, tuple(rows), table.fragments, table.damaged or damaged)
 
 
 def _salvaged(lines: Sequence[str], header: Sequence[str]) -> Table:
@@ -181,6 +153,8 @@ def _record(lines: Sequence[str], at: int, cells: int = 0) -> tuple[list[str], i
             (found, *others) = csv.reader(io.StringIO(text, newline=""), strict=True)
             if not others and (not cells or len(found) == cells):
                 return found, used
+        if text.count('"') % 2 == 0:  # no open quote: further lines cannot complete it
+            break
     return [], 1
 
 

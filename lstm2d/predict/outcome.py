@@ -11,6 +11,7 @@ from lstm2d.errors import Lstm2dError
 from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.pipeline.preprocess import Size
 from lstm2d.predict.inputs import Task
+from lstm2d.predict.left_out import LeftOut
 from lstm2d.predict.result_names import (
     INSTANCES,
     KINDS,
@@ -148,3 +149,14 @@ class Outcome:
     seconds: float = 0.0
     redone: dict[str, int] = field(default_factory=dict)
     resized: int = 0
+
+    def add_unread(self, left_out: LeftOut) -> None:
+        """Count folders that could not be listed as failed.
+
+        Parameters
+        ----------
+        left_out : LeftOut
+            From `lstm2d.predict.inputs.plan`.
+        """
+        self.failed[:0] = [Failure(str(path), error) for path, error in left_out.unread.items()]
+        self.total += len(left_out.unread)

@@ -82,10 +82,14 @@ def refuse_foreign_files(
     ------
     ConfigError
         If a file exists that no prediction has written.
+    DataError
+        If that is not known, as a record cannot be read.
     """
     foreign = [name for name in results if _is_there(earlier.folder / name) and not earlier.owns(name)]
     if earlier.damaged:
         foreign = [name for name in foreign if not _has_palette(earlier.folder / results[name], palette)]
+    if foreign and earlier.unreadable:  # it may list these files
+        raise earlier.unreadable[0]
     if foreign:
         what = "a file that is not a result of lstm2d would be replaced"
         if len(foreign) > 1:

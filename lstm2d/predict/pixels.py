@@ -19,6 +19,7 @@ from lstm2d.pipeline.preprocess import Preprocessing, Size, parse_size
 from lstm2d.pipeline.resize import labels_at, probabilities_at
 from lstm2d.predict.instances import Instances, parse_instances, parse_resolution
 from lstm2d.predict.layer_maps import LayerMaps, layer_maps
+from lstm2d.predict.memory import MemoryUse, check_memory, rehearse
 from lstm2d.predict.model_network import network_of
 from lstm2d.predict.model_settings import contrast_of, crf_of, reading_of
 from lstm2d.predict.zoo import model_name
@@ -71,6 +72,8 @@ class PixelPredictor:
         )
         self.reading = reading_of(model, source)
         self.crf = crf_of(model, source, crf)
+        self.max_memory: int | None = None
+        self._memory_use: tuple[CRFSection | None, MemoryUse] | None = None
         if self.crf is not None:  # imported now, so that no fork happens during the import in another thread
             import lstm2d.pipeline.crf  # noqa: F401
 
@@ -93,6 +96,41 @@ class PixelPredictor:
     def size_is_unknown(self) -> bool:
         """Whether the model file has no size at which photographs should be labelled."""
         return self.preprocessing.typical_size is None and not self.preprocessing.native
+
+    @property
+    def memory_use(self) -> MemoryUse:
+        """Memory that labelling takes, measured on small images when it is first asked for."""
+        if self._memory_use is None or self._memory_use[0] is not self.crf:
+
+            def label(pixels: NDArray[Any]) -> object:
+                shape = pixels.shape[:2]
+                last = self.instances[-1:]
+                return self._computed(
+                    pixels, "native", lambda p, _: labels_at(p, *shape), last, checked=False
+                )
+
+            self._memory_use = self.crf, rehearse(label)
+        return self._memory_use[1]
+
+    def check_memory(self, height: int, width: int, size: Size = "auto") -> None:
+        """Refuse a photograph that takes more than `max_memory` to label.
+
+        Parameters
+        ----------
+        height, width : int
+            Its size in pixels.
+        size : "auto", "native" or float, default "auto"
+            As for `predict`.
+
+        Raises
+        ------
+        DataError
+            If it takes more.
+        """
+        if self.max_memory is not None and self.device == "cpu":
+            network = self.preprocessing.network_size(height, width, parse_size(size))
+            weights = sum(values.nbytes for values in self._network.arrays().values())
+            check_memory((height, width), network, self.max_memory, lambda: self.memory_use, weights)
 
     def labels_of(self, pixels: NDArray[Any], size: Size = "auto") -> LabelArray:
         """Return the most likely classes for the pixels of a `lstm2d.io.photo.Photo`.
@@ -175,7 +213,13 @@ class PixelPredictor:
         return self._on_device(pixels, size, compute)
 
     def _computed(
-        self, pixels: NDArray[Any], size: Size, finish: Callable[[Array, bool], T], instances: Sequence[int]
+        self,
+        pixels: NDArray[Any],
+        size: Size,
+        finish: Callable[[Array, bool], T],
+        instances: Sequence[int],
+        *,
+        checked: bool = True,
     ) -> dict[int, T]:
         """Apply `finish` to the probabilities after each instance, on the device; True for the last ones."""
 
@@ -186,10 +230,14 @@ class PixelPredictor:
                 found[number] = finish(refined, number == instances[-1])
             return found
 
-        return self._on_device(pixels, size, compute)
+        return self._on_device(pixels, size, compute, checked=checked)
 
-    def _on_device(self, pixels: NDArray[Any], size: Size, compute: Callable[[NDArray[Any]], T]) -> T:
-        """Apply `compute` to the photograph at the network's size, on the device."""
+    def _on_device(
+        self, pixels: NDArray[Any], size: Size, compute: Callable[[NDArray[Any]], T], *, checked: bool = True
+    ) -> T:
+        """Apply `compute` to the photograph at the network's size, on the device; `checked`: its memory."""
+        if checked:
+            self.check_memory(pixels.shape[0], pixels.shape[1], size)
         small = self.preprocessing.resized(pixels, parse_size(size))
         try:
             with gpu.current(self.device):
@@ -197,6 +245,8 @@ class PixelPredictor:
         except MemoryError as error:
             hint = "use smaller images or a smaller `size`, or close other programs"
             failure = gpu.out_of_memory(error, where=f"{small.shape[0]}x{small.shape[1]} pixels", hint=hint)
+        finally:
+            kernels.arena.settle()
         raise failure  # outside the handler, which would keep the arrays of the network alive
 
     def _of_network(self, pixels: NDArray[Any], instances: Sequence[int]) -> Iterator[Array]:

@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any, overload
 
+import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import ImageWarning
 from lstm2d.io.given import photo_of
-from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Size
+from lstm2d.pipeline.preprocess import LARGE, UNKNOWN_SIZE, Size, parse_size
 from lstm2d.predict.batches import OnError, each, images_in
 from lstm2d.predict.in_words import in_words
 from lstm2d.predict.pixels import FloatArray, LabelArray, PixelPredictor
@@ -58,6 +59,9 @@ class Predictor(PixelPredictor):
         Preprocessing of photographs for the network.
     reading : Reading
         How photographs are read, as the model's configuration says. May be replaced.
+    max_memory : int or None
+        Largest memory of the process in bytes: images that would take more are refused before anything is
+        computed. None, the default, for no limit. May be replaced.
     resolution : int
         Pixels from one computed pixel to the next.
     instances : tuple of int
@@ -236,6 +240,8 @@ class Predictor(PixelPredictor):
         self, given: Any, size: Size, on_error: OnError, label: Callable[[NDArray[Any], Size], NDArray[Any]]
     ) -> Any:
         """Apply `label` to the pixels of an image, or of each image of a batch."""
+        if isinstance(given, memoryview):  # one of several axes cannot be listed
+            given = np.asarray(given)
         images = images_in(given)
         if images is None:
             return label(self._read(given, size, stacklevel=4), size)
@@ -243,6 +249,7 @@ class Predictor(PixelPredictor):
 
     def _read(self, image: object, size: Size, *, stacklevel: int = 3) -> NDArray[Any]:
         """Read a caller's image; warn about guesses."""
+        size = parse_size(size)
         photo = photo_of(image, self.reading)
         notes = list(photo.notes)
         if size == "auto" and photo.pixels[:, :, 0].size > LARGE and self.size_is_unknown:

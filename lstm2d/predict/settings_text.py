@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from lstm2d.predict.predictor import Predictor
 
 _PLAIN = re.compile(r"[\w.+-]+")
-_PART = re.compile(r'([^\s=]+)=((?:"(?:[^"\\]|\\.)*"|[^\s"])+)')
+# possessive, and only at the beginning of a word: the text comes from a file, and time must be linear
+_PART = re.compile(r'(?<!\S)([^\s=]++)=((?:"(?:[^"\\]|\\.)*+"|[^\s"])++)')
 
 
 def label_settings(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lstm2d.data.folder import DatasetFolder, Sample
+from lstm2d.data.importers.parallel import all_of
 from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.classes import ClassInfo
 from lstm2d.predict.differences import class_differences, count_images, difference, image_differences
@@ -25,6 +26,7 @@ TOTALS = {  # in the order of tables
     "foreground_iou": "foreground IoU",
     "edge_accuracy": "edge accuracy",
 }
+LISTED = 20  # images that fail
 LONGEST_NAME = 60  # characters
 
 Model = str | os.PathLike[str]
@@ -239,6 +241,42 @@ def check_models(tasks: Sequence[Task], dataset: DatasetFolder, load: Load) -> N
                 expected=", ".join(names),
                 hint="evaluate them one by one",
             )
+
+
+def check_images(tasks: Iterable[Task], dataset: DatasetFolder) -> set[tuple[int, int]]:
+    """Read all images and masks once, before any model is evaluated.
+
+    Figures without the images that fail would be misleading, and a failure after hours would lose them all.
+
+    Parameters
+    ----------
+    tasks : iterable of Task
+        What is evaluated.
+    dataset : DatasetFolder
+        The images.
+
+    Returns
+    -------
+    set of tuple of int
+        Rows and columns of the images.
+
+    Raises
+    ------
+    DataError
+        If an image or a mask cannot be used. If several cannot, the error lists the first of them.
+    """
+    samples = dict.fromkeys(sample for task in tasks for sample in task.samples)
+    sizes, failed = set(), []
+    for sample in samples:
+        try:
+            sizes.add(dataset.load(sample)[1].shape)
+        except DataError as error:
+            failed.append(error)
+    if failed:
+        others = f", the first {LISTED} of them" * (len(failed) > LISTED)
+        what = f"{len(failed)} of {len(samples)} images cannot be evaluated{others}"
+        raise all_of(failed[:LISTED], what)
+    return {(rows, columns) for rows, columns in sizes}
 
 
 def as_json(results: Sequence[Result], dataset: DatasetFolder) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def find_model(path_or_name: str | os.PathLike[str]) -> Path:
         return bundled[os.fspath(path_or_name)]
     expected = f"a model file, the folder of a run, or one of: {', '.join(bundled) or 'no model is bundled'}"
     if os.path.isdir(path):
-        if (path / MODEL_IN_RUN).is_file():
+        if os.path.isfile(path / MODEL_IN_RUN):
             return path / MODEL_IN_RUN
         raise DataError(f"no {MODEL_IN_RUN} in this folder", where=path, expected=expected)
     if not os.path.exists(path):

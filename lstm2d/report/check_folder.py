@@ -136,7 +136,7 @@ class _Thumbs:
 
     def _drawn(self, file: str, pixel: tuple[int, int] | None) -> NDArray[np.uint8] | None:
         path = self.root / file
-        if not path.is_file() or not file.lower().endswith(IMAGE_SUFFIXES):
+        if not os.path.isfile(path) or not file.lower().endswith(IMAGE_SUFFIXES):
             return None
         try:
             return _small(self._pixels(path), pixel, smooth=path.parent not in self._masks)

@@ -21,7 +21,16 @@ from lstm2d.predict.differences import class_differences, difference_table
 from lstm2d.predict.evaluate import Evaluated, Evaluation, evaluate, image_table, is_image_table
 from lstm2d.predict.loading import load
 from lstm2d.predict.predictor import Predictor
-from lstm2d.predict.several import Load, OneAtATime, Result, Task, as_json, check_models, is_k_fold
+from lstm2d.predict.several import (
+    Load,
+    OneAtATime,
+    Result,
+    Task,
+    as_json,
+    check_images,
+    check_models,
+    is_k_fold,
+)
 from lstm2d.predict.zoo import find_model
 from lstm2d.report.evaluation_pages import DIFFERENCES, PICTURES, Pair, page_of_model, page_of_models
 from lstm2d.report.plots import Extremes, Selection, class_shares, draw_evaluation
@@ -70,6 +79,7 @@ class Evaluator:
     listener: Listener = lambda task, one: None
     remark: Callable[[str], None] = lambda line: None
     _models: OneAtATime = field(init=False)
+    _sizes: set[tuple[int, int]] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self._models = OneAtATime(self.load)
@@ -93,8 +103,14 @@ class Evaluator:
             If a model cannot be loaded or has other classes than the dataset (before any is evaluated), or an
             image or mask cannot be used.
         """
-        check_models(tasks, self.dataset, self._models)
+        self._check(tasks)
         return [self._measured(task)[0] for task in tasks]
+
+    def _check(self, tasks: Sequence[Task]) -> None:
+        """Check all models, and read all images, before any model is evaluated."""
+        check_models(tasks, self.dataset, self._models)
+        self.dataset.reading = self._models(tasks[-1].model).reading
+        self._sizes = check_images(tasks, self.dataset)
 
     def write_table(
         self, tasks: Sequence[Task], path: str | os.PathLike[str], *, overwrite: bool = False
@@ -171,7 +187,7 @@ class Evaluator:
         places = [PurePath()] if len(tasks) == 1 else [PurePath(task.name) for task in tasks]
         data, models = files_of(self.dataset), _model_files(tasks)
         folder = ResultFolder(path, _names(places), data=data, models=models, overwrite=overwrite)
-        check_models(tasks, self.dataset, self._models)
+        self._check(tasks)
         drawn = []
         same_images = len(tasks) > 1 and not is_k_fold(tasks)
         with folder, ExitStack() as stack:
@@ -243,6 +259,8 @@ class Evaluator:
         """Evaluate a model."""
         predictor = self._models(task.model)
         self.dataset.reading = predictor.reading  # each model has its own
+        for height, width in sorted(self._sizes):
+            predictor.check_memory(height, width, self.size)
 
         def listen(one: Evaluated) -> None:
             keep(one)
@@ -272,9 +290,8 @@ class Evaluator:
 
 def files_of(dataset: DatasetFolder) -> list[Path]:
     """Return the files of a dataset: images, masks and text files."""
-    samples = [path for sample in dataset.samples for path in (sample.image_path, sample.mask_path)]
     texts = [path for pattern in ("*.toml", "*.txt", "splits/*") for path in dataset.root.glob(pattern)]
-    return [*samples, *texts]
+    return [*dataset.files, *texts]
 
 
 def _training_split(predictor: Predictor, dataset: DatasetFolder) -> str | None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder, write_bytes, write_text
 from lstm2d.io.images import read_photo
+from lstm2d.io.parse import parse_json
 from lstm2d.io.replacing import refuse_to_replace
 from lstm2d.io.safe_open import read_text
 from lstm2d.notes import Notes
@@ -103,7 +104,7 @@ def write_features(
         If a file cannot be written.
     """
     source, root = Path(image), Path(out)
-    if source.is_dir():
+    if os.path.isdir(source):
         raise DataError("a folder", where=image, expected="an image", hint="name one image")
     photo = read_photo(source, predictor.reading)
     for note in photo.notes:
@@ -196,7 +197,7 @@ def _check_folder(
 def _record(root: Path) -> Mapping[str, Any] | None:
     """Return the record in a folder; None if there is none."""
     try:
-        record = json.loads(read_text(root / RECORD))
+        record = parse_json(read_text(root / RECORD))
     except (DataError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and record.get("written_by") == WRITER else None

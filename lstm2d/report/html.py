@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lstm2d.io.atomic import write_text
+from lstm2d.io.safe_open import read_existing
 from lstm2d.metrics.baselines import baselines
 from lstm2d.metrics.confusion import Confusion
 from lstm2d.report.figures import LABELS
@@ -221,8 +222,9 @@ def run_section(run: RunSummary) -> Section:
     pictures = []
     for name, (title, text) in FIGURES.items():
         file = run.path / "plots" / f"{name}.png"
-        if file.is_file():
-            pictures.append(Picture(title, file.read_bytes(), text))
+        data = read_existing(file)
+        if data is not None:
+            pictures.append(Picture(title, data, text))
     tables = []
     per_class = run.model.metrics.get("validation", {}).get("per_class")
     if isinstance(per_class, dict):

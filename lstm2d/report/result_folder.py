@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Self
 
 from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder, write_bytes, write_text
+from lstm2d.io.locks import locked_folder
+from lstm2d.io.parse import parse_json
 from lstm2d.io.replacing import refuse_to_replace
 from lstm2d.io.safe_open import read_text
 from lstm2d.predict.overwriting import refuse_output_among_inputs
@@ -50,6 +52,10 @@ class ResultFolder:
         file would be replaced that no such result wrote.
     OutputError
         If a folder has the name of a file to write.
+
+    Notes
+    -----
+    Only one process at a time writes to the folder: `__enter__` raises ConfigError in a second one.
     """
 
     def __init__(
@@ -65,7 +71,7 @@ class ResultFolder:
         self.root = Path(root)
         self.kind = kind
         self.names = [*names]
-        if os.path.lexists(self.root) and not self.root.is_dir():
+        if os.path.lexists(self.root) and not os.path.isdir(self.root):
             raise ConfigError(
                 "the output folder has the name of a file",
                 where=root,
@@ -78,16 +84,17 @@ class ResultFolder:
         self._had_record = earlier is not None
         self._written: set[str] = set()
         self._made: list[Path] = []
+        self._lock = ExitStack()
         self._refuse_others(models, overwrite)
 
     def _refuse_others(self, models: Sequence[Path], overwrite: bool) -> None:
-        if not overwrite and not self._had_record and self.root.is_dir() and any(self.root.iterdir()):
+        if not overwrite and not self._had_record and os.path.isdir(self.root) and any(self.root.iterdir()):
             what = f"the folder is not empty, and not from an earlier {self.kind}"
             hint = "choose another folder: `out`; `overwrite=True` adds the results to this one"
             raise ConfigError(what, where=self.root, hint=hint)
         for name in self.names:
             path = self.root / name
-            if path.is_dir():
+            if os.path.isdir(path):
                 raise OutputError("a folder has the name of a file to write", where=path, hint="rename it")
             refuse_to_replace(
                 path,
@@ -98,21 +105,30 @@ class ResultFolder:
 
     def __enter__(self) -> Self:
         """Create the folders and record the files to come: a killed command owns them too."""
-        self._made = [folder for folder in self._folders() if not folder.exists()]
+        self._made = [folder for folder in self._folders() if not os.path.exists(folder)]
         for folder in self._folders():
             make_folder(folder)
-        self._record({*self._earlier, *(name.as_posix() for name in self.names)})
+        self._lock.enter_context(locked_folder(self.root, "another process writes results into this folder"))
+        try:
+            self._record({*self._earlier, *(name.as_posix() for name in self.names)})
+        except BaseException:
+            self._lock.close()
+            raise
         return self
 
     def write(self, name: PurePath, data: bytes) -> None:
         """Write a file; raise OutputError if it cannot be written."""
+        self._written.add(name.as_posix())  # first: it may be there even if the last step fails
         write_bytes(self.root / name, data)
-        self._written.add(name.as_posix())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Remove what is left of earlier results, or after an exception what was only begun."""
+        with self._lock:
+            self._finish(error)
+
+    def _finish(self, error: BaseException | None) -> None:
         if error is None:
             for name in sorted(self._earlier - self._written):
                 self._remove(PurePath(name))
@@ -141,7 +157,7 @@ class ResultFolder:
     def _read_record(self) -> set[str] | None:
         """Return the files that earlier results wrote; None if there is no record."""
         try:
-            content = json.loads(read_text(self._record_file))
+            content = parse_json(read_text(self._record_file))
             if content["format"] != FORMAT.format(kind=self.kind):
                 return None
             return {name for name in content["files"] if isinstance(name, str) and _is_inside(name)}
@@ -155,7 +171,7 @@ class ResultFolder:
 
     def _remove(self, name: PurePath) -> None:
         path = self.root / name
-        if not self._owns(name) or not os.path.lexists(path) or path.is_dir():
+        if not self._owns(name) or not os.path.lexists(path) or os.path.isdir(path):
             return
         try:
             path.unlink()

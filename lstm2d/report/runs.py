@@ -70,12 +70,12 @@ def read_run(path: str | os.PathLike[str]) -> RunSummary:
         If there is no model in it, or a file is damaged.
     """
     root = Path(path)
-    if not (root / MODEL_IN_RUN).is_file():
+    if not os.path.isfile(root / MODEL_IN_RUN):
         raise DataError("no trained model in this folder", where=root, expected="a run folder")
     header = read_header(root / MODEL_IN_RUN)
     config = root / "config.toml"
     try:
-        text = read_text(config) if config.exists() else ""
+        text = read_text(config) if os.path.exists(config) else ""
     except DataError as error:
         raise DataError(f"cannot read the run's configuration ({error.what})", where=config) from error
     return RunSummary(root, header.model, header.parameters, text, read_results(root / "results.csv"))

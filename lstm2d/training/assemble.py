@@ -17,6 +17,7 @@ from lstm2d.pipeline.preprocess import LARGE
 from lstm2d.random import Purpose, generator
 from lstm2d.training.cache_features import open_stores
 from lstm2d.training.checkpoint import Checkpoint, newest_file
+from lstm2d.training.checkpoint_fields import HINT, check_arrays, check_place
 from lstm2d.training.events import Note, Report, Warned, silent
 from lstm2d.training.features import FrozenFeatures
 from lstm2d.training.init_from import start_from
@@ -269,17 +270,25 @@ def restore(checkpoint: Checkpoint, run: Run) -> None:
     Raises
     ------
     DataError
-        If the checkpoint belongs to another network.
+        If the checkpoint belongs to another network, or no such run can have come to its place.
     """
+    check_place(run)
+    optimizer, untrained = run.active.optimizer, run.untrained()
+    expected = optimizer.state_dict() | {f"{UNTRAINED}{name}": values for name, values in untrained.items()}
+    if not any(name.startswith("average.") for name in checkpoint.tensors):  # it then begins at the weights
+        expected = {name: values for name, values in expected.items() if not name.startswith("average.")}
     try:
-        run.active.optimizer.load_state_dict(checkpoint.tensors)
-        for name, values in run.untrained().items():
+        check_arrays(checkpoint.tensors, expected)
+        optimizer.load_state_dict(checkpoint.tensors)
+        for name, values in untrained.items():
             kernels.copy_into(values, checkpoint.tensors[f"{UNTRAINED}{name}"])
-    except (KeyError, ValueError) as error:
+        run.listeners = checkpoint.state["progress"]
+        run.saved = from_checkpoint(checkpoint, run.model_arrays)
+        if run.saved is not None and run.saved.arrays is not None and run.saved.stage == run.progress.stage:
+            check_arrays(run.saved.arrays, run.model_arrays())
+    except ValueError as error:
         what = f"the checkpoint does not fit the network ({error})"
-        raise DataError(what, where=run.folder.checkpoints) from error
-    run.listeners = checkpoint.state["progress"]
-    run.saved = from_checkpoint(checkpoint, run.model_arrays)
+        raise DataError(what, where=run.folder.checkpoints, hint=HINT) from error
 
 
 def out_of_memory(error: MemoryError, run: Run) -> Lstm2dError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lstm2d.errors import DataError
+from lstm2d.io.parse import parse_json
 from lstm2d.io.safe_open import read_text
 from lstm2d.io.user_folders import cache_folder, compiled_folder
 
@@ -190,7 +190,7 @@ def _files(kind: str, folder: Path) -> Iterator[CacheFile]:
 def _read_record(path: Path) -> tuple[str, str] | None:
     """Return the folders of a run and of its dataset; None if the file does not hold them."""
     try:
-        values = json.loads(read_text(path))
+        values = parse_json(read_text(path))
         return str(values["run"]), str(values["data"])
-    except (DataError, ValueError, KeyError, TypeError, RecursionError):
+    except (DataError, ValueError, KeyError, TypeError):
         return None

@@ -8,16 +8,17 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError, OutputError
-from lstm2d.io.atomic import write_bytes
-from lstm2d.io.safe_open import read_existing
-from lstm2d.io.tensor_file import TensorFile, to_bytes
+from lstm2d.io.atomic import write_parts
+from lstm2d.io.safe_open import open_regular
+from lstm2d.io.safetensors_header import MAX_HEADER_BYTES, parse_json
+from lstm2d.io.tensor_file import TensorFile, to_parts
 
 Array = NDArray[Any]
 KEPT = 2
@@ -28,7 +29,17 @@ UNREADABLE = (
     "make it readable (permissions, disk or mount, limit of open files: ulimit -n), then use `resume=True`; "
     "no file was changed"
 )
+FORMAT_VERSION = 1
+_BLOCK = 1 << 20
 MARK = b'"sha256":"'  # quotes inside a JSON text are escaped, so only the key itself can match
+
+
+class Unreadable(DataError):
+    """A checkpoint cannot be read now; it may be valid."""
+
+
+class NewerFormat(DataError):
+    """A newer version has written a checkpoint: it is neither damaged nor passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +52,13 @@ class Checkpoint:
         Weights, state of the optimizer, running mean.
     state : dict
         JSON-serialisable values.
+    version : int
+        Version of the format; 0 for files of version 0.1.0 and earlier.
     """
 
     tensors: dict[str, Array]
     state: dict[str, Any]
+    version: int = FORMAT_VERSION
 
 
 def pack(checkpoint: Checkpoint) -> bytes:
@@ -58,10 +72,22 @@ def pack(checkpoint: Checkpoint) -> bytes:
     Returns
     -------
     bytes
-        Metadata key "sha256" holds the digest of the file with 64 zeros in its place, "state" the state.
+        Metadata key "format" holds the version of the format, "sha256" the digest of the file with 64 zeros
+        in its place, "state" the state.
     """
-    data = to_bytes(checkpoint.tensors, {"sha256": NO_DIGEST.decode(), "state": json.dumps(checkpoint.state)})
-    return _with_digest(data, _digest(data))
+    return b"".join(_parts(checkpoint))
+
+
+def _parts(checkpoint: Checkpoint) -> list[bytes | memoryview]:
+    """Return the file as parts, without a copy of the arrays."""
+    metadata = {"sha256": NO_DIGEST.decode(), "state": json.dumps(checkpoint.state, allow_nan=False)}
+    if checkpoint.version:
+        metadata["format"] = str(checkpoint.version)
+    header, *arrays = to_parts(checkpoint.tensors, metadata)
+    digest = hashlib.sha256(header)
+    for array in arrays:
+        digest.update(array)
+    return [bytes(header).replace(MARK + NO_DIGEST, MARK + digest.hexdigest().encode(), 1), *arrays]
 
 
 def unpack(data: bytes) -> Checkpoint:
@@ -81,22 +107,44 @@ def unpack(data: bytes) -> Checkpoint:
     ------
     DataError
         If the digest does not match, or the data is not a checkpoint.
+    NewerFormat
+        If a newer version wrote it.
     """
-    if _with_digest(data, _digest(data)) != data:
+    return _from_file(BytesIO(data))
+
+
+def _from_file(file: BufferedReader | BytesIO) -> Checkpoint:
+    """Return the checkpoint in an open file, whose contents are not kept in memory besides the arrays."""
+    if not _is_intact(file):
         raise DataError("damaged checkpoint: its SHA-256 does not match")
-    # the digest proves that `pack` wrote everything below
-    file = TensorFile(BytesIO(data), "checkpoint")
-    return Checkpoint({name: file.read(name) for name in file.tensors}, json.loads(file.metadata["state"]))
+    stored = TensorFile(file, "checkpoint")
+    version = stored.metadata.get("format", "0")  # missing in files of version 0.1.0 and earlier
+    if not version.isdecimal() or int(version) > FORMAT_VERSION:
+        raise NewerFormat(
+            f"checkpoint of format {version[:20]}",
+            expected=f"{FORMAT_VERSION} or lower",
+            hint="install a newer lstm2d",
+        )
+    state = parse_json(stored.metadata.get("state", ""), "checkpoint")
+    if not isinstance(state, dict):
+        raise DataError("damaged checkpoint: it has no state")
+    return Checkpoint({name: stored.read(name) for name in stored.tensors}, state, int(version))
 
 
-def _digest(data: bytes) -> bytes:
-    return hashlib.sha256(_with_digest(data, NO_DIGEST)).hexdigest().encode()
-
-
-def _with_digest(data: bytes, digest: bytes) -> bytes:
-    """Replace the digest in a file; the first `MARK` is in its header, if it is a checkpoint."""
-    start = data.find(MARK) + len(MARK)
-    return b"".join((data[:start], digest, data[start + len(digest) :]))
+def _is_intact(file: BufferedReader | BytesIO) -> bool:
+    """Return whether the digest in a file is that of its contents."""
+    file.seek(0)
+    start = file.read(8)
+    length = int.from_bytes(start, "little")
+    if length > MAX_HEADER_BYTES:
+        return False
+    header = start + file.read(length)
+    place = header.find(MARK) + len(MARK)  # the first one in the header, if it is a checkpoint
+    found = header[place : place + len(NO_DIGEST)]
+    digest = hashlib.sha256(header[:place] + NO_DIGEST + header[place + len(NO_DIGEST) :])
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest().encode() == found
 
 
 def files(folder: Path) -> list[Path]:
@@ -137,7 +185,7 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     path = folder / file_name(step)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, pack(checkpoint))
+        write_parts(path, _parts(checkpoint))
         for old in files(folder)[KEPT:]:
             old.unlink(missing_ok=True)
     except (OSError, OutputError) as error:
@@ -150,7 +198,9 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     return path
 
 
-def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
+def load_newest(
+    folder: Path, warn: Callable[[str], None], check: Callable[[Checkpoint], None] = lambda found: None
+) -> Checkpoint | None:
     """Return the newest valid checkpoint of a folder.
 
     Parameters
@@ -160,6 +210,8 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     warn : callable
         Gets a line about each damaged file, which is renamed with the suffix ".damaged". Files that cannot be
         read are not renamed.
+    check : callable, optional
+        Raises DataError if a checkpoint with a valid digest cannot be used; it then counts as damaged.
 
     Returns
     -------
@@ -169,18 +221,21 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     Raises
     ------
     DataError
-        If all checkpoints are damaged, or if one cannot be read: it may be valid, and an older one would lose
-        progress.
+        If all checkpoints are damaged; or if one cannot be read, or is of a newer version: it may be valid,
+        and an older one would lose progress.
     """
     tried: set[Path] = set()
     try:
         while path := next((path for path in files(folder) if path not in tried), None):
             tried.add(path)
-            data = _read(path)
-            if data is None:  # deleted since it was listed: there may be newer ones
-                continue
             try:
-                return unpack(data)
+                found = _read(path)
+                if found is None:  # deleted since it was listed: there may be newer ones
+                    continue
+                check(found)
+                return found
+            except (Unreadable, NewerFormat):
+                raise
             except DataError as error:
                 warn(f"{path}: {error.what}; {_set_aside(path)} and an older one is used")
         damaged = sorted(folder.glob("*" + DAMAGED)) if folder.is_dir() else []
@@ -201,13 +256,30 @@ def newest_file(folder: Path) -> Path | None:
     return None
 
 
-def _read(path: Path) -> bytes | None:
-    """Return the contents of a checkpoint; None if the file no longer exists."""
+def _read(path: Path) -> Checkpoint | None:
+    """Return the checkpoint in a file; None if the file no longer exists."""
     try:
-        return read_existing(path)
+        file = open_regular(path)
     except DataError as error:
-        what = f"the newest checkpoint cannot be read ({error.what})"
-        raise DataError(what, where=path, hint=UNREADABLE) from error
+        if isinstance(error.__cause__, FileNotFoundError) and not path.is_symlink():
+            return None
+        raise _unreadable(path, error.what) from error
+    try:
+        with file:
+            return _from_file(file)
+    except NewerFormat as error:
+        raise NewerFormat(error.what, where=path, expected=error.expected, hint=error.hint) from error
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    except DataError as error:
+        if isinstance(error.__cause__, OSError | MemoryError):  # the disk or the memory, not the file
+            raise _unreadable(path, error.what) from error
+        raise
+
+
+def _unreadable(path: Path, reason: str) -> Unreadable:
+    what = f"the newest checkpoint cannot be read ({reason})"
+    return Unreadable(what, where=path, hint=UNREADABLE)
 
 
 def _set_aside(path: Path) -> str:
@@ -222,7 +294,6 @@ def _set_aside(path: Path) -> str:
 
 def _is_valid(path: Path) -> bool:
     try:
-        data = _read(path)
-        return data is not None and bool(unpack(data))
+        return _read(path) is not None
     except DataError:
         return False

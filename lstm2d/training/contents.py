@@ -112,6 +112,32 @@ def has_contents(tensors: Mapping[str, NDArray[Any]]) -> bool:
     return any(name.startswith(PREFIX) for name in tensors)
 
 
+def check_digests(tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Check the shapes of the digests in a checkpoint, if it has any.
+
+    Parameters
+    ----------
+    tensors : mapping of str to ndarray
+        Arrays of the checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If an array is missing or has another shape.
+    """
+    if not has_contents(tensors):
+        return
+    for kind in ("training", "validation"):
+        if tensors.get(f"{PREFIX}{kind}", np.empty(())).ndim != 1:
+            raise ValueError(f"does not list the {kind} images")
+    images = sum(len(stems_in(tensors, kind)) for kind in ("training", "validation"))
+    for name in Entry._fields:
+        shape = (images, BYTES[name])
+        found = tensors.get(f"{PREFIX}{name}", np.empty(())).shape
+        if found != shape:
+            raise ValueError(f"has {name} digests of shape {found}, expected {shape}")
+
+
 def stems_in(tensors: Mapping[str, NDArray[Any]], kind: str) -> list[str]:
     """Return the stems of the "training" or "validation" images in a checkpoint, in order."""
     data = tensors.get(f"{PREFIX}{kind}", _packed(())).tobytes()

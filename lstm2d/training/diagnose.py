@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +35,8 @@ def first_not_finite(loss: Tensor, parameters: Mapping[str, Tensor]) -> str:
     Returns
     -------
     str
-        Such as "layer1.lstm (lstm2d_layer)"; "the loss" if nothing was recorded.
+        Such as "layer1.lstm (lstm2d_layer)", with a parameter or input of it that is not finite itself;
+        "the loss" if nothing was recorded.
     """
     names = {id(tensor): name for name, tensor in parameters.items()}
     for tensor in inputs_first(loss):
@@ -46,8 +47,16 @@ def first_not_finite(loss: Tensor, parameters: Mapping[str, Tensor]) -> str:
             for x in tensor.node.inputs.values()
             if id(x) in names
         ]
-        return f"{inputs[0]} ({tensor.node.op})" if inputs else tensor.node.op
+        layer = f"{inputs[0]} ({tensor.node.op})" if inputs else tensor.node.op
+        return layer + _cause(tensor.node.inputs.values(), names)
     return "the loss"
+
+
+def _cause(inputs: Iterable[Tensor], names: Mapping[int, str]) -> str:
+    """Return which inputs of a layer are not finite themselves, as the end of a phrase."""
+    wrong = [x for x in inputs if x.node is None and not np.isfinite(kernels.to_host(x.data)).all()]
+    found = [f"its parameter {names[id(x)]}" if id(x) in names else "its input, the image" for x in wrong]
+    return f", {' and '.join(found)} is not finite" if found else ""
 
 
 def diverged(
@@ -58,6 +67,8 @@ def diverged(
     layer: str,
     culprits: Sequence[str] = (),
     expected: str = "finite numbers; the step was not applied",
+    *,
+    is_step: bool = True,
 ) -> DivergedError:
     """Report a value that is not finite, and return the error for it.
 
@@ -77,6 +88,8 @@ def diverged(
         The examples in which it arose, if known.
     expected : str, optional
         What was expected, and what happened to the step.
+    is_step : bool, default True
+        Whether it arose in the next step; if not, in validation after the last one.
 
     Returns
     -------
@@ -84,7 +97,8 @@ def diverged(
         The error; it names the last good checkpoint.
     """
     step = run.progress.step
-    place = f"{images_text(names, culprits)}, step {step + 1}" if names else f"found after step {step}"
+    found = f"step {step + 1}" if is_step else f"after step {step}"
+    place = f"{images_text(names, culprits)}, {found}" if names else f"found after step {step}"
     where = f"{place}, layer {layer}"
     tell(Diverged(step=step, what=what, where=where))
     return DivergedError(
@@ -115,6 +129,10 @@ def check_weights(run: Run, tell: Report) -> None:
     if not optimizer.is_finite():
         expected = f"finite numbers{unsaved}"
         raise diverged(run, tell, "the weights are not finite", (), "(any)", expected=expected)
+    for name, values in run.untrained().items():  # such as the running statistics of a normalisation
+        if not np.isfinite(kernels.to_host(values)).all():
+            expected = f"finite numbers{unsaved}"
+            raise diverged(run, tell, "a stored value is not finite", (), name, expected=expected)
     name, value = optimizer.largest_weight()
     if value > LARGEST_WEIGHT:
         what, expected = f"a weight is {value:.1e}", f"weights up to {LARGEST_WEIGHT:.0e}{unsaved}"

@@ -19,7 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError, OutputError
-from lstm2d.io.atomic import make_folder, write_bytes, write_text
+from lstm2d.io.atomic import make_folder, write_parts, write_text
+from lstm2d.io.locks import is_temporary, sweep
+from lstm2d.io.safe_open import open_regular
+from lstm2d.io.tensor_file import bytes_of
 from lstm2d.weights.npz_file import npy_header
 
 HalfOrSingle = Literal["float16", "float32"]
@@ -27,7 +30,6 @@ USE = "used-{digest}.json"  # in the folder of a cache: a run that has used it
 RESERVE = 2**30  # bytes of disk space left free, for example for checkpoints
 _KEY = re.compile(r"[0-9a-f]{64}")
 _DIGEST_BYTES = 32
-_LEFTOVER_SECONDS = 86400.0  # age at which a temporary file counts as abandoned
 
 
 class FeatureCache:
@@ -135,11 +137,12 @@ class FeatureCache:
         if not path.is_file():
             return None
         values = None
-        with suppress(OSError, ValueError):  # removed meanwhile, or empty, which cannot be mapped
-            data = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
+        with suppress(DataError, OSError, ValueError):  # removed meanwhile, or empty, which cannot be mapped
+            with open_regular(path) as file:
+                data = np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))
             values = _parsed(data)
             if values is not None and key not in self._checked:
-                if _digest(key, data[:-_DIGEST_BYTES]) == data[-_DIGEST_BYTES:].tobytes():
+                if _digest(key, data[:-_DIGEST_BYTES].data) == data[-_DIGEST_BYTES:].tobytes():
                     self._checked.add(key)
                     os.utime(path)
                 else:
@@ -153,19 +156,20 @@ class FeatureCache:
         header = io.BytesIO()
         description = {"descr": values.dtype.str, "fortran_order": False, "shape": values.shape}
         np.lib.format.write_array_header_1_0(header, description)
-        data = header.getvalue() + values.tobytes()
-        data += _digest(key, np.frombuffer(data, np.uint8))
+        parts: list[bytes | memoryview] = [header.getvalue(), bytes_of(values)]
+        parts.append(_digest(key, *parts))
+        size = sum(map(len, parts))
         try:
-            if not self._has_room(len(data)):
+            if not self._has_room(size):
                 return
             make_folder(path.parent)
-            write_bytes(path, data)
+            write_parts(path, parts)
         except (OutputError, OSError) as error:
             reason = error.what if isinstance(error, OutputError) else f"{error.strerror}"
             self._stop(f"{reason}: {self.root}")
             return
         self._checked.add(key)
-        self._size = (self._size or 0) + len(data)
+        self._size = (self._size or 0) + size
 
     def _has_room(self, size: int) -> bool:
         """Make room by removing the least recently used files; return whether this many bytes fit."""
@@ -197,14 +201,14 @@ class FeatureCache:
         """List time of last use, size and path of all files; remove leftovers of dead processes."""
         found = []
         for folder, _, names in os.walk(self.root):
+            if any(map(is_temporary, names)):
+                sweep(Path(folder))
             for name in names:
                 path = Path(folder, name)
                 with suppress(OSError):  # another process removed it
                     status = path.stat()
                     if name.endswith(".npy"):
                         found.append((status.st_mtime, status.st_size, path))
-                    elif name.endswith(".tmp") and status.st_mtime < time.time() - _LEFTOVER_SECONDS:
-                        path.unlink()
         return found
 
     def _stop(self, reason: str) -> None:
@@ -227,10 +231,11 @@ def _parsed(data: NDArray[np.uint8]) -> NDArray[Any] | None:
     return data[begin:-_DIGEST_BYTES].view(dtype).reshape(shape)
 
 
-def _digest(key: str, data: NDArray[np.uint8]) -> bytes:
+def _digest(key: str, *parts: bytes | memoryview) -> bytes:
     """Return the checksum of a file; it includes the name, so that renamed files are detected."""
     digest = hashlib.blake2b(key.encode(), digest_size=_DIGEST_BYTES)
-    digest.update(data.data)
+    for part in parts:
+        digest.update(part)
     return digest.digest()
 
 

@@ -57,7 +57,7 @@ def start_from(
     if config.train.init == "matching":
         text = _taken(path, model, stored, fitting)
         if imported is not None and model.imported not in (None, imported):
-            text += f"\nit was trained on other imported weights, {model.imported.digest}"
+            text += f"\n  it was trained on other imported weights, {model.imported.digest}"
         report(Note(text=text))
     else:
         _check_all(path, model, stored, imported, data)
@@ -128,7 +128,7 @@ def _taken(path: Path, model: ModelFile, stored: Mapping[str, FloatArray], fitti
         f"{path}: {len(fitting)} of {len(stored)} arrays taken: {_parts(fitting)}",
         f"new: {_parts(new) or 'nothing'}" + (f" (of another shape: {_parts(other)})" if other else ""),
     ]
-    return "\n".join(lines + [f"not used: {_parts(unused)}"] * bool(unused))
+    return "\n  ".join(lines + [f"not used: {_parts(unused)}"] * bool(unused))
 
 
 def _parts(names: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from lstm2d.kernels import gpu
 from lstm2d.training.assemble import out_of_memory, prepare
 from lstm2d.training.cache_features import fill
 from lstm2d.training.diagnose import LARGEST_NORM, check_weights, diverged, exploding
-from lstm2d.training.events import Note, Report, StageBegun, StepDone, Stopped, best_effort, silent
+from lstm2d.training.events import Note, Report, StageBegun, StepDone, Stopped, Warned, best_effort, silent
 from lstm2d.training.fit_time import fit_to_time
 from lstm2d.training.listeners import EpochEnd, Listener, Unfinished, metrics_of
 from lstm2d.training.listeners.best_model import BestModel
@@ -27,6 +27,7 @@ from lstm2d.training.listeners.patience import Patience
 from lstm2d.training.listeners.records import Records
 from lstm2d.training.listeners.time_limit import TimeLimit
 from lstm2d.training.listeners.validation import Validation
+from lstm2d.training.memory import check_training_memory
 from lstm2d.training.model_file import check_model
 from lstm2d.training.open_dataset import open_dataset, report_notes
 from lstm2d.training.progress import TrainResult
@@ -47,6 +48,7 @@ def train(
     changes: Collection[str] = (),
     init_from: Path | str | None = None,
     device: str = "cpu",
+    max_memory: int | None = None,
     report: Report = silent,
 ) -> TrainResult:
     """Train a network, or resume its training.
@@ -69,6 +71,9 @@ def train(
     device : str, default "cpu"
         Device to train on: "auto", "cpu", "cuda" or "cuda:N". A run may be resumed on another device, but the
         result is then not bit-identical to an uninterrupted run.
+    max_memory : int, optional
+        Largest memory of the process in bytes: a run whose steps would take more is refused before the first
+        one. By default there is no limit.
     report : callable, optional
         Gets every event. Its OSErrors, from a closed pipe for example, are ignored.
 
@@ -101,9 +106,13 @@ def train(
     ready = partial(prepare, config, data, folder, device=device, report=report)
     with gpu.current(device):
         run = None if resume else ready(init_from=start)
+        if run is not None and max_memory is not None:
+            check_training_memory(run, max_memory)
         with folder.lock():  # after the data is checked: invalid data creates no folder
             if run is None:
                 run = ready(resume=True, changes=changes)
+                if max_memory is not None:
+                    check_training_memory(run, max_memory)
             else:
                 folder.check_free()  # second check: another run may have begun in it meanwhile
             try:
@@ -131,7 +140,7 @@ class Trainer:
         self.stop = StopSignal()
         self.records = Records(run, report)
         self.tell = self.records.tell
-        self.validation = Validation(run, self.stop)
+        self.validation = Validation(run, self.stop, self.tell)
         self.model = BestModel(run)
         self.patience = Patience(run)
         self.checkpoints = Checkpoints(run, self.tell, self.state_dict)
@@ -186,7 +195,8 @@ class Trainer:
         """Bring the run folder in line with the progress of the run, and report its start."""
         run, progress = self.run, self.run.progress
         run.folder.sweep()
-        self.records.recorder.rewind(progress.step, progress.epoch)
+        for text in self.records.recorder.rewind(progress.step, progress.epoch):
+            self.tell(Warned(step=progress.step, text=text))
         finished = self.nothing_left() if run.resumed else ""
         if run.resumed:
             check_model(run, self.validation.validated, self.tell)

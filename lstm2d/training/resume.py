@@ -11,6 +11,7 @@ from lstm2d.errors import ConfigError, DataError
 from lstm2d.hierarchy.fill import Fill
 from lstm2d.models import Network
 from lstm2d.training.checkpoint import Checkpoint, load_newest, newest_file
+from lstm2d.training.checkpoint_fields import HINT, check_fields
 from lstm2d.training.contents import Contents, has_contents, some
 from lstm2d.training.events import Note, Report, Warned
 from lstm2d.training.runfolder import FREE, RunFolder, changes, is_fixed
@@ -19,7 +20,7 @@ from lstm2d.training.samples import TrainingData, changed_data, other_keys
 
 def newest_checkpoint(folder: RunFolder, report: Report) -> Checkpoint:
     """Return the newest valid checkpoint of a run; report damaged ones, raise DataError if there is none."""
-    checkpoint = load_newest(folder.checkpoints, lambda text: report(Warned(text=text)))
+    checkpoint = load_newest(folder.checkpoints, lambda text: report(Warned(text=text)), check_fields)
     if checkpoint is None:
         raise DataError("no checkpoint to resume from", where=folder.checkpoints, hint="start a new run")
     return checkpoint
@@ -150,10 +151,16 @@ def check_settings(
     ConfigError
         If a setting differs that affects more than the end of the run and is not in `wanted`, or one that can
         never be changed.
+    DataError
+        If the checkpoint has no valid settings.
     """
     if "settings" not in checkpoint.state:
         return []
-    before = from_dict(checkpoint.state["settings"], str(folder.checkpoints))
+    try:
+        before = from_dict(checkpoint.state["settings"], str(folder.checkpoints))
+    except ConfigError as error:
+        what = f"invalid checkpoint: its settings cannot be used ({error.what})"
+        raise DataError(what, where=folder.checkpoints, hint=HINT) from error
     found = changes(before, config)
     texts = {name: f"{name} is {new!r}, was {old!r}" for name, (old, new) in found.items()}
     fixed = [name for name in found if is_fixed(name)]

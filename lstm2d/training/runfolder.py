@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lstm2d.config import RunConfig, apply_overrides, dump_toml, from_dict, is_file
-from lstm2d.errors import ConfigError, DataError, OutputError
+from lstm2d.errors import ConfigError, DataError
 from lstm2d.io.atomic import make_folder, write_text
+from lstm2d.io.locks import is_temporary, locked_folder, sweep
+from lstm2d.io.parse import BadText, parse_toml
 from lstm2d.io.safe_open import read_text
 from lstm2d.predict.held_out import RECORD, listed, read_record, record_text
 from lstm2d.training.checkpoint import file_name
@@ -62,13 +63,15 @@ class RunFolder:
 
     def temporary(self) -> list[Path]:
         """Return files that a killed process was writing under a temporary name."""
-        return [path for folder in (self.path, self.checkpoints) for path in folder.glob(".lstm2d-*.tmp")]
+        folders = (self.path, self.checkpoints)
+        return [
+            path for folder in folders for path in folder.glob(".lstm2d-*.tmp") if is_temporary(path.name)
+        ]
 
     def sweep(self) -> None:
-        """Delete the temporary files of a killed process."""
-        for path in self.temporary():
-            with suppress(OSError):  # it only takes up space
-                path.unlink()
+        """Delete the temporary files of killed processes."""
+        for folder in (self.path, self.checkpoints):
+            sweep(folder)
 
     def check_free(self) -> None:
         """Check that nothing would be overwritten.
@@ -78,15 +81,15 @@ class RunFolder:
         ConfigError
             If the folder contains anything besides leftovers of a run that was killed before it began.
         """
-        if not self.path.exists():
+        if not os.path.exists(self.path):
             return
-        if not self.path.is_dir():
+        if not os.path.isdir(self.path):
             raise ConfigError("the run folder is a file", where=self.path, hint="choose another folder")
         begun = {self.checkpoints, self.checkpoints / file_name(0), self.identity, *self.temporary()}
         if set(self.path.rglob("*")) <= begun:
             return
         hint = "choose another folder"
-        if self.config.is_file():
+        if os.path.isfile(self.config):
             hint = "add `resume=True` to go on with the run in it, or choose another folder"
         raise ConfigError(
             "the run folder is not empty", where=self.path, expected="a new or empty folder", hint=hint
@@ -102,7 +105,7 @@ class RunFolder:
 
     def lists_held_out(self) -> bool:
         """Return whether `write_id` has listed the held-out images; earlier versions did not."""
-        return self.identity.is_file() and listed(self.identity) is not None
+        return os.path.isfile(self.identity) and listed(self.identity) is not None
 
     def read_id(self) -> str | None:
         """Return the name written by `write_id`; None if the file does not exist or contains no name.
@@ -139,27 +142,8 @@ class RunFolder:
             If it cannot be created.
         """
         make_folder(self.path)
-        try:
-            import fcntl
-        except ImportError:  # Windows
+        with locked_folder(self.path, "another process trains in this folder"):
             yield
-            return
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY)
-        except OSError as error:
-            raise OutputError(f"cannot open the run folder ({error.strerror})", where=self.path) from error
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ConfigError(
-                    "another process trains in this folder", where=self.path, hint="wait for it, or stop it"
-                ) from error
-            except OSError:  # a network file system without locks
-                pass
-            yield
-        finally:
-            os.close(descriptor)
 
     def reopen(self, preset: str | None, overrides: Iterable[tuple[str, str]] = ()) -> RunConfig:
         """Return the configuration of the run to resume.
@@ -189,8 +173,8 @@ class RunFolder:
                 hint="leave out `resume` to start one",
             )
         try:
-            table = tomllib.loads(read_text(self.config))
-        except (DataError, tomllib.TOMLDecodeError) as error:
+            table = parse_toml(read_text(self.config))
+        except (DataError, BadText) as error:
             reason = error.what if isinstance(error, DataError) else error
             hint = "restore the file; the checkpoints are untouched"
             raise ConfigError(

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import ConfigError, DataError
-from lstm2d.io.atomic import make_folder, write_bytes
+from lstm2d.io.atomic import make_folder, write_parts
 from lstm2d.io.safe_open import open_regular
 from lstm2d.io.safetensors_header import METADATA, canonical, parse_json, read_header
-from lstm2d.io.tensor_file import TensorFile, to_bytes
+from lstm2d.io.tensor_file import TensorFile, bytes_of, to_parts
 from lstm2d.io.user_folders import data_folder
 from lstm2d.weights.lazy_array import damaged
 from lstm2d.weights.networks import FIRST, NETWORKS
@@ -170,7 +170,7 @@ def store_weights(
         for layer, pair in layers.items()
         for part, values in zip(PARTS, pair, strict=True)
     }
-    write_bytes(path, to_bytes(arrays, {METADATA_KEY: canonical(description)}))
+    write_parts(path, to_parts(arrays, {METADATA_KEY: canonical(description)}))
     return read_stored(path)
 
 
@@ -381,7 +381,7 @@ def _damaged(reason: str, path: object) -> DataError:
 def _layer_digest(filters: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
     digest = hashlib.sha256(repr(tuple(filters.shape)).encode())
     for values in (filters, bias):
-        digest.update(np.ascontiguousarray(values, dtype="<f4").tobytes())
+        digest.update(bytes_of(np.ascontiguousarray(values, dtype="<f4")))
     return digest.hexdigest()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lstm2d import kernels
-from lstm2d.kernels import gpu, isa, machine
+from lstm2d.kernels import dispatch, gpu, isa
 from lstm2d.selftest import CASES, doctor
 
 NAMED = {case.name: case for case in CASES if "doctor" in case.users}
@@ -97,19 +97,41 @@ def test_a_kernel_that_fails_and_one_that_gives_nan(
 
 
 @pytest.mark.usefixtures("short")
-def test_kernels_that_were_not_compiled(lstm2d: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = kernels.available
-
-    def available(family: str) -> list[str]:
-        return right(family)[-1:] if family == "pool" else right(family)
-
-    monkeypatch.setattr(kernels, "available", available)
-    monkeypatch.setattr(machine, "available", available)
-    ran = lstm2d("doctor", "--json", "--quiet")
-    assert ran.code == 1
-    assert ran.json["kernels"]["pool"] == "numpy"
-    problems = [c["problem"] for c in ran.json["selftest"]["checks"] if c["problem"]]
-    assert problems == ["not compiled: reinstall the package"]
+@pytest.mark.parametrize(
+    ("requested", "compiled", "backend", "text"),
+    [
+        (None, True, "cython", "cython"),
+        (None, False, "numba", "numba (Cython: not compiled)"),
+        ("numba", True, "numba", "numba (LSTM2D_BACKEND=numba; Cython: compiled)"),
+        ("reference", True, "reference", "reference (LSTM2D_BACKEND=reference; Cython: compiled)"),
+    ],
+)
+def test_the_backend(
+    lstm2d: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+    requested: str | None,
+    compiled: bool,
+    backend: str,
+    text: str,
+) -> None:
+    monkeypatch.delenv("LSTM2D_BACKEND", raising=False)
+    if requested is not None:
+        monkeypatch.setenv("LSTM2D_BACKEND", requested)
+    right = dispatch._load
+    monkeypatch.setattr(
+        dispatch, "_load", lambda b, f: None if b == "_cython" and not compiled else right(b, f)
+    )
+    monkeypatch.setattr(
+        dispatch, "order", dispatch.order.__wrapped__
+    )  # it reads the variable once per process
+    ran = lstm2d("doctor", "--json")
+    assert ran.code == 0
+    assert ran.json["backend"] == {"requested": requested, "compiled": compiled}
+    assert ran.json["kernels"]["pool"] == backend
+    checks = {c["name"]: c["backend"] for c in ran.json["selftest"]["checks"]}
+    assert checks["maxima"] == backend
+    assert checks["CRF lattice"] == ("numba" if backend == "cython" else backend)
+    assert ["backend", *text.split()] in [line.split() for line in ran.err.splitlines()]
 
 
 @pytest.mark.usefixtures("short")

@@ -237,6 +237,21 @@ def test_no_input_is_replaced(
     assert path.read_bytes() == before
 
 
+def test_an_image_without_mask_outside_of_the_split(
+    lstm2d: Callable, brightness_model: Path, dataset: Path, tmp_path: Path
+) -> None:
+    (dataset / "masks" / "b.png").unlink()
+    (dataset / "splits" / "test.txt").write_text("a\n")
+    for out in ("table.csv", "folder"):
+        ran = lstm2d("evaluate", brightness_model, dataset, "--json", "-o", tmp_path / out)
+        assert ran.code == 0
+        assert ran.json["images"] == 1
+    os.link(dataset / "images" / "b.png", tmp_path / "b.csv")  # it is an input, although it is not evaluated
+    ran = lstm2d("evaluate", brightness_model, dataset, "-o", tmp_path / "b.csv", "--overwrite")
+    assert ran.code == 2
+    assert "an input file" in ran.err
+
+
 def test_a_folder_of_one_model(
     lstm2d: Callable, brightness_model: Path, dataset: Path, tmp_path: Path
 ) -> None:
@@ -348,3 +363,31 @@ def test_a_broken_image_leaves_an_earlier_folder_as_it_was(
     assert {path: path.read_bytes() for path in out.iterdir()} == before
     assert lstm2d("evaluate", brightness_model, dataset, "-o", tmp_path / "new").code == 3
     assert not (tmp_path / "new").exists()
+
+
+def test_bad_images_are_listed_before_anything_is_computed(
+    lstm2d: Callable, brightness_model: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    computed = []
+    monkeypatch.setattr(Predictor, "labels_after", lambda *a: computed.append(a))
+    (dataset / "images/b.png").write_bytes(b"")
+    Image.fromarray(np.zeros((2, 4), np.uint8)).save(dataset / "masks/a.png")
+    for more in ([], ["-o", tmp_path / "out"], ["-o", tmp_path / "images.csv"]):
+        ran = lstm2d("evaluate", brightness_model, dataset, *more)
+        assert ran.code == 3
+        first, *lines = ran.err[ran.err.index("Error: ") :].splitlines()
+        assert first == "Error: 2 of 2 images cannot be evaluated"
+        assert lines[0].startswith(f"    {dataset}/masks/a.png: the mask is 4x2 pixels, its image 4x1")
+        assert lines[1] == f"    {dataset}/images/b.png: the file is empty"
+    assert computed == []
+    assert not (tmp_path / "images.csv").exists()
+
+
+def test_an_image_that_takes_too_much_memory(lstm2d: Callable, brightness_model: Path, dataset: Path) -> None:
+    ran = lstm2d("evaluate", brightness_model, dataset, "--max-memory", "1M")
+    assert ran.code == 3
+    assert "of memory, 1.0 MB are allowed" in ran.err
+    assert "a larger --max-memory" in ran.err
+    ran = lstm2d("evaluate", brightness_model, dataset, "--max-pixels", "3")
+    assert ran.code == 3
+    assert ran.err.count("image too large (4x1 = 4 pixels)") == 2

@@ -13,7 +13,9 @@ import click
 import numpy as np
 import pytest
 
-from lstm2d.cli.output import Console, output_options, printable, to_json
+from lstm2d import waits
+from lstm2d.cli import output
+from lstm2d.cli.output import Console, output_options, to_json
 from lstm2d.errors import (
     ConfigError,
     DataError,
@@ -24,6 +26,7 @@ from lstm2d.errors import (
     ShapeError,
     SomeFailedError,
 )
+from lstm2d.shown import printable
 from tests.runner import runner
 
 
@@ -58,8 +61,10 @@ def fail_with(error: BaseException) -> Callable[[Console], None]:
         (InterruptedRun("x"), 130),
         (KeyboardInterrupt(), 130),
         (OSError(errno.ENOSPC, "No space left on device", "out/a.png"), 5),
-        (PermissionError(errno.EACCES, "Permission denied", "out/a.png"), 5),
-        (OSError(errno.EIO, "Input/output error"), 1),
+        (PermissionError(errno.EACCES, "Permission denied", "photos"), 3),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "photos/a.png"), 3),
+        (OSError(errno.EIO, "Input/output error"), 3),
+        (OSError("not of a file"), 1),
         (MemoryError(), 1),
         (ZeroDivisionError("a bug"), 1),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 5),
@@ -70,6 +75,20 @@ def test_exit_codes(error: BaseException, code: int) -> None:
     assert result.exit_code == code
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda p: p.mkdir(), lambda p: p.unlink(), lambda p: p.rename("x"), lambda p: os.makedirs(p / "b")],
+)
+def test_a_failed_change_is_no_failed_read(tmp_path: Path, write: Callable[[Path], object]) -> None:
+    """The same error number, ENOTDIR, is about a result if a function that writes raised it."""
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "a"
+    for act, code, what in ((write, 5, "cannot write"), (lambda p: p.read_bytes(), 3, "cannot read")):
+        result = runner().invoke(command(lambda console, act=act: act(path)))
+        assert result.exit_code == code
+        assert result.stderr == f"Error: {what} (Not a directory): {path}\n"
 
 
 def test_an_error_says_everything_on_stderr() -> None:
@@ -247,3 +266,20 @@ def test_a_reader_that_goes_away(brightness_model: Path) -> None:
     os.close(write)
     assert process.returncode == 5
     assert process.stderr == ""
+
+
+def test_a_long_wait_is_shown_once_and_then_as_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "PROGRESS_SECONDS", 0.0)
+
+    def wait(console: Console) -> None:
+        for seconds in (1.0, 3.0, 4.2):
+            waits.report("Something compiles", seconds)
+
+    ran = runner().invoke(command(wait))
+    assert ran.stderr.splitlines() == [
+        "Something compiles ...",
+        "Something compiles: 3 s",
+        "Something compiles: 4 s",
+    ]
+    assert runner().invoke(command(wait), ["--quiet"]).stderr == ""
+    waits.report("Something compiles", 5.0)  # after the command: nobody listens

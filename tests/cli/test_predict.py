@@ -312,7 +312,7 @@ def test_max_pixels(lstm2d: Callable, brightness_model: Path, photos: Path, tmp_
 
 
 def test_max_pixels_is_that_of_the_library() -> None:
-    from lstm2d.cli.predict import MAX_PIXELS
+    from lstm2d.cli.options import MAX_PIXELS
 
     assert MAX_PIXELS == DEFAULT_MAX_PIXELS
 

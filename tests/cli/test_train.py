@@ -446,36 +446,6 @@ def test_a_reader_that_goes_away_does_not_stop_a_run(data: Path, tmp_path: Path)
     assert load_model(out / "model.safetensors").classes[1].name == "b"
 
 
-def numbers(run_folder: Path) -> dict[str, bytes]:
-    """Return the bytes of all arrays of the last checkpoint."""
-    newest = newest_file(run_folder / "checkpoints")
-    assert newest is not None
-    tensors = unpack(newest.read_bytes()).tensors
-    return {name: a.tobytes() for name, a in tensors.items() if name != "data.identity"}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
-def test_killed_processes_always_go_on_to_the_same_bits(data: Path, tmp_path: Path, seed: int) -> None:
-    more = ["--epochs", "60", "--set", "train.average=0.9", "--quiet"]
-    subprocess.run(command(data, tmp_path / "straight", *more), check=True, timeout=300)
-    out = tmp_path / "killed"
-    dice = np.random.default_rng(seed)
-    for step in np.sort(dice.integers(0, 250, 4)):  # of 300
-        process = start(data, out, more)
-        wait_until(lambda step=step: newest_step(out) >= step)
-        time.sleep(dice.uniform(0, 0.1))
-        process.kill()
-        process.communicate()
-    process = start(data, out, more)
-    _, stderr = process.communicate(timeout=300)
-    assert process.returncode == 0, stderr
-    assert numbers(out) == numbers(tmp_path / "straight")
-    last = [(tmp_path / name / "results.csv").read_text().splitlines() for name in ("straight", "killed")]
-    assert len(last[0]) == len(last[1]) == 61
-    assert last[0][-1].split(",")[4:6] == last[1][-1].split(",")[4:6]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", ["lstm2d-3x3", "lstm2d-5x5"])
 def test_the_papers_own_hyper_parameters(data: Path, tmp_path: Path, preset: str) -> None:

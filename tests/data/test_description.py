@@ -17,7 +17,7 @@ from PIL import Image
 from lstm2d.data.description import Description, parse, read_description
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import DataError
-from lstm2d.io.classes import ClassInfo, default_color, palette_of
+from lstm2d.io.classes import ClassInfo, default_color, palette_of, wrong_name
 
 Maker = Callable[..., Path]
 
@@ -112,11 +112,14 @@ def test_toml_that_is_no_file(make: Maker) -> None:
         DatasetFolder(root)
 
 
+NAMES = st.text(min_size=1, max_size=200).filter(lambda name: wrong_name(name) is None)
+
+
 @settings(max_examples=50)
 @given(
-    names=st.lists(st.text(min_size=1), min_size=1, max_size=4, unique=True),
+    names=st.lists(NAMES, min_size=1, max_size=4, unique=True),
     shift=st.integers(0, 200),
-    name=st.text(min_size=1),
+    name=NAMES,
     folder=st.sampled_from(["images", "photos", "../photos", "/photos"]),
     split=st.sampled_from(["", "train", "a b", "caf\u00e9"]),
 )

@@ -14,7 +14,7 @@ from lstm2d.data.description import Description, parse
 from lstm2d.data.folder import DatasetFolder
 from lstm2d.data.mapping import ValueMap
 from lstm2d.errors import ConfigError, DataError
-from lstm2d.io.classes import ClassInfo, default_color
+from lstm2d.io.classes import ClassInfo, default_color, wrong_name
 
 Maker = Callable[..., Path]
 CLASSES = '[[classes]]\nname = "sky"\n[[classes]]\nname = "tree"\n'
@@ -75,9 +75,12 @@ def test_map_and_values_exclude_each_other() -> None:
         described('[map]\n1 = "a"\n[[classes]]\nname = "a"\nvalue = 1\n')
 
 
+NAMES = st.text(min_size=1, max_size=5).filter(lambda name: wrong_name(name) is None)
+
+
 @settings(max_examples=50)
 @given(
-    st.lists(st.text(min_size=1, max_size=5) | st.just("ignore"), min_size=1, max_size=4, unique=True),
+    st.lists(NAMES | st.just("ignore"), min_size=1, max_size=4, unique=True),
     st.dictionaries(st.integers(0, 254), st.integers(0, 4), max_size=6),
     st.none() | st.integers(0, 4),
 )

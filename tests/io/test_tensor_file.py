@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lstm2d.errors import DataError, Lstm2dError
 from lstm2d.io.safe_open import open_regular
-from lstm2d.io.tensor_file import DTYPE_NAMES, TensorFile, to_bytes
+from lstm2d.io.tensor_file import DTYPE_NAMES, TensorFile, to_bytes, to_parts
 
 SHAPES = arrays.array_shapes(min_dims=0, max_dims=8, min_side=0, max_side=2)
 ONE_GIBIBYTE = b'{"w":{"dtype":"U8","shape":[1073741824],"data_offsets":[0,1073741824]}}'
@@ -49,6 +49,23 @@ def test_any_arrays(tensors: dict[str, NDArray[np.generic]]) -> None:
         np.testing.assert_array_equal(file.read(name), values, strict=True)
     theirs = safetensors.numpy.load(data)
     assert all(theirs[name].tobytes() == values.tobytes() for name, values in tensors.items())
+
+
+def test_the_bytes_are_those_of_the_safetensors_package(rng: np.random.Generator) -> None:
+    tensors = {
+        f"{k}ü": np.ascontiguousarray((9 * rng.random((2, 3))).astype(t)) for k, t in enumerate(DTYPE_NAMES)
+    }
+    tensors |= {"a": np.zeros((0, 2), np.float32), "b": np.array(1.5), "c": tensors["0ü"]}
+    for metadata in ({}, {"text": 'ü"\u2028\n'}):
+        assert to_bytes(tensors, metadata) == safetensors.numpy.save(tensors, metadata or None)
+
+
+def test_parts_are_views_of_the_arrays() -> None:
+    values = np.arange(5.0)
+    header, part = to_parts({"w": values}, {})
+    values[0] = 7
+    assert bytes(part) == values.tobytes()
+    assert len(header) % 8 == 0
 
 
 def test_arrays_may_be_changed() -> None:

@@ -172,3 +172,41 @@ def test_a_search_of_another_thread_does_not_hang_a_child() -> None:
         if child == 0:
             os._exit(0 if arena._searching.acquire(blocking=False) else 1)
         assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_single_large_image_leaves_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT", 4 * VALUES)
+    arena = Arena()
+
+    def image(*sizes: int) -> None:
+        held = [arena.empty((size * VALUES,), np.uint8) for size in sizes]
+        del held
+        arena.settle()
+
+    def kept() -> list[int]:
+        return sorted((block.nbytes - ALIGNMENT) // VALUES for block in arena._blocks)
+
+    image(1, 2)
+    assert kept() == [1, 2]
+    image(30, 40)  # more than the image before: it may be the only one
+    assert sum(kept()) <= 4
+    image(30, 40)  # the second in a row
+    assert kept()[-2:] == [30, 40]
+    starts = {address(block) for block in arena._blocks}
+    image(30, 40)
+    assert {address(block) for block in arena._blocks} == starts
+    image(1, 2)  # again small ones
+    assert sum(kept()) <= 4
+    assert arena.footprint() == sum(block.nbytes for block in arena._blocks)
+
+
+def test_memory_in_use_is_never_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT", 0)
+    arena = Arena()
+    held = arena.empty((9 * VALUES,), np.uint8)
+    held[:] = 3
+    arena.empty((VALUES,), np.uint8)
+    arena.settle()
+    assert len(arena._blocks) == 1
+    assert address(arena.empty((9 * VALUES,), np.uint8)) != address(held)
+    assert (held == 3).all()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lstm2d import waits
 from lstm2d.kernels._numba import jit
 from lstm2d.kernels._numba.jit import kernel
 from tests.callers import at_once, restless
@@ -156,3 +157,49 @@ def test_several_threads_compile_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     arrays = [np.full(3, k, (np.float32, np.float64)[k % 2]) for k in range(8)]
     assert at_once(8, lambda k: loop(arrays[k])) == [3.0 * k for k in range(8)]
     assert list(tmp_path.rglob("*.nbi"))
+
+
+def plus_one(x: np.ndarray) -> None:
+    x[0] += 1
+
+
+@pytest.mark.usefixtures("cache")
+def test_compiling_is_reported_and_loading_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waits, "SECONDS", 0.0)
+    reports: list[tuple[str, float]] = []
+    with waits.heard_by(lambda what, seconds: reports.append((what, seconds))):
+        kernel(plus_one)(np.zeros(1))
+        first = len(reports)
+        kernel(plus_one)(np.zeros(1))  # from the cache
+    kernel(plus_one)(np.zeros(1, np.float32))  # nobody listens any more
+    assert len(reports) == first > 1
+    assert {what for what, _ in reports} == {"Numba compiles kernels, once on this machine"}
+    seconds = [time for _, time in reports]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] > 0
+
+
+def test_short_waits_are_not_reported() -> None:
+    reports: list[tuple[str, float]] = []
+    with waits.heard_by(lambda what, seconds: reports.append((what, seconds))):
+        waits.report("something", waits.SECONDS - 0.1)
+        waits.report("something", waits.SECONDS)
+    assert reports == [("something", waits.SECONDS)]
+
+
+def test_read_only_arrays_need_no_second_compilation() -> None:
+    loop = kernel(largest)
+    values = np.arange(5.0)
+    assert loop(values) == 4
+    values.flags.writeable = False
+    assert loop(values) == 4
+    assert loop(values[1:4]) == 3
+    compiled: Any = loop._compiled
+    assert len(compiled.signatures) == 1
+
+
+def largest(x: np.ndarray) -> float:
+    found: float = x[0]
+    for k in range(x.size):
+        found = max(found, x[k])
+    return found

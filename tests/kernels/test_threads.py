@@ -1,6 +1,8 @@
 """Every operation gives the same bits from any thread; valid numbers of threads."""
 
+from itertools import count
 from math import prod
+from threading import Event
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import lstm2d
 from lstm2d import Tensor, ops
 from lstm2d.errors import ConfigError, ThreadsError
 from lstm2d.kernels import threads
+from lstm2d.kernels._cython import grain
 from lstm2d.kernels.arena import SMALL
 from lstm2d.kernels.threads import MAX_THREADS, get_num_threads, set_num_threads
 from lstm2d.selftest import CASES as table
@@ -60,6 +63,28 @@ def test_operations_in_four_threads(per_call: int) -> None:
 def test_operations_in_many_threads(n: int, per_call: int) -> None:
     with restless(), kernel_threads(per_call), blas_threads(4):
         assert different(n, 10) == []
+
+
+def test_a_number_that_another_thread_changes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scratch memory is for the number of threads that then use it."""
+    monkeypatch.setattr(grain, "GRAIN", 1 << 10)  # the cases are small: use as many threads as there may be
+    cases = CASES[::3]
+    expected = [run(case) for case in cases]
+    computing = Event()
+
+    def work(k: int) -> list[str]:
+        if k == 0:
+            for turn in count():
+                set_num_threads(1 + turn % 4)
+                if computing.wait(1e-4):
+                    return []
+        try:
+            return [case.name for case, bits in zip(cases, expected, strict=True) if run(case) != bits]
+        finally:
+            computing.set()
+
+    with restless(), kernel_threads():
+        assert at_once(3, work) == [[], [], []]
 
 
 @pytest.fixture

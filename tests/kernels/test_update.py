@@ -87,6 +87,17 @@ def test_wrong_vectors_are_refused(backend: str) -> None:
         update = kernels.pick("update", like=w)
         with pytest.raises(ValueError, match="not one value a weight"):
             update.sgd_step(w, g, np.ones(4), None, None, 0.1, 1.0, 0.0, 0.9, 0.0)
+        for vectors in (
+            (g[:0], g, None, None),
+            (g, g[:0], None, None),
+            (g, g, g[:0], None),
+            (g, g, None, g[:0]),
+        ):
+            with pytest.raises(ValueError, match="not one value a weight"):
+                update.sgd_step(w, *vectors, 0.1, 1.0, 0.0, 0.9, 0.0)
+        unaligned = np.frombuffer(bytearray(25), np.float64, offset=1)
+        with pytest.raises(ValueError, match="not aligned"):
+            update.sgd_step(w, g, unaligned, None, None, 0.1, 1.0, 0.0, 0.9, 0.0)
         with pytest.raises(ValueError, match="not C-contiguous"):  # a copy would be changed, not the array
             update.sgd_step(np.ones(6)[::2], g, w, None, None, 0.1, 1.0, 0.0, 0.9, 0.0)
         with pytest.raises(ValueError, match="mismatch"):

@@ -223,3 +223,28 @@ def test_cross_entropy_wrong(backend: str) -> None:
         for label in (3, -1, 10**12):
             with pytest.raises(ValueError, match=r"outside \[0, 3\)"):
                 cross_entropy(scores, np.array([[0, label]]))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("label", [3, -1, 10**12])
+def test_a_label_that_was_changed_after_the_forward_pass(backend: str, label: int) -> None:
+    """The gradient of another class would be written outside of the array."""
+    scores, labels = Tensor(np.zeros((1, 2, 3)), requires_grad=True), np.zeros((1, 2), np.intp)
+    with kernels.use(backend):
+        loss = cross_entropy(scores, labels)
+        labels[0, 1] = label
+        with pytest.raises(ValueError, match=r"outside \[0, 3\)"):
+            backward(loss)
+    assert scores.grad is None
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 3, 0)])
+def test_no_classes(backend: str, shape: tuple[int, ...]) -> None:
+    scores = Tensor(np.zeros(shape))
+    with kernels.use(backend):
+        assert softmax(scores).shape == shape
+        with pytest.raises(ShapeError, match="do not fit scores"):
+            cross_entropy(scores, np.zeros(shape[:-1], int))
+        with pytest.raises(ShapeError, match="do not fit scores"):
+            soft_cross_entropy(scores, np.zeros(shape))

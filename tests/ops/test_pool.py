@@ -47,6 +47,40 @@ def test_overlapping_max_by_hand(backend: str) -> None:
     assert x.grad.ravel().tolist() == [1 + 2, 0, 4 + 8, 0]
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("image", "size", "padding", "windows"),
+    [((0, 5), (2, 3), (1, 1), (1, 5)), ((5, 0), (1, 4), (0, 2), (5, 1)), ((0, 0), (2, 6), (1, 3), (1, 1))],
+)
+def test_an_image_without_pixels_whose_padding_has_room_for_windows(
+    backend: str,
+    dtype: type,
+    image: tuple[int, int],
+    size: tuple[int, int],
+    padding: tuple[int, int],
+    windows: tuple[int, int],
+) -> None:
+    for pool, value in ((max_pool2d, -np.inf), (avg_pool2d, 0)):
+        x = Tensor(np.zeros((2, *image, 17), dtype), requires_grad=True)
+        with kernels.use(backend):
+            y = pool(x, size, stride=1, padding=padding)
+            backward(y, np.ones(y.shape, dtype))
+            with no_grad():
+                alone = pool(x, size, stride=1, padding=padding)
+        np.testing.assert_array_equal(y.data, np.full((2, *windows, 17), value, dtype), strict=True)
+        np.testing.assert_array_equal(alone.data, y.data)
+        assert x.grad is not None
+        assert x.grad.shape == x.shape
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_a_window_with_too_many_pixels_to_number(pool: Pool) -> None:
+    x = Tensor(np.zeros((1, 3, 3, 1), np.float32))
+    with pytest.raises(ValueError, match=r"size \(65536, 32768\), expected at most 2147483647 pixels"):
+        pool(x, (65536, 32768), padding=(32768, 16384))
+
+
 DILATED = [  # size, options, maxima, and gradients of the pixels with 1, 2, 4 ... at the maxima
     (2, {"stride": 1, "dilation": 2}, [4, 9, 2, 9], [1, 0, 4, 2 + 8, 0, 0]),
     (2, {"stride": 2, "dilation": 3, "padding": 1}, [2, 2, 9], [0, 0, 1, 4, 2, 0]),

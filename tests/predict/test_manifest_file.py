@@ -96,7 +96,7 @@ def test_a_record_that_cannot_be_read_is_not_set_aside(record: Path, monkeypatch
         raise DataError("file may not be read", where=path)
 
     before = record.read_bytes()
-    monkeypatch.setattr("lstm2d.predict.manifest_file.open_regular", refuse)
+    monkeypatch.setattr("lstm2d.io.safe_open.open_regular", refuse)
     with pytest.raises(DataError, match="may not be read"):
         Manifest(record, ["x", "y"])
     assert record.read_bytes() == before

@@ -108,7 +108,7 @@ def make_old(run: Path) -> None:
         tensors = {k: a for k, a in checkpoint.tensors.items() if not k.startswith(("data.", "best."))}
         state = {"progress": checkpoint.state["progress"], "data": dict(checkpoint.state["data"])}
         del state["data"]["meaning"]
-        return Checkpoint(tensors, state)
+        return Checkpoint(tensors, state, version=0)
 
     rewrite(run, old)
     (run / "run.json").unlink()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lstm2d.errors import DataError, OutputError
-from lstm2d.io import safe_open
+from lstm2d.training import checkpoint as checkpoints
 from lstm2d.training.checkpoint import (
     Checkpoint,
     files,
@@ -119,7 +119,7 @@ def test_all_damaged_is_an_error_and_stays_one(tmp_path: Path, rng: np.random.Ge
 
 def unreadable(monkeypatch: pytest.MonkeyPatch, path: Path, code: int, name: str = "open") -> None:
     """Let opening or reading one file fail, as without permission or on a broken disk."""
-    real = safe_open.open_regular
+    real = checkpoints.open_regular
 
     class Broken(BytesIO):
         def read(self, size: int | None = -1) -> bytes:
@@ -133,7 +133,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch, path: Path, code: int, name: str
         cause = OSError(code, os.strerror(code))
         raise DataError(f"cannot open the file ({cause.strerror})", where=path) from cause
 
-    monkeypatch.setattr(safe_open, "open_regular", shim)
+    monkeypatch.setattr(checkpoints, "open_regular", shim)
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE])
@@ -212,7 +212,7 @@ def test_one_that_goes_between_listing_and_reading(
     """Another process saves two newer ones and deletes what was listed: the newest of all is loaded."""
     save_checkpoint(tmp_path, 1, example(rng, 1))
     save_checkpoint(tmp_path, 2, example(rng, 2))
-    real = safe_open.open_regular
+    real = checkpoints.open_regular
 
     def shim(path: Path) -> object:
         if path.name == "step-00000002.safetensors":
@@ -220,7 +220,7 @@ def test_one_that_goes_between_listing_and_reading(
                 save_checkpoint(tmp_path, step, example(rng, step))
         return real(path)
 
-    monkeypatch.setattr(safe_open, "open_regular", shim)
+    monkeypatch.setattr(checkpoints, "open_regular", shim)
     loaded = load_newest(tmp_path, pytest.fail)
     assert loaded is not None
     assert loaded.state["step"] == 4

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
+from lstm2d.io.locks import locked_folder
 from lstm2d.training import feature_cache
 from lstm2d.training.feature_cache import FeatureCache
 
@@ -254,7 +255,8 @@ def test_leftovers_of_killed_processes_are_removed(tmp_path: Path, values: NDArr
     for path in (old, new):
         path.write_bytes(b"x")
     age(old, 2 * 86400)
-    cache(tmp_path).get(KEYS[0], lambda: values)
+    with locked_folder(new, "a living process writes it"):
+        cache(tmp_path).get(KEYS[0], lambda: values)
     assert not old.exists()
     assert new.exists()
 

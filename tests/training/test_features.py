@@ -240,10 +240,10 @@ def test_a_full_disk_changes_no_result_and_is_reported_once(
     for path in folder.rglob("*.npy"):
         path.unlink()
 
-    def full(path: Path, data: bytes) -> None:
+    def full(path: Path, parts: object) -> None:
         raise OutputError("cannot write (No space left on device)", where=path)
 
-    monkeypatch.setattr("lstm2d.training.feature_cache.write_bytes", full)
+    monkeypatch.setattr("lstm2d.training.feature_cache.write_parts", full)
     listener = Stopper()
     train(config(), dataset, tmp_path / "full", report=listener)
     assert digest(tmp_path / "full") == digest(tmp_path / "kept")

@@ -96,7 +96,7 @@ def test_matching_between_two_networks(dataset: Path, tmp_path: Path, configure:
     weights = start(tmp_path / "second")
     np.testing.assert_array_equal(weights["weight.lstm.0.weight"], first.state["lstm.0.weight"])
     assert (
-        "6 of 6 arrays taken: lstm.0, feedforward.0\nnew: nothing\nnot used: feedforward.1, lstm.1"
+        "6 of 6 arrays taken: lstm.0, feedforward.0\n  new: nothing\n  not used: feedforward.1, lstm.1"
         in notes(stopper)
     )
     train(configure(*sets), dataset, tmp_path / "third", init_from=tmp_path / "second", report=stopper)

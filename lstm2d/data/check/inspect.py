@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +109,7 @@ class Inspector:
             found.findings.append(Finding("broken-link", self._name(path), f"leads to {path.readlink()}"))
             return False
         try:
-            empty = path.is_file() and path.stat().st_size == 0
+            empty = os.path.isfile(path) and path.stat().st_size == 0
         except OSError:  # reported when it is read
             return True
         if empty:

@@ -21,6 +21,7 @@ from lstm2d.data.layout import composed, some
 from lstm2d.data.mapping import IGNORE
 from lstm2d.data.parallel import Progress, mapped
 from lstm2d.errors import DataError
+from lstm2d.io.classes import dataset_name
 
 FIRST_MASKS = 8  # read by the quick form
 USUAL = 0.5  # share of the images from which on a note is about all of them
@@ -58,7 +59,7 @@ def check(
         If the folder or one of `splits` does not exist.
     """
     root = Path(path)
-    if not root.is_dir():
+    if not os.path.isdir(root):
         what = "folder not found" if not os.path.lexists(root) else "not a folder"
         raise DataError(what, where=root, expected="a folder with images/ and masks/")
     description, findings = _described(root)
@@ -92,7 +93,7 @@ def _described(root: Path) -> tuple[Description, list[Finding]]:
         return outline(root), []
     except DataError as error:
         images, masks = guess_folders(root)
-        usual = Description(root.resolve().name or "dataset", (), (), IGNORE, images, masks)
+        usual = Description(dataset_name(root.resolve().name), (), (), IGNORE, images, masks)
         file = Path(str(error.where)) if error.where is not None else root
         return usual, [Finding("dataset", shown(file, root), error.what)]
 
@@ -148,7 +149,7 @@ def _about_classes(
     root: Path, description: Description, inspected: Sequence[Inspected], members: dict[str, set[str]]
 ) -> list[Finding]:
     """Return classes that do not occur everywhere; guess the classes if nothing defines them."""
-    file = "dataset.toml" if (root / "dataset.toml").exists() else "labelmap.txt"
+    file = "dataset.toml" if os.path.exists(root / "dataset.toml") else "labelmap.txt"
     if not description.classes:
         file = shown(places_of(root, description)[0].masks, root)
         read = [(one.labels, one.palette) for one in inspected if one.labels is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -44,7 +45,7 @@ def read_splits(listing: Listing) -> tuple[dict[str, list[str]], list[Finding]]:
     for split, path in files.items():
         splits[split] = []
         try:
-            if path.is_file() and path.stat().st_size == 0:
+            if os.path.isfile(path) and path.stat().st_size == 0:
                 findings.append(Finding("empty-file", shown(path, root), "0 bytes"))
                 continue
             lines = split_lines(path)

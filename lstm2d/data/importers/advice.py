@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,13 +46,13 @@ def naming_the_import(root: Path, *, files: bool = False) -> Iterator[None]:
 
 def _is_about_layout(error: DataError) -> bool:
     where = Path(str(error.where))
-    return not where.is_file() or where.suffix.lower() in REFUSED_SUFFIXES
+    return not os.path.isfile(where) or where.suffix.lower() in REFUSED_SUFFIXES
 
 
 def _command(root: Path) -> str | None:
     from lstm2d.data.importers.registry import import_command
 
     try:
-        return import_command(root) if root.exists() else None
+        return import_command(root) if os.path.exists(root) else None
     except DataError:  # for example a folder that cannot be listed
         return None

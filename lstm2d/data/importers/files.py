@@ -104,7 +104,7 @@ def subfolder_named(src: Path, *names: str) -> Path | None:
     Path or None
         The folder; None if there is none.
     """
-    if not src.is_dir():
+    if not os.path.isdir(src):
         return None
     present = {name.lower(): name for name in reversed(_names(src)[0])}
     return next((src / present[n.lower()] for n in names if n.lower() in present), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -112,7 +113,7 @@ def find_pairs(src: Path) -> FolderPairs | None:
     DataError
         If several folders of masks fit equally well, or several masks fit one image.
     """
-    if not src.is_dir():
+    if not os.path.isdir(src):
         return None
     folders = folders_below(src)
     choices = _choices(folders)

@@ -85,7 +85,7 @@ def files_in(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
         raise DataError(f"cannot list the folder ({error.strerror})", where=error.filename) from error
 
     found: dict[str, Path] = {}
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return found
     seen = set()
     for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
@@ -230,9 +230,9 @@ def unpaired(images: dict[str, Path], labels: dict[str, Path], kind: str) -> lis
 
 def _on_disk(path: Path) -> Path | None:
     """Return a file, whatever the Unicode form of its name; None if it does not exist."""
-    if path.is_file():
+    if os.path.isfile(path):
         return path
-    if path.name.isascii() or not path.parent.is_dir():
+    if path.name.isascii() or not os.path.isdir(path.parent):
         return None
     name = composed(path.name)
-    return next((p for p in path.parent.iterdir() if composed(p.name) == name and p.is_file()), None)
+    return next((p for p in path.parent.iterdir() if composed(p.name) == name and os.path.isfile(p)), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -201,7 +202,9 @@ def choose_kind(src: Path) -> tuple[Kind, str]:
         raise DataError("no kind fits", where=src, expected=f"one of these kinds{rows}", hint=hint)
     rows = "".join(f"\n    {kind.name}: {reason}" for kind, reason in found)
     commands = "".join(f"\n    {kind.command(src)}" for kind, _ in found)
-    raise DataError(f"{len(found)} kinds fit", where=f"{src}{rows}", hint=f"name the kind{commands}")
+    raise DataError(
+        f"{len(found)} kinds fit", where=src, expected=f"one of them{rows}", hint=f"name the kind{commands}"
+    )
 
 
 def import_command(src: Path) -> str | None:
@@ -222,5 +225,5 @@ def import_command(src: Path) -> str | None:
 
 
 def _check_exists(src: Path) -> None:
-    if not src.exists():
+    if not os.path.exists(src):
         raise DataError("file or folder not found", where=src, expected="a folder of images and masks")

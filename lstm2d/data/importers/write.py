@@ -20,7 +20,7 @@ from lstm2d.data.layout import composed, some
 from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
 from lstm2d.io.atomic import make_folder, output_error, write_bytes, write_text
-from lstm2d.io.classes import palette_of
+from lstm2d.io.classes import dataset_name, palette_of
 from lstm2d.io.images import IMAGE_SUFFIXES, read_photo
 from lstm2d.io.label_images import write_labels
 from lstm2d.io.new_folder import new_folder
@@ -136,7 +136,7 @@ def write_source(
         _check_classes(source, done)
         _write_lists(root, kept)
         values = tuple(range(len(source.classes)))
-        description = Description(name or source.name, source.classes, values, IGNORE)
+        description = Description(dataset_name(name or source.name), source.classes, values, IGNORE)
         write_text(root / DESCRIPTION, description.to_toml())
     left_out = source.left_out + _unlabelled(source.items, kept)
     return Written(len(kept), split_counts(kept), sum(d.resized for d in done), left_out)

@@ -98,6 +98,6 @@ def write_dataset(
 def _new_folder(out: str | os.PathLike[str]) -> Path:
     """Create the folder, or use an existing empty one."""
     root = Path(out)
-    if root.is_dir() and any(root.iterdir()):
+    if os.path.isdir(root) and any(root.iterdir()):
         raise OutputError("the folder is not empty", where=root, hint="name a new folder")
     return make_folder(root)

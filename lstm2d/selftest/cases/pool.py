@@ -23,6 +23,11 @@ GEOMETRIES: list[tuple[Shape, Any, dict[str, Any]]] = [  # x, size, options
     ((0, 4, 4, 3), 2, {}),
     ((1, 4, 4, 0), 2, {}),
 ]
+EMPTY: list[tuple[Shape, Any, dict[str, Any]]] = [  # no pixels, but padding that has room for windows
+    ((2, 0, 5, 3), (2, 3), {"stride": 1, "padding": 1}),
+    ((1, 5, 0, 17), (1, 4), {"padding": (0, 2)}),
+    ((2, 0, 0, 2), 18, {"padding": 9}),
+]
 DILATED: list[tuple[Shape, Any, dict[str, Any]]] = [
     ((2, 9, 10, 3), 2, {"stride": 1, "dilation": 2}),
     ((1, 9, 20, 17), (3, 2), {"stride": 1, "dilation": (2, 8)}),
@@ -51,6 +56,7 @@ CASES: list[Case] = [
     *(_pool(op, *row, draw=ties, users=RESULT) for op in OPS for row in GEOMETRIES),
     *(_pool("max_pool2d", *row, draw=distinct, slope={"atol": 1e-7}) for row in DILATED),
     *(_pool("max_pool2d", *row, draw=ties, users=RESULT) for row in DILATED),
+    *(_pool(op, *row, users=RESULT) for op in OPS for row in EMPTY),
     *(_pool("max_pool2d", *row, draw=with_nan, users=RESULT) for row in [*GEOMETRIES, *DILATED]),
     *(_pool(op, *row, users=LARGE) for op in OPS for row in BLOCKS),
     *(_pool("max_pool2d", *row, users=LARGE) for row in DILATED_BLOCKS),

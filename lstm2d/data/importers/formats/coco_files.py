@@ -108,7 +108,7 @@ def choose_files(src: Path) -> tuple[Path, list[Path], list[Path]]:
     others : list of Path
         The other files of the format.
     """
-    if src.is_file():
+    if os.path.isfile(src):
         root = src.parent.parent if src.parent.name == "annotations" else src.parent
         return root, [src] if _is_coco(src) else [], []
     paths = [

@@ -11,8 +11,8 @@ from lstm2d.data.colors import LABELMAP, Color, read_labelmap
 from lstm2d.data.description import read_description
 from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
-from lstm2d.io.classes import MAX_CLASSES, ClassInfo, default_color
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.classes import MAX_CLASSES, MAX_NAME, ClassInfo, default_color, wrong_name
+from lstm2d.io.safe_open import MAX_LIST_BYTES, read_lines
 
 VOID_NAMES = frozenset({
     "void", "ignore", "ignored", "unlabeled", "unlabelled", "unknown", "undefined"
@@ -39,6 +39,7 @@ _FORMS = tuple(
         f"{_HEX} {_NAME}",
     )
 )
+_LONGEST = 2 * MAX_NAME  # characters of a line
 _ONLY_NAME = re.compile(_NAME)
 _SIGNS = re.compile(r"""[\s,;:=|()\[\]{}"']+""")
 _EXPECTED = 'a class per line, such as "road 128 64 128", "128 64 128 road" or "road,128,64,128"'
@@ -127,9 +128,14 @@ def _rows(path: Path) -> Iterator[_Row]:
     """Yield mask value, name and colour of each line."""
     lines = [
         (number, _SIGNS.sub(" ", line).strip())
-        for number, line in enumerate(read_text(path).split("\n"), start=1)
+        for number, line in enumerate(read_lines(path, MAX_LIST_BYTES), start=1)
         if line.strip() and not re.match(r"\s*(//|#(?![0-9a-fA-F]{6}\b))", line)
     ]
+    for number, text in lines:
+        if len(text) > _LONGEST:
+            raise DataError(f"line {number} has {len(text)} characters", where=path, expected=_EXPECTED)
+    if len(lines) > MAX_CLASSES + 2:  # a header, and ignored pixels
+        raise DataError(f"{len(lines)} classes", where=path, expected=f"1 to {MAX_CLASSES}; {_EXPECTED}")
     if len(lines) > 1 and _is_header(lines[0][1], lines[1][1]):
         del lines[0]
     fits = [sum(form.fullmatch(text) is not None for _, text in lines) for form in _FORMS]
@@ -147,7 +153,10 @@ def _rows(path: Path) -> Iterator[_Row]:
             if color is None:
                 what = f"line {number}: a colour above 255: {text!r}"
                 raise DataError(what, where=path, expected="red, green and blue from 0 to 255")
-        yield int(found["index"]) if found.get("index") else None, found["name"].strip(), color
+        name = found["name"].strip()
+        if reason := wrong_name(name):
+            raise DataError(f"line {number}: {reason}", where=path, expected=_EXPECTED)
+        yield int(found["index"]) if found.get("index") else None, name, color
 
 
 def _is_header(first: str, second: str) -> bool:

@@ -22,6 +22,7 @@ from lstm2d.data.importers.formats.shapes import Region, Shape, classes_of, draw
 from lstm2d.data.importers.named_files import image_stems, locate, no_images, split_of
 from lstm2d.data.importers.source import Item, Source
 from lstm2d.errors import DataError
+from lstm2d.io.parse import MAX_DEPTH
 from lstm2d.io.safe_open import open_regular
 
 XML = "annotations.xml"
@@ -111,7 +112,21 @@ def open_xml(path: Path, uncovered: str, save_images: str) -> Source:
 
 
 class _Builder(TreeBuilder):
-    """Refuses document types: their entities can name other files, or grow without limit."""
+    """Refuses document types, whose entities can name other files or grow without limit, and deep nesting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._depth = 0
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise BadEntry(f"XML nested more than {MAX_DEPTH} deep")
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> Element:
+        self._depth -= 1
+        return super().end(tag)
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         raise BadEntry("XML with a document type")

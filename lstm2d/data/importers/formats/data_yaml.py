@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lstm2d.errors import DataError
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.safe_open import read_lines
 
 Value = str | list[str] | dict[str, str]
 
@@ -61,9 +61,9 @@ def read_data_yaml(path: Path) -> dict[str, Value]:
         If one of these keys appears twice, or its value is of a kind that such files do not need.
     """
     found: dict[str, Value] = {}
-    lines = read_text(path).splitlines()
+    lines = read_lines(path)
     starts = [k for k, line in enumerate(lines) if _KEY.match(line)]
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, end in zip(starts, [*starts, len(lines)][1:], strict=True):
         match = _KEY.match(lines[start])
         if match is None or match[1] not in KEYS:
             continue
@@ -76,8 +76,8 @@ def read_data_yaml(path: Path) -> dict[str, Value]:
 
 def _line(text: str, number: int, path: Path) -> _Line:
     tokens: list[_Token] = []
-    at, end = 0, len(text.rstrip())
-    while at < end and text.strip() not in ("---", "..."):
+    at, end = 0, 0 if text.strip() in ("---", "...") else len(text.rstrip())
+    while at < end:
         match = _TOKEN.match(text, at, end)
         if match is None:
             raise _beyond(path, number)

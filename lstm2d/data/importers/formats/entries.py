@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import json
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
-from lstm2d.io.classes import MAX_CLASSES
+from lstm2d.io.classes import MAX_CLASSES, wrong_name
+from lstm2d.io.parse import BadText, parse_json, shortened, some_of
 from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.io.safe_open import open_regular
 
@@ -84,14 +84,16 @@ class Findings:
             return
         if len(problems) == 1:
             raise DataError(f"a wrong entry, {problems[0]}", hint="correct it, or delete it from the file")
-        lines = "".join(f"\n    {line}" for line in _some(problems))
+        lines = "".join(f"\n    {line}" for line in some_of(problems, _SHOWN))
         raise DataError(
             f"{len(problems)} wrong entries:{lines}", hint="correct them, or delete them from the files"
         )
 
     def left_out(self) -> tuple[str, ...]:
         """Return a line per kind of entries that are left out, with their places."""
-        return tuple(f"{len(at)} {what}: {'; '.join(_some(at))}" for what, at in self._left_out.items())
+        return tuple(
+            f"{len(at)} {what}: {'; '.join(some_of(at, _SHOWN))}" for what, at in self._left_out.items()
+        )
 
     def _place(self, file: Path, *names: object) -> str:
         shown = file.relative_to(self._src) if file.is_relative_to(self._src) else file
@@ -120,10 +122,10 @@ def read_json(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -
     """
     with open_regular(path) as file:
         try:
-            content = json.loads(file.read(), object_hook=hook)
+            content = parse_json(file.read(), hook=hook)
         except OSError as e:
             raise DataError(f"cannot read the file ({e.strerror})", where=path) from e
-        except (ValueError, RecursionError) as e:
+        except BadText as e:
             raise DataError(f"not valid JSON ({e})", where=path, hint="export it again") from e
     if not isinstance(content, dict):
         raise DataError("no JSON object", where=path, expected='{"name": value, ...}')
@@ -257,8 +259,8 @@ def class_name(value: object) -> str:
         If it is no text, empty, or has control characters.
     """
     name = value.strip() if isinstance(value, str) else ""
-    if not name or not name.isprintable():
-        raise BadEntry(f"the class name {shown(value)}, printable text is expected")
+    if reason := wrong_name(name):
+        raise BadEntry(f"the class name {shown(value)}, {reason}")
     return name
 
 
@@ -279,6 +281,9 @@ def check_classes(names: Sequence[str], where: Path) -> None:
     """
     if not 1 <= len(names) <= MAX_CLASSES:
         raise DataError(f"{len(names)} classes", where=where, expected=f"1 to {MAX_CLASSES}")
+    wrong = next((reason for name in names if (reason := wrong_name(name))), None)
+    if wrong is not None:
+        raise DataError(f"the name of a class: {wrong}", where=where)
     twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
     if twice is not None:
         raise DataError(f"two classes with the name {twice!r}", where=where, hint="rename one of them")
@@ -354,9 +359,4 @@ def shown(value: object) -> str:
         text = repr(value)
     except ValueError:  # a whole number of thousands of digits
         return "a huge number"
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _some(places: list[str]) -> list[str]:
-    rest = len(places) - _SHOWN
-    return places[:_SHOWN] + ([f"and {rest} more"] if rest > 0 else [])
+    return shortened(text, 60)

@@ -10,9 +10,12 @@ from pathlib import Path, PurePosixPath
 from lstm2d.data.layout import composed, some
 from lstm2d.errors import DataError
 from lstm2d.io.images import IMAGE_SUFFIXES
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.safe_open import read_lines
 
 SPLITS = ("train", "val", "test")
+_BETWEEN = re.compile(r"[\s,;]+")
+_BLANK = re.compile(r"\s")
+_MASK_ENDING = re.compile(r"\.\w+$")
 _ENDING = re.compile(rf"({'|'.join(map(re.escape, IMAGE_SUFFIXES))})$", re.IGNORECASE)
 _FOLDERS = ("", "splits", "ImageSets/Segmentation", "ImageSets", "lists")
 
@@ -99,13 +102,30 @@ def read_list(path: Path) -> list[str]:
         If the file cannot be read.
     """
     stems: dict[str, None] = {}
-    for line in read_text(path).split("\n"):
+    for line in read_lines(path):
         text = line.strip()
         if text:
-            # names may hold spaces: only a word that is a path or has an ending starts the mask
-            first = re.split(r"[\s,;]+(?=\S*(?:/|\.\w+$))", text, maxsplit=1)[0].replace("\\", "/")
-            stems[stem_of(first)] = None
+            stems[stem_of(_image(text).replace("\\", "/"))] = None
     return list(stems)
+
+
+def _image(text: str) -> str:
+    """Return the image of a line, which may list the mask after it.
+
+    Names may hold spaces and commas: only a word that is a path or has an ending starts the mask.
+    """
+    ending = _MASK_ENDING.search(text)
+    last = -1 if ending is None else ending.start()
+    word_end, slash = 0, -1  # of the word after a sign
+    for sign in _BETWEEN.finditer(text):
+        begin = sign.end()
+        if begin >= word_end:
+            blank = _BLANK.search(text, begin)
+            word_end = len(text) if blank is None else blank.start()
+            slash = text.rfind("/", begin, word_end)
+        if slash >= begin or (word_end == len(text) and last >= begin):
+            return text[: sign.start()]
+    return text
 
 
 def stem_of(path: str) -> str:

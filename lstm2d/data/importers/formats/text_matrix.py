@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
 from lstm2d.io.photo import DEFAULT_MAX_PIXELS
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.safe_open import read_lines
 from lstm2d.io.samples import check_pixels, first_pixel
 
 _EXPECTED = "a row of the image per line, as whole numbers with spaces between them"
@@ -36,7 +36,7 @@ def read_matrix(path: Path) -> NDArray[np.int64]:
         If the file cannot be read, is empty, has lines of different lengths, or holds something else.
     """
     rows: list[list[int]] = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         words = line.split()
         if not words:
             continue

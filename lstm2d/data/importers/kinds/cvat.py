@@ -21,7 +21,7 @@ from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
 from lstm2d.io.images import IMAGE_SUFFIXES
 from lstm2d.io.masks import MASK_SUFFIXES, open_mask
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.safe_open import read_lines
 
 KIND = "cvat"
 _BACKGROUND = "background"
@@ -41,9 +41,9 @@ def recognise(src: Path) -> str | None:
     str or None
         The reason; None if it is not.
     """
-    if (src / LABELMAP).is_file() and (src / "SegmentationClass").is_dir():
+    if os.path.isfile(src / LABELMAP) and os.path.isdir(src / "SegmentationClass"):
         return f'{LABELMAP} and SegmentationClass/, as in the export "Segmentation mask" of CVAT'
-    if is_cvat_xml(src / XML if src.is_dir() else src):
+    if is_cvat_xml(src / XML if os.path.isdir(src) else src):
         return 'annotations in XML, as in the export "CVAT for images"'
     return None
 
@@ -70,9 +70,9 @@ def open_source(src: Path, options: Options) -> Source:
         If it is no such export, if it has no images, or if annotations are wrong.
     """
     root = Path(os.path.abspath(src))
-    if (root / LABELMAP).is_file():
+    if os.path.isfile(root / LABELMAP):
         return _open_masks(root, options)
-    path = root / XML if root.is_dir() else root
+    path = root / XML if os.path.isdir(root) else root
     if is_cvat_xml(path):
         return open_xml(path, options.uncovered or _BACKGROUND, _SAVE_IMAGES.format("images/"))
     expected = f"{LABELMAP} and SegmentationClass/, or {XML}"
@@ -125,7 +125,7 @@ def _splits(root: Path, masks: dict[str, Path]) -> tuple[dict[str, str], list[st
     said = []
     for path in sorted((root / "ImageSets" / "Segmentation").glob("*.txt")):
         names: list[str] = []
-        for number, line in enumerate(read_text(path).split("\n"), start=1):
+        for number, line in enumerate(read_lines(path), start=1):
             name = composed(line.strip())
             if name and name not in masks:
                 what = f"line {number}: there is no mask {name!r} in SegmentationClass/"

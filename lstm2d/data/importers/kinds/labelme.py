@@ -33,8 +33,9 @@ from lstm2d.data.importers.named_files import files_in, image_stems, locate, no_
 from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.errors import DataError
 from lstm2d.io.decoding import read_header
+from lstm2d.io.photo import DEFAULT_MAX_PIXELS
 from lstm2d.io.pillow_samples import quiet_pillow
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.safe_open import read_lines
 
 KIND = "labelme"
 LABELS = "labels.txt"
@@ -68,7 +69,7 @@ def recognise(src: Path) -> str | None:
     str or None
         The reason; None if it does not.
     """
-    if not src.is_dir():
+    if not os.path.isdir(src):
         return None
     try:
         paths = list(files_in(src, (".json",)).values())
@@ -102,7 +103,7 @@ def open_source(src: Path, options: Options) -> Source:
         If there are no such files, annotations are wrong, or there are no images.
     """
     root = Path(os.path.abspath(src))
-    listed = _listed(root / LABELS) if (root / LABELS).is_file() else None
+    listed = _listed(root / LABELS) if os.path.isfile(root / LABELS) else None
     findings = Findings(root)
     reader = _Reader(root, listed, findings)
     paths = files_in(root, (".json",)).values()
@@ -132,7 +133,7 @@ def open_source(src: Path, options: Options) -> Source:
 
 def _listed(path: Path) -> list[str]:
     """Return the classes in labels.txt."""
-    lines = [line.strip() for line in read_text(path).split("\n")]
+    lines = [line.strip() for line in read_lines(path)]
     names = [line for line in lines if line and line != _IGNORED]
     check_classes(names, path)
     return names
@@ -214,6 +215,8 @@ def _mask(text: Any, points: NDArray[np.float64], image: _Size) -> Runs:
     """
     (left, top), (right, bottom) = np.floor(points).astype(int).tolist()
     size = min(bottom + 1, image[0]) - top, min(right + 1, image[1]) - left
+    if size[0] * size[1] > DEFAULT_MAX_PIXELS:
+        raise BadEntry(f"a mask of {size[1]}x{size[0]} pixels, at most {DEFAULT_MAX_PIXELS} are expected")
     try:
         data = base64.b64decode(text, validate=True)
     except (TypeError, ValueError, binascii.Error) as e:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -16,7 +17,7 @@ from lstm2d.data.mapping import IGNORE
 from lstm2d.errors import DataError
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.masks import MASK_SUFFIXES, open_mask
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.safe_open import read_lines
 
 KIND = "segnet"
 CLASSES = (
@@ -94,10 +95,10 @@ def open_source(src: Path, options: Options) -> Source:
     left_out: list[str] = []
     for split in SPLITS:
         listed = root / f"{split}.txt"
-        pairs = list(_listed(root, split)) if listed.is_file() else list(_by_stem(root, split).values())
+        pairs = list(_listed(root, split)) if os.path.isfile(listed) else list(_by_stem(root, split).values())
         complete = [(i, m) for i, m in pairs if i is not None and m is not None]
         if pairs:
-            origin = listed.name if listed.is_file() else f"{split}/ and {split}annot/"
+            origin = listed.name if os.path.isfile(listed) else f"{split}/ and {split}annot/"
             found.append(f"{split}: {len(complete)} images, from {origin}")
         if len(complete) < len(pairs):
             names = [p.name for i, m in pairs if i is None or m is None for p in (i, m) if p is not None]
@@ -110,7 +111,7 @@ def open_source(src: Path, options: Options) -> Source:
 
 def _root(src: Path) -> Path | None:
     for root in (src, subfolder_named(src, "CamVid")):
-        if root is not None and (root / "train").is_dir() and (root / "trainannot").is_dir():
+        if root is not None and os.path.isdir(root / "train") and os.path.isdir(root / "trainannot"):
             return root
     return None
 
@@ -125,9 +126,9 @@ def _has_numbers(mask: Path) -> bool:
 
 def _lines(path: Path) -> list[list[str]]:
     """Return the words of the lines of a list; none if there is no such file."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return []
-    return [words for line in read_text(path).split("\n") if (words := line.replace("\\", "/").split())]
+    return [words for line in read_lines(path) if (words := line.replace("\\", "/").split())]
 
 
 def _listed(root: Path, split: str) -> Iterator[tuple[Path | None, Path | None]]:
@@ -149,13 +150,13 @@ def _inside(root: Path, name: str, where: Path) -> Path | None:
         what = f"a path that leads outside the folder: {name!r}"
         raise DataError(what, where=where, expected="paths such as train/NAME.png")
     paths = (root.joinpath(*parts[start:]) for start in range(len(parts)))
-    return next((path for path in paths if path.is_file()), None)
+    return next((path for path in paths if os.path.isfile(path)), None)
 
 
 def _by_stem(root: Path, split: str) -> dict[str, tuple[Path | None, Path | None]]:
     """Return image and mask of each stem in the folders of a split."""
     folders = root / split, root / f"{split}annot"
-    if not all(folder.is_dir() for folder in folders):
+    if not all(os.path.isdir(folder) for folder in folders):
         return {}
     images, masks = image_files(folders[0]), image_files(folders[1], MASK_SUFFIXES)
     return {stem: (images.get(stem), masks.get(stem)) for stem in sorted(images.keys() | masks.keys())}

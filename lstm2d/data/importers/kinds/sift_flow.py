@@ -20,7 +20,7 @@ from lstm2d.errors import DataError
 from lstm2d.io.classes import ClassInfo, default_color
 from lstm2d.io.images import IMAGE_SUFFIXES
 from lstm2d.io.photo import DEFAULT_MAX_PIXELS
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.safe_open import read_lines
 
 KIND = "sift-flow"
 SCENES = (
@@ -192,7 +192,7 @@ def _splits(root: Path, images: dict[str, Path]) -> tuple[dict[str, str], list[s
 
 def _listed(path: Path, images: dict[str, Path]) -> list[str]:
     names: dict[str, None] = {}
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         text = composed(line.strip().replace("\\", "/"))
         if not text:
             continue

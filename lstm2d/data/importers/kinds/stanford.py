@@ -100,7 +100,7 @@ def _root(src: Path) -> Path | None:
     for root in (src, src / "iccv09Data"):
         try:
             with os.scandir(root / "labels") as entries:
-                if (root / "images").is_dir() and any(entry.name.endswith(_ENDING) for entry in entries):
+                if os.path.isdir(root / "images") and any(entry.name.endswith(_ENDING) for entry in entries):
                     return root
         except OSError:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from functools import partial
 from pathlib import Path
@@ -78,7 +79,7 @@ def open_source(src: Path, options: Options) -> Source:
     left_out: list[str] = []
     for split in SPLITS:
         path = root / _FOLDERS[2] / f"{split}.txt"
-        if not path.is_file():
+        if not os.path.isfile(path):
             continue
         stems = read_list(path)
         complete = [s for s in stems if s in images and s in masks]
@@ -103,8 +104,8 @@ def _root(src: Path) -> Path | None:
             continue
         years = [subfolder_named(kit, f"VOC{year}") for year in range(2012, 2006, -1)]
         for root in (kit, *years):
-            if root is not None and all((root / folder).is_dir() for folder in _FOLDERS):
-                return None if (root / LABELMAP).exists() else root
+            if root is not None and all(os.path.isdir(root / folder) for folder in _FOLDERS):
+                return None if os.path.exists(root / LABELMAP) else root
     return None
 
 

@@ -20,7 +20,7 @@ from lstm2d.data.importers.source import Item, Options, Source
 from lstm2d.errors import DataError
 from lstm2d.io.decoding import read_header
 from lstm2d.io.images import IMAGE_SUFFIXES
-from lstm2d.io.safe_open import read_text
+from lstm2d.io.safe_open import read_lines, read_text
 
 KIND = "yolo"
 _NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
@@ -92,7 +92,7 @@ def open_source(src: Path, options: Options) -> Source:
     boxes: list[str] = []
     polygons = 0
     for one in listed:
-        if not one.labels.is_file():
+        if not os.path.isfile(one.labels):
             findings.leave_out("images without a file of labels", one.image)
             continue
         shapes, boxed = _polygons(one.labels, names, findings)
@@ -121,9 +121,9 @@ def open_source(src: Path, options: Options) -> Source:
 
 
 def _data_yaml(src: Path) -> Path | None:
-    paths = [src / name for name in _NAMES] if src.is_dir() else [src]
+    paths = [src / name for name in _NAMES] if os.path.isdir(src) else [src]
     for path in paths:
-        if path.suffix.lower() in (".yaml", ".yml") and path.is_file():
+        if path.suffix.lower() in (".yaml", ".yml") and os.path.isfile(path):
             try:
                 text = read_text(path)
             except DataError:
@@ -159,7 +159,7 @@ def _images(content: dict[str, Value], path: Path, findings: Findings) -> tuple[
     stated = content.get("path", "")
     if isinstance(stated, str) and stated not in ("", "."):
         inner = Path(os.path.abspath(root / stated))
-        base = inner if inner.is_relative_to(root) and inner.is_dir() else root
+        base = inner if inner.is_relative_to(root) and os.path.isdir(inner) else root
         if base == root:
             found.append(f"path: {stated} in {path.name} is not followed: the folder of {path.name} is taken")
     listed: dict[Path, _Listed] = {}
@@ -190,7 +190,7 @@ def _listed_by(entry: str, base: Path, root: Path, path: Path, findings: Finding
     file = locate(entry, root, (base,))
     if file is None:
         raise BadEntry(f"there is no folder or list {entry!r}")
-    for number, line in enumerate(read_text(file).splitlines(), start=1):
+    for number, line in enumerate(read_lines(file), start=1):
         if line.strip():
             with findings.entry(file, f"line {number}"):
                 image = locate(line.strip(), root, (base, file.parent))
@@ -203,7 +203,7 @@ def _folder(entry: str, base: Path, root: Path) -> Path | None:
     # Roboflow writes ../train/images for the folder beside data.yaml, and YOLO reads it so
     for name in (entry, entry.removeprefix("../")):
         folder = Path(os.path.abspath(base / name))
-        if folder.is_relative_to(root) and folder.is_dir():
+        if folder.is_relative_to(root) and os.path.isdir(folder):
             return folder
     return None
 
@@ -222,7 +222,7 @@ def _polygons(path: Path, names: Sequence[str], findings: Findings) -> tuple[lis
     polygons: list[_Polygon] = []
     boxes: list[str] = []
     with findings.entry(path):
-        for number, line in enumerate(read_text(path).splitlines(), start=1):
+        for number, line in enumerate(read_lines(path), start=1):
             words = line.split()
             if len(words) == 5:
                 boxes.append(f"{path.name}, line {number}")

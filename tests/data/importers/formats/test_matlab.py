@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from lstm2d.data.importers.formats import matlab
 from lstm2d.data.importers.formats.matlab import read_matlab
@@ -56,6 +56,25 @@ def test_elements_written_by_hand(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "data", "text"),
+    [(2, b"B\xe4ume", "Bäume"), (16, "B\u4e2d".encode(), "B\u4e2d"), (17, "\u00e9".encode("utf-16-le"), "é")],
+)
+def test_texts_in_every_encoding(tmp_path: Path, kind: int, data: bytes, text: str) -> None:
+    cell = matrix("", 4, (1, len(text)), part(kind, data))
+    found = read_matlab(file_of(tmp_path, matrix("S", 1, (1, 1), cell)), ("S",))["S"]
+    assert "".join(found[0, 0]) == text
+
+
+def test_the_same_as_scipy(tmp_path: Path, rng: np.random.Generator) -> None:
+    for kind in ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"):
+        values = (rng.random((3, 4)) * 100).astype(kind)
+        savemat(tmp_path / "a.mat", {"S": values[:, ::-1]})
+        np.testing.assert_array_equal(
+            read_matlab(tmp_path / "a.mat", ("S",))["S"], loadmat(tmp_path / "a.mat")["S"], strict=True
+        )
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         (matrix("S", 9, (60_000, 60_000), part(2, bytes(6))), "S is no array"),
@@ -69,6 +88,11 @@ def test_elements_written_by_hand(tmp_path: Path) -> None:
         (matrix("S", 9, (6,), part(2, bytes(6))), "a wrong size"),
         (matrix("S", 9, (2, 3), part(2, bytes(6)))[:-9], "cut off"),
         (b"\x0e\0\0\0", "damaged or cut off"),
+        (matrix("S", 9, (2, 3), part(2, bytes(5))), "not hold as many numbers as it states"),
+        (matrix("S", 9, (2, 3), part(14, bytes(6))), "not hold as many numbers as it states"),
+        (matrix("S", 1, (1, 1), matrix("", 4, (1, 2), part(16, b"abc"))), "another length than stated"),
+        (matrix("S", 1, (1, 1), matrix("", 4, (1, 2), part(5, b"abcdefgh"))), "unknown encoding"),
+        (matrix("S", 1, (1, 1), matrix("", 4, (1, 1), part(16, b"\xff"))), "damaged or cut off"),
         (part(9, bytes(16)), "no variable"),
         (part(15, zlib.compress(matrix("S", 9, (2, 3), part(2, bytes(6))))[:-9]), "cut off"),
         (part(15, b"no zlib "), "damaged or cut off"),

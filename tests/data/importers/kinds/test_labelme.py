@@ -165,7 +165,6 @@ NAN = float("nan")
         (shape("tree", [[1, 1], [NAN, 2], [3, 3]]), r"point 1 at \(nan, 2\) is not finite"),
         (shape("tree", [[1, 1], [2, float("inf")], [3, 3]]), "point 1 .* is not finite"),
         (shape("tree", [[1, 1], [2, -1e9], [3, 3]]), "point 1 .* is far outside of the image of 6x4"),
-        (shape("tree", [[1, 1], [2, 10**400], [3, 3]]), "coordinates that are not numbers"),
         (shape("tree", [[1, 1], [2, "3"], [3, 3]]), "coordinates that are not numbers"),
         (shape("tree", [[1, 1], [2], [3, 3]]), "no pairs of x and y"),
         (shape("tree", None), "no pairs of x and y"),

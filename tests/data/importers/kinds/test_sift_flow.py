@@ -91,7 +91,7 @@ def test_other_names(tmp_path: Path, save: Save, photo: Photo) -> None:
         (np.full((2, 2), 1.5), "not whole, or huge"),
         (np.full((2, 2), np.nan), "not whole, or huge"),
         (np.full((2, 2), np.inf), "not whole, or huge"),
-        (np.full((2, 2), 1 + 1j), "no matrix of numbers with the name S"),
+        (np.full((2, 2), 1 + 1j), "variable S is no array of numbers"),
         (np.ones((2, 2, 2)), "no matrix of numbers with the name S"),
         (np.ones((0, 0)), "0x0 pixels"),
         (cells(["x"]), "no matrix of numbers with the name S"),

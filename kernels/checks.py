@@ -1,14 +1,14 @@
-"""Argument checks shared by the compiled kernels."""
+"""Argument checks shared by the fast kernels."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from lstm2d.kernels.arrays import FloatArray
+from lstm2d.kernels.arrays import FloatArray, contiguous
 
 
 def contiguous_floats(*arrays: FloatArray) -> tuple[FloatArray, ...]:
-    """Return C-contiguous arrays, copied only if needed.
+    """Return C-contiguous, aligned arrays, copied only if needed.
 
     Parameters
     ----------
@@ -28,4 +28,4 @@ def contiguous_floats(*arrays: FloatArray) -> tuple[FloatArray, ...]:
     dtype = arrays[0].dtype
     if dtype not in (np.float32, np.float64) or any(a.dtype != dtype for a in arrays):
         raise TypeError(f"all float32 or all float64, got {', '.join(str(a.dtype) for a in arrays)}")
-    return tuple(np.ascontiguousarray(a) for a in arrays)
+    return tuple(contiguous(a) for a in arrays)

@@ -1,0 +1,205 @@
+"""Pooling, one row at a time; meaning: kernels/_reference/pool.py. Lanes run over channels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lstm2d.kernels import arena
+from lstm2d.kernels._numba.jit import kernel, part, spread
+from lstm2d.kernels.arrays import FloatArray, IntArray, Pair, contiguous
+from lstm2d.kernels.checks import contiguous_floats
+
+
+class Windows(NamedTuple):
+    """Sizes of image and result, and the windows: pairs are for rows and columns."""
+
+    size: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+
+
+def max_pool2d_forward(
+    x: FloatArray, size: Pair, stride: Pair, padding: Pair, dilation: Pair, keep: bool
+) -> tuple[FloatArray, IntArray | None]:
+    (x,) = contiguous_floats(x)
+    windows = _windows(size, stride, padding, dilation)
+    y = arena.empty(_shape(x.shape, windows), x.dtype)
+    winner = arena.empty(y.shape, np.uint8 if size[0] * size[1] <= 256 else np.intc) if keep else None
+    if y.size:
+        spread(_max, y.shape[0] * y.shape[1], x.size // y.shape[1] // y.shape[0], x, windows, y, winner)
+    return y, winner
+
+
+def max_pool2d_backward(
+    grad_y: FloatArray,
+    winner: IntArray,
+    shape: tuple[int, ...],
+    size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+) -> FloatArray:
+    windows = _windows(size, stride, padding, dilation)
+    return _backward(grad_y, contiguous(winner), shape, windows)
+
+
+def avg_pool2d_forward(x: FloatArray, size: Pair, stride: Pair, padding: Pair) -> FloatArray:
+    (x,) = contiguous_floats(x)
+    windows = _windows(size, stride, padding)
+    y = arena.empty(_shape(x.shape, windows), x.dtype)
+    if y.size:
+        spread(_mean, y.shape[0] * y.shape[1], x.size // y.shape[1] // y.shape[0], x, windows, y)
+    return y
+
+
+def avg_pool2d_backward(
+    grad_y: FloatArray, shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair
+) -> FloatArray:
+    windows = _windows(size, stride, padding)
+    return _backward(grad_y, None, shape, windows)
+
+
+def _backward(
+    grad_y: FloatArray, winner: IntArray | None, shape: tuple[int, ...], windows: Windows
+) -> FloatArray:
+    (grad_y,) = contiguous_floats(grad_y)
+    grad_x = arena.empty(shape, grad_y.dtype)
+    if grad_x.size:
+        work = 2 * shape[2] * shape[3]
+        spread(_grad, shape[0] * shape[1], work, grad_y, winner, windows, grad_x)
+    return grad_x
+
+
+def _windows(size: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)) -> Windows:
+    # tuples: Numba compiles for the types of their fields
+    return Windows(*((int(rows), int(columns)) for rows, columns in (size, stride, padding, dilation)))
+
+
+def _shape(shape: tuple[int, ...], w: Windows) -> tuple[int, ...]:
+    rows, columns = (
+        (shape[1 + a] + 2 * w.padding[a] - w.dilation[a] * (w.size[a] - 1) - 1) // w.stride[a] + 1
+        for a in range(2)
+    )
+    return shape[0], rows, columns, shape[3]
+
+
+@kernel
+def _max(x, w, y, winner, begin, end):
+    _, height, width, channels = x.shape
+    rows, columns = y.shape[1], y.shape[2]
+    places = np.empty(channels, np.int32)  # as wide as a float: the comparison vectorises
+    for task in range(begin, end):
+        b, i = task // rows, task % rows
+        for j in range(columns):
+            most, found = y[b, i, j], False
+            for place in range(w.size[0] * w.size[1]):
+                p = i * w.stride[0] - w.padding[0] + place // w.size[1] * w.dilation[0]
+                q = j * w.stride[1] - w.padding[1] + place % w.size[1] * w.dilation[1]
+                if not (0 <= p < height and 0 <= q < width):
+                    continue
+                if winner is None:
+                    _larger(x[b, p, q], most, found)
+                else:
+                    _larger_at(x[b, p, q], most, places, np.int32(place), found)
+                found = True
+            if not found:  # a window that lies in the padding
+                most[:] = -np.inf
+                places[:] = -1
+            if winner is not None:
+                chosen = winner[b, i, j]
+                for c in range(channels):
+                    chosen[c] = places[c]
+
+
+@part
+def _larger(values, most, compare):
+    if not compare:
+        most[:] = values
+    else:
+        for c in range(most.size):
+            value = values[c]
+            most[c] = value if value > most[c] or value != value else most[c]
+
+
+@part
+def _larger_at(values, most, winner, place, compare):
+    if not compare:
+        for c in range(most.size):
+            most[c], winner[c] = values[c], place
+    else:
+        for c in range(most.size):
+            value = values[c]
+            wins = value > most[c] or value != value
+            most[c] = value if wins else most[c]
+            winner[c] = place if wins else winner[c]
+
+
+@kernel
+def _mean(x, w, y, begin, end):
+    _, height, width, _ = x.shape
+    rows, columns = y.shape[1], y.shape[2]
+    count = x.dtype.type(w.size[0] * w.size[1])
+    for task in range(begin, end):
+        b, i = task // rows, task % rows
+        for j in range(columns):
+            total = y[b, i, j]
+            total[:] = 0
+            for p in range(
+                max(0, i * w.stride[0] - w.padding[0]),
+                min(height, i * w.stride[0] - w.padding[0] + w.size[0]),
+            ):
+                for q in range(
+                    max(0, j * w.stride[1] - w.padding[1]),
+                    min(width, j * w.stride[1] - w.padding[1] + w.size[1]),
+                ):
+                    values = x[b, p, q]
+                    for c in range(total.size):
+                        total[c] += values[c]
+            for c in range(total.size):
+                total[c] = total[c] / count
+
+
+@kernel
+def _grad(grad_y, winner, w, grad_x, begin, end):
+    """Gather for each row of the image the gradients of windows that see it, places of a window in order."""
+    _, height, width, _ = grad_x.shape
+    rows, columns = grad_y.shape[1], grad_y.shape[2]
+    count = grad_y.dtype.type(w.size[0] * w.size[1])
+    for task in range(begin, end):
+        b, p = task // height, task % height
+        line = grad_x[b, p]
+        line[:] = 0
+        for place in range(w.size[0] * w.size[1]):
+            top = p + w.padding[0] - place // w.size[1] * w.dilation[0]
+            i = top // w.stride[0]
+            if top % w.stride[0] or not 0 <= i < rows:
+                continue
+            offset = place % w.size[1] * w.dilation[1] - w.padding[1]
+            for j in range(columns):
+                q = j * w.stride[1] + offset
+                if 0 <= q < width:
+                    if winner is None:
+                        _add(grad_y[b, i, j], line[q])
+                    else:
+                        _add_where(grad_y[b, i, j], winner[b, i, j], winner.dtype.type(place), line[q])
+        if winner is None:
+            for q in range(width):
+                values = line[q]
+                for c in range(values.size):
+                    values[c] = values[c] / count
+
+
+@part
+def _add(values, total):
+    for c in range(total.size):
+        total[c] += values[c]
+
+
+@part
+def _add_where(values, winner, place, total):
+    zero = total.dtype.type(0)
+    for c in range(total.size):
+        total[c] += values[c] if winner[c] == place else zero

@@ -1,0 +1,1 @@
+"""Checks that nothing is lost: killed trainings, damaged files, bad inputs, equal bits, exact gradients."""
