@@ -112,7 +112,7 @@ class Arena:
         """Free what one large image leaves: to be called after each image.
 
         Unused blocks of up to `KEPT` bytes stay; more of them stay only if this image and the one before it
-        both used so many. So images of equal size reuse their memory from the third one on, and a single
+        both used that much. So images of equal size reuse their memory from the third one on, and a single
         large one leaves nothing.
         """
         with self._searching:

@@ -23,7 +23,7 @@ from lstm2d.io.tiff_header import DamagedHeaderError, Entry, TiffHeader
 PIXEL_BYTES = 16  # a pixel with more bytes than red, green, blue and opacity of 32 bits counts several times
 MOST_SCANS = 100  # of a JPEG, as in libtiff and libvips; encoders write about ten
 MOST_CHUNK = 1 << 26  # bytes of a chunk of a PNG that holds no pixels
-_PADDING = 2  # tiles may be so many times as large as the image and still pass: they extend over its edges
+_PADDING = 2  # tiles may be this many times as large as the image: they extend over its edges
 _SPARE = 1000  # strips or tiles of a TIFF beyond those that it needs
 _OVERLAP = 16  # how many times the bytes of the file its strips or tags may claim in total
 _SPARE_BYTES = 1 << 24

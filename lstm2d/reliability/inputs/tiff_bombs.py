@@ -87,7 +87,7 @@ def in_tiles(tags: dict[int, tuple[int, Values]], width: int, height: int, store
 
 
 def zeros(megabytes: int) -> bytes:
-    """Return Deflate data that expand to so many zeros."""
+    """Return Deflate data that expand to a number of mebibytes of zeros."""
     packer = zlib.compressobj(9, wbits=-15)
     block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)  # does not refer to others
     checksum = ((megabytes << 20) % 65521) << 16 | 1
