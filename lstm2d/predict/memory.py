@@ -14,7 +14,8 @@ from lstm2d.io.machine_memory import in_words, resident
 from lstm2d.kernels import arena
 
 SIDES = (192, 320)  # pixels, of the images of the rehearsal; below, small arrays are not in the arena
-LEAST, LARGE_SIDE = 24, 960  # below this many bytes per pixel, fewer than the input alone takes, a third image
+LEAST = 24  # bytes per pixel; below, fewer than the input alone takes, a third image is rehearsed
+LARGE_SIDE = 960
 # Measured peaks of the process are up to 1.3 times those of the arrays: freed memory has gaps
 GAPS = 1.3
 # all presets take less, so small images need no rehearsal: bytes per pixel of the network's input, bytes, and
