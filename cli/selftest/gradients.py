@@ -27,8 +27,9 @@ Exit code 1 if a gradient or a result is wrong."""
 def gradients(console: Console) -> None:
     """Compare the gradients of all operations with finite differences.
 
-    Gradients are checked in float64 along random directions, on every CPU backend.
-    The fast backends are compared with the plain one, in float32 and float64.
+    Gradients are checked in float64 along random directions, on the backend in
+    use (LSTM2D_BACKEND) and on the plain one, with which it is then compared in
+    float32 and float64.
     Inputs must not change. A line per operation; it takes a minute or two.
     """
     import time

@@ -54,7 +54,7 @@ def check_gradients(
     """Check all cases of the table, on each CPU backend that computes them.
 
     In float64 the gradient along random directions is compared with finite differences. Results and gradients
-    of the fast backends, in float32 and float64, are compared with those of the reference in float64. Inputs
+    of the backend in use, in float32 and float64, are compared with those of the reference in float64. Inputs
     are read-only and are compared with what they were.
 
     Parameters
