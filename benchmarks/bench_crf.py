@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from comparison import command_line, parse, publish_rows, row
+from comparison import command_line, our_tasks, parse, publish_rows, rows
 from numpy.typing import NDArray
 from PIL import Image
-from timing import Task, interleaved, machine
+from timing import interleaved, machine
 
 from lstm2d import kernels
 from lstm2d.config.crf import CRF_SETS, crf_settings
@@ -82,14 +82,14 @@ def main() -> None:
     repeats = 1 if given.quick else given.repeats
     photo = load_photo(given.photo, TINY if given.quick else SIZE)
     described = machine(given.threads)
-    rows: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for name, run in cases(photo).items():
         if given.only in name:
-            tasks = {("ours", n): Task(run, n) for n in given.threads}
+            tasks = our_tasks(run, given.backend, given.threads)
             times = interleaved(tasks, repeats=repeats, clock=given.clock)
             title = f"{name} @{photo.shape[0]}x{photo.shape[1]}"
-            rows += [row(title, "forward", n, times, []) for n in given.threads]
-    result = {"machine": described, "clock": given.clock, "rows": rows}
+            found += rows(title, "forward", times, given.backend, given.threads, [])
+    result = {"machine": described, "clock": given.clock, "rows": found}
     publish_rows(given.json, result, f"float32; medians of {repeats}, {given.clock} time; +-: quartiles")
 
 

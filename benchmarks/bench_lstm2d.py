@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from comparison import check, command_line, parse, publish_rows, row
+from comparison import check, command_line, on, our_tasks, parse, publish_rows, rows
 from scipy.linalg.blas import sgemm
 from timing import Task, interleaved, machine
 
@@ -245,16 +245,19 @@ def floor(products: Sequence[Product]) -> Callable[[], None]:
     return run
 
 
-def measure(case: Case, threads: Sequence[int], repeats: int, clock: str) -> list[dict[str, Any]]:
-    """Return one row for each number of threads."""
-    tasks = {("floor", 1): Task(floor(case.products))}
-    for n in threads:
-        tasks["ours", n] = Task(case.ours, n)
-        if case.peer is not None:
-            tasks["torch", n] = Task(case.peer, n)
+def measure(
+    case: Case, backends: Sequence[str], threads: Sequence[int], repeats: int, clock: str
+) -> list[dict[str, Any]]:
+    """Return one row for each number of threads and backend; first, compare the values."""
+    tasks = {("floor", 1): Task(floor(case.products)), **our_tasks(case.ours, backends, threads)}
+    if case.peer is not None:
+        tasks |= {("torch", n): Task(case.peer, n) for n in threads}
+        for backend in backends:
+            title = f"{case.name}, {case.direction} {backend}".rstrip()
+            check(title, on(backend, case.ours)(), case.peer(), TOLERANCE)
     times = interleaved(tasks, repeats=repeats, clock=clock)
     peers = [] if case.peer is None else ["torch"]
-    return [row(case.name, case.direction, n, times, peers) for n in threads]
+    return rows(case.name, case.direction, times, backends, threads, peers)
 
 
 def load_peer(path: Path) -> Any:
@@ -281,15 +284,13 @@ def main() -> None:
     size, repeats = (QUICK_SIZE, 1) if options.quick else (SIZE, options.repeats)
     peer = load_peer(options.peer)
     described = machine(options.threads)
-    rows: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for window in NETWORKS:
         cases = [case for k in range(3) for case in layer_cases(window, k, size, peer)]
         for case in [*cases, *network_cases(window, size, peer)]:
             if options.only in case.name:
-                if case.peer is not None:
-                    check(f"{case.name}, {case.direction}", case.ours(), case.peer(), TOLERANCE)
-                rows += measure(case, options.threads, repeats, options.clock)
-    result = {"machine": described, "size": list(size), "clock": options.clock, "rows": rows}
+                found += measure(case, options.backend, options.threads, repeats, options.clock)
+    result = {"machine": described, "size": list(size), "clock": options.clock, "rows": found}
     what = f"{size[1]}x{size[0]}, batch 1, float32"
     publish_rows(options.json, result, f"{what}; medians of {repeats}, {options.clock} time; +-: quartiles")
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from bench_ops import ORDERS, Arrays, Product, Program, Programs, floor
-from comparison import check, command_line, parse, publish_rows, row
+from comparison import check, command_line, on, our_tasks, parse, publish_rows, rows
 from timing import Task, interleaved, machine
 
 import lstm2d
@@ -207,6 +208,13 @@ def prepare(case: Case, peer: ModuleType | None) -> dict[str, Programs]:
     }
 
 
+def compare(title: str, programs: Programs, backends: Sequence[str]) -> None:
+    """Compare the values of all backends and peers; exit if they differ."""
+    for backend in backends:
+        for peer in programs.peers.values():
+            check(f"{title} {backend}".rstrip(), on(backend, programs.ours)(), peer(), TOLERANCE)
+
+
 def load_peer() -> ModuleType | None:
     """Return the peer's module, or None if PyTorch is not installed."""
     if importlib.util.find_spec("torch") is None:
@@ -227,19 +235,18 @@ def main() -> None:
     repeats = 1 if options.quick else options.repeats
     peer = load_peer()
     described = machine(options.threads)
-    rows: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for name in (name for name in CASES if options.only in name):
         case = make(name, (QUICK, QUICK) if options.quick else None)
         for direction, programs in prepare(case, peer).items():
-            for peer_program in programs.peers.values():
-                check(f"{name}, {direction}", programs.ours(), peer_program(), TOLERANCE)
+            compare(f"{name}, {direction}", programs, options.backend)
             tasks = {("floor", 1): Task(floor(programs.products))}
+            tasks |= our_tasks(programs.ours, options.backend, options.threads)
             for n in options.threads:
-                tasks["ours", n] = Task(programs.ours, n)
                 tasks |= {(order, n): Task(program, n) for order, program in programs.peers.items()}
             times = interleaved(tasks, repeats=repeats, clock=options.clock)
-            rows += [row(name, direction, n, times, list(programs.peers)) for n in options.threads]
-    result = {"machine": described, "clock": options.clock, "rows": rows}
+            found += rows(name, direction, times, options.backend, options.threads, list(programs.peers))
+    result = {"machine": described, "clock": options.clock, "rows": found}
     note = f"batch 1, float32; medians of {repeats}, {options.clock} time; +-: quartiles"
     publish_rows(options.json, result, note)
 

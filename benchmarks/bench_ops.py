@@ -26,7 +26,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from comparison import check, command_line, parse, publish_rows, row
+from comparison import check, command_line, on, our_tasks, parse, publish_rows, rows
 from memory import in_fresh_process, measurable, peak_mb
 from scipy.linalg.blas import sgemm
 from timing import Task, interleaved, machine, set_threads
@@ -203,34 +203,45 @@ def floor(products: Sequence[Product]) -> Callable[[], None]:
 
 
 def measure(
-    case: Case, direction: str, programs: Programs, threads: Sequence[int], repeats: int, clock: str
+    case: Case,
+    direction: str,
+    programs: Programs,
+    backends: Sequence[str],
+    threads: Sequence[int],
+    repeats: int,
+    clock: str,
 ) -> list[dict[str, Any]]:
-    """Return one row for each number of threads."""
+    """Return one row for each number of threads and backend; first, compare the values."""
+    for backend in backends:
+        title = f"{case.label}, {direction} {backend}".rstrip()
+        for peer in programs.peers.values():
+            check(title, on(backend, programs.ours)(), peer(), TOLERANCE)
     tasks: dict[tuple[str, int], Task] = {}
     if programs.products:
         tasks["floor", 1] = Task(floor(programs.products))
+    tasks |= our_tasks(programs.ours, backends, threads)
     for n in threads:
-        tasks["ours", n] = Task(programs.ours, n)
-        for order, peer in programs.peers.items():
-            tasks[order, n] = Task(peer, n)
+        tasks |= {(order, n): Task(peer, n) for order, peer in programs.peers.items()}
     times = interleaved(tasks, repeats=repeats, clock=clock)
     name = f"{case.label} @{'x'.join(map(str, case.shapes[0][1:3]))}"
-    rows = [row(name, direction, n, times, list(programs.peers)) for n in threads]
+    found = rows(name, direction, times, backends, threads, list(programs.peers))
     if programs.work:
-        for line, n in zip(rows, threads, strict=True):
-            per_ms = 1e-6 / times["ours", n].ms
+        for line in found:
+            per_ms = 1e-6 / times[line.get("backend", ""), line["threads"]].ms
             line |= {
                 "gflops": round(programs.work.flop * per_ms, 2),
                 "gbps": round(programs.work.bytes * per_ms, 2),
             }
-    return rows
+    return found
 
 
-def peaks(name: str, quick: bool, direction: str, threads: int, torch: bool) -> dict[str, float]:
-    """Return the peak memory of both sides in MB; PyTorch's in the memory format that needs less."""
+def peaks(name: str, quick: bool, line: dict[str, Any], torch: bool) -> dict[str, float]:
+    """Return the peak memory of both sides of a row in MB; PyTorch's in the memory format that needs less."""
 
     def side(which: str) -> float:
-        return in_fresh_process(peak, name, quick, direction, which, threads)
+        return in_fresh_process(
+            peak, name, quick, line["direction"], which, line.get("backend", ""), line["threads"]
+        )
 
     found = {"ours_peak_mb": side("ours")}
     if torch:
@@ -238,14 +249,14 @@ def peaks(name: str, quick: bool, direction: str, threads: int, torch: bool) -> 
     return {key: round(mb, 1) for key, mb in found.items()}
 
 
-def peak(name: str, quick: bool, direction: str, side: str, threads: int) -> float:
+def peak(name: str, quick: bool, direction: str, side: str, backend: str, threads: int) -> float:
     """Return the peak memory of one side's program in this process, in MB."""
     set_threads(threads)
     peer = None if side == "ours" else load_peer()
 
     def program(quick: bool) -> Program:
         chosen = prepare(name, cases(quick=quick)[name], peer)[direction]
-        return chosen.ours if peer is None else chosen.peers[side]
+        return on(backend, chosen.ours) if peer is None else chosen.peers[side]
 
     program(True)()  # triggers lazy imports
     return peak_mb(program(quick))
@@ -271,24 +282,22 @@ def main() -> None:
     repeats = 1 if options.quick else options.repeats
     peer = load_peer()
     described = machine(options.threads)
-    rows: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     for name, case in cases(quick=options.quick).items():
         if options.only not in name:
             continue
         directions = prepare(name, case, peer)
         for direction, programs in directions.items():
-            for peer_program in programs.peers.values():
-                check(f"{name}, {direction}", programs.ours(), peer_program(), TOLERANCE)
-            shown = replace(case, label=name)
-            found = measure(shown, direction, programs, options.threads, repeats, options.clock)
+            shown, given = (
+                replace(case, label=name),
+                (options.backend, options.threads, repeats, options.clock),
+            )
+            found = measure(shown, direction, programs, *given)
             usual = name in MEMORY and direction == list(directions)[-1]
             if measurable() and (options.memory or usual):
-                both = bool(programs.peers)
-                found = [
-                    line | peaks(name, options.quick, direction, line["threads"], both) for line in found
-                ]
-            rows += found
-    result = {"machine": described, "clock": options.clock, "rows": rows}
+                found = [line | peaks(name, options.quick, line, bool(programs.peers)) for line in found]
+            lines += found
+    result = {"machine": described, "clock": options.clock, "rows": lines}
     note = f"batch 1, float32; medians of {repeats}, {options.clock} time; +-: quartiles"
     publish_rows(options.json, result, note)
 

@@ -17,10 +17,12 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from comparison import backends, on
 from timing import Task, interleaved, machine, publish
 
 import lstm2d
@@ -150,6 +152,13 @@ def main() -> None:
     )
     parser.add_argument("--presets", default=",".join(PRESETS), help="networks to measure")
     parser.add_argument("--threads", default="1,2", help="numbers of threads (1,2)")
+    parser.add_argument(
+        "--backend",
+        type=backends,
+        default=[""],
+        metavar="NAME",
+        help="as for bench_ops.py, like numba,cython",
+    )
     parser.add_argument("--repeats", type=int, default=5, help="measured rounds (5)")
     parser.add_argument("--model", help="a trained model, for accuracies")
     parser.add_argument("--data", help="its dataset")
@@ -163,13 +172,14 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for preset in options.presets.split(","):
         for n in threads:
-            rows += measured(preset, n, height, width, repeats)
+            rows += measured(preset, options.backend, n, height, width, repeats)
     if options.model:
         rows += accuracies(options.model, options.data, options.images)
     cells = [
         (
             row["case"],
             row["direction"],
+            row.get("backend", ""),
             str(row.get("threads", "")),
             f"{row['ours_ms']:.2f}",
             f"{row['torch_ms']:.1f}" if "torch_ms" in row else "",
@@ -182,31 +192,50 @@ def main() -> None:
         f"medians of {repeats} rounds; ratio: PyTorch / ours for one pass at resolution 1, "
         "shift-and-stitch / one pass, a patch alone / one of a grid"
     )
-    titles = ["case", "direction", "threads", "ms", "torch", "ratio", "pixel accuracy"]
+    titles = ["case", "direction", "backend", "threads", "ms", "torch", "ratio", "pixel accuracy"]
     publish(options.json, {"machine": machine(threads), "rows": rows}, note, titles, cells)
 
 
-def measured(preset: str, threads: int, height: int, width: int, repeats: int) -> list[dict[str, Any]]:
-    """Return the rows of a preset with a number of threads."""
+def measured(
+    preset: str, names: Sequence[str], threads: int, height: int, width: int, repeats: int
+) -> list[dict[str, Any]]:
+    """Return the rows of a preset with a number of threads, for each backend."""
     ours, torch = predictions(preset, height, width), peers(preset, height, width)
     trained = steps(preset, height, width)
-    tasks = {("ours", name): Task(run, threads) for name, run in ours.items()}
-    tasks |= {("torch", name): Task(run, threads) for name, run in torch.items()}
-    tasks |= {("train", name): Task(run, threads) for name, (run, _) in trained.items()}
+    tasks = {("torch", "", name): Task(run, threads) for name, run in torch.items()}
+    for backend in names:
+        tasks |= {("ours", backend, name): Task(on(backend, run), threads) for name, run in ours.items()}
+        tasks |= {
+            ("train", backend, name): Task(on(backend, run), threads) for name, (run, _) in trained.items()
+        }
     times = {key: timing.ms for key, timing in interleaved(tasks, repeats=repeats).items()}
+    theirs = min((times["torch", "", order] for order in torch), default=None)
+    counts = {name: count for name, (_, count) in trained.items()}
+    return [row for backend in names for row in rows_of(preset, backend, threads, times, theirs, counts)]
+
+
+def rows_of(
+    preset: str,
+    backend: str,
+    threads: int,
+    times: dict[tuple[str, str, str], float],
+    theirs: float | None,
+    counts: dict[str, int],
+) -> list[dict[str, Any]]:
+    """Return the rows of a preset on one backend; `counts` are the patches of a training step."""
     rows = []
-    for name in ours:
-        row = {"case": f"{preset}, {name}", "direction": "forward", "threads": threads}
-        row["ours_ms"] = round(times["ours", name], 2)
-        if name == "1" and torch:
-            row["torch_ms"] = round(min(times["torch", order] for order in torch), 2)
-            row["ratio"] = round(row["torch_ms"] / row["ours_ms"], 2)
+    for name in (name for kind, used, name in times if kind == "ours" and used == backend):
+        row = {"case": f"{preset}, {name}", "direction": "forward", "backend": backend, "threads": threads}
+        row["ours_ms"] = round(times["ours", backend, name], 2)
+        if name == "1" and theirs is not None:
+            row |= {"torch_ms": round(theirs, 2), "ratio": round(theirs / row["ours_ms"], 2)}
         if name.endswith("stitch"):
-            row["ratio"] = round(times["ours", name] / times["ours", "1"], 2)
+            row["ratio"] = round(times["ours", backend, name] / times["ours", backend, "1"], 2)
         rows.append(row)
-    each = {name: times["train", name] / count for name, (_, count) in trained.items()}
+    each = {name: times["train", backend, name] / count for name, count in counts.items()}
     for name, ms in each.items():
-        row = {"case": f"{preset}, {name}", "direction": "train", "threads": threads, "ours_ms": round(ms, 4)}
+        row = {"case": f"{preset}, {name}", "direction": "train", "backend": backend, "threads": threads}
+        row["ours_ms"] = round(ms, 4)
         if name == "patch":
             row["ratio"] = round(ms / each["grid"], 1)
         rows.append(row)

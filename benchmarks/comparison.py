@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from timing import CLOCKS, Timing, publish
+from timing import CLOCKS, Task, Timing, publish
 
+from lstm2d.kernels.dispatch import CHOICES, use
+
+T = TypeVar("T")
 COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {  # title: key in a row, format
     "case": ("case", str),
     "": ("direction", str),
+    "backend": ("backend", str),
     "threads": ("threads", str),
     "ours ms": ("ours_ms", "{:.2f}".format),
     "+-": ("ours_spread", "{:.0%}".format),
@@ -51,31 +55,82 @@ def check(name: str, ours: Sequence[Any], theirs: Sequence[Any], tolerance: floa
             sys.exit(f"{name}: array {k} differs by {error:.1e} from PyTorch's (largest: {largest:.1e})")
 
 
-def row(
-    case: str, direction: str, n: int, times: dict[tuple[str, int], Timing], peers: Sequence[str]
-) -> dict[str, Any]:
-    """Return the values of one row, with the fastest of several peers.
+def our_tasks(
+    run: Callable[[], object], backends: Sequence[str], threads: Sequence[int]
+) -> dict[tuple[str, int], Task]:
+    """Return a task for each backend and number of threads.
+
+    Parameters
+    ----------
+    run : callable
+        The library's program.
+    backends : sequence of str
+        Values of ``--backend``.
+    threads : sequence of int
+        Values of ``--threads``.
+
+    Returns
+    -------
+    dict of (str, int) to Task
+        By backend and number of threads, as `rows` takes their times.
+    """
+    return {(name, n): Task(on(name, run), n) for n in threads for name in backends}
+
+
+def on(backend: str, run: Callable[[], T]) -> Callable[[], T]:
+    """Return the program with its kernels on a backend; "" is the one in use."""
+
+    def forced() -> T:
+        with use(backend):
+            return run()
+
+    return forced if backend else run
+
+
+def rows(
+    case: str,
+    direction: str,
+    times: dict[tuple[str, int], Timing],
+    backends: Sequence[str],
+    threads: Sequence[int],
+    peers: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Return a row for each number of threads and backend, with the fastest of several peers.
 
     Parameters
     ----------
     case, direction : str
         Name of the case, and forward or train.
-    n : int
-        Number of threads.
     times : dict of (str, int) to Timing
-        "ours", "floor" and the peers, each with its number of threads.
+        The backends, "floor" and the peers, each with its number of threads.
+    backends : sequence of str
+        Values of ``--backend``.
+    threads : sequence of int
+        Values of ``--threads``.
     peers : sequence of str
         Names of the peers in `times`; none if PyTorch is not installed.
 
     Returns
     -------
-    dict
+    list of dict
         As in ``--json``.
     """
-    ours = times["ours", n]
+    return [_row(case, direction, times, name, n, peers) for n in threads for name in backends]
+
+
+def _row(
+    case: str,
+    direction: str,
+    times: dict[tuple[str, int], Timing],
+    backend: str,
+    n: int,
+    peers: Sequence[str],
+) -> dict[str, Any]:
+    ours = times[backend, n]
     figures: dict[str, Any] = {
         "case": case,
         "direction": direction,
+        **({"backend": backend} if backend else {}),
         "threads": n,
         "ours_ms": round(ours.ms, 3),
         "ours_spread": round(ours.spread, 3),
@@ -88,16 +143,16 @@ def row(
         torch = times[name, n]
         figures |= {"torch_ms": round(torch.ms, 3), "torch_spread": round(torch.spread, 3), "peer": name}
         figures["ratio"] = round(torch.ms / ours.ms, 2)
-    if n > 1 and ("ours", 1) in times:
-        figures["speedup"] = round(times["ours", 1].ms / ours.ms, 2)
+    if n > 1 and (backend, 1) in times:
+        figures["speedup"] = round(times[backend, 1].ms / ours.ms, 2)
     return figures
 
 
 def publish_rows(as_json: bool, result: Mapping[str, Any], note: str) -> None:
-    """Print rows made by `row`, without empty columns; see `timing.publish`."""
-    rows = result["rows"]
-    columns = {title: c for title, c in COLUMNS.items() if any(c[0] in row for row in rows)}
-    lines = [[form(row[key]) if key in row else "" for key, form in columns.values()] for row in rows]
+    """Print rows made by `rows`, without empty columns; see `timing.publish`."""
+    shown = result["rows"]
+    columns = {title: c for title, c in COLUMNS.items() if any(c[0] in row for row in shown)}
+    lines = [[form(row[key]) if key in row else "" for key, form in columns.values()] for row in shown]
     publish(as_json, result, note, list(columns), lines)
 
 
@@ -107,6 +162,13 @@ def command_line(description: str | None, example: str) -> argparse.ArgumentPars
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--threads", type=_numbers, default=[1], help="1 (default), 2 or 1,2")
+    parser.add_argument(
+        "--backend",
+        type=backends,
+        default=[""],
+        metavar="NAME",
+        help="cython, numba, reference, or several, like numba,cython (default: the one in use)",
+    )
     parser.add_argument("--repeats", type=int, default=15, help="measured rounds of each case (15)")
     parser.add_argument(
         "--only", default="", metavar="TEXT", help=f'cases with TEXT in their names, like "{example}"'
@@ -123,6 +185,15 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     if options.clock == "cpu" and options.threads != [1]:
         parser.error("--clock cpu adds the threads up: it needs --threads 1")
     return options
+
+
+def backends(text: str) -> list[str]:
+    """Read the value of ``--backend``."""
+    found = text.split(",")
+    unknown = [name for name in found if name not in CHOICES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: expected {', '.join(CHOICES)}")
+    return found
 
 
 def _numbers(text: str) -> list[int]:

@@ -1,8 +1,8 @@
-"""Winograd's F(m, 3) for m = 1 to 6 results, and tilings of an axis with such lengths.
+"""Winograd's F(m, 3) for m = 1 to 6 results, F(4, 4), and tilings of an axis with such lengths.
 
-By the Toom-Cook method, m results of a filter with three taps are a product of polynomials, computed
-at m + 2 points. The points are 0, infinity, 1, -1, 2, -2, 1/2 and -1/2; a tile of m results uses the first
-m + 2, so that tiles of all lengths share the points of the filters. Divisors are part of the filters.
+By the Toom-Cook method, m results of a filter with r taps are a product of polynomials, computed at m + r - 1
+points. The points are 0, infinity, 1, -1, 2, -2, 1/2 and -1/2; a tile of m results uses the first m + r - 1,
+so that tiles of all lengths share the points of the filters. Divisors are part of the filters.
 
 A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
 """
@@ -70,9 +70,10 @@ def transforms(largest: int, dtype: DTypeLike) -> Transforms:
     return found
 
 
-def pixel_matrix(m: int, largest: int) -> list[list[Fraction]]:
-    """Return the matrix from m + 2 pixels to points, for filters with the points of `largest` results."""
-    used, later = VALUES[: m + 2], VALUES[m + 2 : largest + 2]
+def pixel_matrix(m: int, largest: int, taps: int = TAPS) -> list[list[Fraction]]:
+    """Return the matrix from m + taps - 1 pixels to points, for filters with the points of `largest` results."""
+    n = m + taps - 1
+    used, later = VALUES[:n], VALUES[n : largest + taps - 1]
     finite = [v for v in used if v is not INFINITY]
     rows = []
     for value in used:
@@ -82,25 +83,25 @@ def pixel_matrix(m: int, largest: int) -> list[list[Fraction]]:
             if value is INFINITY
             else prod((value - v for v in later if v is not INFINITY), start=Fraction(1))
         )
-        rows.append([c * factor for c in row] + [Fraction(0)] * (m + 2 - len(row)))
+        rows.append([c * factor for c in row] + [Fraction(0)] * (n - len(row)))
     return rows
 
 
-def result_matrix(m: int) -> list[list[Fraction]]:
-    """Return the matrix from m + 2 points to m results."""
-    return [[_power(v, k, m - 1) for v in VALUES[: m + 2]] for k in range(m)]
+def result_matrix(m: int, taps: int = TAPS) -> list[list[Fraction]]:
+    """Return the matrix from m + taps - 1 points to m results."""
+    return [[_power(v, k, m - 1) for v in VALUES[: m + taps - 1]] for k in range(m)]
 
 
-def tap_matrix(largest: int) -> list[list[Fraction]]:
-    """Return the matrix from three taps to the points of tiles of `largest` results."""
-    used = VALUES[: largest + 2]
+def tap_matrix(largest: int, taps: int = TAPS) -> list[list[Fraction]]:
+    """Return the matrix from the taps to the points of tiles of `largest` results."""
+    used = VALUES[: largest + taps - 1]
     finite = [v for v in used if v is not INFINITY]
     rows = []
     for value in used:
         factor = (
             1 if value is INFINITY else prod((value - v for v in finite if v != value), start=Fraction(1))
         )
-        rows.append([_power(value, k, TAPS - 1) / factor for k in range(TAPS)])
+        rows.append([_power(value, k, taps - 1) / factor for k in range(taps)])
     return rows
 
 

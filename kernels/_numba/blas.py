@@ -20,6 +20,7 @@ from lstm2d.kernels._numba.jit import part
 
 _NAMES = {np.dtype(np.float32): "sgemm", np.dtype(np.float64): "dgemm"}
 _N, _T = np.int8(ord("N")), np.int8(ord("T"))
+NN, TN, NT, TT = (False, False), (True, False), (False, True), (True, True)  # T: this factor is transposed
 
 
 @cache
@@ -82,7 +83,7 @@ _call: Any = intrinsic(_emit)
 def matmul(gemm, transposed, shape, a, b, beta, c):
     """Compute c (rows, columns) = op(a) op(b) + beta * c.
 
-    `transposed` states whether op transposes a and b, `shape` is (rows, columns, inner). Each factor is a
+    `transposed` is one of `NN`, `TN`, `NT`, `TT`, `shape` is (rows, columns, inner). Each factor is a
     flat array, the place of its first value, and the distance of two of its rows. BLAS counts in columns: a
     row-major product is the column-major one with the factors exchanged.
     """

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from lstm2d.kernels import arena, winograd
-from lstm2d.kernels._numba import conv_columns, conv_winograd, linear
+from lstm2d.kernels import arena
+from lstm2d.kernels._numba import conv_columns, conv_tiles, conv_winograd, linear
 from lstm2d.kernels._numba.activations import KINDS
 from lstm2d.kernels.arrays import FloatArray, Pair
 from lstm2d.kernels.checks import contiguous_floats
 from lstm2d.kernels.conv_parts import adjoint_parts, forward_parts
 from lstm2d.kernels.families import Activation
-
-CHANNELS = 32  # of input and output: with fewer, the transforms cost more than the products
 
 
 def conv2d_forward(
@@ -35,7 +33,7 @@ def conv2d_forward(
         y = linear.linear_forward(x.reshape(n, h * w, c_in), weight[0, 0], bias, activation)
         return y.reshape(n, h, w, c_out)
     y = arena.empty((n, rows, columns, c_out), x.dtype)
-    if _is_winograd((kh, kw), x, y, stride, padding, dilation):
+    if _is_winograd(weight, x, y, stride, padding, dilation):
         conv_winograd.products(x, weight, bias, y, padding, dilation, KINDS[activation])
     elif y.size:
         conv_columns.products(
@@ -68,7 +66,7 @@ def conv2d_adjoint(
         return grad_x.reshape(n, rows, columns, c_in)
     grad_x = arena.empty((n, *size, c_in), grad_y.dtype)
     outside = dilation[0] * (kh - 1) - padding[0], dilation[1] * (kw - 1) - padding[1]
-    if _is_winograd((kh, kw), grad_y, grad_x, stride, outside, dilation):
+    if _is_winograd(turned, grad_y, grad_x, stride, outside, dilation):
         flipped = turned[::-1, ::-1]
         conv_winograd.products(grad_y, flipped, bias, grad_x, outside, dilation, KINDS[activation])
     elif grad_x.size:
@@ -87,9 +85,9 @@ def conv2d_grad_weight(
     x, grad_y = contiguous_floats(x, grad_y)
     n, h, w, c_in = x.shape
     rows, columns, c_out = grad_y.shape[1:]
-    if _is_winograd(kernel, x, grad_y, stride, padding, dilation):
-        return conv_winograd.grad_weight(x, grad_y, padding, dilation)
     grad = np.zeros((*kernel, c_in, c_out), x.dtype)
+    if _is_winograd(grad, x, grad_y, stride, padding, dilation):
+        return conv_winograd.grad_weight(x, grad_y, kernel, padding, dilation)
     if _is_linear(grad, stride, padding):
         flat = linear.linear_grad_weight(x.reshape(n, h * w, c_in), grad_y.reshape(n, h * w, c_out))
         return flat.reshape(grad.shape)
@@ -117,13 +115,8 @@ def _is_linear(weight: FloatArray, stride: Pair, padding: Pair) -> bool:
 
 
 def _is_winograd(
-    kernel: tuple[int, ...], x: FloatArray, y: FloatArray, stride: Pair, padding: Pair, dilation: Pair
+    weight: FloatArray, x: FloatArray, y: FloatArray, stride: Pair, padding: Pair, dilation: Pair
 ) -> bool:
-    if (
-        kernel != (3, 3)
-        or stride != (1, 1)
-        or min(x.shape[3], y.shape[3]) < CHANNELS
-        or not (x.size and y.size)
-    ):
+    if stride != (1, 1) or not (x.size and y.size):
         return False
-    return winograd.saves(x.shape[1:3], y.shape[1:3], padding, dilation, conv_winograd.RESULTS)
+    return conv_tiles.saves(x.shape[1:3], y.shape[1:3], weight.shape, padding, dilation)

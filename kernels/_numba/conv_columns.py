@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lstm2d.kernels import arena
 from lstm2d.kernels._numba.activations import activate
-from lstm2d.kernels._numba.blas import gemm, matmul
+from lstm2d.kernels._numba.blas import NN, TN, gemm, matmul
 from lstm2d.kernels._numba.jit import kernel, part, row, spread, thread_of, threads_for
 from lstm2d.kernels.arrays import FloatArray
 from lstm2d.kernels.blas import single_blas
@@ -217,9 +217,7 @@ def _products(gemm, s, row_offsets, column_offsets, x, weight, bias, y, activati
         if inner:
             _copy_sources(s, row_offsets, column_offsets, x[image], first, n, copy)
             factors = (copy, 0, inner), (weight, 0, s.outputs)
-            matmul(
-                gemm, (False, False), (n, s.outputs, inner), factors[0], factors[1], 1, (out, 0, s.outputs)
-            )
+            matmul(gemm, NN, (n, s.outputs, inner), factors[0], factors[1], 1, (out, 0, s.outputs))
         activate(out, activation)
         if not s.whole:
             for p in range(n):
@@ -249,12 +247,4 @@ def _sums(gemm, s, row_offsets, column_offsets, x, grad_y, sums, scratch, begin,
                     for c in range(target.size):
                         target[c] = source[c]
             factors = (copy, 0, inner), (grads, 0, s.outputs)
-            matmul(
-                gemm,
-                (True, False),
-                (inner, s.outputs, n),
-                factors[0],
-                factors[1],
-                1,
-                (sums[group], 0, s.outputs),
-            )
+            matmul(gemm, TN, (inner, s.outputs, n), factors[0], factors[1], 1, (sums[group], 0, s.outputs))

@@ -1,9 +1,7 @@
-"""3 x 3 convolutions with stride 1 as Winograd's F(4 x 4, 3 x 3), made of matrix products alone.
+"""Convolutions with stride 1 as Winograd's F(4 x 4, 3 x 3) and F(4 x 4, 4 x 4).
 
-A tile of 4 x 4 results sees 6 x 6 pixels, `dilation` pixels apart. Both transforms of an axis are one matrix
-(kernels/winograd.py), and their Kronecker product transforms a whole tile: with the 36 pixels of many tiles
-as rows, a transform is one product, as are the channels at each of the 36 points. 36 multiplications take the
-place of 144.
+36 multiplications take the place of 144; 49 that of 256. At each of the points the channels of many tiles are
+one matrix product.
 
 The transforms are linear, so a weight gradient is computed by their transposes: results and filters change
 roles. It is summed in groups of blocks, and over these in order, so that it does not depend on the number of
@@ -12,59 +10,42 @@ threads.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from lstm2d.kernels import arena, winograd
+from lstm2d.kernels import arena
+from lstm2d.kernels._numba import conv_tiles
 from lstm2d.kernels._numba.activations import activate
-from lstm2d.kernels._numba.blas import gemm, matmul
+from lstm2d.kernels._numba.blas import NN, TN, gemm, matmul
+from lstm2d.kernels._numba.conv_tiles import RESULTS, Method, Tiles
+from lstm2d.kernels._numba.conv_transforms import transform, transforms
 from lstm2d.kernels._numba.jit import kernel, part, row, spread, thread_of, threads_for
-from lstm2d.kernels.arrays import FloatArray, IntArray, Pair
+from lstm2d.kernels.arrays import FloatArray, Pair
 from lstm2d.kernels.blas import single_blas
 
-RESULTS = 4  # of a tile on an axis
-SIDE = RESULTS + winograd.TAPS - 1  # pixels of a tile on an axis, and its points
-POINTS, TILE = SIDE * SIDE, RESULTS * RESULTS
+TILE = RESULTS * RESULTS
 GROUPS = 4
-BLOCK = 224  # tiles per product: enough rows for BLAS, few enough that points of usual widths stay in a cache
+CHUNK = 1 << 14  # values that are transformed at once: they stay in the cache
 PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
 
 
 class Geometry(NamedTuple):
-    """Sizes of source and target, and the tiles of an image."""
+    """Sizes of source and target, and the parts of a thread's memory, in values."""
 
     height: int
     width: int
     channels: int
-    rows: int
     columns: int
     outputs: int
-    padding: tuple[int, int]
     dilation: tuple[int, int]
-    block: int  # tiles
-
-
-class Matrices(NamedTuple):
-    """The transforms of tiles, each the Kronecker product of those of two axes."""
-
-    pixels: FloatArray  # (POINTS, POINTS): pixels to points
-    results: FloatArray  # (TILE, POINTS): points to results
-    taps: FloatArray  # (POINTS, 9): taps to points
-
-
-@cache
-def _matrices(dtype: DTypeLike) -> Matrices:
-    """Return the transforms, each entry rounded once."""
-    axis = (
-        winograd.pixel_matrix(RESULTS, RESULTS),
-        winograd.result_matrix(RESULTS),
-        winograd.tap_matrix(RESULTS),
-    )
-    both = (np.kron(*2 * [np.array([[float(v) for v in line] for line in m])]) for m in axis)
-    return Matrices(*(np.ascontiguousarray(m, dtype) for m in both))
+    side: int  # pixels of a tile on an axis
+    down: int  # blocks of taps
+    across: int
+    chunk: int  # tiles that are transformed at once
+    values: int  # pixels of the tiles of a chunk, or results
+    points: int  # of the source
+    sums: int  # points of the results
 
 
 def products(
@@ -76,171 +57,197 @@ def products(
     dilation: Pair,
     activation: int,
 ) -> None:
-    """Fill y with the convolution of x and weight (3, 3, in, out), plus bias, then the activation."""
-    g, first, counts = _geometry(x, y, padding, dilation)
-    m = _matrices(x.dtype)
-    taps = np.ascontiguousarray(weight).reshape(winograd.TAPS**2, -1)
-    points = m.taps @ taps
-    tasks, work = _tasks(g, first, len(x))
-    scratch = arena.empty((threads_for(tasks, work), _scratch(g)), x.dtype)
-    arrays = x.reshape(len(x), -1), points.reshape(-1), bias, y.reshape(len(y), -1), activation
-    transforms = m.pixels.reshape(-1), m.results.reshape(-1)
+    """Fill y with the convolution of x and weight (kh, kw, in, out), plus bias, then the activation."""
+    method = conv_tiles.method(weight.shape[:2])
+    tiles = conv_tiles.tiles(y.shape[1:3], method, padding, dilation)
+    g, m = _geometry(x, y, method, tiles, dilation), transforms(method.taps, x.dtype)
+    points = m.taps @ _blocks(weight, method).reshape(method.taps**2, -1)
+    tasks, work = _tasks(g, tiles, len(x))
+    scratch = arena.empty((threads_for(tasks, work), _scratch(g, tiles)), x.dtype)
+    arrays = x.reshape(len(x), -1), points.reshape(-1), bias, y.reshape(len(y), -1), activation, scratch
     with single_blas():
-        spread(_products, tasks, work, gemm(x.dtype), g, first, counts, *transforms, *arrays, scratch)
+        spread(_products, tasks, work, gemm(x.dtype), g, tiles, m.pixels, m.results, *arrays)
 
 
-def grad_weight(x: FloatArray, grad_y: FloatArray, padding: Pair, dilation: Pair) -> FloatArray:
-    """Return the gradient of weight (3, 3, in, out)."""
-    g, first, counts = _geometry(x, grad_y, padding, dilation)
-    m = _matrices(x.dtype)
-    tasks, work = _tasks(g, first, len(x))
+def grad_weight(x: FloatArray, grad_y: FloatArray, kernel: Pair, padding: Pair, dilation: Pair) -> FloatArray:
+    """Return the gradient of weight (kh, kw, in, out)."""
+    method = conv_tiles.method(kernel)
+    tiles = conv_tiles.tiles(grad_y.shape[1:3], method, padding, dilation)
+    g, m = _geometry(x, grad_y, method, tiles, dilation), transforms(method.taps, x.dtype)
+    tasks, work = _tasks(g, tiles, len(x))
     groups = min(GROUPS, tasks)
-    sums = np.zeros((groups, POINTS * g.channels * g.outputs), x.dtype)
-    scratch = arena.empty((threads_for(groups, tasks // groups * work), _scratch(g)), x.dtype)
+    sums = np.zeros((groups, len(m.taps) * g.down * g.across * g.channels * g.outputs), x.dtype)
+    work = tasks // groups * work
+    scratch = arena.empty((threads_for(groups, work), _scratch(g, tiles)), x.dtype)
     arrays = x.reshape(len(x), -1), grad_y.reshape(len(x), -1), sums, scratch
-    transforms = m.pixels.reshape(-1), m.results.reshape(-1)
     with single_blas():
-        spread(_sums, groups, tasks // groups * work, gemm(x.dtype), g, first, counts, *transforms, *arrays)
+        spread(_sums, groups, work, gemm(x.dtype), g, tiles, m.pixels, m.grads, *arrays)
     for group in sums[1:]:
         sums[0] += group
-    grad: FloatArray = m.taps.T @ sums[0].reshape(POINTS, -1)
-    return grad.reshape(winograd.TAPS, winograd.TAPS, g.channels, g.outputs)
-
-
-def _geometry(
-    x: FloatArray, y: FloatArray, padding: Pair, dilation: Pair
-) -> tuple[Geometry, IntArray, IntArray]:
-    """Return the sizes, and for each tile of an image its first result and its rows and columns."""
-    (_, h, w, channels), (_, rows, columns, outputs) = x.shape, y.shape
-    down, across = (winograd.cut((rows, columns)[k], dilation[k], RESULTS) for k in (0, 1))
-    first, counts = (
-        np.stack(np.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2)
-        for a, b in ((down.first, across.first), (down.results, across.results))
+    grad = (m.taps.T @ sums[0].reshape(len(m.taps), -1)).reshape(
+        method.taps, method.taps, g.down, g.across, g.channels, g.outputs
     )
-    block = min(BLOCK, len(first))
-    return Geometry(h, w, channels, rows, columns, outputs, padding, dilation, block), first, counts
+    whole = grad.transpose(2, 0, 3, 1, 4, 5).reshape(
+        g.down * method.taps, g.across * method.taps, g.channels, g.outputs
+    )
+    return np.ascontiguousarray(whole[: kernel[0], : kernel[1]])
 
 
-def _tasks(g: Geometry, first: IntArray, images: int) -> tuple[int, int]:
+def _blocks(weight: FloatArray, method: Method) -> FloatArray:
+    """Return the taps (taps, taps, down, across, in, out) of the blocks of filters, zeros beyond the last."""
+    (kh, kw, channels, outputs), taps = weight.shape, method.taps
+    whole = np.zeros((method.down * taps, method.across * taps, channels, outputs), weight.dtype)
+    whole[:kh, :kw] = weight
+    cut = whole.reshape(method.down, taps, method.across, taps, channels, outputs)
+    return np.ascontiguousarray(cut.transpose(1, 3, 0, 2, 4, 5))
+
+
+def _geometry(x: FloatArray, y: FloatArray, method: Method, tiles: Tiles, dilation: Pair) -> Geometry:
+    (_, h, w, channels), (columns, outputs) = x.shape, y.shape[2:]
+    own, seen = (int(np.diff(begin).max()) for begin in (tiles.begin, tiles.seen_begin))
+    points, most = method.side**2, max(channels, outputs)
+    chunk = max(1, CHUNK // (points * most))
+    return Geometry(
+        *(h, w, channels, columns, outputs, (int(dilation[0]), int(dilation[1]))),
+        *(method.side, method.down, method.across, chunk, chunk * points * most),
+        *(points * seen * channels, points * own * outputs),
+    )
+
+
+def _tasks(g: Geometry, tiles: Tiles, images: int) -> tuple[int, int]:
     """Return the number of blocks, and the work of each."""
-    return images * -(-len(first) // g.block), g.block * POINTS * g.channels * (1 + g.outputs // PRODUCTS)
+    blocks = len(tiles.begin) - 1
+    return images * blocks, g.points * (1 + g.down * g.across * g.outputs // PRODUCTS)
 
 
-def _scratch(g: Geometry) -> int:
-    largest = max(g.channels, g.outputs)
-    return g.block * POINTS * (largest + g.channels + g.outputs)
+def _scratch(g: Geometry, tiles: Tiles) -> int:
+    windows = int(np.diff(tiles.begin).max()) * g.down * g.across * g.channels
+    return 2 * g.values + g.points + g.sums + windows
 
 
 @part
-def _tile_points(gemm, g, first, start, n, transform, x, tiles, points):
-    """Compute the points of n tiles of the source: (POINTS, n, channels)."""
-    size = n * g.channels
+def _memory(g, scratch):
+    """Return a thread's memory for a chunk, twice, for points of the source, of results, and for windows."""
+    values, between = row(scratch, 0, g.values), row(scratch, g.values, g.values)
+    points = row(scratch, 2 * g.values, g.points)
+    sums = row(scratch, 2 * g.values + g.points, g.sums)
+    return values, between, points, sums, scratch[2 * g.values + g.points + g.sums :]
+
+
+@part
+def _source_points(g, tiles, block, pixels, x, values, between, points):
+    """Compute the points of the source for a block: (points, tiles that are seen, channels)."""
+    begin = tiles.seen_begin[block]
+    n = tiles.seen_begin[block + 1] - begin
+    for start in range(0, n, g.chunk):
+        count = min(g.chunk, n - start)
+        lanes = count * g.channels
+        for t in range(count):
+            top, left = tiles.seen[begin + start + t, 0], tiles.seen[begin + start + t, 1]
+            for k in range(g.side * g.side):
+                i, j = top + k // g.side * g.dilation[0], left + k % g.side * g.dilation[1]
+                to = row(values, k * lanes + t * g.channels, g.channels)
+                if 0 <= i < g.height and 0 <= j < g.width:
+                    source = row(x, (i * g.width + j) * g.channels, g.channels)
+                    for c in range(to.size):
+                        to[c] = source[c]
+                else:
+                    to[:] = 0
+        place = start * g.channels
+        transform(pixels, g.side, values, 0, lanes, between, points, place, n * g.channels, lanes)
+
+
+@part
+def _windows(g, tiles, block, k, points, windows):
+    """Return at point k what tiles see through all blocks of taps: (tiles, blocks, channels)."""
+    first, n = tiles.begin[block], tiles.begin[block + 1] - tiles.begin[block]
+    seen = tiles.seen_begin[block + 1] - tiles.seen_begin[block]
+    if g.down * g.across == 1:
+        return row(points, k * n * g.channels, n * g.channels)
+    line = g.across * g.channels
     for t in range(n):
-        top, left = first[start + t, 0] - g.padding[0], first[start + t, 1] - g.padding[1]
-        for k in range(POINTS):
-            i, j = top + k // SIDE * g.dilation[0], left + k % SIDE * g.dilation[1]
-            to = row(tiles, k * size + t * g.channels, g.channels)
-            if 0 <= i < g.height and 0 <= j < g.width:
-                source = row(x, (i * g.width + j) * g.channels, g.channels)
-                for c in range(to.size):
-                    to[c] = source[c]
-            else:
-                to[:] = 0
-    matmul(
-        gemm,
-        (False, False),
-        (POINTS, size, POINTS),
-        (transform, 0, POINTS),
-        (tiles, 0, size),
-        0,
-        (points, 0, size),
-    )
+        for a in range(g.down):
+            at = k * seen + tiles.window[first + t] + a * tiles.pitch[first + t]
+            source, to = row(points, at * g.channels, line), row(windows, (t * g.down + a) * line, line)
+            for c in range(to.size):
+                to[c] = source[c]
+    return row(windows, 0, n * g.down * line)
 
 
 @part
-def _result(g, first, counts, tile, k):
+def _place(g, tiles, tile, k):
     """Return where result k of a tile lies in the target; -1 if the tile is cut there."""
     i, j = k // RESULTS, k % RESULTS
-    if i >= counts[tile, 0] or j >= counts[tile, 1]:
+    if i >= tiles.counts[tile, 0] or j >= tiles.counts[tile, 1]:
         return -1
-    row_, column = first[tile, 0] + i * g.dilation[0], first[tile, 1] + j * g.dilation[1]
-    return (row_ * g.columns + column) * g.outputs
+    down, across = tiles.first[tile, 0] + i * g.dilation[0], tiles.first[tile, 1] + j * g.dilation[1]
+    return (down * g.columns + across) * g.outputs
 
 
 @kernel
-def _products(gemm, g, first, counts, pixels, results, x, filters, bias, y, activation, scratch, begin, end):
-    blocks = (len(first) + g.block - 1) // g.block
+def _products(gemm, g, tiles, pixels, results, x, filters, bias, y, activation, scratch, begin, end):
+    blocks, places, inner = len(tiles.begin) - 1, g.side * g.side, g.down * g.across * g.channels
     thread = thread_of(begin, x.shape[0] * blocks, scratch.shape[0])
-    largest = g.block * POINTS * max(g.channels, g.outputs)
-    tiles, points = (
-        scratch[thread, :largest],
-        scratch[thread, largest : largest + g.block * POINTS * g.channels],
-    )
-    sums = scratch[thread, largest + g.block * POINTS * g.channels :]
+    values, between, points, sums, beside = _memory(g, scratch[thread])
     for task in range(begin, end):
-        image, start = task // blocks, task % blocks * g.block
-        n = min(g.block, len(first) - start)
-        _tile_points(gemm, g, first, start, n, pixels, x[image], tiles, points)
+        image, block = task // blocks, task % blocks
+        first, n = tiles.begin[block], tiles.begin[block + 1] - tiles.begin[block]
         size = n * g.outputs
-        for k in range(POINTS):
-            factors = (
-                (points, k * n * g.channels, g.channels),
-                (filters, k * g.channels * g.outputs, g.outputs),
-            )
-            shape = (n, g.outputs, g.channels)
-            matmul(gemm, (False, False), shape, factors[0], factors[1], 0, (sums, k * size, g.outputs))
-        matmul(
-            gemm,
-            (False, False),
-            (TILE, size, POINTS),
-            (results, 0, POINTS),
-            (sums, 0, size),
-            0,
-            (tiles, 0, size),
-        )
-        for t in range(n):
+        _source_points(g, tiles, block, pixels, x[image], values, between, points)
+        for k in range(places):
+            windows = _windows(g, tiles, block, k, points, beside)
+            factors = (windows, 0, inner), (filters, k * inner * g.outputs, g.outputs)
+            shape = n, g.outputs, inner
+            matmul(gemm, NN, shape, factors[0], factors[1], 0, (sums, k * size, g.outputs))
+        for start in range(0, n, g.chunk):
+            count = min(g.chunk, n - start)
+            lanes = count * g.outputs
+            transform(results, g.side, sums, start * g.outputs, size, between, values, 0, lanes, lanes)
+            for t in range(count):
+                for k in range(TILE):
+                    place = _place(g, tiles, first + start + t, k)
+                    if place >= 0:
+                        source = row(values, k * lanes + t * g.outputs, g.outputs)
+                        to = row(y[image], place, g.outputs)
+                        for c in range(to.size):
+                            to[c] = source[c] if bias is None else source[c] + bias[c]
+                        activate(to, activation)
+
+
+@part
+def _grad_points(g, tiles, block, transposed, grad_y, values, between, grads):
+    """Compute the points of the gradient of a block's results: (points, tiles, outputs)."""
+    first, n = tiles.begin[block], tiles.begin[block + 1] - tiles.begin[block]
+    for start in range(0, n, g.chunk):
+        count = min(g.chunk, n - start)
+        lanes = count * g.outputs
+        for t in range(count):
             for k in range(TILE):
-                place = _result(g, first, counts, start + t, k)
-                if place >= 0:
-                    source, to = (
-                        row(tiles, k * size + t * g.outputs, g.outputs),
-                        row(y[image], place, g.outputs),
-                    )
+                place = _place(g, tiles, first + start + t, k)
+                to = row(values, k * lanes + t * g.outputs, g.outputs)
+                if place < 0:
+                    to[:] = 0
+                else:
+                    source = row(grad_y, place, g.outputs)
                     for c in range(to.size):
-                        to[c] = source[c] if bias is None else source[c] + bias[c]
-                    activate(to, activation)
+                        to[c] = source[c]
+        place = start * g.outputs
+        transform(transposed, RESULTS, values, 0, lanes, between, grads, place, n * g.outputs, lanes)
 
 
 @kernel
-def _sums(gemm, g, first, counts, pixels, results, x, grad_y, sums, scratch, begin, end):
-    blocks = (len(first) + g.block - 1) // g.block
+def _sums(gemm, g, tiles, pixels, transposed, x, grad_y, sums, scratch, begin, end):
+    blocks, inner = len(tiles.begin) - 1, g.down * g.across * g.channels
     thread = thread_of(begin, sums.shape[0], scratch.shape[0])
-    largest = g.block * POINTS * max(g.channels, g.outputs)
-    tiles, points = (
-        scratch[thread, :largest],
-        scratch[thread, largest : largest + g.block * POINTS * g.channels],
-    )
-    grads = scratch[thread, largest + g.block * POINTS * g.channels :]
+    values, between, points, grads, beside = _memory(g, scratch[thread])
     for group in range(begin, end):
         for task in range(group, x.shape[0] * blocks, sums.shape[0]):
-            image, start = task // blocks, task % blocks * g.block
-            n = min(g.block, len(first) - start)
-            _tile_points(gemm, g, first, start, n, pixels, x[image], tiles, points)
-            size = n * g.outputs
-            for t in range(n):
-                for k in range(TILE):
-                    place = _result(g, first, counts, start + t, k)
-                    to = row(tiles, k * size + t * g.outputs, g.outputs)
-                    if place < 0:
-                        to[:] = 0
-                    else:
-                        source = row(grad_y[image], place, g.outputs)
-                        for c in range(to.size):
-                            to[c] = source[c]
-            shape = (POINTS, size, TILE)
-            matmul(gemm, (True, False), shape, (results, 0, POINTS), (tiles, 0, size), 0, (grads, 0, size))
-            for k in range(POINTS):
-                factors = (points, k * n * g.channels, g.channels), (grads, k * size, g.outputs)
-                at = k * g.channels * g.outputs
-                shape = (g.channels, g.outputs, n)
-                matmul(gemm, (True, False), shape, factors[0], factors[1], 1, (sums[group], at, g.outputs))
+            image, block = task // blocks, task % blocks
+            n = tiles.begin[block + 1] - tiles.begin[block]
+            _source_points(g, tiles, block, pixels, x[image], values, between, points)
+            _grad_points(g, tiles, block, transposed, grad_y[image], values, between, grads)
+            for k in range(g.side * g.side):
+                windows = _windows(g, tiles, block, k, points, beside)
+                factors = (windows, 0, inner), (grads, k * n * g.outputs, g.outputs)
+                shape, at = (inner, g.outputs, n), k * inner * g.outputs
+                matmul(gemm, TN, shape, factors[0], factors[1], 1, (sums[group], at, g.outputs))

@@ -11,7 +11,7 @@ import numpy as np
 
 from lstm2d.kernels import arena
 from lstm2d.kernels._numba.activations import KINDS, activate
-from lstm2d.kernels._numba.blas import gemm, matmul
+from lstm2d.kernels._numba.blas import NN, gemm, matmul
 from lstm2d.kernels._numba.jit import kernel, row, spread
 from lstm2d.kernels.arrays import FloatArray
 from lstm2d.kernels.blas import single_blas
@@ -97,15 +97,7 @@ def _forward(gemm, shape, x, weight, bias, y, activation, begin, end):
         out = (y[image], first * columns, columns)
         if inner:
             factors = (x[image], first * inner, inner), (weight, 0, columns)
-            matmul(
-                gemm,
-                (False, False),
-                (rows, columns, inner),
-                factors[0],
-                factors[1],
-                0 if bias is None else 1,
-                out,
-            )
+            matmul(gemm, NN, (rows, columns, inner), factors[0], factors[1], 0 if bias is None else 1, out)
         elif bias is None:
             row(y[image], first * columns, rows * columns)[:] = 0
         activate(row(y[image], first * columns, rows * columns), activation)

@@ -63,11 +63,7 @@ def soft_cross_entropy_backward(
 
 
 def cross_entropy_forward(
-    scores: FloatArray,
-    labels: NDArray[np.intp],
-    class_weights: FloatArray,
-    ignore_index: int,
-    keep: bool,
+    scores: FloatArray, labels: NDArray[np.intp], class_weights: FloatArray, ignore_index: int, keep: bool
 ) -> tuple[float, float, FloatArray | None]:
     scores, class_weights = contiguous_floats(scores, class_weights)
     labels = contiguous(labels, np.intp)
