@@ -58,9 +58,9 @@ def check(code: int, err: str) -> None:
 )
 def test_the_first_second(words: str, brightness_model: Path, photos: Path, tmp_path: Path) -> None:
     words = words.replace("MODEL", str(brightness_model)).replace("PHOTOS", str(photos))
-    for k in range(30):
+    for k in range(15):
         out = tmp_path / f"out{k}"
-        code, err = interrupted(words.replace("OUT", str(out)).split(), 0.02 + k / 30)
+        code, err = interrupted(words.replace("OUT", str(out)).split(), 0.02 + k / 15)
         check(code, err)
         assert not list(out.rglob(".lstm2d-*")), k
         if code == 0:

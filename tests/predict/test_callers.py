@@ -1,5 +1,6 @@
 """Predictors give the same bits from any thread of the program."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from tests.callers import at_once, blas_threads, kernel_threads, restless
 MODELS = ("outdoor", "outdoor-renet", "outdoor-rcnn", "street")
 SIZES = [(24, 32), (33, 21), (40, 52), (28, 28)]
 CRF = {"iterations": 2}
+CALLS = int(os.environ.get("LSTM2D_TEST_CALLS", "280"))  # of many
 Load = Callable[..., Predictor]
 
 
@@ -100,7 +102,9 @@ def test_labels_and_probabilities_with_a_crf(load: Load) -> None:
 @pytest.mark.parametrize("threads", [4, 8])
 @pytest.mark.parametrize("name", MODELS)
 def test_many_calls(load: Load, name: str, threads: int, crf: bool) -> None:
-    calls = 200 if name == "outdoor-rcnn" else 2000  # a call takes seven times as long as one of `outdoor`
+    calls = (
+        CALLS // 7 if name == "outdoor-rcnn" else CALLS
+    )  # its calls take seven times as long
     with kernel_threads(1), blas_threads(4):
         predictors = [load(name, crf) for _ in range(1 if threads == 4 else 2)]
         assert wrong(predictors, images(SIZES), threads, calls) == 0
