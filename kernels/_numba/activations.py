@@ -2,7 +2,7 @@
 
 In float32 they are the functions of kernels/_cython/simd.h and exponential.h, with the same coefficients; in
 float64 those of the C library, one value at a time. NaN stays NaN: the comparisons are written so that a NaN
-is the value that is kept. Only here may a product and a sum be rounded once (FMA), as the C compiler does it.
+is the value that is kept.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
-from lstm2d.kernels._numba.jit import OPTIONS, part
+from lstm2d.kernels._numba.jit import fused, part
 
-_fused = njit(**OPTIONS, fastmath={"contract"})
 _f = np.float32
 _ONE, _HALF = _f(1), _f(0.5)
 _LIMIT = _f(8.6)  # beyond it tanh is 1 to within one step of float32
@@ -32,7 +31,7 @@ _E7, _E6, _E5, _E4, _E3, _E2 = map(
 )
 
 
-@_fused
+@fused
 def _tanh32(x):
     y = _LIMIT if x > _LIMIT else x
     y = -_LIMIT if y < -_LIMIT else y
@@ -44,12 +43,12 @@ def _tanh32(x):
     return -_ONE if t < -_ONE else t
 
 
-@_fused
+@fused
 def _sigmoid32(x):
     return _HALF + _HALF * _tanh32(_HALF * x)
 
 
-@_fused
+@fused
 def _exp_negative32(x):
     y = _LEAST if x < _LEAST else x
     z = y * _LOG2E + _SHIFT
@@ -61,7 +60,7 @@ def _exp_negative32(x):
     return _f(0) if x < _LEAST else p * scale
 
 
-@_fused
+@fused
 def _sigmoid64(x):
     return 1.0 / (1.0 + math.exp(-x))
 

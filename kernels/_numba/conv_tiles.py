@@ -17,9 +17,14 @@ import numpy as np
 from lstm2d.kernels.arrays import IntArray, Pair
 
 RESULTS = 4  # of a tile on an axis
-BLOCK = 224  # tiles per block: enough rows for BLAS, few enough that points of usual widths stay in a cache
+FEW, MANY = 224, 512  # tiles per block: enough rows for BLAS, and as many as stay
+POINTS = 1 << 20  # of source and results, in a cache
 WIDE = 112  # tiles in a row of a block
-DIRECT = 0.7  # of the multiplications, at most: reading and writing tiles takes time, too
+# what the two methods cost, in multiplications of a large product
+TRANSFORM = 30  # a value of a tile, in both of its forms
+COPY = 12  # a value of the matrix that a direct convolution multiplies
+LEAST = 16  # smaller sides of a product take as long
+SHARE = 0.9
 
 
 class Method(NamedTuple):
@@ -65,29 +70,31 @@ def saves(source: Pair, results: Pair, weight: tuple[int, ...], padding: Pair, d
     Returns
     -------
     bool
-        The transforms count as multiplications.
+        By the measured costs of both.
     """
     kernel, (channels, outputs) = weight[:2], weight[2:]
-    m = method(kernel)
+    m, wide = method(kernel), max(LEAST, outputs)
     tiles = prod(len(_firsts(results[k], dilation[k])) for k in (0, 1))
-    direct = channels * outputs
+    taps = 1  # inside of the image, of all results
     for k in (0, 1):
         offsets = [tap * dilation[k] - padding[k] for tap in range(kernel[k])]
-        direct *= sum(max(0, min(results[k], source[k] - o) - max(0, -o)) for o in offsets)
-    points, blocks = m.side**2, m.down * m.across
-    filters = points * m.taps**2 * blocks * channels * outputs
-    transforms = points * (points * channels + RESULTS**2 * outputs)
-    return filters + tiles * (transforms + points * blocks * channels * outputs) < DIRECT * direct
+        taps *= sum(max(0, min(results[k], source[k] - o) - max(0, -o)) for o in offsets)
+    points, inner = m.side**2, m.down * m.across * channels
+    filters = points * m.taps**2 * inner * outputs
+    tile = points * (TRANSFORM * (channels + outputs) + max(LEAST, inner) * wide)
+    return filters + tiles * tile < SHARE * taps * channels * (wide + COPY)
 
 
 @lru_cache(maxsize=64)
-def tiles(results: Pair, method: Method, padding: Pair, dilation: Pair) -> Tiles:
+def tiles(results: Pair, channels: int, method: Method, padding: Pair, dilation: Pair) -> Tiles:
     """Cut the results of an image into blocks of tiles.
 
     Parameters
     ----------
     results : pair of int
         Rows and columns, at least 1.
+    channels : int
+        Of source and results.
     method : Method
         How they are computed.
     padding, dilation : pair of int
@@ -99,13 +106,13 @@ def tiles(results: Pair, method: Method, padding: Pair, dilation: Pair) -> Tiles
         All callers share the arrays: they must not be changed.
     """
     blocks: list[list[tuple[IntArray, ...]]] = [[]]
-    size = 0
+    size, most = 0, max(FEW, min(MANY, POINTS // (method.side**2 * channels)))
     for rows in _runs(results[0], dilation[0], None):
         for columns in _runs(results[1], dilation[1], WIDE):
-            tall = max(1, BLOCK // len(columns))
+            tall = max(1, most // len(columns))
             for top in range(0, len(rows), tall):
                 piece = _piece(rows[top : top + tall], columns, results, method, padding, dilation)
-                if size and size + len(piece[0]) > BLOCK:
+                if size and size + len(piece[0]) > most:
                     blocks.append([])
                     size = 0
                 blocks[-1].append(piece)

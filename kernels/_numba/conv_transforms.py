@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from lstm2d.kernels import winograd
 from lstm2d.kernels._numba.conv_tiles import RESULTS
-from lstm2d.kernels._numba.jit import part, row
+from lstm2d.kernels._numba.jit import fused, part, row
 from lstm2d.kernels.arrays import FloatArray, IntArray
 
 TERMS = 4  # that a pass adds: with more arrays, LLVM does not vectorise
@@ -93,7 +93,7 @@ def _line(axis, k, source, first, distance, to):
         )
 
 
-@part
+@fused
 def _sum(f, a, g, b, h, c, i, d, add, to):
     if add:
         for k in range(to.size):

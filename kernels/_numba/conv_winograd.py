@@ -26,7 +26,7 @@ from lstm2d.kernels.blas import single_blas
 
 TILE = RESULTS * RESULTS
 GROUPS = 4
-CHUNK = 1 << 14  # values that are transformed at once: they stay in the cache
+CHUNK = 1 << 16  # values that are transformed at once: they stay in the cache
 PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
 
 
@@ -42,7 +42,8 @@ class Geometry(NamedTuple):
     side: int  # pixels of a tile on an axis
     down: int  # blocks of taps
     across: int
-    chunk: int  # tiles that are transformed at once
+    source_chunk: int  # tiles that are transformed at once
+    result_chunk: int
     values: int  # pixels of the tiles of a chunk, or results
     points: int  # of the source
     sums: int  # points of the results
@@ -59,7 +60,7 @@ def products(
 ) -> None:
     """Fill y with the convolution of x and weight (kh, kw, in, out), plus bias, then the activation."""
     method = conv_tiles.method(weight.shape[:2])
-    tiles = conv_tiles.tiles(y.shape[1:3], method, padding, dilation)
+    tiles = conv_tiles.tiles(y.shape[1:3], x.shape[3] + y.shape[3], method, padding, dilation)
     g, m = _geometry(x, y, method, tiles, dilation), transforms(method.taps, x.dtype)
     points = m.taps @ _blocks(weight, method).reshape(method.taps**2, -1)
     tasks, work = _tasks(g, tiles, len(x))
@@ -72,7 +73,8 @@ def products(
 def grad_weight(x: FloatArray, grad_y: FloatArray, kernel: Pair, padding: Pair, dilation: Pair) -> FloatArray:
     """Return the gradient of weight (kh, kw, in, out)."""
     method = conv_tiles.method(kernel)
-    tiles = conv_tiles.tiles(grad_y.shape[1:3], method, padding, dilation)
+    channels = x.shape[3] + grad_y.shape[3]
+    tiles = conv_tiles.tiles(grad_y.shape[1:3], channels, method, padding, dilation)
     g, m = _geometry(x, grad_y, method, tiles, dilation), transforms(method.taps, x.dtype)
     tasks, work = _tasks(g, tiles, len(x))
     groups = min(GROUPS, tasks)
@@ -105,11 +107,12 @@ def _blocks(weight: FloatArray, method: Method) -> FloatArray:
 def _geometry(x: FloatArray, y: FloatArray, method: Method, tiles: Tiles, dilation: Pair) -> Geometry:
     (_, h, w, channels), (columns, outputs) = x.shape, y.shape[2:]
     own, seen = (int(np.diff(begin).max()) for begin in (tiles.begin, tiles.seen_begin))
-    points, most = method.side**2, max(channels, outputs)
-    chunk = max(1, CHUNK // (points * most))
+    points = method.side**2
+    chunks = [max(1, CHUNK // (points * size)) for size in (channels, outputs)]
+    values = max(chunks[0] * points * channels, chunks[1] * points * outputs)
     return Geometry(
         *(h, w, channels, columns, outputs, (int(dilation[0]), int(dilation[1]))),
-        *(method.side, method.down, method.across, chunk, chunk * points * most),
+        *(method.side, method.down, method.across, *chunks, values),
         *(points * seen * channels, points * own * outputs),
     )
 
@@ -122,16 +125,16 @@ def _tasks(g: Geometry, tiles: Tiles, images: int) -> tuple[int, int]:
 
 def _scratch(g: Geometry, tiles: Tiles) -> int:
     windows = int(np.diff(tiles.begin).max()) * g.down * g.across * g.channels
-    return 2 * g.values + g.points + g.sums + windows
+    return 2 * g.values + g.points + g.sums + g.result_chunk * g.outputs + windows
 
 
 @part
 def _memory(g, scratch):
-    """Return a thread's memory for a chunk, twice, for points of the source, of results, and for windows."""
+    """Return a thread's memory for a chunk, twice, for points of the source and of results, bias, windows."""
     values, between = row(scratch, 0, g.values), row(scratch, g.values, g.values)
-    points = row(scratch, 2 * g.values, g.points)
-    sums = row(scratch, 2 * g.values + g.points, g.sums)
-    return values, between, points, sums, scratch[2 * g.values + g.points + g.sums :]
+    points, sums = row(scratch, 2 * g.values, g.points), row(scratch, 2 * g.values + g.points, g.sums)
+    end, biases = 2 * g.values + g.points + g.sums, g.result_chunk * g.outputs
+    return values, between, points, sums, row(scratch, end, biases), scratch[end + biases :]
 
 
 @part
@@ -139,8 +142,8 @@ def _source_points(g, tiles, block, pixels, x, values, between, points):
     """Compute the points of the source for a block: (points, tiles that are seen, channels)."""
     begin = tiles.seen_begin[block]
     n = tiles.seen_begin[block + 1] - begin
-    for start in range(0, n, g.chunk):
-        count = min(g.chunk, n - start)
+    for start in range(0, n, g.source_chunk):
+        count = min(g.source_chunk, n - start)
         lanes = count * g.channels
         for t in range(count):
             top, left = tiles.seen[begin + start + t, 0], tiles.seen[begin + start + t, 1]
@@ -152,7 +155,8 @@ def _source_points(g, tiles, block, pixels, x, values, between, points):
                     for c in range(to.size):
                         to[c] = source[c]
                 else:
-                    to[:] = 0
+                    for c in range(to.size):
+                        to[c] = 0
         place = start * g.channels
         transform(pixels, g.side, values, 0, lanes, between, points, place, n * g.channels, lanes)
 
@@ -175,62 +179,80 @@ def _windows(g, tiles, block, k, points, windows):
 
 
 @part
-def _place(g, tiles, tile, k):
-    """Return where result k of a tile lies in the target; -1 if the tile is cut there."""
-    i, j = k // RESULTS, k % RESULTS
-    if i >= tiles.counts[tile, 0] or j >= tiles.counts[tile, 1]:
-        return -1
-    down, across = tiles.first[tile, 0] + i * g.dilation[0], tiles.first[tile, 1] + j * g.dilation[1]
-    return (down * g.columns + across) * g.outputs
+def _products_of(gemm, g, tiles, block, points, filters, windows, sums):
+    """Compute the points of a block's results: (points, tiles, outputs)."""
+    inner, n = g.down * g.across * g.channels, tiles.begin[block + 1] - tiles.begin[block]
+    size, shape = n * g.outputs, (n, g.outputs, inner)
+    for k in range(g.side * g.side):
+        seen = _windows(g, tiles, block, k, points, windows), 0, inner
+        matrix = filters, k * inner * g.outputs, g.outputs
+        matmul(gemm, NN, shape, seen, matrix, 0, (sums, k * size, g.outputs))
+
+
+@part
+def _copy_results(g, tiles, tile, count, values, image, back):
+    """Copy the results of tiles in `values` to the image, or back, where a result beyond the edge is 0."""
+    for t in range(count):
+        rows, columns = tiles.counts[tile + t, 0], tiles.counts[tile + t, 1]
+        first = tiles.first[tile + t, 0] * g.columns + tiles.first[tile + t, 1]
+        for k in range(TILE):
+            i, j = k // RESULTS, k % RESULTS
+            here = row(values, (k * count + t) * g.outputs, g.outputs)
+            if i < rows and j < columns:
+                place = first + i * g.dilation[0] * g.columns + j * g.dilation[1]
+                there = row(image, place * g.outputs, g.outputs)
+                if back:
+                    for c in range(here.size):
+                        here[c] = there[c]
+                else:
+                    for c in range(there.size):
+                        there[c] = here[c]
+            elif back:
+                for c in range(here.size):
+                    here[c] = 0
+
+
+@part
+def _add_bias(values, biases):
+    for first in range(0, values.size, biases.size):
+        to = row(values, first, biases.size)
+        for k in range(to.size):
+            to[k] += biases[k]
 
 
 @kernel
 def _products(gemm, g, tiles, pixels, results, x, filters, bias, y, activation, scratch, begin, end):
-    blocks, places, inner = len(tiles.begin) - 1, g.side * g.side, g.down * g.across * g.channels
+    blocks = len(tiles.begin) - 1
     thread = thread_of(begin, x.shape[0] * blocks, scratch.shape[0])
-    values, between, points, sums, beside = _memory(g, scratch[thread])
+    values, between, points, sums, biases, beside = _memory(g, scratch[thread])
+    if bias is not None:
+        for k in range(biases.size):
+            biases[k] = bias[k % g.outputs]
     for task in range(begin, end):
-        image, block = task // blocks, task % blocks
+        image, block = y[task // blocks], task % blocks
         first, n = tiles.begin[block], tiles.begin[block + 1] - tiles.begin[block]
-        size = n * g.outputs
-        _source_points(g, tiles, block, pixels, x[image], values, between, points)
-        for k in range(places):
-            windows = _windows(g, tiles, block, k, points, beside)
-            factors = (windows, 0, inner), (filters, k * inner * g.outputs, g.outputs)
-            shape = n, g.outputs, inner
-            matmul(gemm, NN, shape, factors[0], factors[1], 0, (sums, k * size, g.outputs))
-        for start in range(0, n, g.chunk):
-            count = min(g.chunk, n - start)
+        _source_points(g, tiles, block, pixels, x[task // blocks], values, between, points)
+        _products_of(gemm, g, tiles, block, points, filters, beside, sums)
+        for start in range(0, n, g.result_chunk):
+            count = min(g.result_chunk, n - start)
             lanes = count * g.outputs
-            transform(results, g.side, sums, start * g.outputs, size, between, values, 0, lanes, lanes)
-            for t in range(count):
-                for k in range(TILE):
-                    place = _place(g, tiles, first + start + t, k)
-                    if place >= 0:
-                        source = row(values, k * lanes + t * g.outputs, g.outputs)
-                        to = row(y[image], place, g.outputs)
-                        for c in range(to.size):
-                            to[c] = source[c] if bias is None else source[c] + bias[c]
-                        activate(to, activation)
+            apart, place = n * g.outputs, start * g.outputs
+            transform(results, g.side, sums, place, apart, between, values, 0, lanes, lanes)
+            found = row(values, 0, TILE * lanes)
+            if bias is not None:
+                _add_bias(found, row(biases, 0, lanes))
+            activate(found, activation)
+            _copy_results(g, tiles, first + start, count, values, image, False)
 
 
 @part
 def _grad_points(g, tiles, block, transposed, grad_y, values, between, grads):
     """Compute the points of the gradient of a block's results: (points, tiles, outputs)."""
     first, n = tiles.begin[block], tiles.begin[block + 1] - tiles.begin[block]
-    for start in range(0, n, g.chunk):
-        count = min(g.chunk, n - start)
+    for start in range(0, n, g.result_chunk):
+        count = min(g.result_chunk, n - start)
         lanes = count * g.outputs
-        for t in range(count):
-            for k in range(TILE):
-                place = _place(g, tiles, first + start + t, k)
-                to = row(values, k * lanes + t * g.outputs, g.outputs)
-                if place < 0:
-                    to[:] = 0
-                else:
-                    source = row(grad_y, place, g.outputs)
-                    for c in range(to.size):
-                        to[c] = source[c]
+        _copy_results(g, tiles, first + start, count, values, grad_y, True)
         place = start * g.outputs
         transform(transposed, RESULTS, values, 0, lanes, between, grads, place, n * g.outputs, lanes)
 
@@ -239,7 +261,7 @@ def _grad_points(g, tiles, block, transposed, grad_y, values, between, grads):
 def _sums(gemm, g, tiles, pixels, transposed, x, grad_y, sums, scratch, begin, end):
     blocks, inner = len(tiles.begin) - 1, g.down * g.across * g.channels
     thread = thread_of(begin, sums.shape[0], scratch.shape[0])
-    values, between, points, grads, beside = _memory(g, scratch[thread])
+    values, between, points, grads, _, beside = _memory(g, scratch[thread])
     for group in range(begin, end):
         for task in range(group, x.shape[0] * blocks, sums.shape[0]):
             image, block = task // blocks, task % blocks

@@ -42,6 +42,12 @@ def part(function: Loop) -> Loop:
     return compiled
 
 
+def fused(function: Loop) -> Loop:
+    """Compile a part whose products and sums may be rounded once (FMA), as the C compiler does it."""
+    compiled: Loop = numba.njit(function, **OPTIONS, fastmath={"contract"})
+    return compiled
+
+
 @part
 def row(values, first, n):
     """Return n values of a flat array as an array of their own.
