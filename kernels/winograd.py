@@ -71,7 +71,7 @@ def transforms(largest: int, dtype: DTypeLike) -> Transforms:
 
 
 def pixel_matrix(m: int, largest: int, taps: int = TAPS) -> list[list[Fraction]]:
-    """Return the matrix from m + taps - 1 pixels to points, for filters with the points of `largest` results."""
+    """Return the matrix from m + taps - 1 pixels to points; filters have those of `largest` results."""
     n = m + taps - 1
     used, later = VALUES[:n], VALUES[n : largest + taps - 1]
     finite = [v for v in used if v is not INFINITY]

@@ -135,7 +135,7 @@ def _firsts(n: int, dilation: int) -> IntArray:
 
 def _runs(n: int, dilation: int, longest: int | None) -> list[IntArray]:
     """Return the same in runs of neighbouring tiles."""
-    found = []
+    found: list[IntArray] = []
     for phase in range(min(n, dilation)):
         run = np.arange(phase, n, RESULTS * dilation)
         found += np.array_split(run, 1 if longest is None else -(-len(run) // longest))

@@ -108,11 +108,11 @@ def _geometry(x: FloatArray, y: FloatArray, method: Method, tiles: Tiles, dilati
     (_, h, w, channels), (columns, outputs) = x.shape, y.shape[2:]
     own, seen = (int(np.diff(begin).max()) for begin in (tiles.begin, tiles.seen_begin))
     points = method.side**2
-    chunks = [max(1, CHUNK // (points * size)) for size in (channels, outputs)]
-    values = max(chunks[0] * points * channels, chunks[1] * points * outputs)
+    of_source, of_results = (max(1, CHUNK // (points * size)) for size in (channels, outputs))
+    values = points * max(of_source * channels, of_results * outputs)
     return Geometry(
         *(h, w, channels, columns, outputs, (int(dilation[0]), int(dilation[1]))),
-        *(method.side, method.down, method.across, *chunks, values),
+        *(method.side, method.down, method.across, of_source, of_results, values),
         *(points * seen * channels, points * own * outputs),
     )
 

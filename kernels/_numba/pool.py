@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstm2d.kernels import arena
-from lstm2d.kernels._numba.jit import kernel, part, spread
+from lstm2d.kernels._numba.jit import kernel, part, row, spread
 from lstm2d.kernels.arrays import FloatArray, IntArray, Pair, contiguous
 from lstm2d.kernels.checks import contiguous_floats
 
@@ -29,7 +29,11 @@ def max_pool2d_forward(
     y = arena.empty(_shape(x.shape, windows), x.dtype)
     winner = arena.empty(y.shape, np.uint8 if size[0] * size[1] <= 256 else np.intc) if keep else None
     if y.size:
-        spread(_max, y.shape[0] * y.shape[1], x.size // y.shape[1] // y.shape[0], x, windows, y, winner)
+        tasks, work = y.shape[0] * y.shape[1], x.size // y.shape[1] // y.shape[0]
+        if stride[1] == 1 and size[1] > 1 and not keep:
+            spread(_max_everywhere, tasks, work * size[0], x, windows, y)
+        else:
+            spread(_max, tasks, work, x, windows, y, winner)
     return y, winner
 
 
@@ -91,50 +95,97 @@ def _max(x, w, y, winner, begin, end):
     _, height, width, channels = x.shape
     rows, columns = y.shape[1], y.shape[2]
     places = np.empty(channels, np.int32)  # as wide as a float: the comparison vectorises
+    pixels, results = x.reshape(-1), y.reshape(-1)
+    chosen = None if winner is None else winner.reshape(-1)
     for task in range(begin, end):
         b, i = task // rows, task % rows
+        top = i * w.stride[0] - w.padding[0]
+        first_row, last_row = _inside(top, w.size[0], w.dilation[0], height)
         for j in range(columns):
-            most, found = y[b, i, j], False
-            for place in range(w.size[0] * w.size[1]):
-                p = i * w.stride[0] - w.padding[0] + place // w.size[1] * w.dilation[0]
-                q = j * w.stride[1] - w.padding[1] + place % w.size[1] * w.dilation[1]
-                if not (0 <= p < height and 0 <= q < width):
-                    continue
-                if winner is None:
-                    _larger(x[b, p, q], most, found)
-                else:
-                    _larger_at(x[b, p, q], most, places, np.int32(place), found)
-                found = True
+            left = j * w.stride[1] - w.padding[1]
+            first, last = _inside(left, w.size[1], w.dilation[1], width)
+            most, found = row(results, (task * columns + j) * channels, channels), False
+            for r in range(first_row, last_row):
+                line = (b * height + top + r * w.dilation[0]) * width + left
+                for q in range(first, last, 2):  # in pairs, the last one twice if it has no other
+                    other = min(q + 1, last - 1)
+                    one = row(pixels, (line + q * w.dilation[1]) * channels, channels)
+                    two = row(pixels, (line + other * w.dilation[1]) * channels, channels)
+                    if chosen is None:
+                        _larger(one, two, most, found)
+                    else:
+                        place = r * w.size[1]
+                        _larger_at(
+                            one, two, most, places, np.int32(place + q), np.int32(place + other), found
+                        )
+                    found = True
             if not found:  # a window that lies in the padding
                 most[:] = -np.inf
                 places[:] = -1
-            if winner is not None:
-                chosen = winner[b, i, j]
-                for c in range(channels):
-                    chosen[c] = places[c]
+            if chosen is not None:
+                to = row(chosen, (task * columns + j) * channels, channels)
+                for c in range(to.size):
+                    to[c] = places[c]
 
 
 @part
-def _larger(values, most, compare):
-    if not compare:
-        most[:] = values
-    else:
-        for c in range(most.size):
-            value = values[c]
-            most[c] = value if value > most[c] or value != value else most[c]
+def _inside(first, size, dilation, length):
+    """Return the first place of a window inside of the image, and the one after the last."""
+    low = (max(0, -first) + dilation - 1) // dilation
+    return low, min(size, (length - first + dilation - 1) // dilation)
 
 
 @part
-def _larger_at(values, most, winner, place, compare):
-    if not compare:
-        for c in range(most.size):
-            most[c], winner[c] = values[c], place
-    else:
-        for c in range(most.size):
-            value = values[c]
-            wins = value > most[c] or value != value
-            most[c] = value if wins else most[c]
-            winner[c] = place if wins else winner[c]
+def _wins(value, most):
+    """Return whether a value takes the place of the largest one before it; of several NaN the last stays."""
+    return value > most or value != value
+
+
+@part
+def _larger(one, two, most, compare):
+    for c in range(most.size):
+        value = two[c] if _wins(two[c], one[c]) else one[c]
+        if compare:
+            value = value if _wins(value, most[c]) else most[c]
+        most[c] = value
+
+
+@part
+def _larger_at(one, two, most, winner, first, second, compare):
+    for c in range(most.size):
+        later = _wins(two[c], one[c])
+        value, place = two[c] if later else one[c], second if later else first
+        if compare:
+            better = _wins(value, most[c])
+            value, place = value if better else most[c], place if better else winner[c]
+        most[c], winner[c] = value, place
+
+
+@kernel
+def _max_everywhere(x, w, y, begin, end):
+    """Compute the maximum of windows at every column: over rows, then over columns in doubling distances."""
+    _, height, width, channels = x.shape
+    rows, lanes = y.shape[1], width * channels
+    line = np.full((width + 2 * w.padding[1]) * channels, -np.inf, x.dtype)
+    pixels, results, between = x.reshape(-1), y.reshape(-1), np.empty_like(line)
+    most = row(line, w.padding[1] * channels, lanes)
+    for task in range(begin, end):
+        b, top = task // rows, task % rows * w.stride[0] - w.padding[0]
+        first, last = _inside(top, w.size[0], w.dilation[0], height)
+        if first >= last:
+            most[:] = -np.inf
+        for r in range(first, last, 2):
+            here, other = top + r * w.dilation[0], top + min(r + 1, last - 1) * w.dilation[0]
+            one = row(pixels, (b * height + here) * lanes, lanes)
+            _larger(one, row(pixels, (b * height + other) * lanes, lanes), most, r > first)
+        apart = w.dilation[1] * channels
+        seen, values, reach = line, line.size, 1  # windows of `reach` columns at the first `values`
+        while 2 * reach < w.size[1]:
+            values -= reach * apart
+            _larger(seen, row(seen, reach * apart, values), row(between, 0, values), False)
+            seen, reach = between, 2 * reach
+        to = row(results, task * y.shape[2] * channels, y.shape[2] * channels)
+        _larger(seen, row(seen, (w.size[1] - reach) * apart, to.size), to, False)
 
 
 @kernel

@@ -19,16 +19,18 @@ Pair = tuple[int, int]
 FEW, MANY = (16, 17), (257, 256)  # channels: tiles of up to 4 and up to 6 results
 
 
-@pytest.mark.parametrize("largest", range(1, 7))
-def test_tiles_of_any_length_share_the_points_of_the_filters(largest: int, rng: np.random.Generator) -> None:
-    taps = [Fraction(int(v)) for v in rng.integers(-9, 9, 3)]
-    filters = _apply(winograd.tap_matrix(largest), taps)
+@pytest.mark.parametrize(("largest", "n"), [*((m, 3) for m in range(1, 7)), *((m, 4) for m in range(1, 6))])
+def test_tiles_of_any_length_share_the_points_of_the_filters(
+    largest: int, n: int, rng: np.random.Generator
+) -> None:
+    taps = [Fraction(int(v)) for v in rng.integers(-9, 9, n)]
+    filters = _apply(winograd.tap_matrix(largest, n), taps)
     for m in range(1, largest + 1):
-        pixels = [Fraction(int(v)) for v in rng.integers(-9, 9, m + 2)]
-        points = _apply(winograd.pixel_matrix(m, largest), pixels)
+        pixels = [Fraction(int(v)) for v in rng.integers(-9, 9, m + n - 1)]
+        points = _apply(winograd.pixel_matrix(m, largest, n), pixels)
         products = [a * b for a, b in zip(points, filters, strict=False)]
         expected = [sum(w * pixels[t + s] for s, w in enumerate(taps)) for t in range(m)]
-        assert _apply(winograd.result_matrix(m), products) == expected
+        assert _apply(winograd.result_matrix(m, n), products) == expected
 
 
 def _apply(matrix: list[list[Fraction]], values: list[Fraction]) -> list[Fraction]:

@@ -102,9 +102,7 @@ def test_labels_and_probabilities_with_a_crf(load: Load) -> None:
 @pytest.mark.parametrize("threads", [4, 8])
 @pytest.mark.parametrize("name", MODELS)
 def test_many_calls(load: Load, name: str, threads: int, crf: bool) -> None:
-    calls = (
-        CALLS // 7 if name == "outdoor-rcnn" else CALLS
-    )  # its calls take seven times as long
+    calls = CALLS // 7 if name == "outdoor-rcnn" else CALLS  # its calls take seven times as long
     with kernel_threads(1), blas_threads(4):
         predictors = [load(name, crf) for _ in range(1 if threads == 4 else 2)]
         assert wrong(predictors, images(SIZES), threads, calls) == 0
