@@ -163,29 +163,43 @@ def _larger_at(one, two, most, winner, first, second, compare):
 
 @kernel
 def _max_everywhere(x, w, y, begin, end):
-    """Compute the maximum of windows at every column: over rows, then over columns in doubling distances."""
+    """Compute the maximum of windows at every column: over columns, once for each row, then over rows.
+
+    In this order, the first of several equal places (0 and -0) is the one that `_max` takes.
+    """
     _, height, width, channels = x.shape
-    rows, lanes = y.shape[1], width * channels
+    rows, lanes = y.shape[1], y.shape[2] * channels
     line = np.full((width + 2 * w.padding[1]) * channels, -np.inf, x.dtype)
-    pixels, results, between = x.reshape(-1), y.reshape(-1), np.empty_like(line)
-    most = row(line, w.padding[1] * channels, lanes)
+    between, kept = np.empty_like(line), (w.size[0] - 1) * w.dilation[0] + 1
+    lines, held = np.empty(kept * lanes, x.dtype), np.full(kept, -1)
+    pixels, results = x.reshape(-1), y.reshape(-1)
     for task in range(begin, end):
         b, top = task // rows, task % rows * w.stride[0] - w.padding[0]
         first, last = _inside(top, w.size[0], w.dilation[0], height)
+        to = row(results, task * lanes, lanes)
         if first >= last:
-            most[:] = -np.inf
-        for r in range(first, last, 2):
-            here, other = top + r * w.dilation[0], top + min(r + 1, last - 1) * w.dilation[0]
-            one = row(pixels, (b * height + here) * lanes, lanes)
-            _larger(one, row(pixels, (b * height + other) * lanes, lanes), most, r > first)
-        apart = w.dilation[1] * channels
-        seen, values, reach = line, line.size, 1  # windows of `reach` columns at the first `values`
-        while 2 * reach < w.size[1]:
-            values -= reach * apart
-            _larger(seen, row(seen, reach * apart, values), row(between, 0, values), False)
-            seen, reach = between, 2 * reach
-        to = row(results, task * y.shape[2] * channels, y.shape[2] * channels)
-        _larger(seen, row(seen, (w.size[1] - reach) * apart, to.size), to, False)
+            to[:] = -np.inf
+        for r in range(first, last):
+            here = b * height + top + r * w.dilation[0]
+            found = row(lines, here % kept * lanes, lanes)
+            if held[here % kept] != here:
+                line[w.padding[1] * channels : (w.padding[1] + width) * channels] = row(
+                    pixels, here * width * channels, width * channels
+                )
+                _max_of_columns(line, between, w.size[1], w.dilation[1] * channels, found)
+                held[here % kept] = here
+            _larger(found, found, to, r > first)
+
+
+@part
+def _max_of_columns(line, between, size, apart, to):
+    """Compute the maximum of windows of a line, in doubling sizes."""
+    seen, values, reach = line, line.size, 1  # windows of `reach` columns at the first `values`
+    while 2 * reach < size:
+        values -= reach * apart
+        _larger(seen, row(seen, reach * apart, values), row(between, 0, values), False)
+        seen, reach = between, 2 * reach
+    _larger(seen, row(seen, (size - reach) * apart, to.size), to, False)
 
 
 @kernel
