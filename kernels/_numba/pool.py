@@ -32,6 +32,8 @@ def max_pool2d_forward(
         tasks, work = y.shape[0] * y.shape[1], x.size // y.shape[1] // y.shape[0]
         if stride[1] == 1 and size[1] > 1 and not keep:
             spread(_max_everywhere, tasks, work * size[0], x, windows, y)
+        elif stride[1] == 1 and keep:
+            spread(_max_in_lines, tasks, work * size[0], x, windows, y, winner)
         else:
             spread(_max, tasks, work, x, windows, y, winner)
     return y, winner
@@ -191,6 +193,42 @@ def _max_everywhere(x, w, y, begin, end):
             _larger(found, found, to, r > first)
 
 
+@kernel
+def _max_in_lines(x, w, y, winner, begin, end):
+    """Compute the maximum and its place where windows lie at every column: lanes run over whole lines."""
+    _, height, width, channels = x.shape
+    rows, lanes = y.shape[1], y.shape[2] * channels
+    places = np.empty(lanes, np.int32)  # as wide as a float: the comparison vectorises
+    pixels, results, winners = x.reshape(-1), y.reshape(-1), winner.reshape(-1)
+    for task in range(begin, end):
+        b, top = task // rows, task % rows * w.stride[0] - w.padding[0]
+        most, chosen = row(results, task * lanes, lanes), row(winners, task * lanes, lanes)
+        most[:], places[:] = -np.inf, -1
+        first, last = _inside(top, w.size[0], w.dilation[0], height)
+        for place in range(first * w.size[1], last * w.size[1]):
+            line = (b * height + top + place // w.size[1] * w.dilation[0]) * width
+            offset = place % w.size[1] * w.dilation[1] - w.padding[1]
+            low, n = _columns(offset, width, y.shape[2])
+            values, lane = row(pixels, (line + low + offset) * channels, n * channels), low * channels
+            _replace(values, row(most, lane, values.size), row(places, lane, values.size), np.int32(place))
+        for k in range(lanes):
+            chosen[k] = places[k]
+
+
+@part
+def _columns(offset, width, columns):
+    """Return the first column with `column + offset` inside of the image, and their number."""
+    low = min(columns, max(0, -offset))
+    return low, max(0, min(columns, width - offset) - low)
+
+
+@part
+def _replace(values, most, winner, place):
+    for k in range(values.size):
+        wins = values[k] > most[k] or values[k] != values[k] or winner[k] < 0
+        most[k], winner[k] = values[k] if wins else most[k], place if wins else winner[k]
+
+
 @part
 def _max_of_columns(line, between, size, apart, to):
     """Compute the maximum of windows of a line, in doubling sizes."""
@@ -204,57 +242,82 @@ def _max_of_columns(line, between, size, apart, to):
 
 @kernel
 def _mean(x, w, y, begin, end):
-    _, height, width, _ = x.shape
+    _, height, width, channels = x.shape
     rows, columns = y.shape[1], y.shape[2]
     count = x.dtype.type(w.size[0] * w.size[1])
+    pixels, results = x.reshape(-1), y.reshape(-1)
     for task in range(begin, end):
-        b, i = task // rows, task % rows
-        for j in range(columns):
-            total = y[b, i, j]
-            total[:] = 0
-            for p in range(
-                max(0, i * w.stride[0] - w.padding[0]),
-                min(height, i * w.stride[0] - w.padding[0] + w.size[0]),
-            ):
-                for q in range(
-                    max(0, j * w.stride[1] - w.padding[1]),
-                    min(width, j * w.stride[1] - w.padding[1] + w.size[1]),
-                ):
-                    values = x[b, p, q]
-                    for c in range(total.size):
-                        total[c] += values[c]
-            for c in range(total.size):
-                total[c] = total[c] / count
+        b, top = task // rows, task % rows * w.stride[0] - w.padding[0]
+        line = row(results, task * columns * channels, columns * channels)
+        line[:] = 0
+        for p in range(max(0, top), min(height, top + w.size[0])):
+            source = row(pixels, (b * height + p) * width * channels, width * channels)
+            for place in range(w.size[1]):
+                _add_line(source, line, channels, w.stride[1], place - w.padding[1], width, columns, False)
+        for k in range(line.size):
+            line[k] = line[k] / count
+
+
+@part
+def _add_line(source, to, channels, stride, offset, width, columns, back):
+    """Add pixels `column * stride + offset` of a line of the image to the columns of a result, or back."""
+    if stride == 1:
+        low, n = _columns(offset, width, columns)
+        image, result, n = (low + offset) * channels, low * channels, n * channels
+        _add(row(source, result if back else image, n), row(to, image if back else result, n))
+        return
+    for j in range(columns):
+        q = j * stride + offset
+        if 0 <= q < width:
+            image, result = q * channels, j * channels
+            _add(
+                row(source, result if back else image, channels), row(to, image if back else result, channels)
+            )
 
 
 @kernel
 def _grad(grad_y, winner, w, grad_x, begin, end):
     """Gather for each row of the image the gradients of windows that see it, places of a window in order."""
-    _, height, width, _ = grad_x.shape
+    _, height, width, channels = grad_x.shape
     rows, columns = grad_y.shape[1], grad_y.shape[2]
     count = grad_y.dtype.type(w.size[0] * w.size[1])
+    grads, pixels, lanes = grad_y.reshape(-1), grad_x.reshape(-1), columns * channels
+    winners = None if winner is None else winner.reshape(-1)
     for task in range(begin, end):
         b, p = task // height, task % height
-        line = grad_x[b, p]
+        line = row(pixels, task * width * channels, width * channels)
         line[:] = 0
         for place in range(w.size[0] * w.size[1]):
             top = p + w.padding[0] - place // w.size[1] * w.dilation[0]
             i = top // w.stride[0]
             if top % w.stride[0] or not 0 <= i < rows:
                 continue
-            offset = place % w.size[1] * w.dilation[1] - w.padding[1]
-            for j in range(columns):
-                q = j * w.stride[1] + offset
-                if 0 <= q < width:
-                    if winner is None:
-                        _add(grad_y[b, i, j], line[q])
-                    else:
-                        _add_where(grad_y[b, i, j], winner[b, i, j], winner.dtype.type(place), line[q])
-        if winner is None:
-            for q in range(width):
-                values = line[q]
-                for c in range(values.size):
-                    values[c] = values[c] / count
+            offset, result = place % w.size[1] * w.dilation[1] - w.padding[1], (b * rows + i) * lanes
+            source = row(grads, result, lanes)
+            if winners is None:
+                _add_line(source, line, channels, w.stride[1], offset, width, columns, True)
+            else:
+                chosen = row(winners, result, lanes)
+                _add_chosen(source, chosen, place, line, channels, w.stride[1], offset, width)
+        if winners is None:
+            for k in range(line.size):
+                line[k] = line[k] / count
+
+
+@part
+def _add_chosen(source, winner, place, to, channels, stride, offset, width):
+    """Add the gradients of a line of results whose maximum lies at `place` to pixels of the image."""
+    wanted, columns = winner.dtype.type(place), source.size // channels
+    if stride == 1:
+        low, n = _columns(offset, width, columns)
+        image, result, n = (low + offset) * channels, low * channels, n * channels
+        _add_where(row(source, result, n), row(winner, result, n), wanted, row(to, image, n))
+        return
+    for j in range(columns):
+        q = j * stride + offset
+        if 0 <= q < width:
+            values, chosen = row(source, j * channels, channels), row(winner, j * channels, channels)
+            _add_where(values, chosen, wanted, row(to, q * channels, channels))
 
 
 @part
