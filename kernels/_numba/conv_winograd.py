@@ -27,6 +27,7 @@ from lstm2d.kernels.blas import single_blas
 TILE = RESULTS * RESULTS
 GROUPS = 4
 CHUNK = 1 << 16  # values that are transformed at once: they stay in the cache
+SHORT = 8  # values
 PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
 
 
@@ -149,16 +150,26 @@ def _source_points(g, tiles, block, pixels, x, values, between, points):
             top, left = tiles.seen[begin + start + t, 0], tiles.seen[begin + start + t, 1]
             for k in range(g.side * g.side):
                 i, j = top + k // g.side * g.dilation[0], left + k % g.side * g.dilation[1]
-                to = row(values, k * lanes + t * g.channels, g.channels)
+                to = k * lanes + t * g.channels
                 if 0 <= i < g.height and 0 <= j < g.width:
-                    source = row(x, (i * g.width + j) * g.channels, g.channels)
-                    for c in range(to.size):
-                        to[c] = source[c]
+                    _copy(x, (i * g.width + j) * g.channels, values, to, g.channels)
                 else:
-                    for c in range(to.size):
-                        to[c] = 0
+                    for c in range(to, to + g.channels):
+                        values[c] = 0
         place = start * g.channels
         transform(pixels, g.side, values, 0, lanes, between, points, place, n * g.channels, lanes)
+
+
+@part
+def _copy(source, first, target, at, n):
+    """Copy n values; to make arrays of a few takes longer than to copy them one by one."""
+    if n < SHORT:
+        for k in range(n):
+            target[at + k] = source[first + k]
+    else:
+        a, b = row(source, first, n), row(target, at, n)
+        for k in range(n):
+            b[k] = a[k]
 
 
 @part
@@ -172,9 +183,7 @@ def _windows(g, tiles, block, k, points, windows):
     for t in range(n):
         for a in range(g.down):
             at = k * seen + tiles.window[first + t] + a * tiles.pitch[first + t]
-            source, to = row(points, at * g.channels, line), row(windows, (t * g.down + a) * line, line)
-            for c in range(to.size):
-                to[c] = source[c]
+            _copy(points, at * g.channels, windows, (t * g.down + a) * line, line)
     return row(windows, 0, n * g.down * line)
 
 

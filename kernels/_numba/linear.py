@@ -11,7 +11,7 @@ import numpy as np
 
 from lstm2d.kernels import arena
 from lstm2d.kernels._numba.activations import KINDS, activate
-from lstm2d.kernels._numba.blas import NN, gemm, matmul
+from lstm2d.kernels._numba.blas import NN, TN, gemm, matmul
 from lstm2d.kernels._numba.jit import kernel, row, spread
 from lstm2d.kernels.arrays import FloatArray
 from lstm2d.kernels.blas import single_blas
@@ -104,8 +104,8 @@ def _forward(gemm, shape, x, weight, bias, y, activation, begin, end):
 
 
 @kernel
-def _grad_weight(gemm, shape, strip, x, grad_y, sums, begin, end):
-    positions, c_in, c_out = shape
+def _grad_weight(gemm, sizes, strip, x, grad_y, sums, begin, end):
+    positions, c_in, c_out = sizes
     groups, strips = sums.shape[0], (c_in + strip - 1) // strip
     blocks = (positions + BLOCK - 1) // BLOCK
     for task in range(begin, end):
@@ -115,17 +115,8 @@ def _grad_weight(gemm, shape, strip, x, grad_y, sums, begin, end):
             image, first = block // blocks, block % blocks * BLOCK
             n = min(BLOCK, positions - first)
             factors = (x[image], first * c_in + at, c_in), (grad_y[image], first * c_out, c_out)
-            matmul(
-                *(
-                    gemm,
-                    (True, False),
-                    (rows, c_out, n),
-                    factors[0],
-                    factors[1],
-                    1,
-                    (sums[group], at * c_out, c_out),
-                )
-            )
+            shape, to = (rows, c_out, n), (sums[group], at * c_out, c_out)
+            matmul(gemm, TN, shape, factors[0], factors[1], 1, to)
 
 
 @kernel
