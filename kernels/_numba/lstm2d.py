@@ -20,6 +20,7 @@ from lstm2d.kernels._numba.lstm2d_diagonals import (
     round_up,
     shift_rows,
     stride,
+    vectors,
 )
 from lstm2d.kernels._numba.lstm2d_gates import gates_backward, gates_forward, grads_of_weights
 from lstm2d.kernels.arrays import FloatArray, contiguous
@@ -78,7 +79,8 @@ def _scan_forward(gemm, s, leaky, direction, x, weights, state, y):
         next_low, next_high, next_length, next_column = after[:4]
         pixels_to_columns(x, pixel * s.channels, step * s.channels, length, s.channels, state, column, ld)
         here = gates + (0 if s.slot else column)
-        shape, factors = (5 * units, length, inner), ((both, 0, 5 * units), (state, column, ld))
+        # whole vectors: BLAS computes them faster than the rest; the gates of the next diagonal come later
+        shape, factors = (5 * units, vectors(length), inner), ((both, 0, 5 * units), (state, column, ld))
         matmul(gemm, TN, shape, factors[0], factors[1], 0, (state, here, ld))
         # where the lower neighbours of this diagonal lie in the next one
         shift = below + next_column + 1 - (next_low - low)

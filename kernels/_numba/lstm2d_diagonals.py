@@ -61,6 +61,11 @@ def lanes(length):
 
 
 @part
+def vectors(length):
+    return (length + 7) // 8 * 8
+
+
+@part
 def clear_column(state, first, rows, ld):
     for k in range(rows):
         state[first + k * ld] = 0
