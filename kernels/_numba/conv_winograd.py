@@ -179,12 +179,18 @@ def _windows(g, tiles, block, k, points, windows):
     seen = tiles.seen_begin[block + 1] - tiles.seen_begin[block]
     if g.down * g.across == 1:
         return row(points, k * n * g.channels, n * g.channels)
-    line = g.across * g.channels
-    for t in range(n):
+    line, t = g.across * g.channels, 0
+    inner = g.down * line
+    while t < n:  # a run of neighbours
+        pitch = tiles.pitch[first + t]
+        run = pitch - g.across + 1
         for a in range(g.down):
-            at = k * seen + tiles.window[first + t] + a * tiles.pitch[first + t]
-            _copy(points, at * g.channels, windows, (t * g.down + a) * line, line)
-    return row(windows, 0, n * g.down * line)
+            source = (k * seen + tiles.window[first + t] + a * pitch) * g.channels
+            to = t * inner + a * line
+            for u in range(run):
+                _copy(points, source + u * g.channels, windows, to + u * inner, line)
+        t += run
+    return row(windows, 0, n * inner)
 
 
 @part
