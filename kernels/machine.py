@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 from typing import Any
 
-from lstm2d.kernels import dispatch, isa
+from lstm2d.kernels import dispatch, isa, threads
 from lstm2d.kernels.families import FAMILIES
 
 
@@ -23,7 +22,7 @@ def cpu() -> dict[str, Any]:
     facts = _cpuinfo()
     return {
         "name": facts.get("model name") or platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": threads.cpus(),
         "instruction_set": isa.level(),
         "supported": isa.supported_level(),
         "requested": isa.requested_level(),
