@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from lstm2d.selftest import Check
 
+TO_COMPILE = "For faster kernels, install GCC and the headers of Python, then lstm2d again."
 PACKAGES = ("lstm2d", "numpy", "scipy", "numba", "scikit-image", "pillow", "pydantic")
 
 
@@ -168,11 +169,13 @@ def instructions_text(cpu: dict[str, Any]) -> str:
 
 
 def backend_text(backend: dict[str, Any]) -> str:
-    """Return the backend of the kernels, and the reason for it."""
-    compiled = "compiled" if backend["compiled"] else "not compiled"
-    if backend["requested"]:
-        return f"{backend['requested']} (LSTM2D_BACKEND={backend['requested']}; Cython: {compiled})"
-    return "cython" if backend["compiled"] else f"numba (Cython: {compiled})"
+    """Return the backend of the kernels, the reason for it, and how to have a faster one."""
+    requested, compiled = backend["requested"], "compiled" if backend["compiled"] else "not compiled"
+    if backend["reason"]:
+        compiled += f", {backend['reason']} at installation"
+    if requested:
+        return f"{requested} (LSTM2D_BACKEND={requested}; Cython: {compiled})"
+    return "cython" if backend["compiled"] else f"numba (Cython: {compiled}). {TO_COMPILE}"
 
 
 def gpu_text(gpu: dict[str, Any]) -> str:

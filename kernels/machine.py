@@ -74,6 +74,11 @@ def backend() -> dict[str, Any]:
     Returns
     -------
     dict
-        "requested" (what `LSTM2D_BACKEND` holds, or None) and "compiled" (whether the Cython kernels are).
+        "requested" (what `LSTM2D_BACKEND` holds, or None), "compiled" (whether the Cython kernels are) and
+        "reason" (why they were not compiled at installation, or None).
     """
-    return {"requested": dispatch.requested(), "compiled": dispatch.compiled()}
+    return {
+        "requested": dispatch.requested(),
+        "compiled": dispatch.compiled(),
+        "reason": dispatch.why_not_compiled(),
+    }
