@@ -69,7 +69,7 @@ def test_commands_without_what_windows_lacks(tmp_path: Path) -> None:
     by_command = {" ".join(line[:2]): one for line, one in zip(LINES, found, strict=True)}
     assert json.loads(by_command["predict outdoor"]["out"])["skipped"] == 10
     assert '"event": "resume", "step": 14' in by_command["train lstm2d-1x1"]["out"]
-    figures = [json.loads(one[6]["out"])["confusion"] for one in (expected, found)]
+    figures = [json.loads(one[7]["out"])["confusion"] for one in (expected, found)]
     assert figures[0] == figures[1]
     assert by_command["label data/images/scene_0000.png"] == expected[-1]
     facts = json.loads(by_command["doctor --json"]["out"])
