@@ -32,8 +32,6 @@ def no_such_file(event: str, args: tuple[object, ...]) -> None:
 
 def hide(names: dict[str, list[str]], modules: list[str]) -> None:
     """Remove names of modules, modules, files of the kernel, and copies of this process."""
-    if not names:
-        return
     for name in FIRST:
         importlib.import_module(name)
     vars(sys.modules["tempfile"])["_O_TMPFILE_WORKS"] = False  # decided when it is imported
@@ -63,22 +61,30 @@ def label(image: str) -> str:
     return hashlib.sha256(labels.tobytes()).hexdigest()
 
 
+def run_lines(lines: list[list[str]], pool: ProcessPoolExecutor | None) -> None:
+    """Run the command lines, and write what came of them."""
+    from lstm2d.cli.selftest.inputs import run
+
+    for words in lines:
+        if pool is not None and words[0] == "label":
+            ended = {"code": 0, "digests": list(pool.map(label, words[1:]))}
+        else:
+            ran = run(words)
+            ended = {"code": ran.code, "out": ran.out, "err": ran.err}
+        print(json.dumps(ended), flush=True)
+
+
 def main() -> None:
     """Run."""
     given = json.load(sys.stdin)
+    if not given["names"]:
+        run_lines(given["lines"], None)
+        return
     hidden = (given["names"], given["modules"])
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), hide, hidden) as pool:
         pool.submit(abs, 1).result()  # the process begins here: starting it takes what is hidden
         hide(*hidden)
-        from lstm2d.cli.selftest.inputs import run
-
-        for words in given["lines"]:
-            if words[0] == "label":
-                ended = {"digests": list(pool.map(label, words[1:]))}
-            else:
-                ran = run(words)
-                ended = {"code": ran.code, "out": ran.out, "err": ran.err}
-            print(json.dumps(ended), flush=True)
+        run_lines(given["lines"], pool)
 
 
 if __name__ == "__main__":

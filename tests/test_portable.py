@@ -1,5 +1,6 @@
 """Nothing needs Linux: what other systems lack is used where it is there."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -7,11 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from lstm2d.reliability.inputs.case import SMALL
 from tests.unix_names import MISSING, MODULES
 
+IMAGE = "data/images/scene_0000.png"
 HIDDEN = Path(__file__).with_name("hidden.py")
 TRAINING = ["--data", "data", "--val-split", "test", "-o", "run", "--quiet"]
 LINES = [
@@ -31,9 +35,8 @@ LINES = [
     ["predict", "outdoor", "data/images", "-o", "labels", "--overlay"],
     ["predict", "outdoor", "data/images", "-o", "labels", "--overlay", "--skip-done", "--json"],
     ["evaluate", "run", "data", "--split", "test", "-o", "report", "--json"],
-    ["label", "data/images/scene_0000.png"],
-    ["doctor", "--json"],
 ]
+MORE = [["label", IMAGE], ["doctor", "--json"]]
 
 
 def ran(folder: Path, hidden: bool, lines: list[list[str]]) -> list[dict[str, Any]]:
@@ -57,8 +60,8 @@ def ran(folder: Path, hidden: bool, lines: list[list[str]]) -> list[dict[str, An
 def test_commands_without_what_windows_lacks(tmp_path: Path) -> None:
     """They run, and all that they write is the same, except for times."""
     usual, without = tmp_path / "usual", tmp_path / "without"
-    expected, found = ran(usual, False, LINES[:-1]), ran(without, True, LINES)
-    assert {one.get("code", 0) for one in (*expected, *found)} == {0}, found
+    expected, found = ran(usual, False, LINES), ran(without, True, [*LINES, *MORE])
+    assert {one["code"] for one in (*expected, *found)} == {0}, found
     contents = {path.relative_to(usual) for path in usual.rglob("*")}
     assert contents == {path.relative_to(without) for path in without.rglob("*")}  # nor is a lock file left
     same = [path for path in contents if path.suffix in (".png", ".safetensors", ".toml", ".txt")]
@@ -66,12 +69,14 @@ def test_commands_without_what_windows_lacks(tmp_path: Path) -> None:
     assert sum(path.parts[0] == "labels" for path in same) >= 20
     assert Path("run/model.safetensors") in same
     assert [path for path in same if (usual / path).read_bytes() != (without / path).read_bytes()] == []
-    by_command = {" ".join(line[:2]): one for line, one in zip(LINES, found, strict=True)}
-    assert json.loads(by_command["predict outdoor"]["out"])["skipped"] == 10
-    assert '"event": "resume", "step": 14' in by_command["train lstm2d-1x1"]["out"]
-    figures = [json.loads(one[7]["out"])["confusion"] for one in (expected, found)]
-    assert figures[0] == figures[1]
-    assert by_command["label data/images/scene_0000.png"] == expected[-1]
-    facts = json.loads(by_command["doctor --json"]["out"])
+    results = dict(zip((" ".join(line[:2]) for line in (*LINES, *MORE)), found, strict=True))
+    assert json.loads(results["predict outdoor"]["out"])["skipped"] == 10
+    assert '"event": "resume", "step": 14' in results["train lstm2d-1x1"]["out"]
+    confusion = json.loads(results["evaluate run"]["out"])["confusion"]
+    assert confusion == json.loads(expected[-1]["out"])["confusion"]
+    with Image.open(usual / "labels" / "scene_0000.png") as labels:
+        digest = hashlib.sha256(np.asarray(labels).tobytes()).hexdigest()
+    assert results[f"label {IMAGE}"]["digests"] == [digest]
+    facts = json.loads(results["doctor --json"]["out"])
     assert facts["selftest"]["passed"]
     assert facts["cpu"]["cores"] == os.cpu_count()  # not those of the process
