@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lstm2d.selftest import Check
 
 TO_COMPILE = "For faster kernels, install GCC and the headers of Python, then lstm2d again."
+OF_THE_CPU = "those of the CPU (LSTM2D_ISA is for kernels of Cython)"
 PACKAGES = ("lstm2d", "numpy", "scipy", "numba", "scikit-image", "pillow", "pydantic")
 
 
@@ -143,7 +144,7 @@ def describe(values: dict[str, Any]) -> str:
             ("versions", ", ".join(f"{name} {number}" for name, number in values["versions"].items())),
             ("system", values["system"]),
             ("CPU", f"{cpu['name']}, {cpu['cores']} cores"),
-            ("instructions", instructions_text(cpu)),
+            ("instructions", instructions_text(cpu) if "cython" in by_backend else OF_THE_CPU),
             ("threads", str(values["threads"])),
             ("BLAS", ", ".join(dict.fromkeys(blas))),
             ("backend", backend_text(values["backend"])),

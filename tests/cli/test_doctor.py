@@ -152,6 +152,7 @@ def test_the_backend(
     checks = {c["name"]: c["backend"] for c in ran.json["selftest"]["checks"]}
     assert checks["maxima"] == backend
     assert checks["CRF lattice"] == ("numba" if backend == "cython" else backend)
+    assert ("those of the CPU" in ran.err) == (backend != "cython")
     shown = ran.err[ran.err.index("\nbackend") :].split()
     assert shown[: len(text.split()) + 1] == ["backend", *text.split()]
     assert max(len(line) for line in ran.err.splitlines() if "/" not in line) <= 80
