@@ -6,13 +6,11 @@ systems, nothing is locked.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -123,6 +121,9 @@ def open_folder(folder: Path) -> int | None:
 
 def _stand_in(folder: Path) -> Path:
     """Return the lock file of a folder that cannot be locked itself."""
+    import hashlib
+    import tempfile
+
     name = os.path.normcase(os.path.realpath(folder))
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return Path(tempfile.gettempdir(), f"lstm2d-{digest}.lock")
