@@ -1,9 +1,9 @@
 """Map kernels/ and cli/ into the package, and compile the Cython kernels.
 
 ``LSTM2D_DEBUG=1`` builds the kernels with bounds checks and without optimisation. Without a C compiler, and
-with ``LSTM2D_PURE=1``, nothing is compiled, and Numba compiles kernels when they are used;
-``LSTM2D_REQUIRE_CYTHON=1`` makes a missing compiler an error. ``LSTM2D_SANITIZE=address,undefined`` builds
-them with these sanitizers: the first fault ends the process.
+with ``LSTM2D_PURE=1``, nothing is compiled, and Numba compiles kernels when they are used; the package then
+holds the reason, which ``lstm2d doctor`` shows. ``LSTM2D_REQUIRE_CYTHON=1`` makes that an error.
+``LSTM2D_SANITIZE=address,undefined`` builds them with these sanitizers: the first fault ends the process.
 """
 
 import multiprocessing
@@ -14,15 +14,33 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
+from setuptools.command.build_py import build_py
 
 DEBUG = os.environ.get("LSTM2D_DEBUG") == "1"
 PURE = os.environ.get("LSTM2D_PURE") == "1"
 REQUIRED = os.environ.get("LSTM2D_REQUIRE_CYTHON") == "1"
 OPENMP = ["-fopenmp"]
-PROBE = "#include <Python.h>\n#include <omp.h>\nint threads(void) { return omp_get_max_threads(); }\n"
+# what is missing if a probe cannot be compiled, the compiler's options, and the probe. MSVC has omp.h too and
+# only warns of options that it does not know, but it lacks the vectors of GCC and Clang.
+PROBES: tuple[tuple[str, list[str], str], ...] = (
+    ("no C compiler", [], "int one(void) { return 1; }\n"),
+    (
+        "a C compiler that is neither GCC nor Clang",
+        [],
+        "#ifndef __GNUC__\n#error not GCC\n#endif\ntypedef float v __attribute__((vector_size(16)));\n",
+    ),
+    ("no headers of Python", [], "#include <Python.h>\n"),
+    (
+        "no OpenMP in the C compiler",
+        OPENMP,
+        "#include <omp.h>\nint threads(void) { return omp_get_max_threads(); }\n",
+    ),
+)
+NOT_COMPILED = "not_compiled.txt"  # in the package of the kernels: why they are not compiled
 # -g0: Python's own flags ask for debugging information, which takes a quarter of the time to compile
 FLAGS = ["-O0", "-DLSTM2D_DEBUG"] if DEBUG else ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
 SANITIZE = os.environ.get("LSTM2D_SANITIZE", "")
@@ -100,34 +118,76 @@ def extensions() -> list[Extension]:
     ] + [Extension(SHARED, [shared.as_posix()], extra_compile_args=FLAGS, extra_link_args=SANITIZERS)]
 
 
-def can_compile() -> bool:
-    """Return whether a small C file can be compiled: with a compiler, OpenMP and the headers of Python."""
+@cache
+def missing() -> str:
+    """Return what is missing to compile the kernels; "" if nothing is.
+
+    Returns
+    -------
+    str
+        The first reason of `PROBES` that applies.
+    """
     from distutils.ccompiler import new_compiler  # that of setuptools
     from distutils.errors import CCompilerError, DistutilsError
     from distutils.sysconfig import customize_compiler
 
+    compiler = new_compiler()
     with tempfile.TemporaryDirectory() as folder:
         probe = Path(folder, "probe.c")
-        probe.write_text(PROBE, encoding="utf-8")
-        try:
-            compiler = new_compiler()
-            customize_compiler(compiler)
+        for reason, options, text in PROBES:
+            probe.write_text(text, encoding="utf-8")
             include = [sysconfig.get_path("include")]
-            compiler.compile([str(probe)], folder, include_dirs=include, extra_postargs=OPENMP)
-        except (CCompilerError, DistutilsError, OSError):
-            return False
-    return True
+            try:
+                customize_compiler(compiler)
+                objects = compiler.compile([str(probe)], folder, include_dirs=include, extra_postargs=options)
+                if compiler.compiler_type == "unix":  # elsewhere a library must say what it exports
+                    compiler.link_shared_object(objects, str(Path(folder, "probe")), extra_postargs=options)
+            except (CCompilerError, DistutilsError, OSError):
+                return reason
+    return ""
+
+
+def why_not() -> str:
+    """Return why the kernels are not to be compiled; "" if they are.
+
+    Raises
+    ------
+    SystemExit
+        If they are required and cannot be compiled.
+    """
+    reason = "LSTM2D_PURE=1" if PURE else missing()
+    if reason and REQUIRED:
+        raise SystemExit(
+            f"lstm2d: LSTM2D_REQUIRE_CYTHON=1, but the kernels cannot be compiled: {reason}. They need GCC "
+            "or Clang with OpenMP, and the headers of Python (Debian and Ubuntu: gcc python3-dev). Without "
+            "the variable, Numba compiles them when they are first used."
+        )
+    return reason
+
+
+class build_python(build_py):
+    """Copy the sources, and the reason if the kernels are not compiled."""
+
+    def run(self) -> None:
+        """Copy, and tell."""
+        super().run()
+        reason = why_not()
+        if not reason:
+            return
+        print(
+            f"lstm2d: the kernels are not compiled now ({reason}): Numba compiles them when they are first "
+            "used. To have them compiled here, install GCC and the headers of Python (Debian and Ubuntu: gcc "
+            "python3-dev), and then lstm2d again.",
+            file=sys.stderr,
+        )
+        if not self.editable_mode:  # it would lie among the sources
+            folder = Path(self.build_lib, "lstm2d", "kernels")
+            folder.joinpath(NOT_COMPILED).write_text(f"{reason}\n", encoding="utf-8")
 
 
 def modules() -> list[Extension]:
     """Return the extension modules as C; none if nothing is to be compiled."""
-    if PURE or not (REQUIRED or can_compile()):
-        reason = "LSTM2D_PURE=1" if PURE else "there is no C compiler with OpenMP and the headers of Python"
-        print(
-            f"lstm2d: {reason}, so the kernels are not compiled now: Numba compiles them when they are first "
-            "used. To have them compiled here, install a C compiler and then lstm2d again.",
-            file=sys.stderr,
-        )
+    if why_not():
         return []
     from Cython.Build import cythonize  # not needed to read this file
 
@@ -152,6 +212,9 @@ def modules() -> list[Extension]:
 
 def main() -> None:
     """Build."""
+    compiled = modules()
+    # nothing reads the sources of what is compiled; beside it they are what a debugger shows
+    sources = {"lstm2d.kernels._cython": ["*.pyx", "*.pxd", "*.h"]} if compiled else {}
     setup(
         packages=packages(),
         package_dir=FOLDERS,
@@ -163,11 +226,12 @@ def main() -> None:
                 "zoo/*.safetensors",
                 "report/templates/*",
             ],
-            "lstm2d.kernels._cython": ["*.pyx", "*.pxd", "*.h"],
+            **sources,
             "lstm2d.kernels._cuda": ["*.cu"],
         },
         options={"build_ext": {"parallel": os.cpu_count()}},
-        ext_modules=modules(),
+        ext_modules=compiled,
+        cmdclass={"build_py": build_python},
     )
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from lstm2d.selftest import Check
 
+TO_COMPILE = "For faster kernels, install GCC and the headers of Python, then lstm2d again."
+OF_THE_CPU = "those of the CPU (LSTM2D_ISA is for kernels of Cython)"
 PACKAGES = ("lstm2d", "numpy", "scipy", "numba", "scikit-image", "pillow", "pydantic")
 
 
@@ -142,7 +144,7 @@ def describe(values: dict[str, Any]) -> str:
             ("versions", ", ".join(f"{name} {number}" for name, number in values["versions"].items())),
             ("system", values["system"]),
             ("CPU", f"{cpu['name']}, {cpu['cores']} cores"),
-            ("instructions", instructions_text(cpu)),
+            ("instructions", instructions_text(cpu) if "cython" in by_backend else OF_THE_CPU),
             ("threads", str(values["threads"])),
             ("BLAS", ", ".join(dict.fromkeys(blas))),
             ("backend", backend_text(values["backend"])),
@@ -168,11 +170,13 @@ def instructions_text(cpu: dict[str, Any]) -> str:
 
 
 def backend_text(backend: dict[str, Any]) -> str:
-    """Return the backend of the kernels, and the reason for it."""
-    compiled = "compiled" if backend["compiled"] else "not compiled"
-    if backend["requested"]:
-        return f"{backend['requested']} (LSTM2D_BACKEND={backend['requested']}; Cython: {compiled})"
-    return "cython" if backend["compiled"] else f"numba (Cython: {compiled})"
+    """Return the backend of the kernels, the reason for it, and how to have a faster one."""
+    requested, compiled = backend["requested"], "compiled" if backend["compiled"] else "not compiled"
+    if backend["reason"]:
+        compiled += f", {backend['reason']} at installation"
+    if requested:
+        return f"{requested} (LSTM2D_BACKEND={requested}; Cython: {compiled})"
+    return "cython" if backend["compiled"] else f"numba (Cython: {compiled}). {TO_COMPILE}"
 
 
 def gpu_text(gpu: dict[str, Any]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import sys
+import threading
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from lstm2d.cli import leave
 from lstm2d.training.signals import SignalHandler
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 RETRY_SECONDS = 0.02  # before a signal that could not be handled is retried
+# Windows has neither alarms nor their timer: a thread sends another signal, which is handled in the same way
+ALARM: int = getattr(signal, "SIGALRM", signal.SIGTERM)
+_set_timer: Any = getattr(signal, "setitimer", None)
+_CLOCK: int = getattr(signal, "ITIMER_REAL", 0)
 
 
 class Interruptible(SignalHandler):
@@ -26,6 +32,7 @@ class Interruptible(SignalHandler):
     def __init__(self) -> None:
         super().__init__()
         self._waiting = False
+        self._timer: threading.Timer | None = None
         self._base: FrameType | None = None
         self._hook = sys.unraisablehook
 
@@ -40,7 +47,7 @@ class Interruptible(SignalHandler):
     ) -> None:
         """Restore the previous handlers."""
         if self._waiting:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._retry_in(0)
         super().__exit__(kind, error, trace)
         sys.unraisablehook = self._hook
         self._base = None
@@ -65,9 +72,21 @@ class Interruptible(SignalHandler):
 
     def _retry(self) -> None:
         self._waiting = True
-        if signal.SIGALRM not in self._before:
-            self.take(signal.SIGALRM)
-        signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
+        if ALARM not in self._before:
+            self.take(ALARM)
+        self._retry_in(RETRY_SECONDS)
+
+    def _retry_in(self, seconds: float) -> None:
+        """Send the alarm once, later; 0 sends none."""
+        if _set_timer is not None:  # it also ends a call of the system that waits
+            _set_timer(_CLOCK, seconds)
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        if seconds:
+            self._timer = threading.Timer(seconds, _thread.interrupt_main, [ALARM])
+            self._timer.daemon = True
+            self._timer.start()
 
     def _unraisable(self, args: UnraisableHookArgs) -> None:
         """Retry an interrupt that arrived where no exception can be raised, such as in a destructor."""

@@ -10,6 +10,7 @@ import io
 import os
 import select
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 CLOSED = -1  # an invalid descriptor: writing fails as for a closed one
+PAUSE = 0.01  # seconds
 
 
 class Sink(io.RawIOBase):
@@ -71,7 +73,10 @@ class Sink(io.RawIOBase):
             try:
                 return os.write(self.descriptor, view)
             except BlockingIOError:  # a pipe made non-blocking by another program: wait for its reader
-                select.select([], [self.descriptor], [])
+                if sys.platform == "win32":  # where only sockets can be waited for
+                    time.sleep(PAUSE)
+                else:
+                    select.select([], [self.descriptor], [])
 
 
 def guard() -> None:

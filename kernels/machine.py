@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 from typing import Any
 
-from lstm2d.kernels import dispatch, isa
+from lstm2d.kernels import dispatch, isa, threads
 from lstm2d.kernels.families import FAMILIES
 
 
@@ -23,7 +22,7 @@ def cpu() -> dict[str, Any]:
     facts = _cpuinfo()
     return {
         "name": facts.get("model name") or platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": threads.cpus(),
         "instruction_set": isa.level(),
         "supported": isa.supported_level(),
         "requested": isa.requested_level(),
@@ -75,6 +74,11 @@ def backend() -> dict[str, Any]:
     Returns
     -------
     dict
-        "requested" (what `LSTM2D_BACKEND` holds, or None) and "compiled" (whether the Cython kernels are).
+        "requested" (what `LSTM2D_BACKEND` holds, or None), "compiled" (whether the Cython kernels are) and
+        "reason" (why they were not compiled at installation, or None).
     """
-    return {"requested": dispatch.requested(), "compiled": dispatch.compiled()}
+    return {
+        "requested": dispatch.requested(),
+        "compiled": dispatch.compiled(),
+        "reason": dispatch.why_not_compiled(),
+    }

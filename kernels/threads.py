@@ -35,6 +35,13 @@ def set_num_threads(n: int) -> None:
     _threads = n
 
 
+def cpus() -> int:
+    """Return the number of CPUs that the process may use; of the machine if the system does not say it."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def get_num_threads() -> int:
     """Return the number of threads of kernels: as set, else `OMP_NUM_THREADS`, else all CPUs of the process.
 
@@ -52,7 +59,7 @@ def get_num_threads() -> int:
         return _threads
     asked = os.environ.get(VARIABLE, "")
     if not asked.strip():
-        return min(MAX_THREADS, len(os.sched_getaffinity(0)))
+        return min(MAX_THREADS, cpus())
     match = _LIST.fullmatch(asked)  # OpenMP takes a list for nested parallel regions; ours are not nested
     if match is None or len(match[1]) > len(str(MAX_THREADS)) or int(match[1]) > MAX_THREADS:
         raise ThreadsError(

@@ -19,11 +19,11 @@ import llvmlite
 import numba
 import numpy as np
 from numba.core import compiler_lock, event
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.extending import is_jitted
 from numpy.typing import NDArray
 
-from lstm2d.kernels import forks
+from lstm2d.kernels import dispatch, forks
 from lstm2d.kernels.threads import get_num_threads
 from lstm2d.waits import report
 
@@ -134,7 +134,15 @@ class _Compilations(event.Listener):
             self._seconds += time.monotonic() - self._began
 
     def _report(self) -> None:
-        report("Numba compiles kernels, once on this machine", self._seconds + time.monotonic() - self._began)
+        report(_what(), self._seconds + time.monotonic() - self._began)
+
+
+def _what() -> str:
+    """Return what the user is waiting for while Numba compiles."""
+    if cache_folder() is None:
+        return "Numba compiles kernels, in every process: no folder keeps them (set LSTM2D_CACHE)"
+    reason = dispatch.why_not_compiled()
+    return f"Numba compiles kernels, once {f'({reason} at installation)' if reason else 'on this machine'}"
 
 
 event.register("numba:compile", _Compilations())
@@ -156,8 +164,27 @@ def _plain(array: NDArray[Any]) -> NDArray[Any]:
     return array if array.flags.writeable else np.asarray(_Memory(array))
 
 
+class _Files(IndexDataCacheFile):
+    """The files of a cached function, named by what they hold.
+
+    Numba numbers them. Of two processes that compile at once, both could take the same number, and one would
+    then run code for arguments of other types.
+    """
+
+    def save(self, key, data):
+        digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+        name = f"{self._index_name.removesuffix('.nbi')}.{digest}.nbc"
+        self._save_data(name, data)  # before it is listed
+        self._save_index(self._load_index() | {key: name})
+
+
 class _Cache(FunctionCache):
     """Numba's cache of a function, except that no failure to read or write a file is an error."""
+
+    def __init__(self, function):
+        super().__init__(function)
+        stamp = self._impl.locator.get_source_stamp()
+        self._cache_file = _Files(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, sig, target_context):
         try:

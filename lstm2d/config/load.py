@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -126,7 +127,7 @@ def resolve(preset_or_toml: str, overrides: Iterable[tuple[str, str]] = ()) -> R
 
 def is_file(preset_or_toml: str) -> bool:
     """Return whether a string is the path of a TOML file, not the name of a preset."""
-    return preset_or_toml.endswith(".toml") or "/" in preset_or_toml
+    return preset_or_toml.endswith(".toml") or os.path.dirname(preset_or_toml) != ""
 
 
 def apply_overrides(config: RunConfig, overrides: Iterable[str | tuple[str, str]]) -> RunConfig:

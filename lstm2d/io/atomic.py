@@ -6,13 +6,12 @@ import errno
 import os
 import secrets
 import stat
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from lstm2d.errors import OutputError
-from lstm2d.io.locks import hold, sweep
+from lstm2d.io import locks
 
 _BLOCK = 1 << 20
 _MANY = 100_000  # folders, whose identities need some megabytes
@@ -66,7 +65,7 @@ def write_parts(path: str | os.PathLike[str], parts: Sequence[bytes | memoryview
             fd = _create(temporary)
             try:
                 _write_verified(fd, parts)
-                if sys.platform == "win32":  # an open file cannot be renamed there
+                if locks.WINDOWS:
                     os.close(fd)
                     fd = -1
                 os.replace(temporary, target)
@@ -223,7 +222,7 @@ def _create(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     while True:
         fd = os.open(path, flags, 0o666)  # the umask applies
-        if sys.platform == "win32" or hold(fd):  # an open file cannot be removed there
+        if locks.WINDOWS or locks.hold(fd):
             return fd
         os.close(fd)
 
@@ -235,7 +234,7 @@ def _sweep_once(folder: Path) -> None:
             if len(_swept) >= _MANY:
                 _swept.clear()
             _swept.add((status.st_dev, status.st_ino))
-            sweep(folder)
+            locks.sweep(folder)
 
 
 def _write_verified(fd: int, parts: Sequence[bytes | memoryview]) -> None:
@@ -283,9 +282,9 @@ def sync_folder(folder: Path) -> None:
     OSError
         If it fails; not if the file system cannot do it.
     """
-    if sys.platform == "win32":
-        return  # a folder cannot be opened there; renaming is journaled
-    fd = os.open(folder, os.O_RDONLY)
+    fd = locks.open_folder(folder)
+    if fd is None:  # where renaming is journaled
+        return
     try:
         os.fsync(fd)
     except OSError as e:

@@ -14,11 +14,26 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from lstm2d.errors import ConfigError, OutputError
 
+
+def _system_module(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
+
+
+# one of the two is there; the second one is that of Windows
+_fcntl, _msvcrt = _system_module("fcntl"), _system_module("msvcrt")
+WINDOWS = sys.platform == "win32"  # an open file cannot be renamed or removed there, a folder not be opened
 TEMPORARY = re.compile(r"\.lstm2d-[0-9a-z]+\.tmp")
+# neither follow a link nor wait for the other end of a FIFO
+_UNUSUAL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 ABANDONED = 86400.0  # seconds; age at which a temporary file is removed where nothing can be locked
 
 
@@ -65,14 +80,15 @@ def locked_folder(folder: Path, busy: str) -> Iterator[None]:
     Parameters
     ----------
     folder : Path
-        An existing folder. Nothing is written to it.
+        An existing folder. Nothing is written to it: where folders cannot be locked, a file in the folder of
+        temporary files is.
     busy : str
         Message if another process has locked it.
 
     Yields
     ------
     None
-        The folder is locked, if the system can lock folders (Windows cannot).
+        The folder is locked, if the system can lock.
 
     Raises
     ------
@@ -81,19 +97,36 @@ def locked_folder(folder: Path, busy: str) -> Iterator[None]:
     OutputError
         If it cannot be opened.
     """
-    if sys.platform == "win32":
-        yield
-        return
+    hint = "wait for it, or stop it"
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = open_folder(folder)
     except OSError as error:
         raise OutputError(f"cannot open the folder ({error.strerror})", where=folder) from error
+    if descriptor is None:
+        with locked_file(_stand_in(folder), ConfigError(busy, where=folder, hint=hint)):
+            yield
+        return
     try:
         if _lock(descriptor) is False:
-            raise ConfigError(busy, where=folder, hint="wait for it, or stop it")
+            raise ConfigError(busy, where=folder, hint=hint)
         yield
     finally:
         _unlock(descriptor)
+
+
+def open_folder(folder: Path) -> int | None:
+    """Open a folder, to lock it or to flush it to disk; return None if the system opens no folders."""
+    return None if WINDOWS else os.open(folder, os.O_RDONLY)
+
+
+def _stand_in(folder: Path) -> Path:
+    """Return the lock file of a folder that cannot be locked itself."""
+    import hashlib
+    import tempfile
+
+    name = os.path.normcase(os.path.realpath(folder))
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return Path(tempfile.gettempdir(), f"lstm2d-{digest}.lock")
 
 
 @contextmanager
@@ -119,10 +152,9 @@ def locked_file(path: Path, busy: ConfigError) -> Iterator[None]:
     OutputError
         If it cannot be created.
     """
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     while True:
         try:
-            descriptor = os.open(path, flags, 0o666)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _UNUSUAL, 0o666)
         except OSError as error:
             raise OutputError(f"cannot write ({error.strerror})", where=path) from error
         if _lock(descriptor) is False:
@@ -135,30 +167,26 @@ def locked_file(path: Path, busy: ConfigError) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            if (
-                sys.platform != "win32"
-            ):  # while it is locked, so that no other process has opened it for itself
+            if not WINDOWS:  # while it is locked, so that no other process has opened it for itself
                 os.unlink(path)
         _unlock(descriptor)
-        if sys.platform == "win32":
+        if WINDOWS:
             with suppress(OSError):
                 os.unlink(path)
 
 
 def _lock(descriptor: int) -> bool | None:
-    """Lock an open file or folder; return None if the file system cannot."""
-    if sys.platform == "win32":
-        import msvcrt
-
+    """Lock an open file or folder; return None if the system or the file system cannot."""
+    if _msvcrt is not None:
         try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            _msvcrt.locking(descriptor, _msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
         return True
-    import fcntl
-
+    if _fcntl is None:
+        return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _fcntl.flock(descriptor, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
@@ -169,15 +197,11 @@ def _lock(descriptor: int) -> bool | None:
 def _unlock(descriptor: int) -> None:
     """Unlock and close; closing alone would not unlock while a forked process still has the descriptor."""
     with suppress(OSError):
-        if sys.platform == "win32":
-            import msvcrt
-
+        if _msvcrt is not None:
             os.lseek(descriptor, 0, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            _msvcrt.locking(descriptor, _msvcrt.LK_UNLCK, 1)
+        elif _fcntl is not None:
+            _fcntl.flock(descriptor, _fcntl.LOCK_UN)
     with suppress(OSError):
         os.close(descriptor)
 
@@ -191,12 +215,14 @@ def _is_same(descriptor: int, path: Path) -> bool:
 
 def _remove_abandoned(path: Path) -> None:
     """Remove a temporary file or folder unless a process is writing it."""
-    with suppress(OSError):
-        if sys.platform == "win32":  # an open file cannot be removed there
-            if time.time() - path.stat().st_mtime > ABANDONED:
-                path.unlink()
+    with suppress(OSError, ConfigError, OutputError):
+        status = path.lstat()
+        if WINDOWS:
+            if time.time() - status.st_mtime > ABANDONED:
+                with locked_folder(path, "it is being written"):
+                    _remove(path, status.st_mode)
             return
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | _UNUSUAL)
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 _CGROUPS = Path("/sys/fs/cgroup")
+_UNKNOWN = 4 << 30
 _UNLIMITED = 1 << 60  # bytes; the first version of cgroups writes such numbers
 
 
@@ -22,22 +25,28 @@ def available(root: Path = _CGROUPS, group: Path = Path("/proc/self/cgroup")) ->
     Returns
     -------
     int
-        The smallest of the machine's memory, the limits of the control group and of the groups around it,
-        and RLIMIT_AS.
+        The smallest of the machine's memory (4 GiB if the system does not say it), the limits of the control
+        group and of the groups around it, and RLIMIT_AS.
     """
-    limits = [*_cgroup_limits(root, group), _UNLIMITED]
+    machine = _setting("SC_PHYS_PAGES") * _setting("SC_PAGE_SIZE") or _UNKNOWN
+    limits = [*_cgroup_limits(root, group), _UNLIMITED, machine]
     try:
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):  # not on this system
-        limits.append(4 << 30)
-    try:
-        import resource
-
+        resource: Any = import_module("resource")
+    except ImportError:  # on Windows
+        pass
+    else:
         soft = resource.getrlimit(resource.RLIMIT_AS)[0]
         limits += [soft] if soft != resource.RLIM_INFINITY else []
-    except ImportError:  # not on this system
-        pass
     return min(limit for limit in limits if limit > 0)
+
+
+def _setting(name: str) -> int:
+    """Return a number of the system; 0 if it does not say it."""
+    read: Any = getattr(os, "sysconf", None)  # not on Windows
+    try:
+        return 0 if read is None else int(read(name))
+    except (OSError, ValueError):
+        return 0
 
 
 def _cgroup_limits(root: Path, group: Path) -> list[int]:
@@ -80,7 +89,7 @@ def resident(status: Path = Path("/proc/self/statm")) -> int:
         Resident pages.
     """
     try:
-        return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(status.read_text().split()[1]) * _setting("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return 0
 

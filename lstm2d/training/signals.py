@@ -9,6 +9,9 @@ from typing import Any, Self
 
 from lstm2d.training.listeners import Listener
 
+HANGUP: int | None = getattr(signal, "SIGHUP", None)  # not on Windows
+ENDING = [number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number is not None]
+
 
 class SignalHandler:
     """While active, `receive` gets the signals that end a program: Ctrl-C, SIGTERM and SIGHUP.
@@ -24,7 +27,7 @@ class SignalHandler:
     def __enter__(self) -> Self:
         """Install the signal handlers."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in ENDING:
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self.take(number)
         return self
@@ -43,7 +46,7 @@ class SignalHandler:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         repeated, self.asked = self.asked, True
-        if number != signal.SIGHUP or not repeated:  # closed terminal: shell and system send it
+        if number != HANGUP or not repeated:  # closed terminal: shell and system send it
             self.receive(number, frame, repeated)
 
     def receive(self, number: int, frame: FrameType | None, repeated: bool) -> None:

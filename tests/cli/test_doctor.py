@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lstm2d import kernels
+from lstm2d.cli.doctor import TO_COMPILE
 from lstm2d.kernels import dispatch, gpu, isa
 from lstm2d.selftest import CASES, doctor
 
@@ -98,22 +100,41 @@ def test_a_kernel_that_fails_and_one_that_gives_nan(
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize(
-    ("requested", "compiled", "backend", "text"),
+    ("requested", "compiled", "reason", "backend", "text"),
     [
-        (None, True, "cython", "cython"),
-        (None, False, "numba", "numba (Cython: not compiled)"),
-        ("numba", True, "numba", "numba (LSTM2D_BACKEND=numba; Cython: compiled)"),
-        ("reference", True, "reference", "reference (LSTM2D_BACKEND=reference; Cython: compiled)"),
+        (None, True, None, "cython", "cython"),
+        (None, False, None, "numba", f"numba (Cython: not compiled). {TO_COMPILE}"),
+        (
+            None,
+            False,
+            "no C compiler",
+            "numba",
+            f"numba (Cython: not compiled, no C compiler at installation). {TO_COMPILE}",
+        ),
+        (
+            "numba",
+            False,
+            "LSTM2D_PURE=1",
+            "numba",
+            "numba (LSTM2D_BACKEND=numba; Cython: not compiled, LSTM2D_PURE=1 at installation)",
+        ),
+        ("numba", True, None, "numba", "numba (LSTM2D_BACKEND=numba; Cython: compiled)"),
+        ("reference", True, None, "reference", "reference (LSTM2D_BACKEND=reference; Cython: compiled)"),
     ],
 )
 def test_the_backend(
     lstm2d: Callable,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     requested: str | None,
     compiled: bool,
+    reason: str | None,
     backend: str,
     text: str,
 ) -> None:
+    monkeypatch.setattr(dispatch, "_REASON", tmp_path / "not_compiled.txt")
+    if reason is not None:
+        (tmp_path / "not_compiled.txt").write_text(f"{reason}\n")
     monkeypatch.delenv("LSTM2D_BACKEND", raising=False)
     if requested is not None:
         monkeypatch.setenv("LSTM2D_BACKEND", requested)
@@ -126,12 +147,15 @@ def test_the_backend(
     )  # it reads the variable once per process
     ran = lstm2d("doctor", "--json")
     assert ran.code == 0
-    assert ran.json["backend"] == {"requested": requested, "compiled": compiled}
+    assert ran.json["backend"] == {"requested": requested, "compiled": compiled, "reason": reason}
     assert ran.json["kernels"]["pool"] == backend
     checks = {c["name"]: c["backend"] for c in ran.json["selftest"]["checks"]}
     assert checks["maxima"] == backend
     assert checks["CRF lattice"] == ("numba" if backend == "cython" else backend)
-    assert ["backend", *text.split()] in [line.split() for line in ran.err.splitlines()]
+    assert ("those of the CPU" in ran.err) == (backend != "cython")
+    shown = ran.err[ran.err.index("\nbackend") :].split()
+    assert shown[: len(text.split()) + 1] == ["backend", *text.split()]
+    assert max(len(line) for line in ran.err.splitlines() if "/" not in line) <= 80
 
 
 @pytest.mark.usefixtures("short")

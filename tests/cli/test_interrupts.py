@@ -109,6 +109,20 @@ def test_in_an_import_it_waits_for_its_end(tmp_path: Path) -> None:
     assert run_command(body, tmp_path) == (130, "imported\ncleaned up\n", "Interrupted.\n")
 
 
+def test_in_an_import_without_the_timers_of_unix(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import signal\n"
+        "for name in ('SIGALRM', 'SIGHUP', 'setitimer', 'ITIMER_REAL'):\n    delattr(signal, name)\n"
+    )
+    (tmp_path / "slow.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(0.1)\nprint('imported')\n"
+    )
+    body = (
+        "try:\n    import slow\nexcept BaseException:\n    print('lost')\nwhile True:\n    time.sleep(0.01)"
+    )
+    assert run_command(body, tmp_path) == (130, "imported\ncleaned up\n", "Interrupted.\n")
+
+
 def test_twice_in_an_import_it_ends_at_once(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(
         "import os, signal, time\n"

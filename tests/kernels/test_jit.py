@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from lstm2d import waits
+from lstm2d.kernels import dispatch
 from lstm2d.kernels._numba import jit
 from lstm2d.kernels._numba.jit import kernel
 from tests.callers import at_once, restless
@@ -159,12 +162,124 @@ def test_several_threads_compile_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.rglob("*.nbi"))
 
 
+def scaled(x: np.ndarray) -> float:
+    return 2 * x[0]
+
+
+def test_two_processes_that_store_a_loop_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both list their code without having seen the other's; the first one writes its code last."""
+    monkeypatch.setenv("LSTM2D_CACHE", str(tmp_path))
+    first, second = kernel(scaled), kernel(scaled)
+    index, data = jit._Files._load_index, jit._Files._save_data
+    real: dict[str, Any] = {"stale": False, "inside": False}
+
+    def load(self: Any) -> Any:
+        return {} if real["stale"] else index(self)
+
+    def save(self: Any, name: str, content: Any) -> None:
+        if not real["inside"]:
+            real.update(inside=True, stale=True)
+            assert second(np.array([3.0])) == 6
+            real.update(stale=False)
+        data(self, name, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jit._Files, "_load_index", load)
+        patch.setattr(jit._Files, "_save_data", save)
+        assert first(np.array([3.0], np.float32)) == 6
+    for dtype in (np.float32, np.float64):
+        assert kernel(scaled)(np.array([5.0], dtype)) == 10
+
+
+PROGRAM = """
+import sys
+import numpy as np
+from lstm2d import kernels
+crf = kernels.pick("crf", like=None)
+x = np.arange(6.0).reshape(3, 2)
+sys.stdin.readline()
+print(crf.gaussian_sum(x, x, np.ones(3), np.ones(3)).sum())
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_compile_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-c", PROGRAM]
+    env = os.environ | {"LSTM2D_CACHE": str(tmp_path)}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    programs = [subprocess.Popen(command, env=env, **pipes) for _ in range(3)]
+    for program in programs:
+        assert program.stdin is not None
+        program.stdin.write("begin\n")
+        program.stdin.flush()
+    found = {program.communicate()[0] for program in programs}
+    assert len(found) == 1
+    assert [program.returncode for program in programs] == [0, 0, 0]
+    assert not list(tmp_path.rglob("*.tmp.*"))
+    ran = subprocess.run(command, env=env, input="\n", capture_output=True, text=True, check=True)
+    assert {ran.stdout} == found
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no permissions of files there")
+def test_the_folder_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LSTM2D_CACHE", str(tmp_path))
+    before = os.umask(0)
+    try:
+        folder = jit.cache_folder()
+    finally:
+        os.umask(before)
+    assert folder is not None
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o750)  # others could have put code into it
+    assert jit.cache_folder() is None
+
+
+@pytest.mark.parametrize("home", ["read-only", "a file", "none"])
+def test_without_a_folder_to_keep_them(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loops run all the same, and whoever waits learns what to do."""
+    for name in ("LSTM2D_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if home == "a file":
+        (tmp_path / "home").write_text("")
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    elif home == "none":
+        monkeypatch.setattr(Path, "home", _no_home)
+    else:  # root may write everywhere
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setattr(Path, "mkdir", _read_only)
+    assert jit.cache_folder() is None
+    monkeypatch.setattr(waits, "SECONDS", 0.0)
+    reports: set[str] = set()
+    with waits.heard_by(lambda what, seconds: reports.add(what)):
+        assert kernel(scaled)(np.array([7.0])) == 14
+    assert reports == {"Numba compiles kernels, in every process: no folder keeps them (set LSTM2D_CACHE)"}
+
+
+def _no_home() -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
+def _read_only(self: Path, *args: object, **options: object) -> None:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+@pytest.mark.usefixtures("cache")
+def test_why_numba_compiles_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "why_not_compiled", lambda: "no C compiler")
+    monkeypatch.setattr(waits, "SECONDS", 0.0)
+    reports: set[str] = set()
+    with waits.heard_by(lambda what, seconds: reports.add(what)):
+        kernel(scaled)(np.array([7]))
+    assert reports == {"Numba compiles kernels, once (no C compiler at installation)"}
+
+
 def plus_one(x: np.ndarray) -> None:
     x[0] += 1
 
 
 @pytest.mark.usefixtures("cache")
 def test_compiling_is_reported_and_loading_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "why_not_compiled", lambda: None)
     monkeypatch.setattr(waits, "SECONDS", 0.0)
     reports: list[tuple[str, float]] = []
     with waits.heard_by(lambda what, seconds: reports.append((what, seconds))):

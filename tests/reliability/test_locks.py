@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from lstm2d.report.result_folder import ResultFolder
 
 BUSY = ConfigError("busy", hint="wait")
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked there")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no FIFOs and no open files to remove there")
 
 
 @contextmanager
@@ -169,6 +170,84 @@ def test_the_lock_file_of_a_process_that_ends_meanwhile(
         assert path.exists()
         with pytest.raises(ConfigError, match="busy"), locked_file(path, BUSY):
             pass
+
+
+class Msvcrt:
+    """The locks of Windows, by those of this system."""
+
+    LK_NBLCK, LK_UNLCK = 1, 2
+
+    def __init__(self) -> None:
+        self.system = locks._fcntl
+
+    def locking(self, descriptor: int, mode: int, count: int) -> None:
+        assert count == 1
+        assert os.lseek(descriptor, 0, os.SEEK_CUR) == 0  # the range begins at the position in the file
+        free = self.system.LOCK_UN
+        self.system.flock(
+            descriptor, free if mode == self.LK_UNLCK else self.system.LOCK_EX | self.system.LOCK_NB
+        )
+
+
+@pytest.fixture
+def as_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lock as on Windows, where a folder cannot be opened; return the folder of temporary files."""
+    monkeypatch.setattr(locks, "_msvcrt", Msvcrt())
+    monkeypatch.setattr(locks, "_fcntl", None)
+    monkeypatch.setattr(locks, "WINDOWS", True)
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_a_folder_is_locked_by_a_file_elsewhere(as_on_windows: Path, tmp_path: Path) -> None:
+    folder, other = tmp_path / "a", tmp_path / "b"
+    folder.mkdir()
+    other.mkdir()
+    with locked_folder(folder, "busy"), locked_folder(other, "busy"):
+        assert len(os.listdir(as_on_windows)) == 2
+        with pytest.raises(ConfigError, match="busy"), locked_folder(other / ".." / "a", "busy"):
+            pass
+    with locked_folder(folder, "busy"):
+        assert os.listdir(folder) == []
+    assert os.listdir(as_on_windows) == []
+
+
+@pytest.mark.usefixtures("as_on_windows")
+def test_files_are_written_and_old_ones_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atomic, "_swept", set())
+    old, new, work, held = (tmp_path / f".lstm2d-{k}.tmp" for k in range(4))
+    for path in (old, new):
+        path.write_bytes(b"x")
+    for path in (work, held):
+        (path / "images").mkdir(parents=True)
+    for path in (old, work, held):
+        os.utime(path, (time.time() - 2 * locks.ABANDONED,) * 2)
+    with locked_folder(held, "busy"):
+        write_bytes(tmp_path / "a.bin", b"x")
+    assert sorted(temporary(tmp_path)) == [new.name, held.name]
+    assert (tmp_path / "a.bin").read_bytes() == b"x"
+    with new_folder(tmp_path / "out", last="last") as inside:
+        (inside / "last").write_text("first")
+    assert os.listdir(tmp_path / "out") == ["last"]
+
+
+@pytest.mark.usefixtures("as_on_windows")
+def test_a_lock_file_as_on_windows(tmp_path: Path) -> None:
+    path = tmp_path / ".x.lock"
+    with locked_file(path, BUSY), pytest.raises(ConfigError, match="busy"), locked_file(path, BUSY):
+        pass
+    assert not path.exists()
+
+
+def test_a_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "_fcntl", None)
+    with locked_folder(tmp_path, "busy"), locked_folder(tmp_path, "busy"):
+        write_bytes(tmp_path / "a.bin", b"x")
+    with locked_file(tmp_path / "x", BUSY), locked_file(tmp_path / "x", BUSY):
+        pass
+    assert os.listdir(tmp_path) == ["a.bin"]
 
 
 def photos(folder: Path, count: int) -> Path:

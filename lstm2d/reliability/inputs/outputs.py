@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from lstm2d.reliability.inputs import special
 from lstm2d.reliability.inputs.case import Case, Place
 from lstm2d.reliability.inputs.rights import without_rights
 from lstm2d.reliability.inputs.rows import OK, case, ok, unwritten, usage
@@ -56,7 +56,7 @@ def read_only(place: Place) -> None:
 
 def fifo(place: Place) -> None:
     """Make a FIFO of the name of the output."""
-    os.mkfifo(place.out / "pipe")
+    special.fifo(place.out / "pipe")
 
 
 def same_folder(place: Place) -> None:
@@ -158,6 +158,6 @@ OUTPUTS: tuple[Case, ...] = (
     ),
     case("record of predictions of zero bytes", record(Path.touch), predict=OK),
     case("record of predictions that is a folder", record(Path.mkdir), predict=unwritten("no regular file")),
-    case("record of predictions that is a FIFO", record(os.mkfifo), predict=unwritten("no regular file")),
+    case("record of predictions that is a FIFO", record(special.fifo), predict=unwritten("no regular file")),
     case("output on a disk with little space", full_disk(2000), train=NOT_MADE, predict=NOT_MADE),
 )

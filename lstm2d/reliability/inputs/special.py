@@ -18,6 +18,8 @@ Maker = Callable[[Path], object]
 
 def fifo(path: Path) -> None:
     """Make a FIFO; reading it would wait for ever."""
+    if not hasattr(os, "mkfifo"):
+        raise CannotMakeError("this system has no FIFOs")
     os.mkfifo(path)
 
 
