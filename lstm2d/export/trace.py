@@ -16,8 +16,9 @@ from lstm2d.tape import inputs_first, record_everywhere
 from lstm2d.tensor import Node, Tensor
 
 # batch, rows and columns of the images that are traced: for networks of stride 1 in pixels, else in strides.
-# Rows and columns are no linear functions of each other, so that none is taken for the other.
-PIXELS = ((1, 1, 7), (2, 2, 40), (1, 3, 2), (1, 7, 3), (2, 40, 1))
+# Rows and columns are no linear functions of each other, so that none is taken for the other. Two sides are
+# larger than the offset of the first label at the lowest resolution, 16 pixels, which smaller images limit.
+PIXELS = ((1, 1, 7), (2, 2, 40), (1, 33, 2), (1, 7, 35), (2, 40, 1))
 STRIDES = ((1, 1, 3), (2, 2, 1), (1, 3, 5), (1, 5, 2))
 BOX = ("top", "left", "height", "width")  # of a crop: what lies below and right of it follows from the size
 
