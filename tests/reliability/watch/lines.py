@@ -41,6 +41,7 @@ LINES = {
     "features": Line("{model} {data}/images/a.png -o {out}/maps --npy", (OUT,)),
     "models": Line(""),
     "inspect": Line("{model}"),
+    "export": Line("{model} -o {out}/model.onnx", (OUT,)),
     "hierarchy build": Line("{data} --method lc -o {out}/h.json", (OUT,)),
     "hierarchy show": Line("{out}/h.json --data {data} -o {out}/subclasses", (OUT,)),
     "weights import": Line("{given}/vgg16.npz -o {out}/vgg16.safetensors", (OUT, STORED)),
