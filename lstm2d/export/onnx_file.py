@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,15 @@ from lstm2d.export.photograph import network_input, without_padding
 from lstm2d.export.trace import trace
 from lstm2d.export.writers import write
 from lstm2d.io.atomic import check_writable, write_bytes
-from lstm2d.pipeline.preprocess import MAX_ENLARGEMENT, TOLERANCE
+from lstm2d.models import Network
+from lstm2d.pipeline.preprocess import MAX_ENLARGEMENT, TOLERANCE, Preprocessing
 from lstm2d.predict import load
 from lstm2d.predict.predictor import Predictor
 
 OPSET, IR_VERSION = 17, 8  # of 2022: every onnxruntime since 1.12 reads them
 MAX_BYTES = 2**31 - 2**20  # of a file, which is one message of Protocol Buffers
 CHANNELS = ("red", "green", "blue")
+FREE = ("batch", "height", "width")  # names of the dimensions of any size
 FLOAT = 1  # ONNX's number of float32
 
 
@@ -112,19 +115,23 @@ def export_onnx(
         optional(package)
     predictor = load(path_or_name, crf=False, resolution=resolution, instances=instances)
     check_writable(path)
-    data = to_bytes(predictor)
+    data = to_bytes(predictor.network, predictor.preprocessing, metadata(predictor))
     compared = compare(predictor, data, path)
     write_bytes(path, data)
     return Exported(Path(path), len(data), OPSET, tuple(compared), "crf" in predictor.model.config)
 
 
-def to_bytes(predictor: Predictor) -> bytes:
-    """Return the ONNX file of a model; the same bytes every time.
+def to_bytes(network: Network, preprocessing: Preprocessing, properties: Mapping[str, str]) -> bytes:
+    """Return the ONNX file of a network; the same bytes every time.
 
     Parameters
     ----------
-    predictor : Predictor
-        The model.
+    network : Network
+        With its weights, on the host.
+    preprocessing : Preprocessing
+        What is done to an image before it.
+    properties : mapping from str to str
+        The file's metadata.
 
     Returns
     -------
@@ -136,19 +143,18 @@ def to_bytes(predictor: Predictor) -> bytes:
     ConfigError
         As for `export_onnx`.
     """
-    _refuse_too_large(predictor)
-    helper = optional("onnx.helper")
+    _refuse_too_large(network)
+    helper, channels = optional("onnx.helper"), len(preprocessing.mean)
     g = Graph()
     image = Value(g, "image")
-    values = [network_input(g, image, predictor.preprocessing)]
-    for operation in trace(predictor.network, len(predictor.preprocessing.mean)):
+    values = [network_input(g, image, preprocessing)]
+    for operation in trace(network, channels):
         values.append(write(g, operation, values))
-    last = without_padding(g, values[-1], image, predictor.preprocessing)
+    last = without_padding(g, values[-1], image, preprocessing)
     g.nodes.append(helper.make_node("Identity", [last], ["probabilities"], name="probabilities"))
-    free = ["batch", "height", "width"]
     sides = [
-        helper.make_tensor_value_info(name, FLOAT, [*free, channels])
-        for name, channels in (("image", len(CHANNELS)), ("probabilities", len(predictor.classes)))
+        helper.make_tensor_value_info(name, FLOAT, [*FREE, size])
+        for name, size in (("image", channels), ("probabilities", network.n_classes))
     ]
     graph = helper.make_graph(g.nodes, "lstm2d", sides[:1], sides[1:], initializer=g.initializers)
     model = helper.make_model(
@@ -158,7 +164,7 @@ def to_bytes(predictor: Predictor) -> bytes:
         producer_name="lstm2d",
         producer_version=lstm2d.__version__,
     )
-    helper.set_model_props(model, metadata(predictor))
+    helper.set_model_props(model, dict(properties))
     optional("onnx.checker").check_model(model, full_check=True)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
@@ -201,8 +207,8 @@ def metadata(predictor: Predictor) -> dict[str, str]:
     return {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
 
 
-def _refuse_too_large(predictor: Predictor) -> None:
-    total = sum(values.nbytes for values in predictor.network.arrays().values())
+def _refuse_too_large(network: Network) -> None:
+    total = sum(values.nbytes for values in network.arrays().values())
     if total > MAX_BYTES:
         raise ConfigError(
             f"the parameters take {total / 2**30:.1f} GiB",
