@@ -42,6 +42,9 @@ def sharpen(network: Network, rng: np.random.Generator) -> None:
     for name, values in network.arrays().items():
         if name.endswith(("mean", "var")):
             values[...] = rng.uniform(0.5, 1.5, values.shape)
+    for head in heads.values():
+        if not head.weight.data.any():  # scores of pool4 start at 0
+            head.weight.data[...] = 0.1 * rng.standard_normal(head.weight.shape)
     side = 3 * network.stride + 2 * network.padding
     with no_grad():
         x = Tensor(rng.standard_normal((1, side, side, 3)).astype(np.float32))
