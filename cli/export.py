@@ -37,9 +37,7 @@ Examples:
     help="Recurrent CNNs: probabilities after P instances.  [default: as many as were trained]",
 )
 @output_options
-def export(
-    console: Console, *, model: str, out: str, resolution: str | None, instances: int | None
-) -> None:
+def export(console: Console, *, model: str, out: str, resolution: str | None, instances: int | None) -> None:
     """Write a trained model as an ONNX file, for programs without Python.
 
     MODEL is a model file, the folder of a run, or the name of a bundled model.

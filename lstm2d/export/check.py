@@ -92,7 +92,7 @@ def compare(predictor: Predictor, data: bytes, source: object) -> list[Compared]
             rounding = largest_difference(ours[:batch], exact[:batch])
             found.append(Compared(batch, rows, columns, difference, rounding))
     worst = max(found, key=lambda one: one.difference)
-    if not worst.difference <= TOLERANCE:
+    if worst.difference > TOLERANCE:
         raise OutputError(
             f"a probability in onnxruntime differs by {worst.difference:.2g} from lstm2d's, on a batch of "
             f"{worst.batch} images of {worst.rows}x{worst.columns} pixels: the file was not written",
@@ -168,7 +168,9 @@ def in_float64(predictor: Predictor) -> Iterator[None]:
             p.data = values
 
 
-def probabilities(predictor: Predictor, images: Images, dtype: type = np.float32) -> NDArray[np.floating[Any]]:
+def probabilities(
+    predictor: Predictor, images: Images, dtype: type = np.float32
+) -> NDArray[np.floating[Any]]:
     """Return lstm2d's own probabilities (N, H, W, K) of images (N, H, W, 3), without resizing and CRF.
 
     Raises
@@ -180,7 +182,7 @@ def probabilities(predictor: Predictor, images: Images, dtype: type = np.float32
     network, found = predictor.network, []
     for pixels in images:
         with np.errstate(over="ignore", invalid="ignore"), no_grad():
-            x = predictor.preprocessing.network_input(pixels).astype(dtype)
+            x: NDArray[Any] = predictor.preprocessing.network_input(pixels).astype(dtype)
             result = network.class_probabilities(network.frozen(Tensor(x))).data[0, :height, :width]
         if not np.isfinite(result).all():
             raise not_finite(network, x, predictor.name)
@@ -194,15 +196,16 @@ def draw(count: int, rows: int, columns: int) -> Images:
     coarse = rng.uniform(0, 255, (count, -(-rows // AREA), -(-columns // AREA), 3))
     areas = coarse.repeat(AREA, axis=1).repeat(AREA, axis=2)[:, :rows, :columns]
     noisy = areas + rng.normal(0, NOISE, areas.shape)
-    soft = gaussian_filter(noisy, (0, SOFT, SOFT, 0))
+    soft: NDArray[np.float64] = gaussian_filter(noisy, (0, SOFT, SOFT, 0))
     return np.clip(np.rint(soft), 0, 255).astype(np.float32)
 
 
 def largest_difference(found: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Return the largest difference, NaN if one is NaN, infinity for another shape."""
+    """Return the largest difference; infinity if one is NaN, and for another shape."""
     if found.shape != expected.shape:
         return float("inf")
-    return float(np.abs(found - expected).max())
+    difference = float(np.abs(found - expected).max())
+    return float("inf") if np.isnan(difference) else difference
 
 
 def _not_run(runtime: Any, error: Exception) -> ConfigError:

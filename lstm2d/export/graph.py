@@ -158,7 +158,9 @@ class Graph:
             return x
         n = len(axes)
         ends = self.integers(*[-(2**62)] * n)
-        return self.add("Slice", x, self.integers(*[-1] * n), ends, self.integers(*axes), self.integers(*[-1] * n))
+        return self.add(
+            "Slice", x, self.integers(*[-1] * n), ends, self.integers(*axes), self.integers(*[-1] * n)
+        )
 
     def body(self, name: str, inside: Graph, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> Any:
         """Return the graph of a loop's body; inputs and outputs are float32, with their number of axes."""

@@ -103,7 +103,8 @@ def export_onnx(
     DataError
         If there is no such model, its file is damaged, or its output is not finite.
     OutputError
-        If a probability differs by more than 1e-4 from lstm2d's in float64, or the file cannot be written. No file is left behind.
+        If a probability differs by more than 1e-4 from lstm2d's in float64, or the file cannot be written. No
+        file is left behind.
 
     Examples
     --------

@@ -40,10 +40,12 @@ def at_every_pixel(cells: Tensor, spacing: int, padded: Sequence[int], padding: 
     ----------
     cells : Tensor of shape (N, rows, columns, C)
         Values of the computed pixels.
-    spacing, padding : int
+    spacing : int
         As for `from_first_cell`.
     padded : sequence of int
         Rows and columns of the padded image, H + 2 * padding and W + 2 * padding.
+    padding : int
+        As for `from_first_cell`.
 
     Returns
     -------

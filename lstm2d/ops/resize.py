@@ -108,7 +108,9 @@ def repeat_cells(x: Tensor, spacing: int, height: int, width: int) -> Tensor:
     if spacing < 1:
         raise ValueError(f"repeat_cells: spacing {spacing}, expected 1 or more")
     rows, columns = (
-        [min(pixel // spacing, n - 1) for pixel in range(side)]  # lists: arrays would have to be on the device
+        [
+            min(pixel // spacing, n - 1) for pixel in range(side)
+        ]  # lists: arrays would have to be on the device
         for side, n in zip((height, width), x.shape[1:3], strict=True)
     )
     y = kernels.ascontiguousarray(x.data[:, rows][:, :, columns])

@@ -68,7 +68,9 @@ def test_the_file(stored: Path, tmp_path: Path) -> None:
     session = runtime.InferenceSession(first)
     (image,), (probabilities,) = session.get_inputs(), session.get_outputs()
     assert (image.name, image.type, image.shape) == (
-        "image", "tensor(float)", ["batch", "height", "width", 3]
+        "image",
+        "tensor(float)",
+        ["batch", "height", "width", 3],
     )
     assert probabilities.shape == ["batch", "height", "width", 4]
     photo = np.random.default_rng(0).integers(0, 256, (23, 34, 3), np.uint8)
@@ -106,6 +108,9 @@ def test_a_difference_refuses(stored: Path, tmp_path: Path, monkeypatch: pytest.
         export_onnx(stored, path)
     assert path.read_text() == "the file before"
     monkeypatch.setattr(check, "run", lambda session, images: run(session, images)[:, 1:])
+    with pytest.raises(OutputError, match="differs by inf"):
+        export_onnx(stored, path)
+    monkeypatch.setattr(check, "run", lambda session, images: run(session, images) * np.float32(np.nan))
     with pytest.raises(OutputError, match="differs by inf"):
         export_onnx(stored, path)
     assert path.read_text() == "the file before"

@@ -29,7 +29,10 @@ def check_sizes(made: Predictor, sizes: Sequence[tuple[int, int]]) -> None:
     session = open_session(file_of(made))
     for rows, columns in sizes:
         images = draw(2, rows, columns)
-        assert largest_difference(run(session, images), probabilities(made, images)) < EXPECTED, (rows, columns)
+        assert largest_difference(run(session, images), probabilities(made, images)) < EXPECTED, (
+            rows,
+            columns,
+        )
 
 
 @pytest.mark.slow

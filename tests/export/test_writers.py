@@ -62,17 +62,13 @@ def wide(x: Tensor, draw: Draw, channels: int = 6) -> Tensor:
 def scan(x: Tensor, draw: Draw, *, peepholes: bool = False, units: int = 2, **options: Any) -> Tensor:
     g = 5 * units
     peep = draw(4, 5, units) if peepholes else None
-    return ops.lstm2d_layer(
-        x, draw(4, CHANNELS, g), draw(4, 2 * units, g), draw(4, g), peep, **options
-    )
+    return ops.lstm2d_layer(x, draw(4, CHANNELS, g), draw(4, 2 * units, g), draw(4, g), peep, **options)
 
 
 def sweep(op: str, gates: int, axis: int, **options: Any) -> Run:
     def call(x: Tensor, draw: Draw) -> Tensor:
         g = 2 * gates
-        return getattr(ops, op)(
-            x, draw(2, CHANNELS, g), draw(2, 2, g), draw(2, g), axis=axis, **options
-        )
+        return getattr(ops, op)(x, draw(2, CHANNELS, g), draw(2, 2, g), draw(2, g), axis=axis, **options)
 
     return call
 
@@ -101,30 +97,36 @@ CASES: dict[str, tuple[Run, int, int]] = {
     "batch_norm, channels first": (lambda x, d: norm(ops.avg_pool2d(x, 1), d), 3, 1),
     "bilinear_resize": (lambda x, d: ops.bilinear_resize(x, 4 * x.shape[1], 2 * x.shape[2] + 1), 3, 1),
     "bilinear_resize, smaller": (
-        lambda x, d: ops.bilinear_resize(ops.bilinear_resize(x, 7, 5), *x.shape[1:3]), 3, 1
+        lambda x, d: ops.bilinear_resize(ops.bilinear_resize(x, 7, 5), *x.shape[1:3]),
+        3,
+        1,
     ),
     "bilinear_resize, corners": (
-        lambda x, d: ops.bilinear_resize(x, 3 * x.shape[1], x.shape[2], align_corners=True), 3, 1
+        lambda x, d: ops.bilinear_resize(x, 3 * x.shape[1], x.shape[2], align_corners=True),
+        3,
+        1,
     ),
     "clip_normalise": (lambda x, d: ops.clip_normalise(x), 3, 1),
     "concatenate": (lambda x, d: ops.concatenate([x, ops.relu(x), x]), 9, 1),
     "concatenate, channels first": (lambda x, d: ops.concatenate([wide(x, d), wide(x, d, 2)]), 8, 1),
     "conv2d": (
-        lambda x, d: ops.conv2d(x, d(3, 2, 3, 5), d(5), stride=(2, 1), padding=(2, 3), dilation=(1, 3)), 5, 1
+        lambda x, d: ops.conv2d(x, d(3, 2, 3, 5), d(5), stride=(2, 1), padding=(2, 3), dilation=(1, 3)),
+        5,
+        1,
     ),
     "conv2d, relu": (lambda x, d: ops.conv2d(x, d(3, 3, 3, 4), padding=1, activation="relu"), 4, 1),
     "conv_transpose2d": (lambda x, d: ops.conv_transpose2d(x, d(3, 4, 3, 5), d(5), stride=(2, 3)), 5, 1),
     "conv_transpose2d, padded": (
-        lambda x, d: ops.conv_transpose2d(
-            x, d(4, 4, 3, 2), stride=(2, 1), padding=(1, 0), activation="tanh"
-        ), 2, 1
+        lambda x, d: ops.conv_transpose2d(x, d(4, 4, 3, 2), stride=(2, 1), padding=(1, 0), activation="tanh"),
+        2,
+        1,
     ),
     "conv_transpose2d, planes": (planes, 3, 1),
-    "crop": (
-        lambda x, d: ops.crop(x, top=1, left=0, height=x.shape[1] - 1, width=x.shape[2] - 1), 3, 2
-    ),
+    "crop": (lambda x, d: ops.crop(x, top=1, left=0, height=x.shape[1] - 1, width=x.shape[2] - 1), 3, 2),
     "crop, channels first": (
-        lambda x, d: ops.crop(wide(x, d), top=0, left=1, height=x.shape[1] - 1, width=x.shape[2] - 1), 6, 2
+        lambda x, d: ops.crop(wide(x, d), top=0, left=1, height=x.shape[1] - 1, width=x.shape[2] - 1),
+        6,
+        2,
     ),
     "cubic_resize": (lambda x, d: ops.cubic_resize(x, 3 * x.shape[1], 2 * x.shape[2]), 3, 1),
     "cubic_resize, smaller": (lambda x, d: ops.cubic_resize(ops.cubic_resize(x, 7, 5), *x.shape[1:3]), 3, 1),
@@ -136,7 +138,11 @@ CASES: dict[str, tuple[Run, int, int]] = {
     "linear": (lambda x, d: ops.linear(x, d(3, 5), d(5)), 5, 1),
     "linear, channels first": (lambda x, d: ops.linear(wide(x, d), d(6, 2), d(2)), 2, 1),
     "local_response_norm": (lambda x, d: ops.local_response_norm(wide(x, d), 5, alpha=0.5, k=2.0), 6, 1),
-    "local_response_norm, even": (lambda x, d: ops.local_response_norm(wide(x, d), 4, alpha=0.5, beta=0.6), 6, 1),
+    "local_response_norm, even": (
+        lambda x, d: ops.local_response_norm(wide(x, d), 4, alpha=0.5, beta=0.6),
+        6,
+        1,
+    ),
     "lstm2d_layer": (scan, 8, 1),
     "lstm2d_layer, peepholes": (lambda x, d: scan(x, d, peepholes=True, cell_scale=0.5), 8, 1),
     "lstm2d_layer, leaky": (lambda x, d: scan(x, d, peepholes=True, leaky=True, gate_clip=1.0), 8, 1),
@@ -170,7 +176,9 @@ def test_an_operation(name: str) -> None:
     op, classes, stride = CASES[name]
     network = Alone(op, classes, stride)
     x = Tensor(np.ones((1, stride, 2 * stride, CHANNELS), np.float32), requires_grad=True)
-    session = open_session(to_bytes(network, Preprocessing((0.0,) * CHANNELS, (1.0,) * CHANNELS), {}), threads=1)
+    session = open_session(
+        to_bytes(network, Preprocessing((0.0,) * CHANNELS, (1.0,) * CHANNELS), {}), threads=1
+    )
 
     @settings(max_examples=15)
     @given(st.integers(1, 3), st.integers(1, 11), st.integers(1, 11), st.integers(0, 99))

@@ -51,7 +51,9 @@ class Arguments:
     def value(self, name: str = "x") -> Value:
         """Return an input; a parameter of the network becomes a constant."""
         given = self._operation.inputs[name]
-        return self._values[given] if isinstance(given, int) else Value(self._graph, self._graph.constant(given))
+        return (
+            self._values[given] if isinstance(given, int) else Value(self._graph, self._graph.constant(given))
+        )
 
     def parameter(self, name: str) -> NDArray[Any]:
         """Return an input that is a parameter of the network."""

@@ -78,7 +78,8 @@ def local_response_norm(g: Graph, a: Arguments) -> Value:
     pads = g.integers(*sides, before, *sides, size - 1 - before)
     squares = g.add("Pad", g.add("Mul", x.last, x.last), pads)
     parts = [
-        g.slice(squares, [last], [start], [g.add("Add", channels, g.integers(start))]) for start in range(size)
+        g.slice(squares, [last], [start], [g.add("Add", channels, g.integers(start))])
+        for start in range(size)
     ]
     mean = g.add("Mul", g.add("Sum", *parts), g.constant(alpha / size))
     base = g.add("Pow", g.add("Add", mean, g.constant(k)), g.constant(-beta))

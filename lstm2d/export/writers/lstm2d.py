@@ -13,7 +13,12 @@ from lstm2d.export.graph import Graph, Value
 from lstm2d.export.resampling import FLOAT, cast, places
 from lstm2d.export.writers.arguments import Arguments
 
-FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (1,), (1, 2))  # axes of (N, H, W, C) that a direction reverses
+FLIPS: tuple[tuple[int, ...], ...] = (
+    (),
+    (2,),
+    (1,),
+    (1, 2),
+)  # axes of (N, H, W, C) that a direction reverses
 LARGEST = 2.0**100  # bound of a cell, as in the kernels
 
 
@@ -52,7 +57,9 @@ def _skewed(g: Graph, x: str, n: str, height: str, width: str, diagonals: str, c
     flat = g.add("Mul", height, diagonals)
     rows = g.add("Reshape", g.add("Pad", x, pads), g.shape(4, n, -1, channels))
     cut = g.slice(rows, [2], [0], [flat])
-    return g.add("Transpose", g.add("Reshape", cut, g.shape(4, n, height, diagonals, channels)), perm=[3, 0, 1, 2, 4])
+    return g.add(
+        "Transpose", g.add("Reshape", cut, g.shape(4, n, height, diagonals, channels)), perm=[3, 0, 1, 2, 4]
+    )
 
 
 def _straightened(g: Graph, x: str, n: str, height: str, width: str, diagonals: str, units: int) -> str:
@@ -93,13 +100,16 @@ def _body(g: Graph, a: Arguments, units: int) -> object:
     else:
         i, f_x, f_y, candidate, output = b.add_several("Split", 5, z_new, axis=-1)
         p_ix, p_iy, p_fx, p_fy, to_output = (
-            b.constant(peepholes[:, np.newaxis, np.newaxis, k]) for k in range(5)  # (4, 1, 1, U)
+            b.constant(peepholes[:, np.newaxis, np.newaxis, k])
+            for k in range(5)  # (4, 1, 1, U)
         )
         sees = b.add("Add", b.add("Mul", cell, p_ix), b.add("Mul", cell_y, p_iy))
         seen = [
             b.add("Add", gate, weighted)
             for gate, weighted in (
-                (i, sees), (f_x, b.add("Mul", cell, p_fx)), (f_y, b.add("Mul", cell_y, p_fy))
+                (i, sees),
+                (f_x, b.add("Mul", cell, p_fx)),
+                (f_y, b.add("Mul", cell_y, p_fy)),
             )
         ]
         gates = b.add("Concat", *seen, axis=-1)
@@ -119,6 +129,4 @@ def _body(g: Graph, a: Arguments, units: int) -> object:
         output = b.add("Add", output, b.add("Mul", new, to_output))
     result = b.add("Mul", b.add("Sigmoid", output), b.add("Tanh", new))
     again = b.add("Identity", result)  # an output of the body has a name of its own
-    return g.body(
-        "diagonal", b, {hidden: 4, cell: 4, z: 4, inside: 2}, {result: 4, new: 4, again: 4}
-    )
+    return g.body("diagonal", b, {hidden: 4, cell: 4, z: 4, inside: 2}, {result: 4, new: 4, again: 4})
