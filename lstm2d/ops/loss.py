@@ -79,10 +79,9 @@ def clip_normalise(x: Tensor) -> Tensor:
     y = kernels.pick("softmax", like=x.data).clip_normalise(x.data)
 
     def backward(grad_y: FloatArray) -> tuple[FloatArray]:
-        positive = x.data > 0
-        total = (x.data * positive).sum(axis=-1, keepdims=True)
+        total = np.maximum(x.data, 0).sum(axis=-1, keepdims=True)
         grad = (grad_y - (grad_y * y).sum(axis=-1, keepdims=True)) / (total + (total == 0))
-        grad *= positive
+        grad *= x.data > 0
         return (grad,)
 
     return record("clip_normalise", {"x": x}, y, backward)

@@ -228,6 +228,8 @@ def test_a_command_writes_where_it_should(watched: dict[str, Any], name: str) ->
     line = LINES[name]
     if line.is_long and not FULL:
         pytest.skip("takes over five seconds: set LSTM2D_TEST_FULL=1")
+    if line.needs:
+        pytest.importorskip(line.needs)
     one = watched["commands"][name]
     assert one["code"] == 0, one["err"]
     folders = {changed.partition("/")[0] for changed in one["changed"]}
