@@ -50,9 +50,7 @@ def measure(predictor: Predictor, given: argparse.Namespace) -> list[dict[str, A
     return found
 
 
-def figures(
-    case: str, threads: int, times: dict[str, Timing], difference: float | None
-) -> dict[str, Any]:
+def figures(case: str, threads: int, times: dict[str, Timing], difference: float | None) -> dict[str, Any]:
     """Return a row; ``ratio`` is the time of onnxruntime, divided by ours."""
     ours = times["ours"]
     row: dict[str, Any] = {

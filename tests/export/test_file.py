@@ -1,6 +1,7 @@
 """The file, its metadata, what is refused, and `lstm2d export`."""
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import lstm2d
 from lstm2d.cli.program import program
 from lstm2d.errors import ConfigError, DataError, OutputError
-from lstm2d.export import check, export_onnx, onnx_file
+from lstm2d.export import check, export_onnx, onnx_file, packages
 from lstm2d.export.onnx_file import to_bytes
 from lstm2d.io.model_file import save_model
 from lstm2d.predict import Predictor
@@ -37,6 +38,21 @@ def test_a_missing_package(stored: Path, tmp_path: Path, monkeypatch: pytest.Mon
         assert result.exit_code == 2
         assert "pip install 'lstm2d[onnx]'" in result.stderr
         assert not (tmp_path / "m.onnx").exists()
+
+
+def test_telemetry_is_off_while_a_package_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str | None] = []
+    monkeypatch.setattr(
+        packages, "import_module", lambda name: seen.append(os.environ.get(packages.TELEMETRY))
+    )
+    for before in (None, "0"):
+        with monkeypatch.context() as patch:
+            patch.delenv(packages.TELEMETRY, raising=False)
+            if before is not None:
+                patch.setenv(packages.TELEMETRY, before)
+            packages.optional("onnxruntime")
+            assert os.environ.get(packages.TELEMETRY) == before
+    assert seen == ["1", "1"]
 
 
 def test_the_file(stored: Path, tmp_path: Path) -> None:

@@ -129,7 +129,11 @@ def test_repeat_cells_by_hand() -> None:
     backward(y, np.arange(15.0).reshape(y.shape))
     assert x.grad is not None
     np.testing.assert_array_equal(x.grad.reshape(-1), [12, 33, 21, 39])
-    for shape, spacing, size in (((2, 2, 1), 2, (4, 4)), ((1, 0, 2, 1), 2, (4, 4)), ((1, 2, 2, 1), 2, (-1, 4))):
+    for shape, spacing, size in (
+        ((2, 2, 1), 2, (4, 4)),
+        ((1, 0, 2, 1), 2, (4, 4)),
+        ((1, 2, 2, 1), 2, (-1, 4)),
+    ):
         with pytest.raises(ShapeError, match="repeat_cells"):
             repeat_cells(Tensor(np.zeros(shape)), spacing, *size)
     with pytest.raises(ValueError, match="repeat_cells: spacing 0"):
