@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lstm2d.export.packages import optional
 from lstm2d.export.sizes import Size
@@ -172,6 +172,3 @@ class Graph:
             for given in (inputs, outputs)
         ]
         return self._helper.make_graph(inside.nodes, name, *infos, initializer=inside.initializers)
-
-
-Parameters = Mapping[str, NDArray[Any]]

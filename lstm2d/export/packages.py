@@ -10,7 +10,6 @@ from typing import Any
 
 from lstm2d.errors import ConfigError
 
-
 TELEMETRY = "ORT_DISABLE_TELEMETRY"  # read by onnxruntime while it is loaded
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import ConfigError
@@ -91,7 +90,3 @@ class Arguments:
         found = self.attribute(name)
         assert isinstance(found, tuple)
         return [self._graph.number(item, self._values) for item in found]
-
-    def constant(self, values: NDArray[Any]) -> str:
-        """Return the name of a float32 constant."""
-        return self._graph.constant(values, np.float32)

@@ -39,7 +39,7 @@ def lstm2d_layer(g: Graph, a: Arguments) -> Value:
     one = g.integers(0)
     turned = [g.add("Unsqueeze", g.flip(p, axes), one) for p, axes in zip(parts, FLIPS, strict=True)]
     gates = g.add("Concat", *turned, axis=0)  # (4, N, H, W, 5 U)
-    skewed = _skewed(g, gates, n, height, width, diagonals, 5 * units)
+    skewed = _skewed(g, gates, n, height, diagonals, 5 * units)
     inside = _inside(g, height, width, diagonals)
     start = g.add("Expand", g.constant(np.zeros((1, 1, 1, 1))), g.shape(4, n, height, units))
     body = _body(g, a, units)
@@ -50,7 +50,7 @@ def lstm2d_layer(g: Graph, a: Arguments) -> Value:
     return Value(g, g.add("Concat", *outputs, axis=-1))
 
 
-def _skewed(g: Graph, x: str, n: str, height: str, width: str, diagonals: str, channels: int) -> str:
+def _skewed(g: Graph, x: str, n: str, height: str, diagonals: str, channels: int) -> str:
     """Return (4, N, H, W, C) by diagonals, (diagonals, 4, N, H, C): row i is moved i columns to the right.
 
     With H zeros after each row, the row length is one more than the number of diagonals; cutting the same
