@@ -180,7 +180,7 @@ def test_an_operation(name: str) -> None:
         to_bytes(network, Preprocessing((0.0,) * CHANNELS, (1.0,) * CHANNELS), {}), threads=1
     )
 
-    @settings(max_examples=15)
+    @settings(max_examples=10)
     @given(st.integers(1, 3), st.integers(1, 11), st.integers(1, 11), st.integers(0, 99))
     def check(n: int, rows: int, columns: int, seed: int) -> None:
         shape = (n, rows * stride, columns * stride, CHANNELS)
