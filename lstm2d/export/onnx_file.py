@@ -22,6 +22,7 @@ from lstm2d.models import Network
 from lstm2d.pipeline.preprocess import MAX_ENLARGEMENT, TOLERANCE, Preprocessing
 from lstm2d.predict import load
 from lstm2d.predict.predictor import Predictor
+from lstm2d.predict.zoo import find_model
 
 OPSET, IR_VERSION = 17, 8  # of 2022: every onnxruntime since 1.12 reads them
 MAX_BYTES = 2**31 - 2**20  # of a file, which is one message of Protocol Buffers
@@ -99,7 +100,7 @@ def export_onnx(
     ------
     ConfigError
         If the packages of ``lstm2d[onnx]`` are missing, an operation of the network has no ONNX form, the
-        file would exceed 2 GiB, or `resolution` or `instances` do not fit the model.
+        file would exceed 2 GiB or replace the model, or `resolution` or `instances` do not fit the model.
     DataError
         If there is no such model, its file is damaged, or its output is not finite.
     OutputError
@@ -114,7 +115,10 @@ def export_onnx(
     """
     for package in ("onnx", "onnxruntime"):
         optional(package)
-    predictor = load(path_or_name, crf=False, resolution=resolution, instances=instances)
+    model = find_model(path_or_name)
+    if os.path.exists(path) and os.path.samefile(model, path):
+        raise ConfigError("the ONNX file would replace the model", where=path, hint="give another name")
+    predictor = load(model, crf=False, resolution=resolution, instances=instances)
     check_writable(path)
     data = to_bytes(predictor.network, predictor.preprocessing, metadata(predictor))
     compared = compare(predictor, data, path)

@@ -166,6 +166,7 @@ def test_a_file_that_would_be_too_large(rng: np.random.Generator, monkeypatch: p
         ("{model} -o {there}", 5, "no regular file"),
         ("{there}/none -o {there}/m.onnx", 3, "none"),
         ("{bad} -o {there}/m.onnx", 3, "bad.safetensors"),
+        ("{model} -o {model}", 2, "would replace the model"),
         ("{model} -o {there}/m.onnx --resolution 1/2", 2, "--resolution"),
         ("{model} -o {there}/m.onnx --resolution x", 2, "--resolution"),
         ("{model} -o {there}/m.onnx --instances 2", 2, "--instances"),
@@ -183,6 +184,7 @@ def test_wrong_commands(stored: Path, tmp_path: Path, words: str, code: int, mes
     assert result.exit_code == code, result.stderr
     assert message in result.stderr
     assert "unexpected" not in result.stderr
+    assert stored.read_bytes()[:-40] == bad.read_bytes()  # the model is what it was
     assert list(there.iterdir()) == []
 
 
