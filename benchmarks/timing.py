@@ -24,7 +24,7 @@ import lstm2d
 Key = TypeVar("Key", bound=Hashable)
 PAUSE = 0.003  # seconds; threads of a library keep spinning after their work
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-PACKAGES = ("lstm2d", "numpy", "scipy", "numba", "torch")
+PACKAGES = ("lstm2d", "numpy", "scipy", "numba", "torch", "onnxruntime")
 
 
 class Task(NamedTuple):

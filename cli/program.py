@@ -15,6 +15,7 @@ COMMANDS = {
     "features": ("lstm2d.cli.features:features", "Draw the feature maps of every layer for one image."),
     "models": ("lstm2d.cli.models:models", "List the models that come with the package."),
     "inspect": ("lstm2d.cli.inspect:inspect", "Show the contents of a model file."),
+    "export": ("lstm2d.cli.export:export", "Write a trained model as an ONNX file."),
     "hierarchy": ("lstm2d.cli.hierarchy:hierarchy", "Divide classes into subclasses, to train with them."),
     "weights": ("lstm2d.cli.weights:weights", "Import weights of published networks."),
     "config": ("lstm2d.cli.config:config", "Show and compare the settings of trainings."),

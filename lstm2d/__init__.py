@@ -5,6 +5,7 @@ from importlib import import_module
 TYPE_CHECKING = False  # typing itself takes milliseconds to import
 if TYPE_CHECKING:
     from lstm2d import nn, ops
+    from lstm2d.export import export_onnx
     from lstm2d.kernels.threads import get_num_threads, set_num_threads
     from lstm2d.predict import load
     from lstm2d.tape import backward, no_grad
@@ -18,6 +19,7 @@ __all__ = [
     "SceneLabeler",
     "Tensor",
     "backward",
+    "export_onnx",
     "fit",
     "get_num_threads",
     "load",
@@ -32,6 +34,7 @@ _HOMES = {
     "SceneLabeler": "lstm2d.training.scene_labeler",
     "Tensor": "lstm2d.tensor",
     "backward": "lstm2d.tape",
+    "export_onnx": "lstm2d.export",
     "fit": "lstm2d.training.fit",
     "get_num_threads": "lstm2d.kernels.threads",
     "load": "lstm2d.predict",

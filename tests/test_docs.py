@@ -16,7 +16,7 @@ import pytest
 import skimage.data
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OPTIONAL = ("joblib", "sklearn", "torch")  # packages that are imported only in how-tos
+OPTIONAL = ("joblib", "onnxruntime", "sklearn", "torch")  # packages that are imported only in how-tos
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 
 

@@ -14,6 +14,7 @@ NAMES = [
     "SceneLabeler",
     "Tensor",
     "backward",
+    "export_onnx",
     "fit",
     "get_num_threads",
     "load",

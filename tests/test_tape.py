@@ -5,10 +5,10 @@ import weakref
 import numpy as np
 import pytest
 
-from lstm2d import Tensor, backward, ops
+from lstm2d import Tensor, backward, no_grad, ops
 from lstm2d.errors import GraphError, ShapeError
 from lstm2d.kernels import arena
-from lstm2d.tape import record
+from lstm2d.tape import record, record_everywhere
 
 LARGE = (300, 300)  # in memory of the arena
 
@@ -169,3 +169,16 @@ def test_gradients_are_added_in_place_only_where_nobody_sees_it(held: bool, rng:
     np.testing.assert_array_equal(kept, values)
     np.testing.assert_array_equal(x.grad, (kept + 2) * (x.data > 0))
     assert (places[0] == places[1]) == (not held)
+
+
+def test_everything_can_be_recorded(rng: np.random.Generator) -> None:
+    x = leaf((2, 3), rng)
+    with record_everywhere():
+        with no_grad():
+            y = ops.relu(x)
+            alone = ops.relu(Tensor(x.data))
+        assert y.node is not None
+        assert alone.node is None  # needs no gradient
+    with no_grad():
+        assert ops.relu(x).node is None
+    assert ops.relu(x).node is not None

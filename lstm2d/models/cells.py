@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lstm2d.errors import ConfigError
-from lstm2d.ops import crop
-from lstm2d.tensor import FloatArray, Tensor
+from lstm2d.ops import crop, repeat_cells
+from lstm2d.tensor import Tensor
 
 
 def from_first_cell(x: Tensor, spacing: int, *, padding: int, unused: int = 0) -> Tensor:
@@ -33,31 +33,27 @@ def from_first_cell(x: Tensor, spacing: int, *, padding: int, unused: int = 0) -
     return crop(x, top=top, left=left, height=height, width=width)
 
 
-def at_every_pixel(cells: FloatArray, spacing: int, sides: Sequence[int]) -> FloatArray:
+def at_every_pixel(cells: Tensor, spacing: int, padded: Sequence[int], padding: int) -> Tensor:
     """Return the values of the nearest computed pixel for every pixel.
 
     Parameters
     ----------
-    cells : ndarray of shape (N, rows, columns, C)
+    cells : Tensor of shape (N, rows, columns, C)
         Values of the computed pixels.
     spacing : int
         As for `from_first_cell`.
-    sides : sequence of int
-        Rows and columns of the image, H and W.
+    padded : sequence of int
+        Rows and columns of the padded image, H + 2 * padding and W + 2 * padding.
+    padding : int
+        As for `from_first_cell`.
 
     Returns
     -------
-    ndarray of shape (N, H, W, C)
+    Tensor of shape (N, H, W, C)
         Of two that are equally near, the lower or right one counts.
     """
-    if spacing == 1:
-        return cells
-    rows, columns = (  # lists: arrays would have to be on the device
-        [min(pixel // spacing, n - 1) for pixel in range(side)]
-        for side, n in zip(sides, cells.shape[1:3], strict=True)
-    )
-    pixels: FloatArray = cells[:, rows][:, :, columns]
-    return pixels
+    height, width = (side - 2 * padding for side in padded)
+    return cells if spacing == 1 else repeat_cells(cells, spacing, height, width)
 
 
 def check_resolution(resolution: int, stride: int, *, network: str, source: object) -> None:

@@ -11,15 +11,21 @@ import numpy as np
 from annotated_types import Ge, Gt, Interval, Le, Len, MaxLen
 from numpy.typing import DTypeLike, NDArray
 
-from lstm2d import kernels
 from lstm2d.models.network import Maps, Network
 from lstm2d.models.options import MAX_LAYERS, Check, ModelConfig, Retired, Units
 from lstm2d.models.step import Step
 from lstm2d.nn import LSTM2D, Linear, init
-from lstm2d.ops import cubic_resize, direction_sum, soft_cross_entropy, softmax, tanh, window_gather
+from lstm2d.ops import (
+    clip_normalise,
+    cubic_resize,
+    direction_sum,
+    soft_cross_entropy,
+    softmax,
+    tanh,
+    window_gather,
+)
 from lstm2d.ops.windows import window_targets
-from lstm2d.tape import no_grad
-from lstm2d.tensor import FloatArray, Tensor
+from lstm2d.tensor import Tensor
 
 
 def _one_between_layers(features: tuple[int, ...], units: tuple[int, ...]) -> str:
@@ -204,7 +210,7 @@ class LSTM2DNetwork(Network):
         """
         return super().terms(labels, ignore_index=ignore_index) / self.stride**2
 
-    def probabilities_from(self, z: Tensor) -> FloatArray:
+    def class_probabilities(self, z: Tensor) -> Tensor:
         """Return class probabilities for every pixel: those of the windows, resampled by cubic convolution.
 
         Parameters
@@ -214,12 +220,10 @@ class LSTM2DNetwork(Network):
 
         Returns
         -------
-        ndarray of shape (N, H, W, K)
+        Tensor of shape (N, H, W, K)
             Resampling can leave [0, 1] a little: negative values are set to 0 and the rest divided by their
             sum.
         """
-        with no_grad():
-            windows = softmax(self.scores(z))
-            pixels = cubic_resize(windows, *z.shape[1:3]) if self.stride > 1 else windows
-        result: FloatArray = kernels.pick("softmax", like=pixels.data).clip_normalise(pixels.data)
-        return result
+        windows = softmax(self.scores(z))
+        pixels = cubic_resize(windows, *z.shape[1:3]) if self.stride > 1 else windows
+        return clip_normalise(pixels)

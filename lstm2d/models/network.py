@@ -281,7 +281,27 @@ class Network(Module, ABC):
             If the size does not fit.
         """
         with no_grad():
-            return softmax(self.scores(z)).data
+            return self.class_probabilities(z).data
+
+    def class_probabilities(self, z: Tensor) -> Tensor:
+        """Return class probabilities for every pixel from the output of the frozen layers, as a tensor.
+
+        Parameters
+        ----------
+        z : Tensor of shape (N, H', W', C)
+            Output of `frozen`.
+
+        Returns
+        -------
+        Tensor of shape (N, H, W, K)
+            Those of `probabilities`; recorded, unless within `lstm2d.no_grad`.
+
+        Raises
+        ------
+        ShapeError
+            If the size does not fit.
+        """
+        return softmax(self.scores(z))
 
     def predict_as(self, resolution: int, instances: Sequence[int], *, source: object = None) -> None:
         """Choose the pixels and the instances that prediction computes.

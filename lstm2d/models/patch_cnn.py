@@ -18,8 +18,7 @@ from lstm2d.models.options import Check, Loss, ModelConfig
 from lstm2d.models.step import Step, drop
 from lstm2d.nn import Conv2d, Linear, init
 from lstm2d.ops import conv2d, softmax
-from lstm2d.tape import no_grad
-from lstm2d.tensor import FloatArray, Tensor
+from lstm2d.tensor import Tensor
 
 HEAD_DEVIATION = 0.01  # of the first weights of the class scores
 RESOLUTION = 8  # pixels between the labels of a prediction, if nothing else is asked for
@@ -190,8 +189,6 @@ class PatchCNNNetwork(Network):
         check_resolution(resolution, self.patch_stride, network="the network", source=source)
         self.resolution = resolution
 
-    def probabilities_from(self, z: Tensor) -> FloatArray:
+    def class_probabilities(self, z: Tensor) -> Tensor:
         """Return class probabilities for every pixel; those between labels have the ones of the nearest."""
-        sides = [side - 2 * self.padding for side in z.shape[1:3]]
-        with no_grad():
-            return at_every_pixel(softmax(self.scores(z)).data, self.resolution, sides)
+        return at_every_pixel(softmax(self.scores(z)), self.resolution, z.shape[1:3], self.padding)

@@ -290,7 +290,7 @@ class RCNNNetwork(Network):
         check_resolution(resolution, stride, network=f"after {after} the network", source=source)
         self.resolution, self.instances = resolution, last
 
-    def probabilities_from(self, z: Tensor) -> FloatArray:
+    def class_probabilities(self, z: Tensor) -> Tensor:
         """Return class probabilities for every pixel; those between cells have the ones of the nearest cell.
 
         Parameters
@@ -300,16 +300,16 @@ class RCNNNetwork(Network):
 
         Returns
         -------
-        ndarray of shape (N, H, W, K)
+        Tensor of shape (N, H, W, K)
             In [0, 1], with a sum of 1 at every pixel.
         """
-        return self.probabilities_after(z, (self.instances,))[0]
+        return self._at_pixels(self._of_image(z, self.resolution)[-1], z)
 
     def probabilities_after(self, x: Tensor, instances: Sequence[int]) -> list[FloatArray]:
         """Return class probabilities after several instances, up to the last one of `predict_as`."""
         with no_grad():
             planes = self._of_image(x, self.resolution)
-            return [self._at_pixels(softmax(planes[number - 1]).data, x.shape) for number in instances]
+            return [self._at_pixels(planes[number - 1], x).data for number in instances]
 
     def shift_and_stitch(self, z: Tensor) -> FloatArray:
         """Return class probabilities as the paper computes them (section 3.4), to compare with one pass.
@@ -337,6 +337,6 @@ class RCNNNetwork(Network):
                 pixels[:, i::stride, j::stride] = softmax(cells).data
         return pixels
 
-    def _at_pixels(self, cells: FloatArray, padded: tuple[int, ...]) -> FloatArray:
-        """Return the values of the nearest cells for every pixel of a padded image."""
-        return at_every_pixel(cells, self.resolution, [side - 2 * self.padding for side in padded[1:3]])
+    def _at_pixels(self, planes: Tensor, padded: Tensor) -> Tensor:
+        """Return the probabilities of the nearest cells for every pixel of padded images."""
+        return at_every_pixel(softmax(planes), self.resolution, padded.shape[1:3], self.padding)

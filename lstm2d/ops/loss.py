@@ -1,4 +1,4 @@
-"""Softmax and cross-entropy."""
+"""Softmax, cross-entropy, and probabilities after interpolation."""
 
 from __future__ import annotations
 
@@ -48,6 +48,43 @@ def softmax(x: Tensor) -> Tensor:
         return (k.softmax_backward(y, grad_y.reshape(rows)).reshape(x.shape),)
 
     return record("softmax", {"x": x}, y.reshape(x.shape), backward)
+
+
+def clip_normalise(x: Tensor) -> Tensor:
+    r"""Set negative values to 0 and divide the others by their sum along the last axis.
+
+    Parameters
+    ----------
+    x : Tensor of shape (..., K)
+        Probabilities of K classes that an interpolation has moved beyond 0.
+
+    Returns
+    -------
+    Tensor of shape (..., K)
+        Values in [0, 1] that sum to 1 over the last axis; 1 / K where no value is above 0.
+
+    Raises
+    ------
+    ShapeError
+        If `x` has no axis.
+
+    Notes
+    -----
+    .. math:: y_c = \frac{\max(x_c, 0)}{\sum_l \max(x_l, 0)}
+
+    Keeps `x` and the result for the backward pass.
+    """
+    if x.data.ndim == 0:
+        raise ShapeError("clip_normalise: a single number", expected="(..., K)")
+    y = kernels.pick("softmax", like=x.data).clip_normalise(x.data)
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        total = np.maximum(x.data, 0).sum(axis=-1, keepdims=True)
+        grad = (grad_y - (grad_y * y).sum(axis=-1, keepdims=True)) / (total + (total == 0))
+        grad *= x.data > 0
+        return (grad,)
+
+    return record("clip_normalise", {"x": x}, y, backward)
 
 
 def soft_cross_entropy(

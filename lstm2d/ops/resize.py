@@ -1,4 +1,4 @@
-"""Bilinear and cubic resampling."""
+"""Bilinear and cubic resampling, and repetition."""
 
 from __future__ import annotations
 
@@ -74,6 +74,60 @@ def cubic_resize(x: Tensor, height: int, width: int) -> Tensor:
     _check("cubic_resize", x, height, width)
     taps = cubic_taps(x.shape[1], height), cubic_taps(x.shape[2], width)
     return _resize("cubic_resize", x, *taps, height=height, width=width)
+
+
+def repeat_cells(x: Tensor, spacing: int, height: int, width: int) -> Tensor:
+    """Repeat each position over a square of pixels.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, rows, columns, C)
+        Values of the squares; not empty unless the result is.
+    spacing : int
+        Side of a square in pixels. The last row and column reach to the end of the image.
+    height, width : int
+        Size of the image in pixels: pixel i lies in the square ``min(i // spacing, rows - 1)``.
+
+    Returns
+    -------
+    Tensor of shape (N, height, width, C)
+        The values of the squares in which the pixels lie.
+
+    Raises
+    ------
+    ShapeError
+        If `x` does not have four axes, or is empty and the result is not.
+    ValueError
+        If `spacing` is below 1.
+
+    Notes
+    -----
+    Keeps nothing for the backward pass.
+    """
+    _check("repeat_cells", x, height, width)
+    if spacing < 1:
+        raise ValueError(f"repeat_cells: spacing {spacing}, expected 1 or more")
+    rows, columns = (
+        [
+            min(pixel // spacing, n - 1) for pixel in range(side)
+        ]  # lists: arrays would have to be on the device
+        for side, n in zip((height, width), x.shape[1:3], strict=True)
+    )
+    y = kernels.ascontiguousarray(x.data[:, rows][:, :, columns])
+
+    def backward(grad_y: FloatArray) -> tuple[FloatArray]:
+        total = _gathered(_gathered(grad_y, rows, x.shape[1]).swapaxes(1, 2), columns, x.shape[2])
+        return (kernels.ascontiguousarray(total.swapaxes(1, 2)),)
+
+    return record("repeat_cells", {"x": x}, y, backward, spacing=spacing, height=height, width=width)
+
+
+def _gathered(grad: FloatArray, places: list[int], size: int) -> FloatArray:
+    """Return the sums of the rows that show each of `size` rows, in their order."""
+    total: FloatArray = kernels.zeros((grad.shape[0], size, *grad.shape[2:]), grad.dtype, like=grad)
+    for row, place in enumerate(places):
+        total[:, place] += grad[:, row]
+    return total
 
 
 def _check(op: str, x: Tensor, height: int, width: int) -> None:

@@ -127,7 +127,7 @@ def lean(*args: str) -> str:
 
 def test_help_loads_nothing_heavy() -> None:
     assert lean("--help") == ""
-    for name in ("predict", "train", "evaluate", "features", "doctor", "models", "inspect"):
+    for name in ("predict", "train", "evaluate", "features", "doctor", "models", "inspect", "export"):
         assert lean(name, "--help") == "", name
 
 

@@ -8,7 +8,7 @@ import scipy.special
 
 from lstm2d import Tensor, backward, kernels
 from lstm2d.errors import ShapeError
-from lstm2d.ops import cross_entropy, soft_cross_entropy, softmax
+from lstm2d.ops import clip_normalise, cross_entropy, soft_cross_entropy, softmax
 
 BACKENDS = kernels.available("softmax")
 
@@ -22,6 +22,18 @@ def test_softmax_by_hand(backend: str) -> None:
     np.testing.assert_allclose(y.data, [[0.25, 0.75], [0.5, 0.5], [0.0, 1.0]], rtol=1e-15)
     assert x.grad is not None
     np.testing.assert_allclose(x.grad, [[0.1875, -0.1875], [-0.5, 0.5], [0.0, 0.0]], rtol=1e-14)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_clip_normalise_by_hand(backend: str) -> None:
+    x = Tensor(np.array([[1.0, 3.0, -2.0], [-1.0, 0.0, -2.0], [-np.inf, 2.0, 0.0]]), requires_grad=True)
+    with kernels.use(backend):
+        y = clip_normalise(x)
+        backward(y, np.array([[4.0, 0.0, 8.0], [1.0, 2.0, 3.0], [1.0, 1.0, 1.0]]))
+    np.testing.assert_allclose(y.data, [[0.25, 0.75, 0], [1 / 3] * 3, [0, 1, 0]], rtol=1e-15)
+    np.testing.assert_allclose(x.grad, [[0.75, -0.25, 0], [0, 0, 0], [0, 0, 0]], rtol=1e-15)
+    with pytest.raises(ShapeError, match="clip_normalise: a single number"):
+        clip_normalise(Tensor(np.array(1.0)))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -11,7 +11,7 @@ from scipy.ndimage import map_coordinates
 
 from lstm2d import Tensor, backward, kernels
 from lstm2d.errors import ShapeError
-from lstm2d.ops import bilinear_resize, cubic_resize
+from lstm2d.ops import bilinear_resize, cubic_resize, repeat_cells
 from lstm2d.tensor import FloatArray
 
 BACKENDS = kernels.available("resize")
@@ -119,3 +119,22 @@ def test_wrong(op: Resize) -> None:
         op(Tensor(np.zeros((1, 4, 4, 1))), -1, 2)
     with pytest.raises(TypeError, match="uint8"):
         op(Tensor(np.zeros((1, 4, 4, 1), np.uint8)), 2, 2)  # type: ignore[arg-type]
+
+
+def test_repeat_cells_by_hand() -> None:
+    x = Tensor(np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1), requires_grad=True)
+    y = repeat_cells(x, 2, 3, 5)
+    rows = [[1, 1, 2, 2, 2], [1, 1, 2, 2, 2], [3, 3, 4, 4, 4]]  # the last column reaches to the end
+    np.testing.assert_array_equal(y.data[0, :, :, 0], rows)
+    backward(y, np.arange(15.0).reshape(y.shape))
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.reshape(-1), [12, 33, 21, 39])
+    for shape, spacing, size in (
+        ((2, 2, 1), 2, (4, 4)),
+        ((1, 0, 2, 1), 2, (4, 4)),
+        ((1, 2, 2, 1), 2, (-1, 4)),
+    ):
+        with pytest.raises(ShapeError, match="repeat_cells"):
+            repeat_cells(Tensor(np.zeros(shape)), spacing, *size)
+    with pytest.raises(ValueError, match="repeat_cells: spacing 0"):
+        repeat_cells(x, 0, 4, 4)

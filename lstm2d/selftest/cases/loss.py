@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lstm2d import kernels
 from lstm2d.selftest.case import LARGE, MEASURED, RESULT, SELFTEST, Case, Shape
-from lstm2d.selftest.cases.draws import fractions, labels, normals, one_nan, wide
+from lstm2d.selftest.cases.draws import fractions, labels, one_nan, wide
 
 SHAPES: list[Shape] = [
     *[(1,), (5,), (3, 1), (2, 7, 5), (1, 300, 3), (2, 3, 5, 4), (1, 7, 1, 33), (3, 61, 33)],
@@ -35,8 +34,8 @@ def _hard(
     return Case("cross_entropy", (x,), options, arrays, family="softmax", per_image=False, **fields)
 
 
-def _clipped(x: Any) -> Any:
-    return kernels.pick("softmax", like=x).clip_normalise(x)
+def _clipped(x: Shape, **fields: Any) -> Case:
+    return Case("clip_normalise", (x,), family="softmax", flop=3, **fields)
 
 
 CHOICES = [(weighted, reduction) for weighted in (True, False) for reduction in ("sum", "mean")]
@@ -56,15 +55,7 @@ CASES: list[Case] = [
     _softmax(MAP, users=MEASURED, label="softmax of 30 classes"),
     _soft(MAP, True, "sum", users=MEASURED, label="soft_cross_entropy of 30 classes"),
     _hard(MAP, False, "mean", "uint8", 255, users=MEASURED, label="cross_entropy of 30 classes"),
-    *(
-        Case(
-            "clip_normalise",
-            arrays={"x": normals(*shape)},
-            call=_clipped,
-            family="softmax",
-            users=RESULT,
-            label=f"clip_normalise {shape}",
-        )
-        for shape in [(2, 70, 5), (0, 3), (2, 0, 3)]
-    ),
+    *(_clipped(shape) for shape in SHAPES),
+    _clipped(LARGE_SCORES, users=LARGE),
+    _clipped(MAP, users=MEASURED, label="clip_normalise of 30 classes"),
 ]

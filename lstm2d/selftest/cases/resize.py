@@ -31,6 +31,14 @@ OPS: list[tuple[str, dict[str, Any]]] = [
 NAMES = [f"{name} on 30 channels" for name in ("bilinear_resize", "bilinear_resize, corners", "cubic_resize")]
 LABELS: list[tuple[Pair, Pair]] = [((1, 1), (3, 2)), ((5, 4), (5, 4)), ((4, 6), (9, 21)), ((7, 5), (3, 2))]
 
+REPEATED: list[tuple[Shape, int, Pair]] = [
+    ((2, 2, 3, 2), 4, (9, 11)),
+    ((1, 1, 1, 3), 8, (3, 1)),
+    ((1, 3, 2, 1), 1, (3, 2)),
+    ((0, 2, 2, 3), 2, (4, 3)),
+    ((1, 2, 3, 1), 2, (0, 5)),
+]
+
 
 def _resize(op: str, options: dict[str, Any], x: Shape, size: Pair, **fields: Any) -> Case:
     taps = 4 if op == "cubic_resize" else 2
@@ -43,6 +51,11 @@ def _resize(op: str, options: dict[str, Any], x: Shape, size: Pair, **fields: An
         flop=4 * taps,
         **fields,
     )
+
+
+def _repeat(x: Shape, spacing: int, size: Pair, **fields: Any) -> Case:
+    options = {"spacing": spacing, "height": size[0], "width": size[1]}
+    return Case("repeat_cells", (x,), options, error=(1e-6, 1e-15), **fields)
 
 
 def _best(x: Any, height: int, width: int) -> Any:
@@ -66,6 +79,9 @@ CASES: list[Case] = [
     *(_resize(*op, (2, 11, 15, 9), size, users=LARGE) for op in OPS for size in [(40, 70), (5, 4), (21, 9)]),
     *(_resize(*op, (3, 33, 42, 12), (50, 40), users=LARGE) for op in OPS),
     *(_resize(*op, (1, 6, 6, 2), (12, 12), draw=one_nan, users=RESULT) for op in OPS),
+    *(_repeat(*row) for row in REPEATED),
+    _repeat((2, 9, 12, 5), 4, (39, 50), users=LARGE),
+    _repeat((1, 30, 40, 30), 8, (240, 320), users=MEASURED, label="repeat_cells of 30 channels"),
     *(_labels(size, new, 5, RESULT) for size, new in LABELS),
     _labels((30, 40), (401, 399), 6, LARGE),
     _resize(*OPS[0], (2, 4, 5, 3), (8, 7), users=SELFTEST, label="bilinear resampling"),

@@ -25,11 +25,14 @@ class Line:
         Folders in which it may change something, besides that of caches.
     is_long : bool
         Whether it takes over five seconds.
+    needs : str
+        An optional package without which it is not run.
     """
 
     words: str
     writes: tuple[str, ...] = ()
     is_long: bool = False
+    needs: str = ""
 
 
 SETTINGS = " ".join(f"--set {item}" for item in SMALL)
@@ -41,6 +44,7 @@ LINES = {
     "features": Line("{model} {data}/images/a.png -o {out}/maps --npy", (OUT,)),
     "models": Line(""),
     "inspect": Line("{model}"),
+    "export": Line("{model} -o {out}/model.onnx", (OUT,), needs="onnxruntime"),
     "hierarchy build": Line("{data} --method lc -o {out}/h.json", (OUT,)),
     "hierarchy show": Line("{out}/h.json --data {data} -o {out}/subclasses", (OUT,)),
     "weights import": Line("{given}/vgg16.npz -o {out}/vgg16.safetensors", (OUT, STORED)),
