@@ -16,6 +16,7 @@ from lstm2d.errors import GraphError, ShapeError
 from lstm2d.tensor import Attribute, Backward, FloatArray, Node, Tensor
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
+_tracing: ContextVar[bool] = ContextVar("tracing", default=False)
 
 
 @contextmanager
@@ -28,9 +29,19 @@ def no_grad() -> Iterator[None]:
         _recording.reset(token)
 
 
+@contextmanager
+def trace() -> Iterator[None]:
+    """Record every operation inside the block, also inside of `no_grad`: to see what a network computes."""
+    token = _tracing.set(True)
+    try:
+        yield
+    finally:
+        _tracing.reset(token)
+
+
 def records(*inputs: Tensor) -> bool:
     """Return whether an operation on `inputs` will be recorded, and must keep what its backward needs."""
-    return _recording.get() and any(x.requires_grad for x in inputs)
+    return (_tracing.get() or _recording.get()) and any(x.requires_grad for x in inputs)
 
 
 def record(

@@ -16,9 +16,8 @@ from lstm2d.models.network import Maps, Network
 from lstm2d.models.options import MAX_LAYERS, Check, ModelConfig, Retired, Units
 from lstm2d.models.step import Step
 from lstm2d.nn import LSTM2D, Linear, init
-from lstm2d.ops import cubic_resize, direction_sum, soft_cross_entropy, softmax, tanh, window_gather
+from lstm2d.ops import cubic_resize, direction_sum, soft_cross_entropy, tanh, window_gather
 from lstm2d.ops.windows import window_targets
-from lstm2d.tape import no_grad
 from lstm2d.tensor import FloatArray, Tensor
 
 
@@ -204,22 +203,22 @@ class LSTM2DNetwork(Network):
         """
         return super().terms(labels, ignore_index=ignore_index) / self.stride**2
 
-    def probabilities_from(self, z: Tensor) -> FloatArray:
-        """Return class probabilities for every pixel: those of the windows, resampled by cubic convolution.
+    def at_pixels(self, probabilities: Tensor, z: Tensor) -> Tensor:
+        """Return probabilities at every pixel: those of the windows, resampled by cubic convolution."""
+        return cubic_resize(probabilities, *z.shape[1:3]) if self.stride > 1 else probabilities
+
+    def corrected(self, probabilities: FloatArray) -> FloatArray:
+        """Return probabilities within [0, 1], which resampling can leave a little.
 
         Parameters
         ----------
-        z : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
+        probabilities : ndarray of shape (N, H, W, K)
+            Output of `at_pixels`.
 
         Returns
         -------
         ndarray of shape (N, H, W, K)
-            Resampling can leave [0, 1] a little: negative values are set to 0 and the rest divided by their
-            sum.
+            Negative values are set to 0, and the rest is divided by its sum.
         """
-        with no_grad():
-            windows = softmax(self.scores(z))
-            pixels = cubic_resize(windows, *z.shape[1:3]) if self.stride > 1 else windows
-        result: FloatArray = kernels.pick("softmax", like=pixels.data).clip_normalise(pixels.data)
+        result: FloatArray = kernels.pick("softmax", like=probabilities).clip_normalise(probabilities)
         return result

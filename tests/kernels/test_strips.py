@@ -25,7 +25,7 @@ def test_lstm2d(
     if backend == "_numba":
         pytest.importorskip("numba")
     n, (height, width), channels, units = 2, size, 3, 4
-    draw = lambda *shape: rng.normal(0, 0.7, shape).astype(dtype)  # noqa: E731
+    draw = lambda *shape: rng.normal(0, 0.3, shape).astype(dtype)  # noqa: E731
     x, weight, recurrent = (
         draw(n, height, width, channels),
         draw(4, channels, 5 * units),
