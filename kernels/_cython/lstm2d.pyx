@@ -226,7 +226,7 @@ cdef void _scan_forward(Scan s, const floating* x, const floating* both, const f
         _pixels_to_columns(x, d.pixel * s.channels, d.step * s.channels, d.length, s.channels,
                            operand + d.column, s.ld)
         column = 0 if s.slot else d.column
-        product_thin(True, 5 * s.units, d.length, inner, both, 5 * s.units, operand + d.column, s.ld,
+        product_thin(True, 5 * s.units, d.lanes, inner, both, 5 * s.units, operand + d.column, s.ld,
                      gates + column, s.ld)
         # where the lower neighbours of this diagonal lie in the next one
         shift = after.column + 1 - (after.low - d.low)
