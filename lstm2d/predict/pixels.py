@@ -14,6 +14,7 @@ from lstm2d.io.classes import ClassInfo
 from lstm2d.io.model_file import ModelFile
 from lstm2d.kernels import gpu
 from lstm2d.kernels.device import Array
+from lstm2d.models import Network
 from lstm2d.pipeline.finite import not_finite
 from lstm2d.pipeline.preprocess import Preprocessing, Size, parse_size
 from lstm2d.pipeline.resize import labels_at, probabilities_at
@@ -76,6 +77,11 @@ class PixelPredictor:
         self._memory_use: tuple[CRFSection | None, MemoryUse] | None = None
         if self.crf is not None:  # imported now, so that no fork happens during the import in another thread
             import lstm2d.pipeline.crf  # noqa: F401
+
+    @property
+    def network(self) -> Network:
+        """The network with its weights, on the device."""
+        return self._network
 
     @property
     def parameters(self) -> int:

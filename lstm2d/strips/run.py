@@ -114,12 +114,11 @@ class Plan:
 def run(
     plan: Plan,
     image: Image,
-    output: Callable[[int, FloatArray], None],
     *,
     strips: int,
     folder: Path,
     progress: Callable[[float], None] | None = None,
-) -> None:
+) -> Iterator[FloatArray]:
     """Compute the output of a network strip by strip.
 
     Parameters
@@ -128,14 +127,17 @@ def run(
         The network for this size of image.
     image : Image
         Its input.
-    output : callable
-        Called with the number of the first row and an array (1, rows, columns, channels), from top to bottom.
     strips : int
         Number of strips.
     folder : Path
         Where maps are stored.
     progress : callable, optional
         Called with the fraction that is done, after each strip of each pass.
+
+    Yields
+    ------
+    ndarray of shape (1, rows, columns, channels)
+        The next rows of the output, from top to bottom.
 
     Raises
     ------
@@ -151,7 +153,10 @@ def run(
                     files[key] = ScratchRows(folder, rows, shape, plan.dtype)
                     stack.callback(files[key].close)
             this = _Pass(plan, turn, image, files)
-            for done in this.strips(strips, output):
+            for done, rows in this.strips(strips):
+                if rows is not None:
+                    yield rows
+                del rows
                 if progress is not None:
                     progress((turn + done / strips) / plan.passes)
             del this
@@ -186,9 +191,10 @@ class _Pass:
             return _ScanRows(step, self.up, plan.dtype, inputs[0], self.files[number, True])
         return _LocalRows(step, self.up, plan.dtype, inputs)
 
-    def strips(self, count: int, output: Callable[[int, FloatArray], None]) -> Iterator[int]:
-        """Compute what this pass stores or puts out, a strip at a time; yield the number of strips done."""
-        plan, sinks = self.plan, []
+    def strips(self, count: int) -> Iterator[tuple[int, FloatArray | None]]:
+        """Compute a strip at a time; yield the number of strips done, and rows of the output if there are any."""
+        plan = self.plan
+        sinks: list[tuple[_Reader, Callable[[int, FloatArray], None]]] = []
         for key in plan.stored:
             if plan.written(key) == self.turn:
                 number, half = key
@@ -196,16 +202,15 @@ class _Pass:
                 read = next(iter(step.inputs.values())) if half else number
                 to = _FirstHalf(step, self.up, self.files[key]) if half else self.files[key].write
                 sinks.append((_Reader(self.source(read)), to))
-        if self.turn == plan.passes - 1:
-            sinks.append((_Reader(self.source(len(plan.steps) - 1)), output))
+        output = _Reader(self.source(len(plan.steps) - 1)) if self.turn == plan.passes - 1 else None
         for done in range(count):
             strip = count - 1 - done if self.up else done
             for reader, to in sinks:
-                height = reader.height
-                first, last = height * strip // count, height * (strip + 1) // count
-                if first < last:
-                    to(first, reader.take(first, last, first if self.up else last))
-            yield done + 1
+                first, rows = reader.strip(strip, count, self.up)
+                if rows.shape[1]:
+                    to(first, rows)
+                del rows
+            yield done + 1, None if output is None else output.strip(strip, count, self.up)[1]
 
 
 class _FirstHalf:
@@ -293,6 +298,11 @@ class _Reader:
     def take(self, first: int, last: int, needed: int) -> FloatArray:
         """Return rows; see `_Rows.take`."""
         return self._source.take(self._number, first, last, needed)
+
+    def strip(self, number: int, count: int, up: bool) -> tuple[int, FloatArray]:
+        """Return a strip, of `count` in all, and the number of its first row; later ones follow it."""
+        first, last = self.height * number // count, self.height * (number + 1) // count
+        return first, self.take(first, last, first if up else last)
 
 
 class _ImageRows(_Rows):
