@@ -111,7 +111,8 @@ def growing(path: str | os.PathLike[str]) -> Iterator[BufferedRandom]:
         _sweep_once(target.parent)
         temporary = temporary_name(target.parent)
         try:
-            with os.fdopen(_create(temporary), "w+b") as file:
+            # not `os.fdopen`: libraries that write images ask for the name
+            with open(temporary, "w+b", opener=lambda path, _: _create(Path(path))) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
