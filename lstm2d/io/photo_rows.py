@@ -265,4 +265,5 @@ class _Parts:
             return
         _, height, width, depth = shape
         bands = slice(plane, plane + depth) if self._planes > 1 else slice(None)
-        values[row - top : row - top + height, column : column + width, bands] = part[0, :height, :width]
+        to = values[row - top : row - top + height, column : column + width, bands]
+        to[...] = part[0, : to.shape[0], : to.shape[1]]  # tiles extend over the edges
