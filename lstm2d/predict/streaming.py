@@ -237,7 +237,9 @@ def check_model(predictor: Predictor) -> None:
     if predictor.device != "cpu":
         raise ConfigError("`stream` computes on the CPU", hint="use `device='cpu'`")
     if predictor.crf is not None:
-        raise ConfigError("`stream` has no CRF, which needs the whole image", hint="use --no-crf (`crf=False`)")
+        raise ConfigError(
+            "`stream` has no CRF, which needs the whole image", hint="use --no-crf (`crf=False`)"
+        )
     if predictor.preprocessing.contrast != "none":
         contrast = predictor.preprocessing.contrast
         raise not_streamed(f"data.contrast = {contrast!r} depends on statistics of the whole image")

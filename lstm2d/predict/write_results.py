@@ -45,9 +45,7 @@ class Labelled:
     areas: list[float]
 
 
-def write_results(
-    predictor: Predictor, task: Task, folder: Path, options: Options, notes: Notes
-) -> Labelled:
+def write_results(predictor: Predictor, task: Task, folder: Path, options: Options, notes: Notes) -> Labelled:
     """Label one image and write its results; the label image is last, so if it exists, all others do.
 
     Parameters

@@ -84,20 +84,41 @@ def steps_of(
         If what the network computes depends on the size of the image in another way.
     """
     small, large = (
-        _trace(compute, rows * stride, columns * stride, channels, dtype) for rows, columns in UNITS
+        traced(compute, (rows * stride, columns * stride, channels), dtype) for rows, columns in UNITS
     )
     if [step.op for step in small] != [step.op for step in large]:
         raise not_streamed("its operations depend on the size of the image")
     return [_at(one, other, size, stride) for one, other in zip(small, large, strict=True)]
 
 
-def _trace(compute: Compute, rows: int, columns: int, channels: int, dtype: DTypeLike) -> list[Step]:
-    values = np.random.default_rng(0).normal(0, 1, (1, rows, columns, channels)).astype(dtype)
+def traced(compute: Compute, shape: tuple[int, int, int], dtype: DTypeLike = np.float32) -> list[Step]:
+    """Return the steps of a network for images of one size, by running it on such an image.
+
+    Parameters
+    ----------
+    compute : callable
+        Maps images (1, H, W, channels) to the output.
+    shape : tuple of int
+        Rows, columns and channels of the image.
+    dtype : dtype, default float32
+        Of the image.
+
+    Returns
+    -------
+    list of Step
+        As for `steps_of`.
+
+    Raises
+    ------
+    ConfigError
+        If the map of a step has no rows.
+    """
+    values = np.random.default_rng(0).normal(0, 1, (1, *shape)).astype(dtype)
     image = Tensor(values, requires_grad=True)
     with trace():
         output = compute(image)
     numbers = {id(image): 0}
-    steps = [Step("image", {}, {}, {}, {}, (rows, columns, channels))]
+    steps = [Step("image", {}, {}, {}, {}, shape)]
     order = inputs_first(output)  # holds the tensors, so that no id is taken twice
     for t in order:
         node = t.node
@@ -108,8 +129,8 @@ def _trace(compute: Compute, rows: int, columns: int, channels: int, dtype: DTyp
         maps = {name: numbers[id(x)] for name, x in node.inputs.items() if id(x) in numbers}
         others = {name: x.data for name, x in node.inputs.items() if name not in maps}
         numbers[id(t)] = len(steps)
-        shape = t.shape[1], t.shape[2], t.shape[3]
-        steps.append(Step(node.op, maps, others, dict(node.arrays), dict(node.attributes), shape))
+        made = t.shape[1], t.shape[2], t.shape[3]
+        steps.append(Step(node.op, maps, others, dict(node.arrays), dict(node.attributes), made))
     return steps
 
 
@@ -132,7 +153,6 @@ def _at(one: Step, other: Step, size: tuple[int, int], stride: int) -> Step:
             attributes[name] = scaled(value, other.attributes[name], SIZES[name])  # type: ignore[arg-type]
     rows, columns = (scaled(one.shape[k], other.shape[k], k) for k in (0, 1))
     return Step(one.op, one.inputs, one.constants, one.arrays, attributes, (rows, columns, one.shape[2]))
-
 
 
 def not_streamed(reason: str) -> ConfigError:

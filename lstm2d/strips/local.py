@@ -123,9 +123,7 @@ def _rows_of_windows(step: Step, first: int, last: int, height: int) -> tuple[in
 def _windows(fill: float) -> Apply:
     """Return the computation of windows whose padding has this value."""
 
-    def apply(
-        step: Step, parts: Sequence[FloatArray], first: int, last: int, height: int
-    ) -> FloatArray:
+    def apply(step: Step, parts: Sequence[FloatArray], first: int, last: int, height: int) -> FloatArray:
         low, high = _rows_of_windows(step, first, last, height)
         top = min(max(-low, 0), high - low)
         bottom = high - low - top - parts[0].shape[1]

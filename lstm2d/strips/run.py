@@ -344,9 +344,7 @@ class _LocalRows(_Rows):
 class _ScanRows(_Rows):
     """The map of a scan: one half is read, the other one computed."""
 
-    def __init__(
-        self, step: Step, up: bool, dtype: DTypeLike, reader: _Reader, half: ScratchRows
-    ) -> None:
+    def __init__(self, step: Step, up: bool, dtype: DTypeLike, reader: _Reader, half: ScratchRows) -> None:
         super().__init__(step, up, dtype)
         self._reader, self._half = reader, half
         self._carry: Carry | None = None

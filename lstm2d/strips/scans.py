@@ -71,7 +71,9 @@ def _lstm2d(step: Step, x: FloatArray, up: bool, carry: Carry | None) -> tuple[F
 def _sweep(step: Step, x: FloatArray, up: bool, carry: Carry | None) -> tuple[FloatArray, Carry]:
     """Sweep along the columns, some columns at a time."""
     unit: Any = UNITS.get(step.op) or step.attributes["activation"]
-    weight, recurrent, bias = (step.constants[name][int(up) :][:1] for name in ("weight", "recurrent", "bias"))
+    weight, recurrent, bias = (
+        step.constants[name][int(up) :][:1] for name in ("weight", "recurrent", "bias")
+    )
     units, columns = recurrent.shape[1], x.shape[2]
     if carry is None:
         carry = np.zeros((1, 1, columns, units * (2 if unit == "lstm" else 1)), x.dtype)

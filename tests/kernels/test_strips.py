@@ -1,5 +1,7 @@
 """Scans of strips of rows, one below the other, are those of the whole image."""
 
+import itertools
+
 import numpy as np
 import pytest
 from numpy.random import Generator
@@ -41,7 +43,7 @@ def test_lstm2d(
             above = np.zeros((n, 2, width, 2 * units), dtype)
             above.flags.writeable = False
             parts, cuts = [], cuts_of(height, rng)
-            for first, last in zip(cuts[:-1], cuts[1:], strict=True):
+            for first, last in itertools.pairwise(cuts):
                 strip = rows[:, first:last]
                 peeps = None if peep is None else peep[part]
                 y, above = k.lstm2d_strip(
@@ -57,7 +59,9 @@ def test_lstm2d(
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("unit", "gates", "states"), [("gru", 3, 1), ("lstm", 4, 2), ("tanh", 1, 1), ("relu", 1, 1)])
+@pytest.mark.parametrize(
+    ("unit", "gates", "states"), [("gru", 3, 1), ("lstm", 4, 2), ("tanh", 1, 1), ("relu", 1, 1)]
+)
 @pytest.mark.parametrize("size", [(1, 4), (7, 1), (13, 5), (6, 410)])
 def test_rnn(
     backend: str, dtype: str, unit: str, gates: int, states: int, size: tuple[int, int], rng: Generator
@@ -76,7 +80,7 @@ def test_rnn(
             above = np.zeros((n, 1, width, states * units), dtype)
             above.flags.writeable = False
             parts, cuts = [], cuts_of(height, rng)
-            for first, last in zip(cuts[:-1], cuts[1:], strict=True):
+            for first, last in itertools.pairwise(cuts):
                 y, above = k.rnn_strip(
                     rows[:, first:last], weight[side], recurrent[side], bias[side], unit, above
                 )
