@@ -240,11 +240,11 @@ def check_model(predictor: Predictor) -> None:
         raise ConfigError(
             "`stream` has no CRF, which needs the whole image", hint="use --no-crf (`crf=False`)"
         )
+    if predictor.preprocessing.padding:  # recurrent CNNs, and patch networks
+        raise not_streamed("it labels the middles of patches, from an image with zeros around it")
     if predictor.preprocessing.contrast != "none":
         contrast = predictor.preprocessing.contrast
         raise not_streamed(f"data.contrast = {contrast!r} depends on statistics of the whole image")
-    if predictor.preprocessing.padding or predictor.resolution != 1 or len(predictor.instances) > 1:
-        raise not_streamed("it labels the middles of patches of the whole image")
 
 
 class _Noise:

@@ -63,7 +63,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "2D-LSTM, no peepholes": LSTM | {"peepholes": False, "leaky": True},
     "2D-LSTM, separate": LSTM | {"feedforward": "separate", "leaky": True},
     **{f"N-ReNet, {unit}": RENET | {"unit": unit} for unit in ("lstm", "gru", "tanh", "irnn")},
-    "ReSeg": {"kind": "reseg", "features": "image", "units": [3, 2], "patches": [2, 1], "upsample_channels": 4},
+    "ReSeg": {
+        "kind": "reseg", "features": "image", "units": [3, 2], "patches": [2, 1], "upsample_channels": 4,
+    },
     "ReSeg, bilinear": {
         "kind": "reseg", "features": "image", "units": [3], "patches": [3], "upsampling": "bilinear",
     },
