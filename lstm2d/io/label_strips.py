@@ -78,7 +78,7 @@ def _tiles(
             tile = np.zeros((TILE, TILE), np.uint8)
             part = rows[:, left : left + TILE]
             tile[: part.shape[0], : part.shape[1]] = part
-            sums.append(zlib.crc32(tile))
+            sums.append(zlib.crc32(tile.data))
             yield tile
 
 
@@ -124,7 +124,7 @@ class ProbabilityRows:
 
     def write(self, rows: NDArray[np.float32]) -> None:
         """Write the next rows, of shape (rows, W, K)."""
-        self._member.write(memoryview(np.ascontiguousarray(rows)).cast("B"))
+        self._member.write(np.ascontiguousarray(rows).data.cast("B"))
 
 
 @contextmanager

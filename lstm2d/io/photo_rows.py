@@ -61,6 +61,7 @@ class PhotoRows:
     def __init__(self, path: str | os.PathLike[str], reading: Reading) -> None:
         self._path, self._reading = path, reading
         self.notes: list[str] = []
+        self._pixels: Callable[[int, int], NDArray[Any]] = self._convert
         self._stack = ExitStack()
         try:
             page = self._open_page()
@@ -72,7 +73,6 @@ class PhotoRows:
                 self.size = (page.imagelength, page.imagewidth)
                 self.memory = self._tiff.memory
                 self._check_memory(self.memory, "its largest strip or row of tiles takes")
-                self._pixels = self._convert
                 if page.dtype == np.uint16 and reading.bits is None:
                     self._find_white()
         except BaseException:
@@ -105,8 +105,7 @@ class PhotoRows:
         DataError
             If the file is damaged there.
         """
-        pixels: NDArray[Any] = self._pixels(first, last)
-        return pixels
+        return self._pixels(first, last)
 
     def _open_page(self) -> tifffile.TiffPage | None:
         """Return the first page of a TIFF that can be read in parts."""
@@ -135,7 +134,7 @@ class PhotoRows:
         photo = read_photo(self._path, self._reading)
         self.notes += photo.notes
         self.size, self.memory = photo.size, photo.pixels.nbytes
-        self._pixels: Callable[[int, int], NDArray[Any]] = lambda first, last: photo.pixels[first:last]
+        self._pixels = lambda first, last: photo.pixels[first:last]
 
     def _check_memory(self, needed: int, what: str) -> None:
         limit = self._reading.max_memory
@@ -196,7 +195,7 @@ class _Parts:
     """The strips or tiles of a page, of which the last row is kept in memory."""
 
     def __init__(self, page: tifffile.TiffPage, path: object) -> None:
-        self.page, self._path = page, path
+        self.page, self._path, self._dtype = page, path, np.dtype(page.dtype)
         self._bands = page.samplesperpixel
         self._tall = min(page.tilelength if page.is_tiled else page.rowsperstrip, page.imagelength)
         self._across = -(-page.imagewidth // page.tilewidth) if page.is_tiled else 1
@@ -205,7 +204,7 @@ class _Parts:
         raw = page.compression == _NONE and page.predictor == _PLAIN
         self._direct = raw and not page.is_tiled and self._planes == 1 and page.fillorder == 1
         self._kept: tuple[int, NDArray[Any]] | None = None
-        pixels = self._tall * page.imagewidth * self._bands * page.dtype.itemsize
+        pixels = self._tall * page.imagewidth * self._bands * self._dtype.itemsize
         self.memory = 0 if self._direct else 2 * pixels  # decoded, and its parts meanwhile
 
     def read(self, first: int, last: int) -> NDArray[Any]:
@@ -235,7 +234,7 @@ class _Parts:
         if len(data) != to.nbytes:
             raise DataError("the file is truncated", where=self._path)
         order = page.parent.byteorder
-        to[...] = np.frombuffer(data, page.dtype.newbyteorder(order)).reshape(to.shape)
+        to[...] = np.frombuffer(data, self._dtype.newbyteorder(order)).reshape(to.shape)
 
     def _row_of_parts(self, number: int) -> NDArray[Any]:
         """Return the pixels of all strips or tiles side by side."""

@@ -66,7 +66,7 @@ class ScratchRows:
         OutputError
             If the disk is full or fails.
         """
-        view = memoryview(np.ascontiguousarray(values)).cast("B")
+        view = np.ascontiguousarray(values).data.cast("B")
         try:
             self._file.seek(first * self._bytes)
             while view:
@@ -92,7 +92,7 @@ class ScratchRows:
         OutputError
             If the disk fails.
         """
-        view = memoryview(values).cast("B")
+        view = values.data.cast("B")
         try:
             self._file.seek(first * self._bytes)
             while view:

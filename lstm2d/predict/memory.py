@@ -171,5 +171,6 @@ def check_memory(
             f"labelling takes about {in_words(needed)} of memory, {in_words(limit)} are allowed",
             where=f"{network[1]}x{network[0]} pixels in the network, {use().per_pixel} bytes per pixel",
             expected="less memory than `max_memory`",
-            hint=f"choose {size}a smaller image, or a larger `max_memory`; `stream` labels images of any size",
+            hint=f"choose {size}a smaller image, or a larger `max_memory`; "
+            "predict with `stream` labels images of any size",
         )

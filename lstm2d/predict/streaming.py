@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +103,7 @@ class StripPredictor:
         *,
         height: int | None = None,
         progress: Callable[[float], None] | None = None,
-    ) -> Iterator[tuple[NDArray[np.uint8], FloatArray]]:
+    ) -> Generator[tuple[NDArray[np.uint8], FloatArray]]:
         """Label an image strip by strip.
 
         Parameters

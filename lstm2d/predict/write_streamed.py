@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -105,7 +105,7 @@ def write_streamed(
     try:
         with PhotoRows(task.source, reading) as photo, ExitStack() as stack:
 
-            def labels() -> Iterator[NDArray[np.uint8]]:
+            def labels() -> Generator[NDArray[np.uint8]]:
                 to: ProbabilityRows | None = None
                 if options.probabilities:
                     shape = (*photo.size, len(classes))

@@ -1,1 +1,1 @@
-"""Networks on images larger than memory: strip of rows by strip of rows, with the maps between on the disk."""
+"""Networks on images larger than memory: in strips of rows, with the maps between layers on the disk."""

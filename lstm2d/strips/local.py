@@ -1,4 +1,4 @@
-"""Steps whose rows depend on a few rows of their input: which rows, and how they are computed from a strip."""
+"""Steps whose rows depend on a few rows of their input: on which ones, and how they are computed."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
 """Run a network strip by strip.
 
 Steps that see a few rows at a time pass strips on directly. A step that scans the image down and up needs all
-rows twice: one half of its map is computed and stored on the way through the image, the other one on the way
-back, together with what follows. So a network of n scans runs in n + 1 *passes*, up and down in turn, the last
-one down.
+rows twice: one half of its map is computed and stored on the way through the image, the other one on the
+way back, together with what follows. So a network of n scans runs in n + 1 *passes*, up and down in turn, the
+last one down.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from math import prod
 from pathlib import Path
@@ -118,7 +118,7 @@ def run(
     strips: int,
     folder: Path,
     progress: Callable[[float], None] | None = None,
-) -> Iterator[FloatArray]:
+) -> Generator[FloatArray]:
     """Compute the output of a network strip by strip.
 
     Parameters
@@ -149,8 +149,8 @@ def run(
         for turn in range(plan.passes):
             for key in plan.stored:
                 if plan.written(key) == turn:
-                    rows, *shape = plan.shape(key)
-                    files[key] = ScratchRows(folder, rows, shape, plan.dtype)
+                    height, *shape = plan.shape(key)
+                    files[key] = ScratchRows(folder, height, shape, plan.dtype)
                     stack.callback(files[key].close)
             this = _Pass(plan, turn, image, files)
             for done, rows in this.strips(strips):
@@ -192,9 +192,10 @@ class _Pass:
         return _LocalRows(step, self.up, plan.dtype, inputs)
 
     def strips(self, count: int) -> Iterator[tuple[int, FloatArray | None]]:
-        """Compute a strip at a time; yield the number of strips done, and rows of the output if there are any."""
+        """Compute a strip at a time; yield the number of those done, and rows of the output, if any."""
         plan = self.plan
         sinks: list[tuple[_Reader, Callable[[int, FloatArray], None]]] = []
+        to: Callable[[int, FloatArray], None]
         for key in plan.stored:
             if plan.written(key) == self.turn:
                 number, half = key
@@ -262,7 +263,7 @@ class _Rows(ABC):
             self._first, self._last = min(self._first, begin), max(self._last, end)
         if self._kept is None:
             return np.empty((1, 0, *self.step.shape[1:]), self.dtype)
-        assert self._first <= first and last <= self._last, "a reader went back"
+        assert self._first <= first <= last <= self._last, "a reader went back"
         rows = self._kept[:, first - self._first : last - self._first]
         self._needed[reader] = needed
         self._forget()

@@ -71,7 +71,7 @@ def test_a_large_image_names_the_option(lstm2d: Run, tmp_path: Path) -> None:
     words = ("predict", "outdoor", tmp_path / "a.tif", "-o", tmp_path / "out", "--size", "native")
     ran = lstm2d(*words, "--max-memory", "20M")
     assert ran.code == 3
-    assert "--stream labels images of any size" in ran.err
+    assert "predict with --stream labels images of any size" in ran.err
 
 
 @pytest.mark.slow

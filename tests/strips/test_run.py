@@ -69,6 +69,10 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "ReSeg, bilinear": {
         "kind": "reseg", "features": "image", "units": [3], "patches": [3], "upsampling": "bilinear",
     },
+    "H-ReNet": {
+        "kind": "h-renet", "units": [2], "weights": "", "width": 0.05, "normalisation": "batch",
+        "sources": ["pool4", "conv7"], "align_corners": True,
+    },
     "ReSeg, VGG": {
         "kind": "reseg", "features": "conv2_1", "weights": "", "units": [2], "patches": [2], "unit": "tanh",
         "upsample_channels": 4,
