@@ -4,13 +4,18 @@ Steps that see a few rows at a time pass strips on directly. A step that scans t
 rows twice: one half of its map is computed and stored on the way through the image, the other one on the
 way back, together with what follows. So a network of n scans runs in n + 1 *passes*, up and down in turn, the
 last one down.
+
+A strip is computed in *pieces* of a few rows, which stay in the cache, but for scans, and for sweeps along the
+rows: their products are of a whole strip.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from contextlib import ExitStack
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +27,7 @@ from lstm2d import kernels
 from lstm2d.io.scratch import ScratchRows
 from lstm2d.strips.graph import Step, not_streamed
 from lstm2d.strips.local import CHEAP, LOCAL, computed, rows_of_input
-from lstm2d.strips.scans import Carry, is_scan, scanned
+from lstm2d.strips.scans import Carry, is_scan, is_sweep, scanned
 from lstm2d.tensor import FloatArray
 
 
@@ -116,6 +121,7 @@ def run(
     image: Image,
     *,
     strips: int,
+    pieces: int = 1,
     folder: Path,
     progress: Callable[[float], None] | None = None,
 ) -> Generator[FloatArray]:
@@ -129,6 +135,8 @@ def run(
         Its input.
     strips : int
         Number of strips.
+    pieces : int, default 1
+        Number of pieces of a strip.
     folder : Path
         Where maps are stored.
     progress : callable, optional
@@ -152,13 +160,11 @@ def run(
                     height, *shape = plan.shape(key)
                     files[key] = ScratchRows(folder, height, shape, plan.dtype)
                     stack.callback(files[key].close)
-            this = _Pass(plan, turn, image, files)
-            for done, rows in this.strips(strips):
-                if rows is not None:
-                    yield rows
-                del rows
+            this = _Pass(plan, turn, image, files, _Cuts(strips, pieces, plan.up(turn)))
+            for strip in range(strips):
+                yield from this.strip(strip)
                 if progress is not None:
-                    progress((turn + done / strips) / plan.passes)
+                    progress((turn + (strip + 1) / strips) / plan.passes)
             del this
             for key, last in plan.stored.items():
                 if last == turn:
@@ -166,64 +172,106 @@ def run(
             kernels.arena.clear()
 
 
+@dataclass(frozen=True, slots=True)
+class _Cuts:
+    """Where the rows of a map are cut into strips and pieces."""
+
+    strips: int
+    each: int  # pieces of a strip
+    up: bool
+
+    def strip(self, turn: int, height: int) -> tuple[int, int]:
+        """Return the rows of a strip, in the order of the pass."""
+        number = self.strips - 1 - turn if self.up else turn
+        return height * number // self.strips, height * (number + 1) // self.strips
+
+    def pieces(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Yield the rows of the pieces of a strip, in the order of the pass."""
+        cuts = [first + (last - first) * k // self.each for k in range(self.each + 1)]
+        yield from reversed([*pairwise(cuts)]) if self.up else pairwise(cuts)
+
+
 class _Pass:
     """One way through the image."""
 
-    def __init__(self, plan: Plan, turn: int, image: Image, files: dict[Stored, ScratchRows]) -> None:
-        self.plan, self.turn, self.image, self.files = plan, turn, image, files
-        self.up = plan.up(turn)
+    def __init__(
+        self, plan: Plan, turn: int, image: Image, files: dict[Stored, ScratchRows], cuts: _Cuts
+    ) -> None:
+        self._plan, self._turn, self._image, self._files, self._cuts = plan, turn, image, files, cuts
         self._sources: dict[int, _Rows] = {}
-
-    def source(self, number: int) -> _Rows:
-        """Return the rows of a map in this pass."""
-        if number not in self._sources:
-            self._sources[number] = self._new(number)
-        return self._sources[number]
-
-    def _new(self, number: int) -> _Rows:
-        plan, step = self.plan, self.plan.steps[number]
-        if step.op == "image":
-            return _ImageRows(step, self.up, plan.dtype, self.image)
-        if (number, False) in plan.stored and plan.level[number] < self.turn:
-            return _StoredRows(step, self.up, plan.dtype, self.files[number, False])
-        inputs = [_Reader(self.source(n)) for n in step.inputs.values()]
-        if is_scan(step):
-            return _ScanRows(step, self.up, plan.dtype, inputs[0], self.files[number, True])
-        return _LocalRows(step, self.up, plan.dtype, inputs)
-
-    def strips(self, count: int) -> Iterator[tuple[int, FloatArray | None]]:
-        """Compute a strip at a time; yield the number of those done, and rows of the output, if any."""
-        plan = self.plan
-        sinks: list[tuple[_Reader, Callable[[int, FloatArray], None]]] = []
-        to: Callable[[int, FloatArray], None]
+        self._sinks: list[_Store] = []
         for key in plan.stored:
-            if plan.written(key) == self.turn:
+            if plan.written(key) == turn:
                 number, half = key
                 step = plan.steps[number]
+                to = _StoreHalf if half else _Store
                 read = next(iter(step.inputs.values())) if half else number
-                to = _FirstHalf(step, self.up, self.files[key]) if half else self.files[key].write
-                sinks.append((_Reader(self.source(read)), to))
-        output = _Reader(self.source(len(plan.steps) - 1)) if self.turn == plan.passes - 1 else None
-        for done in range(count):
-            strip = count - 1 - done if self.up else done
-            for reader, to in sinks:
-                first, rows = reader.strip(strip, count, self.up)
+                self._sinks.append(to(step, self._reader(read), files[key], cuts))
+        last = len(plan.steps) - 1
+        self._output = self._reader(last) if turn == plan.passes - 1 else None
+
+    def _reader(self, number: int) -> _Reader:
+        """Return a new reader of a map."""
+        if number not in self._sources:
+            self._sources[number] = self._new(number)
+        return _Reader(self._sources[number])
+
+    def _new(self, number: int) -> _Rows:
+        plan, step, cuts = self._plan, self._plan.steps[number], self._cuts
+        if step.op == "image":
+            return _ImageRows(step, plan, cuts, self._image)
+        if (number, False) in plan.stored and plan.level[number] < self._turn:
+            return _StoredRows(step, plan, cuts, self._files[number, False])
+        inputs = [self._reader(n) for n in step.inputs.values()]
+        if is_scan(step):
+            return _ScanRows(step, plan, cuts, inputs[0], self._files[number, True])
+        if is_sweep(step):
+            return _SweptRows(step, plan, cuts, inputs[0])
+        return _LocalRows(step, plan, cuts, inputs)
+
+    def strip(self, turn: int) -> Iterator[FloatArray]:
+        """Compute the next strip of all that is stored; yield pieces of the output, if this is the last pass."""
+        for number in range(self._cuts.each):
+            for sink in self._sinks:
+                sink.feed(turn, number)
+            if self._output is not None:
+                rows = self._output.piece(turn, number, self._cuts)
                 if rows.shape[1]:
-                    to(first, rows)
+                    yield rows
                 del rows
-            yield done + 1, None if output is None else output.strip(strip, count, self.up)[1]
 
 
-class _FirstHalf:
+class _Store:
+    """Stores a map."""
+
+    def __init__(self, step: Step, reader: _Reader, to: ScratchRows, cuts: _Cuts) -> None:
+        self._step, self._reader, self._to, self._cuts = step, reader, to, cuts
+
+    def feed(self, turn: int, number: int) -> None:
+        """Take a piece of a strip."""
+        first, last = [*self._cuts.pieces(*self._cuts.strip(turn, self._reader.height))][number]
+        if first < last:
+            self._to.write(first, self._reader.take(first, last, first if self._cuts.up else last))
+
+
+class _StoreHalf(_Store):
     """Scans an image in the direction of a pass, and stores the hidden states."""
 
-    def __init__(self, step: Step, up: bool, to: ScratchRows) -> None:
-        self._step, self._up, self._to = step, up, to
-        self._carry: Carry | None = None
+    _carry: Carry | None = None
+    _x: FloatArray | None = None
 
-    def __call__(self, first: int, rows: FloatArray) -> None:
-        half, self._carry = scanned(self._step, rows, self._up, self._carry)
-        self._to.write(first, half)
+    def feed(self, turn: int, number: int) -> None:
+        """Take a piece of a strip; scan the strip when it is complete."""
+        top, bottom = self._cuts.strip(turn, self._reader.height)
+        rows = self._reader.piece(turn, number, self._cuts)
+        if self._x is None:
+            self._x = kernels.empty((1, bottom - top, *rows.shape[2:]), rows.dtype, like=rows)
+        first, last = [*self._cuts.pieces(top, bottom)][number]
+        self._x[:, first - top : last - top] = rows
+        if number == self._cuts.each - 1 and top < bottom:
+            half, self._carry = scanned(self._step, self._x, self._cuts.up, self._carry)
+            self._to.write(top, half)
+            self._x = None
 
 
 class _Rows(ABC):
@@ -233,21 +281,28 @@ class _Rows(ABC):
     ----------
     step : Step
         The step of the map.
-    up : bool
-        Whether the pass goes upward.
-    dtype : dtype
-        Data type of the map.
+    plan : Plan
+        Its network.
+    cuts : _Cuts
+        Strips and pieces.
     """
 
-    def __init__(self, step: Step, up: bool, dtype: DTypeLike) -> None:
-        self.step, self.up, self.height, self.dtype = step, up, step.shape[0], dtype
+    def __init__(self, step: Step, plan: Plan, cuts: _Cuts) -> None:
+        self.step, self.cuts, self.up, self.height, self.dtype = step, cuts, cuts.up, step.shape[0], plan.dtype
         self._needed: list[int] = []  # by reader: the rows from here on, in the direction of the pass
         self._kept: FloatArray | None = None
-        self._first = self._last = self.height if up else 0  # of the rows that are kept
+        self._first = self._last = self.height if self.up else 0  # of the rows that are kept
 
     @abstractmethod
     def _compute(self, first: int, last: int) -> FloatArray:
         """Return new rows, which follow those of the last call in the direction of the pass."""
+
+    def empty(self, rows: int, channels: int | None = None) -> FloatArray:
+        """Return an array for rows of this map, or of another number of channels."""
+        columns, own = self.step.shape[1:]
+        shape = (1, rows, columns, own if channels is None else channels)
+        values: FloatArray = kernels.arena.empty(shape, self.dtype)
+        return values
 
     def join(self) -> int:
         """Return the number of a new reader."""
@@ -259,15 +314,21 @@ class _Rows(ABC):
         begin, end = (first, self._first) if self.up else (self._last, last)
         if begin < end:
             new = self._compute(begin, end)
-            self._kept = new if self._kept is None else _joined(self._kept, new, self.up)
+            self._kept = new if self._kept is None else self._joined(self._kept, new)
             self._first, self._last = min(self._first, begin), max(self._last, end)
         if self._kept is None:
-            return np.empty((1, 0, *self.step.shape[1:]), self.dtype)
+            return self.empty(0)
         assert self._first <= first <= last <= self._last, "a reader went back"
         rows = self._kept[:, first - self._first : last - self._first]
         self._needed[reader] = needed
         self._forget()
         return rows
+
+    def _joined(self, kept: FloatArray, new: FloatArray) -> FloatArray:
+        first, second = (new, kept) if self.up else (kept, new)
+        both = self.empty(first.shape[1] + second.shape[1])
+        both[:, : first.shape[1]], both[:, first.shape[1] :] = first, second
+        return both
 
     def _forget(self) -> None:
         assert self._kept is not None
@@ -281,15 +342,6 @@ class _Rows(ABC):
             self._kept = None
 
 
-def _joined(kept: FloatArray, new: FloatArray, up: bool) -> FloatArray:
-    """Return both as one array."""
-    first, second = (new, kept) if up else (kept, new)
-    n, rows, *rest = first.shape
-    both: FloatArray = kernels.empty((n, rows + second.shape[1], *rest), first.dtype, like=first)
-    both[:, :rows], both[:, rows:] = first, second
-    return both
-
-
 class _Reader:
     """One of those that take rows of a map."""
 
@@ -300,15 +352,25 @@ class _Reader:
         """Return rows; see `_Rows.take`."""
         return self._source.take(self._number, first, last, needed)
 
-    def strip(self, number: int, count: int, up: bool) -> tuple[int, FloatArray]:
-        """Return a strip, of `count` in all, and the number of its first row; later ones follow it."""
-        first, last = self.height * number // count, self.height * (number + 1) // count
-        return first, self.take(first, last, first if up else last)
+    def piece(self, turn: int, number: int, cuts: _Cuts) -> FloatArray:
+        """Return a piece of a strip; later ones follow it."""
+        first, last = [*cuts.pieces(*cuts.strip(turn, self.height))][number]
+        return self.take(first, last, first if cuts.up else last)
+
+    def strip(self, turn: int, cuts: _Cuts) -> FloatArray:
+        """Return a strip, which is put together from pieces."""
+        top, bottom = cuts.strip(turn, self.height)
+        if isinstance(self._source, _StoredRows):
+            return self.take(top, bottom, top if cuts.up else bottom)
+        rows = self._source.empty(bottom - top)
+        for first, last in cuts.pieces(top, bottom):
+            rows[:, first - top : last - top] = self.take(first, last, first if cuts.up else last)
+        return rows
 
 
 class _ImageRows(_Rows):
-    def __init__(self, step: Step, up: bool, dtype: DTypeLike, image: Image) -> None:
-        super().__init__(step, up, dtype)
+    def __init__(self, step: Step, plan: Plan, cuts: _Cuts, image: Image) -> None:
+        super().__init__(step, plan, cuts)
         self._image = image
 
     def _compute(self, first: int, last: int) -> FloatArray:
@@ -316,19 +378,19 @@ class _ImageRows(_Rows):
 
 
 class _StoredRows(_Rows):
-    def __init__(self, step: Step, up: bool, dtype: DTypeLike, file: ScratchRows) -> None:
-        super().__init__(step, up, dtype)
+    def __init__(self, step: Step, plan: Plan, cuts: _Cuts, file: ScratchRows) -> None:
+        super().__init__(step, plan, cuts)
         self._file = file
 
     def _compute(self, first: int, last: int) -> FloatArray:
-        rows: FloatArray = kernels.arena.empty((1, last - first, *self.step.shape[1:]), self.dtype)
+        rows = self.empty(last - first)
         self._file.read(first, rows)
         return rows
 
 
 class _LocalRows(_Rows):
-    def __init__(self, step: Step, up: bool, dtype: DTypeLike, inputs: Sequence[_Reader]) -> None:
-        super().__init__(step, up, dtype)
+    def __init__(self, step: Step, plan: Plan, cuts: _Cuts, inputs: Sequence[_Reader]) -> None:
+        super().__init__(step, plan, cuts)
         self._inputs = inputs
 
     def _compute(self, first: int, last: int) -> FloatArray:
@@ -342,20 +404,66 @@ class _LocalRows(_Rows):
         return computed(self.step, parts, first, last, height)
 
 
-class _ScanRows(_Rows):
-    """The map of a scan: one half is read, the other one computed."""
+class _SweptRows(_Rows):
+    """The map of a sweep along the rows, a strip at a time."""
 
-    def __init__(self, step: Step, up: bool, dtype: DTypeLike, reader: _Reader, half: ScratchRows) -> None:
-        super().__init__(step, up, dtype)
-        self._reader, self._half = reader, half
-        self._carry: Carry | None = None
+    def __init__(self, step: Step, plan: Plan, cuts: _Cuts, reader: _Reader) -> None:
+        super().__init__(step, plan, cuts)
+        self._reader = reader
+        self._turn = 0  # strips that were computed
+        self._strip: tuple[int, FloatArray] | None = None  # the last one, and its first row
+
+    def _next(self, x: FloatArray) -> FloatArray:
+        """Return what is computed from the next strip of the input."""
+        rows = x.shape[1]
+        return computed(self.step, [x], 0, rows, rows)
 
     def _compute(self, first: int, last: int) -> FloatArray:
-        x = self._reader.take(first, last, first if self.up else last)
-        new, self._carry = scanned(self.step, x, self.up, self._carry)
+        parts = [self._part(*rows) for rows in self._within(first, last)]
+        whole = parts[0]
+        for part in parts[1:]:
+            whole = self._joined(whole, part)
+        return whole
+
+    def _within(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Yield these rows, cut where strips meet, in the order of the pass; compute the strips meanwhile."""
+        begin, end = (last, first) if self.up else (first, last)
+        while begin != end:
+            strip = self._strip
+            low, high = (strip[0], strip[0] + strip[1].shape[1]) if strip else (begin, begin)
+            if not (low < begin <= high if self.up else low <= begin < high):
+                self._strip = None  # its memory serves the next one
+                top, _ = self.cuts.strip(self._turn, self.height)
+                self._strip = top, self._next(self._reader.strip(self._turn, self.cuts))
+                self._turn += 1
+                continue
+            until = max(end, low) if self.up else min(end, high)
+            yield (until, begin) if self.up else (begin, until)
+            begin = until
+
+    def _part(self, first: int, last: int) -> FloatArray:
+        """Return rows within the strip."""
+        assert self._strip is not None
+        top, rows = self._strip
+        return rows[:, first - top : last - top]
+
+
+class _ScanRows(_SweptRows):
+    """The map of a scan: one half is read, the other one computed."""
+
+    def __init__(self, step: Step, plan: Plan, cuts: _Cuts, reader: _Reader, half: ScratchRows) -> None:
+        super().__init__(step, plan, cuts, reader)
+        self._half = half
+        self._carry: Carry | None = None
+
+    def _next(self, x: FloatArray) -> FloatArray:
+        half, self._carry = scanned(self.step, x, self.up, self._carry)
+        return half
+
+    def _part(self, first: int, last: int) -> FloatArray:
         units = self._half.shape[-1]
-        stored: FloatArray = kernels.empty(new.shape, new.dtype, like=new)
+        stored, rows = self.empty(last - first, units), self.empty(last - first)
         self._half.read(first, stored)
-        rows: FloatArray = kernels.empty((*new.shape[:3], 2 * units), new.dtype, like=new)
+        new = super()._part(first, last)
         rows[..., :units], rows[..., units:] = (stored, new) if self.up else (new, stored)
         return rows

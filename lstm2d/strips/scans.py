@@ -22,6 +22,11 @@ def is_scan(step: Step) -> bool:
     return step.op == "lstm2d_layer" or (step.op in SCANS and step.attributes["axis"] == 1)
 
 
+def is_sweep(step: Step) -> bool:
+    """Return whether a step sweeps along the rows: faster for many rows at a time."""
+    return step.op in SCANS and not is_scan(step)
+
+
 def scanned(step: Step, x: FloatArray, up: bool, carry: Carry | None) -> tuple[FloatArray, Carry]:
     """Return one half of the map of a scan, for a strip of rows.
 

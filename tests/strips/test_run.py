@@ -36,7 +36,8 @@ class Image:
 
 
 def in_strips(plan: Plan, x: np.ndarray, strips: int, folder: Path) -> np.ndarray:
-    return np.concatenate([*run(plan, Image(x), strips=strips, folder=folder)], axis=1)
+    pieces = 1 + strips % 3
+    return np.concatenate([*run(plan, Image(x), strips=strips, pieces=pieces, folder=folder)], axis=1)
 
 
 def network_steps(network: Network) -> Compute:
