@@ -28,11 +28,13 @@ from lstm2d.tensor import FloatArray, Tensor
 if TYPE_CHECKING:
     from lstm2d.predict.predictor import Predictor
 
-TALLEST = 1000  # pixels; higher strips gain no speed
+TALLEST = 500  # pixels; higher strips gain no speed
+PIECE = 50_000  # pixels of a piece of a strip, at least one row of positions
+PIECE_BYTES = 400  # per pixel of a piece that is higher than that
 LABEL_BYTES = 4  # per pixel of a row of tiles: labels as they are computed, joined, cut and compressed
 # rows of strips and columns of the images of the rehearsal, in strides: with the states of more columns than
 # a block of a sweep has
-REHEARSED = ((8, 400), (16, 400), (8, 600))
+REHEARSED = ((12, 400), (24, 400), (12, 600))
 
 
 class Rows(Protocol):
@@ -102,6 +104,7 @@ class StripPredictor:
         folder: Path,
         *,
         height: int | None = None,
+        piece: int | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Generator[tuple[NDArray[np.uint8], FloatArray]]:
         """Label an image strip by strip.
@@ -114,6 +117,8 @@ class StripPredictor:
             Folder for the maps between the layers.
         height : int, optional
             Rows of a strip; by default as many as fit into the memory.
+        piece : int, optional
+            Rows of a piece of a strip; by default a few.
         progress : callable, optional
             Called with the fraction that is done.
 
@@ -139,10 +144,13 @@ class StripPredictor:
         check_space(folder, plan.disk_bytes())
         if height is None:
             height = self.height_for(image, folder)
-        count = -(-padded[0] // height)
+        if piece is None:
+            piece = self._stride * max(1, PIECE // (padded[1] * self._stride))
+        count, pieces = -(-padded[0] // height), -(-height // piece)
         done = 0
         source = _Padded(image, padded, self.predictor.preprocessing.mean, self.predictor.preprocessing.std)
-        with closing(run(plan, source, strips=count, folder=folder, progress=progress)) as strips:
+        options = {"strips": count, "pieces": pieces, "folder": folder, "progress": progress}
+        with closing(run(plan, source, **options)) as strips:
             for strip in strips:
                 part = self._network.corrected(strip)[0, : rows - done, :columns]
                 if not len(part):
@@ -180,7 +188,7 @@ class StripPredictor:
         use = self._use = self._use or self._rehearse(folder)
         width = -(-image.size[1] // self._stride) * self._stride
         arena.clear()
-        others = resident() + image.memory + LABEL_BYTES * 256 * width
+        others = resident() + image.memory + LABEL_BYTES * 256 * width + PIECE_BYTES * PIECE
         height = use.height(self.memory - others, width) // self._stride * self._stride
         if height < self._stride:
             smallest = others + use.of(self._stride, width)
@@ -211,11 +219,11 @@ class StripPredictor:
         return StripUse(max(0.0, peaks[0] - width * (per_column + per_pixel * low)), per_column, per_pixel)
 
     def _peak(self, height: int, width: int, folder: Path) -> int:
-        """Return the most bytes that three strips take."""
-        pixels = np.random.default_rng(0).integers(0, 256, (3 * height, width, 3), dtype=np.uint8)
+        """Return the most bytes that two strips take."""
+        pixels = np.random.default_rng(0).integers(0, 256, (2 * height, width, 3), dtype=np.uint8)
 
         def label() -> None:
-            for _ in self.strips_of(_Noise(pixels), folder, height=height):
+            for _ in self.strips_of(_Noise(pixels), folder, height=height, piece=self._stride):
                 pass
 
         return peak_of(label)

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -268,7 +268,7 @@ class _StoreHalf(_Store):
             self._x = kernels.empty((1, bottom - top, *rows.shape[2:]), rows.dtype, like=rows)
         first, last = [*self._cuts.pieces(top, bottom)][number]
         self._x[:, first - top : last - top] = rows
-        if number == self._cuts.each - 1 and top < bottom:
+        if number == self._cuts.each - 1:
             half, self._carry = scanned(self._step, self._x, self._cuts.up, self._carry)
             self._to.write(top, half)
             self._x = None
