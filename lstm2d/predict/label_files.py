@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder
@@ -28,8 +29,10 @@ from lstm2d.predict.predictor import Predictor
 from lstm2d.predict.settings_text import label_settings, settings_text
 from lstm2d.predict.skip_done import FAILED, Wanted, compare
 from lstm2d.predict.write_results import Labelled, write_results
-from lstm2d.predict.write_streamed import strips_for, write_streamed
 from lstm2d.predict.written import Written
+
+if TYPE_CHECKING:
+    from lstm2d.predict.streaming import StripPredictor
 
 UNFINISHED = "interrupted while its results were written"
 
@@ -141,7 +144,11 @@ class _Work:
         notes: Notes,
         progress: Callable[[Outcome], None] | None,
     ) -> None:
-        self._strips = strips_for(predictor, options)  # first: it refuses what cannot be computed
+        self._strips: StripPredictor | None = None
+        if options.stream is not None:
+            from lstm2d.predict.write_streamed import strips_for  # loads tifffile
+
+            self._strips = strips_for(predictor, options, options.stream)
         self._progress, self._start = progress, time.perf_counter()
         self.predictor, self.folder, self.options, self.notes = predictor, folder, options, notes
         self.earlier = Earlier(folder)
@@ -223,6 +230,8 @@ class _Work:
             outcome.part, outcome.seconds = part, time.perf_counter() - self._start
             if self._progress is not None:
                 self._progress(outcome)
+
+        from lstm2d.predict.write_streamed import write_streamed
 
         try:
             return write_streamed(self._strips, task, self.folder, self.options, self.notes, progress)

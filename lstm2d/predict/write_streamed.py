@@ -22,8 +22,8 @@ from lstm2d.predict.streaming import StripPredictor
 from lstm2d.predict.write_results import Labelled, check_names, georeference_of
 
 
-def strips_for(predictor: Predictor, options: Options) -> StripPredictor | None:
-    """Return the model for images in strips; None if `options.stream` is not set.
+def strips_for(predictor: Predictor, options: Options, memory: int) -> StripPredictor:
+    """Return the model for images in strips.
 
     Parameters
     ----------
@@ -31,10 +31,12 @@ def strips_for(predictor: Predictor, options: Options) -> StripPredictor | None:
         The model.
     options : Options
         What to write.
+    memory : int
+        Bytes that the process may hold.
 
     Returns
     -------
-    StripPredictor or None
+    StripPredictor
         Ready for any image.
 
     Raises
@@ -42,8 +44,6 @@ def strips_for(predictor: Predictor, options: Options) -> StripPredictor | None:
     ConfigError
         If the model, or what is to be written, needs the whole image at once.
     """
-    if options.stream is None:
-        return None
     native = options.size == "native" or (options.size == "auto" and predictor.preprocessing.native)
     if not native:
         what = "`stream` labels images at their own size"
@@ -55,7 +55,7 @@ def strips_for(predictor: Predictor, options: Options) -> StripPredictor | None:
         )
     if options.format != "tiff":
         raise ConfigError("`stream` writes tiled BigTIFF", where=options.format, expected="`format='tiff'`")
-    return StripPredictor(predictor, options.stream)
+    return StripPredictor(predictor, memory)
 
 
 def write_streamed(

@@ -288,7 +288,13 @@ class _Rows(ABC):
     """
 
     def __init__(self, step: Step, plan: Plan, cuts: _Cuts) -> None:
-        self.step, self.cuts, self.up, self.height, self.dtype = step, cuts, cuts.up, step.shape[0], plan.dtype
+        self.step, self.cuts, self.up, self.height, self.dtype = (
+            step,
+            cuts,
+            cuts.up,
+            step.shape[0],
+            plan.dtype,
+        )
         self._needed: list[int] = []  # by reader: the rows from here on, in the direction of the pass
         self._kept: FloatArray | None = None
         self._first = self._last = self.height if self.up else 0  # of the rows that are kept
