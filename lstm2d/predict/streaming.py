@@ -245,9 +245,7 @@ def check_model(predictor: Predictor) -> None:
     if predictor.device != "cpu":
         raise ConfigError("`stream` computes on the CPU", hint="use `device='cpu'`")
     if predictor.crf is not None:
-        raise ConfigError(
-            "`stream` has no CRF, which needs the whole image", hint="use --no-crf (`crf=False`)"
-        )
+        raise ConfigError("`stream` has no CRF, which needs the whole image", hint="turn the CRF off")
     if predictor.preprocessing.padding:  # recurrent CNNs, and patch networks
         raise not_streamed("it labels the middles of patches, from an image with zeros around it")
     if predictor.preprocessing.contrast != "none":

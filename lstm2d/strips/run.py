@@ -5,8 +5,8 @@ rows twice: one half of its map is computed and stored on the way through the im
 way back, together with what follows. So a network of n scans runs in n + 1 *passes*, up and down in turn, the
 last one down.
 
-A strip is computed in *pieces* of a few rows, which stay in the cache, but for scans, and for sweeps along the
-rows: their products are of a whole strip.
+A strip is computed in *pieces* of a few rows, which stay in the cache, but for scans, and for sweeps along
+the rows: their products are of a whole strip.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ class _Pass:
         return _LocalRows(step, plan, cuts, inputs)
 
     def strip(self, turn: int) -> Iterator[FloatArray]:
-        """Compute the next strip of all that is stored; yield pieces of the output, if this is the last pass."""
+        """Compute the next strip of all that is stored; in the last pass, yield pieces of the output."""
         for number in range(self._cuts.each):
             for sink in self._sinks:
                 sink.feed(turn, number)

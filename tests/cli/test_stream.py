@@ -48,7 +48,7 @@ def test_in_strips(lstm2d: Run, tmp_path: Path) -> None:
         (("--stream",), "do: add --size native"),
         (("--stream", "--size", "native", "--overlay"), "--stream draws no overlays"),
         (("--stream", "--size", "native", "--format", "palette"), "expected: --format tiff"),
-        (("--stream", "--size", "native", "--crf"), "do: use --no-crf"),
+        (("--stream", "--size", "native", "--crf"), "do: turn the CRF off"),
     ],
 )
 def test_wrong_usage(lstm2d: Run, tmp_path: Path, words: tuple[str, ...], message: str) -> None:

@@ -8,7 +8,7 @@ from numpy.random import Generator
 
 from lstm2d import kernels
 
-BACKENDS = [*dict.fromkeys((*kernels.available("lstm2d"), "_numba"))]
+BACKENDS = [name for name in kernels.available("lstm2d") if name != "_numba"]
 BOUND = {"float32": 2e-6, "float64": 1e-14}
 
 
@@ -24,8 +24,6 @@ def cuts_of(rows: int, rng: Generator) -> list[int]:
 def test_lstm2d(
     backend: str, dtype: str, leaky: bool, peepholes: bool, size: tuple[int, int], rng: Generator
 ) -> None:
-    if backend == "_numba":
-        pytest.importorskip("numba")
     n, (height, width), channels, units = 2, size, 3, 4
     draw = lambda *shape: rng.normal(0, 0.3, shape).astype(dtype)  # noqa: E731
     x, weight, recurrent = (
@@ -66,8 +64,6 @@ def test_lstm2d(
 def test_rnn(
     backend: str, dtype: str, unit: str, gates: int, states: int, size: tuple[int, int], rng: Generator
 ) -> None:
-    if backend == "_numba":
-        pytest.importorskip("numba")
     n, (height, width), channels, units = 2, size, 3, 5
     draw = lambda *shape: rng.normal(0, 0.4, shape).astype(dtype)  # noqa: E731
     x, weight = draw(n, height, width, channels), draw(2, channels, gates * units)
@@ -88,3 +84,17 @@ def test_rnn(
             found = np.concatenate(parts, axis=1)[:, :: -1 if up else 1]
             expected = whole[..., units:] if up else whole[..., :units]
             np.testing.assert_allclose(found, expected, rtol=0, atol=BOUND[dtype])
+
+
+@pytest.mark.slow  # compiles
+@pytest.mark.parametrize("size", [(1, 6), (7, 1), (13, 5)])
+def test_lstm2d_of_numba(size: tuple[int, int], rng: Generator) -> None:
+    pytest.importorskip("numba")
+    test_lstm2d("_numba", "float64", True, True, size, rng)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("unit", "gates", "states"), [("gru", 3, 1), ("lstm", 4, 2)])
+def test_rnn_of_numba(unit: str, gates: int, states: int, rng: Generator) -> None:
+    pytest.importorskip("numba")
+    test_rnn("_numba", "float64", unit, gates, states, (13, 5), rng)

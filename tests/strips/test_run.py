@@ -19,7 +19,10 @@ from lstm2d.strips.graph import Compute, steps_of, traced
 from lstm2d.strips.run import Plan, run
 from lstm2d.tape import no_grad
 
-BACKENDS = [*dict.fromkeys((*kernels.available("lstm2d"), "_numba"))]
+BACKENDS = [
+    *(name for name in kernels.available("lstm2d") if name != "_numba"),
+    pytest.param("_numba", marks=pytest.mark.slow),  # compiles
+]
 BOUND = {"float32": 1e-5, "float64": 1e-12}
 
 
