@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lstm2d.predict.predictor import Predictor
 
 TALLEST = 500  # pixels; higher strips gain no speed
-PIECE = 50_000  # pixels of a piece of a strip, at least one row of positions
+PIECE = 100_000  # pixels of a piece of a strip, at least one row of positions
 PIECE_BYTES = 400  # per pixel of a piece that is higher than that
 LABEL_BYTES = 4  # per pixel of a row of tiles: labels as they are computed, joined, cut and compressed
 # rows of strips and columns of the images of the rehearsal, in strides: with the states of more columns than
@@ -149,8 +149,8 @@ class StripPredictor:
         count, pieces = -(-padded[0] // height), -(-height // piece)
         done = 0
         source = _Padded(image, padded, self.predictor.preprocessing.mean, self.predictor.preprocessing.std)
-        options = {"strips": count, "pieces": pieces, "folder": folder, "progress": progress}
-        with closing(run(plan, source, **options)) as strips:
+        computed = run(plan, source, strips=count, pieces=pieces, folder=folder, progress=progress)
+        with closing(computed) as strips:
             for strip in strips:
                 part = self._network.corrected(strip)[0, : rows - done, :columns]
                 if not len(part):

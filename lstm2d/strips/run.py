@@ -15,7 +15,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Protocol
@@ -185,10 +184,11 @@ class _Cuts:
         number = self.strips - 1 - turn if self.up else turn
         return height * number // self.strips, height * (number + 1) // self.strips
 
-    def pieces(self, first: int, last: int) -> Iterator[tuple[int, int]]:
-        """Yield the rows of the pieces of a strip, in the order of the pass."""
-        cuts = [first + (last - first) * k // self.each for k in range(self.each + 1)]
-        yield from reversed([*pairwise(cuts)]) if self.up else pairwise(cuts)
+    def piece(self, turn: int, number: int, height: int) -> tuple[int, int]:
+        """Return the rows of a piece of a strip, in the order of the pass."""
+        first, last = self.strip(turn, height)
+        k = self.each - 1 - number if self.up else number
+        return first + (last - first) * k // self.each, first + (last - first) * (k + 1) // self.each
 
 
 class _Pass:
@@ -249,7 +249,7 @@ class _Store:
 
     def feed(self, turn: int, number: int) -> None:
         """Take a piece of a strip."""
-        first, last = [*self._cuts.pieces(*self._cuts.strip(turn, self._reader.height))][number]
+        first, last = self._cuts.piece(turn, number, self._reader.height)
         if first < last:
             self._to.write(first, self._reader.take(first, last, first if self._cuts.up else last))
 
@@ -266,7 +266,7 @@ class _StoreHalf(_Store):
         rows = self._reader.piece(turn, number, self._cuts)
         if self._x is None:
             self._x = kernels.empty((1, bottom - top, *rows.shape[2:]), rows.dtype, like=rows)
-        first, last = [*self._cuts.pieces(top, bottom)][number]
+        first, last = self._cuts.piece(turn, number, self._reader.height)
         self._x[:, first - top : last - top] = rows
         if number == self._cuts.each - 1:
             half, self._carry = scanned(self._step, self._x, self._cuts.up, self._carry)
@@ -360,7 +360,7 @@ class _Reader:
 
     def piece(self, turn: int, number: int, cuts: _Cuts) -> FloatArray:
         """Return a piece of a strip; later ones follow it."""
-        first, last = [*cuts.pieces(*cuts.strip(turn, self.height))][number]
+        first, last = cuts.piece(turn, number, self.height)
         return self.take(first, last, first if cuts.up else last)
 
     def strip(self, turn: int, cuts: _Cuts) -> FloatArray:
@@ -369,7 +369,8 @@ class _Reader:
         if isinstance(self._source, _StoredRows):
             return self.take(top, bottom, top if cuts.up else bottom)
         rows = self._source.empty(bottom - top)
-        for first, last in cuts.pieces(top, bottom):
+        for number in range(cuts.each):
+            first, last = cuts.piece(turn, number, self.height)
             rows[:, first - top : last - top] = self.take(first, last, first if cuts.up else last)
         return rows
 
