@@ -34,7 +34,7 @@ def test_lstm2d(
     bias, peep = draw(4, 5 * units), draw(4, 5, units) if peepholes else None
     with kernels.use(backend):
         k = kernels.pick("lstm2d", like=x)
-        whole, _ = k.lstm2d_forward(x, weight, recurrent, bias, peep, 0.9, leaky, False)
+        whole, _ = k.lstm2d_forward(x, weight, recurrent, bias, peep, 0.5, leaky, False)
         for up in (False, True):
             part = slice(2, 4) if up else slice(0, 2)
             rows = x[:, ::-1] if up else x
@@ -45,7 +45,7 @@ def test_lstm2d(
                 strip = rows[:, first:last]
                 peeps = None if peep is None else peep[part]
                 y, above = k.lstm2d_strip(
-                    strip, weight[part], recurrent[part], bias[part], peeps, 0.9, leaky, above
+                    strip, weight[part], recurrent[part], bias[part], peeps, 0.5, leaky, above
                 )
                 assert y.shape == (n, last - first, width, 2 * units)
                 parts.append(y)
