@@ -22,7 +22,8 @@ from lstm2d.ops import softmax
 from lstm2d.pipeline.resize import labels_at
 from lstm2d.predict.memory import GAPS, peak_of
 from lstm2d.strips.graph import not_streamed, steps_of
-from lstm2d.strips.run import Plan, run
+from lstm2d.strips.plan import Plan
+from lstm2d.strips.run import run
 from lstm2d.tensor import FloatArray, Tensor
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from lstm2d.io import scratch
 from lstm2d.models import Network, build
 from lstm2d.ops import softmax
 from lstm2d.strips.graph import Compute, steps_of, traced
-from lstm2d.strips.run import Plan, run
+from lstm2d.strips.plan import Plan
+from lstm2d.strips.run import run
 from lstm2d.tape import no_grad
 
 BACKENDS = [
@@ -76,6 +77,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "H-ReNet": {
         "kind": "h-renet", "units": [2], "weights": "", "width": 0.05, "normalisation": "batch",
         "sources": ["pool4", "conv7"], "align_corners": True,
+    },
+    "FCN-LargeFOV": {
+        "kind": "h-renet", "units": [], "patches": [], "weights": "", "width": 0.05, "sources": ["conv7"],
     },
     "ReSeg, VGG": {
         "kind": "reseg", "features": "conv2_1", "weights": "", "units": [2], "patches": [2], "unit": "tanh",
