@@ -8,7 +8,7 @@ import pytest
 from lstm2d import Tensor, backward, ops
 from lstm2d.errors import GraphError, ShapeError
 from lstm2d.kernels import arena
-from lstm2d.tape import record
+from lstm2d.tape import no_grad, record, trace
 
 LARGE = (300, 300)  # in memory of the arena
 
@@ -169,3 +169,13 @@ def test_gradients_are_added_in_place_only_where_nobody_sees_it(held: bool, rng:
     np.testing.assert_array_equal(kept, values)
     np.testing.assert_array_equal(x.grad, (kept + 2) * (x.data > 0))
     assert (places[0] == places[1]) == (not held)
+
+
+def test_a_trace_sees_what_no_grad_hides() -> None:
+    x = Tensor(np.ones((1, 2)), requires_grad=True)
+    with trace(), no_grad():
+        y = ops.tanh(x)
+    assert y.node is not None
+    assert y.node.op == "tanh"
+    with no_grad():
+        assert ops.tanh(x).node is None
