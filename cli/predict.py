@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lstm2d.cli.options import (
+    allowed_memory,
     apply_crf,
     compute_options,
     crf_options,
     instance_options,
     limit_options,
     photo_options,
+    size_in_bytes,
     use_limits,
     use_photo_options,
 )
 from lstm2d.cli.output import Console, output_options
-from lstm2d.errors import DataError, SomeFailedError
+from lstm2d.errors import ConfigError, DataError, SomeFailedError
 
 if TYPE_CHECKING:
     from lstm2d.predict import Predictor
@@ -50,7 +52,8 @@ Examples:
   lstm2d predict outdoor holiday/ more/ -o out --overlay --skip-done
   lstm2d predict runs/first 'scans/**/*.tif' -o out --shard 2/4
   lstm2d predict outdoor photo.jpg -o out --crf outdoor --set crf.iterations=9
-  lstm2d predict runs/rcnn2 photo.jpg -o out --instances 1,2,3 --overlay"""
+  lstm2d predict runs/rcnn2 photo.jpg -o out --instances 1,2,3 --overlay
+  lstm2d predict runs/first city.tif -o out --size native --stream --memory 1G"""
 )
 @click.argument("model")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
@@ -58,9 +61,8 @@ Examples:
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
-    default="palette",
-    show_default=True,
-    help="Label files: PNG in class colours, PNG or TIFF of plain class numbers.",
+    help="Label files: PNG in class colours, PNG or TIFF of plain class numbers."
+    "  [default: palette; with --stream: tiff]",
 )
 @click.option("--overlay", is_flag=True, help="Also write the image with the labels as an overlay.")
 @click.option("--legend", is_flag=True, help="The same, with a legend of the classes next to it.")
@@ -79,6 +81,18 @@ Examples:
     show_default=True,
     help="What to do when an image cannot be labelled.",
 )
+@click.option(
+    "--stream",
+    is_flag=True,
+    help="Compute in strips of rows, for images larger than memory, at --size native. Maps between the layers"
+    " are kept on the disk of OUT.",
+)
+@click.option(
+    "--memory",
+    callback=size_in_bytes,
+    metavar="SIZE",
+    help="With --stream: the memory to stay within, such as 1G.  [default: half of the memory]",
+)
 @limit_options
 @photo_options
 @instance_options
@@ -91,7 +105,7 @@ def predict(
     model: str,
     inputs: tuple[str, ...],
     out: str,
-    format: str,
+    format: str | None,
     overlay: bool,
     legend: bool,
     probabilities: bool,
@@ -99,6 +113,8 @@ def predict(
     overwrite: bool,
     shard: tuple[int, int] | None,
     on_error: str,
+    stream: bool,
+    memory: int | None,
     max_pixels: int,
     max_memory: int | None,
     size: str,
@@ -128,6 +144,9 @@ def predict(
     With --instances 1,2,3 the labels after the last one are written as
     NAME.png, the others as NAME.i1.png and NAME.i2.png, and with --overlay
     NAME.instances.png shows them side by side.
+
+    With --stream, images may be larger than memory: they are read, computed and
+    written (as tiled BigTIFF) in strips. --max-pixels must allow their size.
     """
     from lstm2d.notes import Notes
     from lstm2d.pipeline.preprocess import UNKNOWN_SIZE
@@ -136,6 +155,9 @@ def predict(
     from lstm2d.predict.left_out import LeftOut
     from lstm2d.predict.outcome import Options
 
+    if memory is not None and not stream:
+        raise ConfigError("--memory without --stream", hint="add --stream, or use --max-memory")
+    format = format or ("tiff" if stream else "palette")
     left_out = LeftOut()
     tasks, manifest = planned(inputs, out, left_out, format=format, overwrite=overwrite, shard=shard)
     predictor = load(model, device=device, resolution=resolution, instances=instances)
@@ -149,6 +171,7 @@ def predict(
         stop_on_error=on_error == "stop",
         max_pixels=max_pixels,
         size=use_photo_options(predictor, size, bits, background),
+        stream=allowed_memory(memory) if stream else None,
     )
     use_limits(predictor, max_pixels, max_memory)
     apply_crf(predictor, crf, no_crf, settings)
@@ -218,13 +241,16 @@ def show_progress(console: Console, outcome: Outcome) -> None:
     if last is not None and last.unexpected and outcome.total > 1:
         console.fault(last.error, last.image)
     over = outcome.done + len(outcome.failed)
-    console.progress(progress_line(outcome), over, outcome.total - outcome.skipped)
+    console.progress(progress_line(outcome), over + outcome.part, outcome.total - outcome.skipped)
 
 
 def progress_line(outcome: Outcome) -> str:
     """Return progress, speed and remaining time as text."""
     over = outcome.done + len(outcome.failed)
     to_do = outcome.total - outcome.skipped
+    if outcome.part:  # of a large image
+        left = outcome.seconds * (to_do - over - outcome.part) / (over + outcome.part)
+        return f"{over}/{to_do} images, {outcome.part:.0%} of the next one  {left:.0f} s left"
     rate = over / outcome.seconds if outcome.seconds else 0.0
     left = (to_do - over) / rate if rate else 0.0
     failed = f"  {len(outcome.failed)} failed" if outcome.failed else ""
@@ -239,6 +265,8 @@ def settings_of(predictor: Predictor, options: Options, outcome: Outcome) -> dic
     if outcome.resized or options.size != "auto":
         typical = predictor.preprocessing.typical_size
         found["size"] = {"asked": options.size, "model": typical, "resized": outcome.resized}
+    if options.stream is not None:
+        found["stream"] = {"memory": options.stream}
     return found
 
 

@@ -16,7 +16,7 @@ from lstm2d.errors import GraphError, ShapeError
 from lstm2d.tensor import Attribute, Backward, FloatArray, Node, Tensor
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
-_everywhere: ContextVar[bool] = ContextVar("everywhere", default=False)
+_tracing: ContextVar[bool] = ContextVar("tracing", default=False)
 
 
 @contextmanager
@@ -30,18 +30,18 @@ def no_grad() -> Iterator[None]:
 
 
 @contextmanager
-def record_everywhere() -> Iterator[None]:
-    """Record inside `no_grad` too, so that a whole prediction can be read from the tape."""
-    token = _everywhere.set(True)
+def trace() -> Iterator[None]:
+    """Record every operation inside the block, also inside of `no_grad`: to see what a network computes."""
+    token = _tracing.set(True)
     try:
         yield
     finally:
-        _everywhere.reset(token)
+        _tracing.reset(token)
 
 
 def records(*inputs: Tensor) -> bool:
     """Return whether an operation on `inputs` will be recorded, and must keep what its backward needs."""
-    return (_recording.get() or _everywhere.get()) and any(x.requires_grad for x in inputs)
+    return (_tracing.get() or _recording.get()) and any(x.requires_grad for x in inputs)
 
 
 def record(

@@ -137,9 +137,10 @@ def test_backends_are_named_by_kernels_alone(checkout: Path) -> None:
 # Files are opened for writing in lstm2d/io/atomic.py alone: completely or not at all, flushed and read back.
 # What else may open files, and why:
 WRITERS = {
-    "lstm2d/io/atomic.py": {"os.open"},
+    "lstm2d/io/atomic.py": {"os.open", "open"},
     "lstm2d/io/locks.py": {"os.open"},  # lock files, which stay empty
     "lstm2d/io/safe_open.py": {"os.open"},  # for reading; tests pass it no other flags
+    "lstm2d/io/scratch.py": {"tempfile.TemporaryFile"},  # has no name, and is gone after a crash
     "lstm2d/report/side_by_side.py": {"tempfile.TemporaryFile"},  # has no name, and is gone after a crash
     "cli/streams.py": {"os.open"},  # the null device in place of closed streams
 }

@@ -53,6 +53,7 @@ cdef extern from "lstm2d_gates.h" nogil:
 cdef struct Scan:
     Py_ssize_t height, width, channels, units
     Py_ssize_t first, along, aside  # pixel number of the scan's corner; steps of a row and of a column
+    Py_ssize_t out  # distance of two pixels of the hidden states
     Py_ssize_t ld  # distance of two rows of the state
     Py_ssize_t slot  # 0: all diagonals are kept; else the distance of the two that take turns
     double cell_scale
@@ -81,8 +82,27 @@ def lstm2d_forward(x, weight, recurrent, bias, peepholes, cell_scale, leaky, kee
     if y.size:
         _check(x.dtype)
         with single_blas():
-            _forward(x, both, bias, peepholes, cell_scale, leaky, slot, state, y, threads_for(5 * y.size))
+            _forward(x, both, bias, peepholes, cell_scale, leaky, slot, state, None, y, threads_for(5 * y.size))
     return y, (state if keep else None)
+
+
+def lstm2d_strip(x, weight, recurrent, bias, peepholes, cell_scale, leaky, above):
+    """See kernels/_reference/lstm2d.py."""
+    x = contiguous(x)
+    n, h, w, channels = x.shape
+    units = recurrent.shape[1] // 2
+    both = contiguous(np.concatenate([weight, recurrent], axis=1, dtype=x.dtype))
+    bias = contiguous(bias)
+    peepholes = None if peepholes is None else contiguous(peepholes)
+    slot = _round_up(min(h, w)) + 2 * LSTM2D_LANES
+    state = arena.empty((n, 2, channels + 10 * units, _stride(2 * slot)), x.dtype)
+    edge = np.array(above, x.dtype, order="C")  # of the row above, then of the last row
+    y = arena.empty((n, h, w, 2 * units), x.dtype)
+    if y.size:
+        _check(x.dtype)
+        with single_blas():
+            _forward(x, both, bias, peepholes, cell_scale, leaky, slot, state, edge, y, threads_for(5 * y.size))
+    return y, edge
 
 
 def lstm2d_backward(grad_y, x, kept, weight, recurrent, bias, peepholes, cell_scale, leaky, gate_clip, need_x):
@@ -133,14 +153,15 @@ cdef Py_ssize_t _stride(Py_ssize_t n) noexcept nogil:
 
 
 cdef Scan _scan(Py_ssize_t direction, Py_ssize_t height, Py_ssize_t width, Py_ssize_t channels,
-                Py_ssize_t units, Py_ssize_t ld, Py_ssize_t slot, double cell_scale, bint leaky) noexcept nogil:
+                Py_ssize_t units, Py_ssize_t ld, Py_ssize_t slot, double cell_scale, bint leaky,
+                Py_ssize_t directions=4) noexcept nogil:
     cdef Scan s
     cdef bint up = direction >= 2, left = direction % 2 == 1
     s.height, s.width, s.channels, s.units = height, width, channels, units
     s.first = (width * (height - 1) if up else 0) + (width - 1 if left else 0)
     s.along = -width if up else width
     s.aside = -1 if left else 1
-    s.ld, s.slot, s.cell_scale, s.leaky = ld, slot, cell_scale, leaky
+    s.out, s.ld, s.slot, s.cell_scale, s.leaky = directions * units, ld, slot, cell_scale, leaky
     return s
 
 
@@ -170,53 +191,87 @@ cdef Diagonal _diagonal(const Scan* s, Py_ssize_t t) noexcept nogil:
 
 def _forward(const floating[:, :, :, ::1] x, const floating[:, :, ::1] both, const floating[:, ::1] bias,
              const floating[:, :, ::1] peepholes, double cell_scale, bint leaky, Py_ssize_t slot,
-             floating[:, :, :, ::1] state, floating[:, :, :, ::1] y, int n_threads):
+             floating[:, :, :, ::1] state, floating[:, :, :, ::1] edge, floating[:, :, :, ::1] y, int n_threads):
     cdef Py_ssize_t task, height = x.shape[1], width = x.shape[2], channels = x.shape[3]
-    cdef Py_ssize_t units = bias.shape[1] // 5, ld = state.shape[3]
+    cdef Py_ssize_t units = bias.shape[1] // 5, ld = state.shape[3], n = both.shape[0]  # directions
     cdef const floating* peep = NULL
+    cdef floating* edges = NULL
     if peepholes is not None:
         peep = &peepholes[0, 0, 0]
-    for task in prange(x.shape[0] * 4, nogil=True, schedule="static", num_threads=n_threads):
+    if edge is not None:
+        edges = &edge[0, 0, 0, 0]
+    for task in prange(x.shape[0] * n, nogil=True, schedule="static", num_threads=n_threads):
         _scan_forward(
-            _scan(task % 4, height, width, channels, units, ld, slot, cell_scale, leaky),
-            &x[0, 0, 0, 0] + task // 4 * height * width * channels if channels else NULL,
-            &both[task % 4, 0, 0], &bias[task % 4, 0], peep + task % 4 * 5 * units if peep else NULL,
-            &state[task // 4, task % 4, 0, 0], &y[task // 4, 0, 0, task % 4 * units])
+            _scan(task % n, height, width, channels, units, ld, slot, cell_scale, leaky, n),
+            &x[0, 0, 0, 0] + task // n * height * width * channels if channels else NULL,
+            &both[task % n, 0, 0], &bias[task % n, 0], peep + task % n * 5 * units if peep else NULL,
+            &state[task // n, task % n, 0, 0], edges + task * width * 2 * units if edges else NULL,
+            &y[task // n, 0, 0, task % n * units])
 
 
 cdef void _scan_forward(Scan s, const floating* x, const floating* both, const floating* bias,
-                        const floating* peepholes, floating* operand, floating* y) noexcept nogil:
+                        const floating* peepholes, floating* operand, floating* edge, floating* y) noexcept nogil:
+    # `edge` holds h and c of the row above, by image column; each column's give way to those of the last row
     cdef Py_ssize_t inner = s.channels + 2 * s.units, steps = s.height + s.width - 1, t, column, shift
     cdef floating* cells = operand + inner * s.ld
     cdef floating* gates = cells + 2 * s.units * s.ld
     cdef floating* tanh_cell = gates + 5 * s.units * s.ld
     cdef floating* hidden = operand + s.channels * s.ld
     cdef Diagonal d = _diagonal(&s, 0), after
-    _clear_column(hidden + d.column, 2 * s.units, s.ld)
-    _clear_column(cells + d.column, 2 * s.units, s.ld)
+    _clear_column(hidden + d.column, s.units, s.ld)
+    _clear_column(cells + d.column, s.units, s.ld)
+    _above(&s, edge, 0, hidden + s.units * s.ld + d.column, cells + s.units * s.ld + d.column)
     for t in range(steps):
         after = _diagonal(&s, t + 1)
         _pixels_to_columns(x, d.pixel * s.channels, d.step * s.channels, d.length, s.channels,
                            operand + d.column, s.ld)
         column = 0 if s.slot else d.column
-        product_thin(True, 5 * s.units, d.length, inner, both, 5 * s.units, operand + d.column, s.ld,
+        product_thin(True, 5 * s.units, d.lanes, inner, both, 5 * s.units, operand + d.column, s.ld,
                      gates + column, s.ld)
         # where the lower neighbours of this diagonal lie in the next one
         shift = after.column + 1 - (after.low - d.low)
         _gates_forward(&s, d.lanes, bias, peepholes, gates + column, cells + d.column,
                        hidden + s.units * s.ld + shift, cells + s.units * s.ld + shift, tanh_cell + column)
         _columns_to_pixels(hidden + s.units * s.ld + shift, s.ld, d.length, s.units, y,
-                           d.pixel * 4 * s.units, d.step * 4 * s.units)
+                           d.pixel * s.out, d.step * s.out)
+        if edge and d.high == s.height - 1:
+            _keep_state(&s, hidden + s.units * s.ld + shift + d.length - 1,
+                        cells + s.units * s.ld + shift + d.length - 1, edge + _edge_place(&s, t - d.high))
         if t + 1 < steps:
             _shift_rows(s.units, after.lanes, s.ld, hidden + after.column)
             _shift_rows(s.units, after.lanes, s.ld, cells + after.column)
             if after.high > d.high:  # its last pixel lies in the first column: nothing to the left
                 _clear_column(hidden + after.column + after.length - 1, s.units, s.ld)
                 _clear_column(cells + after.column + after.length - 1, s.units, s.ld)
-            if after.low == 0:  # its first pixel lies in the first row: nothing above
-                _clear_column(hidden + s.units * s.ld + after.column, s.units, s.ld)
-                _clear_column(cells + s.units * s.ld + after.column, s.units, s.ld)
+            if after.low == 0:  # its first pixel lies in the first row
+                _above(&s, edge, t + 1, hidden + s.units * s.ld + after.column,
+                       cells + s.units * s.ld + after.column)
         d = after
+
+
+cdef inline Py_ssize_t _edge_place(const Scan* s, Py_ssize_t column) noexcept nogil:
+    """Return where `edge` holds the state of a column in scan order."""
+    return (column if s.aside > 0 else s.width - 1 - column) * 2 * s.units
+
+
+cdef void _above(const Scan* s, const floating* edge, Py_ssize_t column, floating* hidden,
+                 floating* cell) noexcept nogil:
+    """Write the state of the row above: that of `edge`, else 0."""
+    cdef Py_ssize_t k, place = _edge_place(s, column)
+    if not edge:
+        _clear_column(hidden, s.units, s.ld)
+        _clear_column(cell, s.units, s.ld)
+        return
+    for k in range(s.units):
+        hidden[k * s.ld] = edge[place + k]
+        cell[k * s.ld] = edge[place + s.units + k]
+
+
+cdef void _keep_state(const Scan* s, const floating* hidden, const floating* cell, floating* edge) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(s.units):
+        edge[k] = hidden[k * s.ld]
+        edge[s.units + k] = cell[k * s.ld]
 
 
 cdef inline void _gates_forward(

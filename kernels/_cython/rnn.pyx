@@ -55,6 +55,7 @@ cdef struct Sweep:
     Py_ssize_t step, row  # distance of two steps, and of two pixels of a step, in pixels
     Py_ssize_t block  # steps of a block
     Py_ssize_t channels, units
+    Py_ssize_t out  # distance of two pixels of the hidden states
     Py_ssize_t gates, state, kept, grads  # values of a pixel: products, h and c, kept ones, gradients
     Py_ssize_t recurrent_grads  # where those of the recurrent product begin
 
@@ -72,10 +73,29 @@ def rnn_forward(x, weight, recurrent, bias, unit, axis, keep):
         threads = _threads(y.size, s)
         with single_blas():
             if x.dtype == np.float32:
-                _forward[float](s, x, weight, recurrent, bias, y, kept, scratch, threads)
+                _forward[float](s, x, weight, recurrent, bias, y, kept, None, scratch, threads)
             else:
-                _forward[double](s, x, weight, recurrent, bias, y, kept, scratch, threads)
+                _forward[double](s, x, weight, recurrent, bias, y, kept, None, scratch, threads)
     return y, kept
+
+
+def rnn_strip(x, weight, recurrent, bias, unit, above):
+    """See kernels/_reference/rnn.py."""
+    x, weight, recurrent, bias = contiguous_floats(x, _inside(weight, unit), recurrent, _inside(bias, unit))
+    cdef Sweep s = _sweep(KINDS[unit], x.shape, recurrent.shape[1], 1)
+    recurrent = panels(recurrent, panel_bytes())
+    s.out = s.units
+    y = arena.empty((*x.shape[:3], s.units), x.dtype)
+    edge = np.array(above, x.dtype, order="C")  # of the row above, then of the last row
+    scratch = arena.empty((x.shape[0], 1, _forward_scratch(&s)), x.dtype)
+    if y.size:
+        threads = _threads(y.size, s)
+        with single_blas():
+            if x.dtype == np.float32:
+                _forward[float](s, x, weight, recurrent, bias, y, None, edge, scratch, threads)
+            else:
+                _forward[double](s, x, weight, recurrent, bias, y, None, edge, scratch, threads)
+    return y, edge
 
 
 def rnn_backward(grad_y, x, y, kept, weight, recurrent, unit, axis, need_x):
@@ -131,7 +151,7 @@ def _turn(weights, shift):
 cdef Sweep _sweep(int unit, shape, Py_ssize_t units, int axis):
     cdef Sweep s
     cdef Py_ssize_t height = shape[1], width = shape[2]
-    s.unit, s.backward, s.channels, s.units = unit, False, shape[3], units
+    s.unit, s.backward, s.channels, s.units, s.out = unit, False, shape[3], units, 2 * units
     if axis == 1:
         s.steps, s.rows, s.step, s.row = height, width, width, 1
     else:
@@ -168,21 +188,24 @@ cdef Py_ssize_t _forward_scratch(const Sweep* s):
 
 cdef _forward(Sweep s, const floating[:, :, :, ::1] x, const floating[:, :, ::1] weight,
               const floating[:, ::1] recurrent, const floating[:, ::1] bias, floating[:, :, :, ::1] y,
-              floating[:, :, :, ::1] kept, floating[:, :, ::1] scratch, int threads):
-    cdef Py_ssize_t task, pixels = s.steps * s.rows
+              floating[:, :, :, ::1] kept, floating[:, :, :, ::1] edge, floating[:, :, ::1] scratch, int threads):
+    cdef Py_ssize_t task, pixels = s.steps * s.rows, n = weight.shape[0]  # directions
+    cdef floating* edges = &edge[0, 0, 0, 0] if edge is not None else NULL
     cdef const floating* values = &x[0, 0, 0, 0] if s.channels else NULL
     cdef const floating* factors = &weight[0, 0, 0] if s.channels else NULL
     cdef floating* keep = &kept[0, 0, 0, 0] if kept is not None and s.kept else NULL
-    for task in prange(x.shape[0] * 2, nogil=True, schedule="static", num_threads=threads):
+    for task in prange(x.shape[0] * n, nogil=True, schedule="static", num_threads=threads):
         _task_forward(
-            s, task % 2, values + task // 2 * pixels * s.channels, factors + task % 2 * s.channels * s.gates,
-            &recurrent[task % 2, 0], &bias[task % 2, 0], &y[task // 2, 0, 0, task % 2 * s.units],
-            keep + task * pixels * s.kept if keep else NULL, &scratch[task // 2, task % 2, 0])
+            s, task % n, values + task // n * pixels * s.channels, factors + task % n * s.channels * s.gates,
+            &recurrent[task % n, 0], &bias[task % n, 0], &y[task // n, 0, 0, task % n * s.units],
+            keep + task * pixels * s.kept if keep else NULL, edges + task * s.rows * s.state if edges else NULL,
+            &scratch[task // n, task % n, 0])
 
 
 cdef void _task_forward(Sweep s, bint backward, const floating* x, const floating* weight,
                         const floating* recurrent, const floating* bias, floating* y, floating* kept,
-                        floating* scratch) noexcept nogil:
+                        floating* edge, floating* scratch) noexcept nogil:
+    # `edge` holds the state before the first step, and gets that after the last one
     cdef Py_ssize_t index, first, n, low, k, at
     cdef floating* before = scratch
     cdef floating* after = before + s.rows * s.state
@@ -192,7 +215,10 @@ cdef void _task_forward(Sweep s, bint backward, const floating* x, const floatin
     cdef const floating* operand
     cdef floating* to_keep
     s.backward = backward
-    memset(before, 0, s.rows * s.state * sizeof(floating))
+    if edge:
+        memcpy(before, edge, s.rows * s.state * sizeof(floating))
+    else:
+        memset(before, 0, s.rows * s.state * sizeof(floating))
     memset(r, 0, s.rows * s.gates * sizeof(floating))
     for index in range(_blocks(&s)):
         first = index * s.block
@@ -203,23 +229,25 @@ cdef void _task_forward(Sweep s, bint backward, const floating* x, const floatin
         for k in range(first, first + n):
             at = _place(&s, k)
             to_keep = kept + at * s.rows * s.kept if kept else NULL
-            if k and s.unit == RNN_GRU:
+            if (k or edge) and s.unit == RNN_GRU:
                 product_panels[floating](s.rows, s.gates, s.units, before, s.state, recurrent, False, NULL, r, s.gates,
                                          to_keep, s.rows * s.kept)
-            elif k:
+            elif k or edge:
                 product_panels[floating](s.rows, s.gates, s.units, before, s.state, recurrent, True, NULL,
                                          z + (at - low) * s.rows * s.gates, s.gates, to_keep, s.rows * s.kept)
             _step_forward(&s, z + (at - low) * s.rows * s.gates, r, before, after,
-                          y + at * s.step * 2 * s.units, to_keep)
+                          y + at * s.step * s.out, to_keep)
             before, after = after, before
+    if edge:
+        memcpy(edge, before, s.rows * s.state * sizeof(floating))
 
 
 cdef inline void _step_forward(const Sweep* s, const floating* z, const floating* r, const floating* before,
                                floating* after, floating* y, floating* kept) noexcept nogil:
     if floating is float:
-        rnn_step_forward_f32(s.unit, s.units, s.rows, z, r, before, after, y, s.row * 2 * s.units, kept)
+        rnn_step_forward_f32(s.unit, s.units, s.rows, z, r, before, after, y, s.row * s.out, kept)
     else:
-        rnn_step_forward_f64(s.unit, s.units, s.rows, z, r, before, after, y, s.row * 2 * s.units, kept)
+        rnn_step_forward_f64(s.unit, s.units, s.rows, z, r, before, after, y, s.row * s.out, kept)
 
 
 # ---- backward

@@ -15,8 +15,11 @@ from lstm2d.kernels._numba.lstm2d_diagonals import (
     clear_column,
     columns_to_pixels,
     diagonal,
+    edge_place,
+    keep_state,
     lanes,
     pixels_to_columns,
+    put_above,
     round_up,
     shift_rows,
     stride,
@@ -43,28 +46,58 @@ def lstm2d_forward(
     both = contiguous(np.concatenate([weight, recurrent], axis=1, dtype=dtype)).reshape(4, -1)
     slot = 0 if keep else round_up(min(h, w)) + 2 * LANES
     ld = stride(2 * slot if slot else h * w + 3 * LANES)
-    s = Scan(h, w, channels, units, ld, slot, dtype.type(cell_scale), 0)
+    s = Scan(h, w, channels, units, 4 * units, ld, slot, dtype.type(cell_scale), 0)
     state = arena.empty((n, 4, channels + 10 * units, ld), dtype)
     y = arena.empty((n, h, w, 4 * units), dtype)
     if y.size:
         weights = both, contiguous(bias), _flat(peepholes)
-        arrays = x.reshape(n, -1), *weights, state.reshape(4 * n, -1), y.reshape(n, -1)
+        arrays = x.reshape(n, -1), *weights, state.reshape(4 * n, -1), None, y.reshape(n, -1)
         with single_blas():
             spread(_forward, 4 * n, 5 * h * w * units, gemm(dtype), s, leaky or None, *arrays)
     return y, (state if keep else None)
 
 
+def lstm2d_strip(
+    x: FloatArray,
+    weight: FloatArray,
+    recurrent: FloatArray,
+    bias: FloatArray,
+    peepholes: FloatArray | None,
+    cell_scale: float,
+    leaky: bool,
+    above: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    x = contiguous(x)
+    n, h, w, channels = x.shape
+    units, dtype = recurrent.shape[1] // 2, x.dtype
+    both = contiguous(np.concatenate([weight, recurrent], axis=1, dtype=dtype)).reshape(2, -1)
+    slot = round_up(min(h, w)) + 2 * LANES
+    s = Scan(h, w, channels, units, 2 * units, stride(2 * slot), slot, dtype.type(cell_scale), 0)
+    state = arena.empty((2 * n, (channels + 10 * units) * s.ld), dtype)
+    edge = np.array(above, dtype, order="C")  # of the row above, then of the last row
+    y = arena.empty((n, h, w, 2 * units), dtype)
+    if y.size:
+        weights = both, contiguous(bias), _flat(peepholes)
+        arrays = x.reshape(n, -1), *weights, state, edge.reshape(2 * n, -1), y.reshape(n, -1)
+        with single_blas():
+            spread(_forward, 2 * n, 5 * h * w * units, gemm(dtype), s, leaky or None, *arrays)
+    return y, edge
+
+
 @kernel
-def _forward(gemm, s, leaky, x, both, bias, peepholes, states, y, begin, end):
+def _forward(gemm, s, leaky, x, both, bias, peepholes, states, edges, y, begin, end):
+    directions = both.shape[0]
     for task in range(begin, end):
-        image, direction = task // 4, task % 4
+        image, direction = task // directions, task % directions
         peep = None if peepholes is None else peepholes[direction]
         weights = both[direction], bias[direction], peep
-        _scan_forward(gemm, s, leaky, direction, x[image], weights, states[task], y[image])
+        edge = None if edges is None else edges[task]
+        _scan_forward(gemm, s, leaky, direction, x[image], weights, states[task], edge, y[image])
 
 
 @part
-def _scan_forward(gemm, s, leaky, direction, x, weights, state, y):
+def _scan_forward(gemm, s, leaky, direction, x, weights, state, edge, y):
+    # `edge` holds h and c of the row above, by image column; each column's give way to those of the last row
     both, bias, peepholes = weights
     units, ld, steps = s.units, s.ld, s.height + s.width - 1
     inner = s.channels + 2 * units
@@ -72,8 +105,10 @@ def _scan_forward(gemm, s, leaky, direction, x, weights, state, y):
     below = units * ld  # to the rows of the vertical predecessor
     new = np.empty((2, lanes(min(s.height, s.width))), state.dtype)
     low, high, length, column, pixel, step = diagonal(s, direction, 0)
-    clear_column(state, hidden + column, 2 * units, ld)
-    clear_column(state, cells + column, 2 * units, ld)
+    clear_column(state, hidden + column, units, ld)
+    clear_column(state, cells + column, units, ld)
+    first = edge_place(s, direction, 0)
+    put_above(s, edge, first, state, hidden + below + column, cells + below + column)
     for t in range(steps):
         after = diagonal(s, direction, t + 1)
         next_low, next_high, next_length, next_column = after[:4]
@@ -86,15 +121,19 @@ def _scan_forward(gemm, s, leaky, direction, x, weights, state, y):
         shift = below + next_column + 1 - (next_low - low)
         places = here, cells + column, hidden + shift, cells + shift
         gates_forward(s, leaky, length, bias, peepholes, state, places, new)
-        first = pixel * 4 * units + direction * units
-        columns_to_pixels(state, hidden + shift, ld, length, units, y, first, step * 4 * units)
+        first = pixel * s.out + direction * units
+        columns_to_pixels(state, hidden + shift, ld, length, units, y, first, step * s.out)
+        if edge is not None and high == s.height - 1:
+            last, place = shift + length - 1, edge_place(s, direction, t - high)
+            keep_state(s, state, hidden + last, cells + last, edge, place)
         if t + 1 < steps:
             for rows in (hidden, cells):
                 shift_rows(units, next_length, ld, state, rows + next_column)
                 if next_high > high:  # its last pixel lies in the first column: nothing to the left
                     clear_column(state, rows + next_column + next_length - 1, units, ld)
-                if next_low == 0:  # its first pixel lies in the first row: nothing above
-                    clear_column(state, rows + below + next_column, units, ld)
+            if next_low == 0:  # its first pixel lies in the first row
+                first, top = edge_place(s, direction, t + 1), below + next_column
+                put_above(s, edge, first, state, hidden + top, cells + top)
         low, high, length, column, pixel, step = after
 
 
@@ -114,7 +153,7 @@ def lstm2d_backward(
     n, h, w, channels = x.shape
     units, dtype = recurrent.shape[1] // 2, x.dtype
     limit, crossing = dtype.type(gate_clip) if gate_clip else None, stride(h + 2 * LANES)
-    s = Scan(h, w, channels, units, kept.shape[3], 0, dtype.type(cell_scale), crossing)
+    s = Scan(h, w, channels, units, 4 * units, kept.shape[3], 0, dtype.type(cell_scale), crossing)
     size, work = channels + 2 * units, 5 * h * w * units
     scratch = arena.empty((threads_for(4 * n, work), 7 * units * crossing + 5 * units * s.ld), dtype)
     grad_both = np.zeros((n, 4, size, 5 * units), dtype)
@@ -209,4 +248,4 @@ def _add_directions(s, grad_pixels, grad_x, begin, end):
 
 
 def _flat(weights: FloatArray | None) -> FloatArray | None:
-    return None if weights is None else contiguous(weights).reshape(4, -1)
+    return None if weights is None else contiguous(weights).reshape(len(weights), -1)

@@ -24,6 +24,7 @@ class Scan(NamedTuple):
     width: int
     channels: int
     units: int
+    out: int  # distance of two pixels of the hidden states
     ld: int  # distance of two rows of the state
     slot: int  # 0: all diagonals are kept; else the distance of the two that take turns
     scale: Any
@@ -69,6 +70,31 @@ def vectors(length):
 def clear_column(state, first, rows, ld):
     for k in range(rows):
         state[first + k * ld] = 0
+
+
+@part
+def edge_place(s, direction, column):
+    """Return where the states of a row hold that of a column in scan order."""
+    return (s.width - 1 - column if direction % 2 else column) * 2 * s.units
+
+
+@part
+def put_above(s, edge, place, state, hidden, cell):
+    """Write h and c of the row above: those of `edge`, else 0."""
+    if edge is None:
+        clear_column(state, hidden, s.units, s.ld)
+        clear_column(state, cell, s.units, s.ld)
+    else:
+        for k in range(s.units):
+            state[hidden + k * s.ld] = edge[place + k]
+            state[cell + k * s.ld] = edge[place + s.units + k]
+
+
+@part
+def keep_state(s, state, hidden, cell, edge, place):
+    for k in range(s.units):
+        edge[place + k] = state[hidden + k * s.ld]
+        edge[place + s.units + k] = state[cell + k * s.ld]
 
 
 @part

@@ -40,28 +40,50 @@ def rnn_forward(
     if y.size:
         weights = weight.reshape(2, -1), recurrent.reshape(2, -1), bias
         to = kept.reshape(2 * n, -1) if kept is not None and s.kept else None
-        arrays = x.reshape(n, -1), *weights, y.reshape(n, -1), to, scratch
+        arrays = x.reshape(n, -1), *weights, y.reshape(n, -1), to, None, scratch
         with single_blas():
             spread(_forward, 2 * n, work_of(s), gemm(x.dtype), s, *arrays)
     return y, kept
 
 
+def rnn_strip(
+    x: FloatArray, weight: FloatArray, recurrent: FloatArray, bias: FloatArray, unit: str, above: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    x, weight, recurrent, bias = contiguous_floats(x, _inside(weight, unit), recurrent, _inside(bias, unit))
+    s = sweep_of(unit, x.shape, recurrent.shape[1], 1)
+    s, n = s._replace(out=s.units), x.shape[0]
+    y = arena.empty((*x.shape[:3], s.units), x.dtype)
+    edge = np.array(above, x.dtype, order="C")  # of the row above, then of the last row
+    scratch = arena.empty((n, s.rows * (s.block * (s.gates + s.channels) + s.gates + 2 * s.state)), x.dtype)
+    if y.size:
+        weights = weight.reshape(1, -1), recurrent.reshape(1, -1), bias
+        arrays = x.reshape(n, -1), *weights, y.reshape(n, -1), None, edge.reshape(n, -1), scratch
+        with single_blas():
+            spread(_forward, n, work_of(s), gemm(x.dtype), s, *arrays)
+    return y, edge
+
+
 @kernel
-def _forward(gemm, s, x, weight, recurrent, bias, y, kept, scratch, begin, end):
+def _forward(gemm, s, x, weight, recurrent, bias, y, kept, edges, scratch, begin, end):
+    directions = weight.shape[0]
     for task in range(begin, end):
-        image, side = task // 2, task % 2
+        image, side = task // directions, task % directions
         weights, to = (weight[side], recurrent[side], bias[side]), None if kept is None else kept[task]
-        _task_forward(gemm, s, side, x[image], weights, y[image], to, scratch[task])
+        edge = None if edges is None else edges[task]
+        _task_forward(gemm, s, side, x[image], weights, y[image], to, edge, scratch[task])
 
 
 @part
-def _task_forward(gemm, s, side, x, weights, y, kept, scratch):
+def _task_forward(gemm, s, side, x, weights, y, kept, edge, scratch):
+    # `edge` holds the state before the first step, and gets that after the last one
     weight, recurrent, bias = weights
     size = s.rows * s.state
     before, after, r = scratch[:size], scratch[size : 2 * size], row(scratch, 2 * size, s.rows * s.gates)
     z = row(scratch, 2 * size + s.rows * s.gates, s.block * s.rows * s.gates)
     block = scratch[2 * size + (s.block + 1) * s.rows * s.gates :]
     before[:] = 0
+    if edge is not None:
+        before[:] = edge
     r[:] = 0
     for first in range(0, s.steps, s.block):
         n = min(s.block, s.steps - first)
@@ -76,10 +98,13 @@ def _task_forward(gemm, s, side, x, weights, y, kept, scratch):
             matmul(gemm, NN, shape, pixels, (weight, 0, s.gates), 1, (z, 0, s.gates))
         for k in range(first, first + n):
             at = place_of(s, side, k)
-            here, out = z[(at - low) * s.rows * s.gates :], y[at * s.step * 2 * s.units + side * s.units :]
+            here, out = z[(at - low) * s.rows * s.gates :], y[at * s.step * s.out + side * s.units :]
             to = None if kept is None else kept[at * s.rows * s.kept :]
-            cells(gemm, s, k, recurrent, here, r, before, after, out, to)
+            begun = k > 0 or edge is not None
+            cells(gemm, s, begun, recurrent, here, r, before, after, out, to)
             before, after = after, before
+    if edge is not None:
+        edge[:] = before
 
 
 def rnn_backward(

@@ -36,14 +36,14 @@ def _copy(source, target):
 
 
 @part
-def _gru(gemm, s, k, recurrent, z, r, before, after, y, kept):
+def _gru(gemm, s, begun, recurrent, z, r, before, after, y, kept):
     n, one = s.units, z.dtype.type(1)
-    if k:
+    if begun:
         _step_product(gemm, s, before, recurrent, 0, (r, 0, s.gates))
     for p in range(s.rows):
         z_n, z_r, z_u = rows3(z, 3 * p * n, n, n)
         r_r, r_u, r_n = rows3(r, 3 * p * n, n, n)
-        h, new, out = row(before, p * n, n), row(after, p * n, n), row(y, p * s.row * 2 * n, n)
+        h, new, out = row(before, p * n, n), row(after, p * n, n), row(y, p * s.row * s.out, n)
         for u in range(n):
             reset, update = sigmoid(z_r[u] + r_r[u]), sigmoid(z_u[u] + r_u[u])
             candidate = tanh(z_n[u] + reset * r_n[u])
@@ -78,14 +78,14 @@ def _gru_grad(s, side, k, grad_y, y, kept, zeros, from_r, carry, carry_out, grad
 
 
 @part
-def _lstm(gemm, s, k, recurrent, z, r, before, after, y, kept):
+def _lstm(gemm, s, begun, recurrent, z, r, before, after, y, kept):
     n = s.units
-    if k:
+    if begun:
         _step_product(gemm, s, before, recurrent, 1, (z, 0, s.gates))
     for p in range(s.rows):
         z_i, z_f, z_g, z_o = rows4(z, 4 * p * n, n, n)
         h_new, c_new = rows2(after, 2 * p * n, n, n)
-        cell, out = row(before, (2 * p + 1) * n, n), row(y, p * s.row * 2 * n, n)
+        cell, out = row(before, (2 * p + 1) * n, n), row(y, p * s.row * s.out, n)
         for u in range(n):
             i, f, g, o = sigmoid(z_i[u]), sigmoid(z_f[u]), tanh(z_g[u]), sigmoid(z_o[u])
             c = f * cell[u] + i * g
@@ -120,12 +120,12 @@ def _lstm_grad(s, side, k, grad_y, y, kept, zeros, from_r, carry, carry_out, gra
 
 
 @part
-def _tanh(gemm, s, k, recurrent, z, r, before, after, y, kept):
+def _tanh(gemm, s, begun, recurrent, z, r, before, after, y, kept):
     n = s.units
-    if k:
+    if begun:
         _step_product(gemm, s, before, recurrent, 1, (z, 0, s.gates))
     for p in range(s.rows):
-        z_p, new, out = row(z, p * n, n), row(after, p * n, n), row(y, p * s.row * 2 * n, n)
+        z_p, new, out = row(z, p * n, n), row(after, p * n, n), row(y, p * s.row * s.out, n)
         for u in range(n):
             h = tanh(z_p[u])
             new[u], out[u] = h, h
@@ -143,12 +143,12 @@ def _tanh_grad(s, side, k, grad_y, y, kept, zeros, from_r, carry, carry_out, gra
 
 
 @part
-def _relu(gemm, s, k, recurrent, z, r, before, after, y, kept):
+def _relu(gemm, s, begun, recurrent, z, r, before, after, y, kept):
     n, zero = s.units, z.dtype.type(0)
-    if k:
+    if begun:
         _step_product(gemm, s, before, recurrent, 1, (z, 0, s.gates))
     for p in range(s.rows):
-        z_p, new, out = row(z, p * n, n), row(after, p * n, n), row(y, p * s.row * 2 * n, n)
+        z_p, new, out = row(z, p * n, n), row(after, p * n, n), row(y, p * s.row * s.out, n)
         for u in range(n):
             h = zero if z_p[u] < 0 else z_p[u]  # NaN is not below 0, and stays
             new[u], out[u] = h, h
@@ -165,15 +165,18 @@ def _relu_grad(s, side, k, grad_y, y, kept, zeros, from_r, carry, carry_out, gra
             g[u] = zero if h[u] <= 0 else g_y[u] + back[u]
 
 
-def cells(gemm, s, k, recurrent, z, r, before, after, y, kept):
-    """Compute step k from its products z with the input: h, in `after` with the cell, and in y."""
+def cells(gemm, s, begun, recurrent, z, r, before, after, y, kept):
+    """Compute a step from its products z with the input: h, in `after` with the cell, and in y.
+
+    `begun`: whether there is a state before it that is not 0.
+    """
 
 
 @overload(cells)
-def _cells_of(gemm, s, k, recurrent, z, r, before, after, y, kept):
+def _cells_of(gemm, s, begun, recurrent, z, r, before, after, y, kept):
     found = {Gru: _gru, Lstm: _lstm, Tanh: _tanh, Relu: _relu}[s.instance_class]
-    return lambda gemm, s, k, recurrent, z, r, before, after, y, kept: found(
-        gemm, s, k, recurrent, z, r, before, after, y, kept
+    return lambda gemm, s, begun, recurrent, z, r, before, after, y, kept: found(
+        gemm, s, begun, recurrent, z, r, before, after, y, kept
     )
 
 

@@ -26,6 +26,7 @@ class Sweep(NamedTuple):
     block: int  # steps of a block
     channels: int
     units: int
+    out: int  # distance of two pixels of the hidden states, in values
     gates: int
     state: int
     kept: int
@@ -56,7 +57,7 @@ def sweep_of(unit: str, shape: tuple[int, ...], units: int, axis: int) -> Sweep:
     steps, rows, step, row = (height, width, width, 1) if axis == 1 else (width, height, 1, width)
     block = max(1, min(steps, BLOCK // max(1, rows)))
     sizes = (table[unit] * units for table in (GATES, STATE, KEPT, GRADS))
-    return UNITS[unit](steps, rows, step, row, block, channels, units, *sizes)
+    return UNITS[unit](steps, rows, step, row, block, channels, units, 2 * units, *sizes)
 
 
 def work_of(s: Sweep) -> int:

@@ -38,16 +38,53 @@ def lstm2d_forward(
     Kept for each pixel and direction: the old hidden states and cells (4 U), the gates (5 U), tanh of the
     new cell (U).
     """
-    n, h, w, _ = x.shape
+    n, _, w, _ = x.shape
+    above = np.zeros((n, 4, w, recurrent.shape[1]), x.dtype)
+    y, kept, _ = _scans(x, weight, recurrent, bias, peepholes, cell_scale, leaky, above)
+    return y, kept if keep else None
+
+
+def lstm2d_strip(
+    x: FloatArray,
+    weight: FloatArray,
+    recurrent: FloatArray,
+    bias: FloatArray,
+    peepholes: FloatArray | None,
+    cell_scale: float,
+    leaky: bool,
+    above: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the hidden states (N, H, W, 2 U) of the scans from the top, and the state of the last row.
+
+    `above` and the state, (N, 2, W, 2 U), hold h and c of each pixel of a row of the image.
+    """
+    y, _, below = _scans(x, weight, recurrent, bias, peepholes, cell_scale, leaky, above)
+    return y, below
+
+
+def _scans(
+    x: FloatArray,
+    weight: FloatArray,
+    recurrent: FloatArray,
+    bias: FloatArray,
+    peepholes: FloatArray | None,
+    cell_scale: float,
+    leaky: bool,
+    above: FloatArray,
+) -> tuple[FloatArray, Any, FloatArray]:
+    """Return the hidden states of as many directions as there are weights, what is kept, the last states."""
+    (n, h, w, _), directions = x.shape, len(weight)
     units = recurrent.shape[1] // 2
-    y = np.zeros((n, h, w, 4 * units), x.dtype)
-    before = np.zeros((n, 4, h, w, 4, units), x.dtype)  # h_x, h_y, c_x, c_y
-    gates = np.zeros((n, 4, h, w, 5, units), x.dtype)
-    tanh_cell = np.zeros((n, 4, h, w, units), x.dtype)
-    for b, d in np.ndindex(n, 4):
+    y = np.zeros((n, h, w, directions * units), x.dtype)
+    before = np.zeros((n, directions, h, w, 4, units), x.dtype)  # h_x, h_y, c_x, c_y
+    gates = np.zeros((n, directions, h, w, 5, units), x.dtype)
+    tanh_cell = np.zeros((n, directions, h, w, units), x.dtype)
+    below = np.zeros_like(above)
+    for b, d in np.ndindex(n, directions):
         flip = np.s_[:: STEPS[d][0], :: STEPS[d][1]]
         scan, out = x[b][flip], y[b, ..., d * units : (d + 1) * units][flip]
         hidden, cell = np.zeros((2, h + 1, w + 1, units), x.dtype)  # row 0 and column 0 lie outside the image
+        hidden[0, 1:], cell[0, 1:] = np.split(above[b, d, :: STEPS[d][1]], 2, axis=1)
         p_ix, p_iy, p_fx, p_fy, p_o = np.zeros((5, units)) if peepholes is None else peepholes[d]
         for i, j in np.ndindex(h, w):
             h_x, h_y, c_x, c_y = hidden[i + 1, j], hidden[i, j + 1], cell[i + 1, j], cell[i, j + 1]
@@ -65,7 +102,8 @@ def lstm2d_forward(
             hidden[i + 1, j + 1] = out[i, j] = gate_o * np.tanh(c)
             before[b, d, i, j] = h_x, h_y, c_x, c_y
             gates[b, d, i, j] = gate_i, gate_fx, gate_fy, candidate, gate_o
-    return y, (before, gates, tanh_cell) if keep else None
+        below[b, d, :: STEPS[d][1]] = np.concatenate([hidden[h, 1:], cell[h, 1:]], axis=1)
+    return y, (before, gates, tanh_cell), below
 
 
 def lstm2d_backward(

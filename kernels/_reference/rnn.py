@@ -31,12 +31,43 @@ def rnn_forward(
     Kept for each pixel and direction: gru the three gates and the candidate's recurrent product (4 U); lstm
     the four gates and the new cell (5 U); tanh and relu nothing.
     """
+    across = x.shape[3 - axis]
+    above = np.zeros((x.shape[0], 2, across, 2 * recurrent.shape[1]), x.dtype)
+    y, kept, _ = _sweeps(x, weight, recurrent, bias, unit, axis, above)
+    return y, kept if keep else None
+
+
+def rnn_strip(
+    x: FloatArray, weight: FloatArray, recurrent: FloatArray, bias: FloatArray, unit: str, above: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the hidden states (N, H, W, U) of the sweep down the columns, and the state of the last row.
+
+    `above` and the state, (N, 1, W, S), hold h, and for lstm c after it, of each pixel of a row of the image.
+    """
     units = recurrent.shape[1]
-    y = np.zeros((*x.shape[:3], 2 * units), x.dtype)
+    both = np.zeros((*above.shape[:3], 2 * units), above.dtype)
+    both[..., : above.shape[3]] = above
+    y, _, below = _sweeps(x, weight, recurrent, bias, unit, 1, both)
+    return y, below[..., : above.shape[3]]
+
+
+def _sweeps(
+    x: FloatArray,
+    weight: FloatArray,
+    recurrent: FloatArray,
+    bias: FloatArray,
+    unit: str,
+    axis: int,
+    above: FloatArray,
+) -> tuple[FloatArray, Any, FloatArray]:
+    """Return the hidden states of as many directions as there are weights, what is kept, the last states."""
+    directions, units = len(weight), recurrent.shape[1]
+    y = np.zeros((*x.shape[:3], directions * units), x.dtype)
     kept: list[dict[int, tuple[FloatArray, ...]]] = [{}, {}]
-    for d in range(2):
+    below = np.zeros_like(above)
+    for d in range(directions):
         sweep, out = np.moveaxis(x, axis, 0), np.moveaxis(y, axis, 0)[..., d * units : (d + 1) * units]
-        h, c = np.zeros((2, *sweep.shape[1:3], units), x.dtype)
+        h, c = np.split(above[:, d], 2, axis=-1)
         for t in _order(d, len(sweep)):
             z, r = sweep[t] @ weight[d] + bias[d], h @ recurrent[d]
             if unit == "gru":
@@ -54,7 +85,8 @@ def rnn_forward(
             else:
                 h = np.tanh(z + r) if unit == "tanh" else np.maximum(z + r, 0)
             out[t] = h
-    return y, kept if keep else None
+        below[:, d] = np.concatenate([h, c], axis=-1)
+    return y, kept, below
 
 
 def rnn_backward(

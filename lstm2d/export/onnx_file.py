@@ -15,7 +15,7 @@ from lstm2d.export.check import Compared, compare
 from lstm2d.export.graph import Graph, Value
 from lstm2d.export.packages import optional
 from lstm2d.export.photograph import network_input, without_padding
-from lstm2d.export.trace import trace
+from lstm2d.export.trace import operations_of
 from lstm2d.export.writers import write
 from lstm2d.io.atomic import check_writable, write_bytes
 from lstm2d.models import Network
@@ -153,7 +153,7 @@ def to_bytes(network: Network, preprocessing: Preprocessing, properties: Mapping
     g = Graph()
     image = Value(g, "image")
     values = [network_input(g, image, preprocessing)]
-    for operation in trace(network, channels):
+    for operation in operations_of(network, channels):
         values.append(write(g, operation, values))
     last = without_padding(g, values[-1], image, preprocessing)
     g.nodes.append(helper.make_node("Identity", [last], ["probabilities"], name="probabilities"))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lstm2d.errors import ConfigError
 from lstm2d.export.sizes import Size, find
 from lstm2d.models import Network
-from lstm2d.tape import inputs_first, record_everywhere
+from lstm2d.tape import inputs_first, trace
 from lstm2d.tensor import Node, Tensor
 
 # batch, rows and columns of the images that are traced: for networks of stride 1 in pixels, else in strides.
@@ -49,7 +49,7 @@ class Operation:
     rank: int
 
 
-def trace(network: Network, channels: int) -> list[Operation]:
+def operations_of(network: Network, channels: int) -> list[Operation]:
     """Return the operations from the normalised image to the class probabilities.
 
     Parameters
@@ -75,7 +75,7 @@ def trace(network: Network, channels: int) -> list[Operation]:
     for n, rows, columns in PIXELS if stride == 1 else STRIDES:
         shape = (n, rows * stride + padding, columns * stride + padding, channels)
         x = Tensor(np.zeros(shape, np.float32), requires_grad=True)
-        with record_everywhere():
+        with trace():
             traces.append(_Trace(x, network.class_probabilities(network.frozen(x))))
     first = traces[0]
     if any(other.ops != first.ops or other.places != first.places for other in traces):

@@ -6,8 +6,10 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Sequence
-from contextlib import suppress
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import BufferedRandom
 from pathlib import Path
 
 from lstm2d.errors import OutputError
@@ -78,6 +80,52 @@ def write_parts(path: str | os.PathLike[str], parts: Sequence[bytes | memoryview
             raise
         sync_folder(target.parent)
     except (OSError, ValueError) as e:  # ValueError: a NUL in the name
+        raise output_error(e, target) from e
+
+
+@contextmanager
+def growing(path: str | os.PathLike[str]) -> Iterator[BufferedRandom]:
+    """Write a file atomically from parts that are computed meanwhile.
+
+    As for `write_bytes`, other processes see the old contents or the new ones. What is read back and compared
+    is up to the block: nothing here knows the contents.
+
+    Parameters
+    ----------
+    path : str or path
+        File to write. Its folder must exist.
+
+    Yields
+    ------
+    BufferedRandom
+        A temporary file, for reading and writing, which takes the place of `path` if the block succeeds.
+
+    Raises
+    ------
+    OutputError
+        If any step fails, or the block with an error of the system. An existing file is kept then.
+    """
+    target = Path(path)
+    _refuse_special(target)
+    try:
+        _sweep_once(target.parent)
+        temporary = temporary_name(target.parent)
+        try:
+            # not `os.fdopen`: libraries that write images ask for the name
+            with open(temporary, "w+b", opener=lambda path, _: _create(Path(path))) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                if sys.platform != "win32":  # an open file cannot be renamed there
+                    os.replace(temporary, target)
+            if sys.platform == "win32":
+                os.replace(temporary, target)
+        except BaseException:  # also Ctrl-C: leave no temporary file
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+        sync_folder(target.parent)
+    except OSError as e:
         raise output_error(e, target) from e
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -136,7 +136,7 @@ def to_photo(samples: Samples, reading: Reading, where: object = None) -> Photo:
         values = samples.values
         if values.dtype == np.bool_:
             values = values.astype(np.uint8)
-        white = _white_of_integers(values, samples, reading.bits, where, notes)
+        white = white_of(replace(samples, values=values), reading.bits, where, notes)
         pixels = _integers_to_bytes(values, int(white))
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, None], 3, axis=2)
@@ -179,10 +179,31 @@ def _white_of_floats(values: NDArray[Any], bits: int | None, where: object, note
     return white
 
 
-def _white_of_integers(
-    values: NDArray[Any], samples: Samples, bits: int | None, where: object, notes: list[str]
-) -> float:
-    """Return the value of white; add a note if it is guessed."""
+def white_of(samples: Samples, bits: int | None, where: object, notes: list[str]) -> float:
+    """Return the value of white of integers.
+
+    Parameters
+    ----------
+    samples : Samples
+        An image of integers.
+    bits : int or None
+        Significant bits, if they are known.
+    where : object
+        Name of the image, for messages.
+    notes : list of str
+        Gets a note if the value is guessed.
+
+    Returns
+    -------
+    float
+        The value of white.
+
+    Raises
+    ------
+    DataError
+        If the values are not those of an image.
+    """
+    values = samples.values
     if values.dtype == np.uint8 and samples.white == 255 and (bits is None or bits >= 8):
         return 255.0
     low, high = int(values.min()), int(values.max())

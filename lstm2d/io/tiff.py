@@ -50,7 +50,7 @@ def read_with_tifffile(file: BinaryIO, path: object, max_pixels: int) -> Samples
             name = tifffile.PHOTOMETRIC(page.photometric).name
             raise DataError(f"a TIFF of kind {name}", where=path, expected="gray or RGB")
         _check_bands(page.samplesperpixel, path)
-        _check_parts(file, page, path)
+        check_parts(file, page, path)
         values = np.asarray(page.asarray())
         tags = {code: tag.value for code in (ORIENTATION, *DEPTH_TAGS) if (tag := page.tags.get(code))}
         extras, axes = tuple(map(int, page.extrasamples)), page.axes
@@ -63,11 +63,26 @@ def read_with_tifffile(file: BinaryIO, path: object, max_pixels: int) -> Samples
     if values.dtype.kind not in "uif":
         raise DataError(f"an image of {values.dtype} values", where=path, expected="integers or floats")
     turned = tags.get(ORIENTATION)
-    return _bands(upright(values, turned if isinstance(turned, int) else 1), extras, tags, path)
+    return bands(upright(values, turned if isinstance(turned, int) else 1), extras, tags, path)
 
 
-def _check_parts(file: BinaryIO, page: tifffile.TiffPage, path: object) -> None:
-    """Refuse strips and tiles that expand beyond their pixels: tifffile decompresses them completely."""
+def check_parts(file: BinaryIO, page: tifffile.TiffPage, path: object) -> None:
+    """Refuse strips and tiles that expand beyond their pixels: tifffile decompresses them completely.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        The open file.
+    page : tifffile.TiffPage
+        Its page.
+    path : object
+        File name, for messages.
+
+    Raises
+    ------
+    DataError
+        If one does, or is damaged.
+    """
     rows, columns = min(page.rowsperstrip, page.imagelength), page.imagewidth
     if page.is_tiled:
         rows, columns = page.tilelength, page.tilewidth
@@ -82,8 +97,30 @@ def _check_bands(channels: int, path: object) -> None:
         raise DataError(f"an image of {channels} channels", where=path, expected="gray or RGB")
 
 
-def _bands(values: NDArray[Any], extras: tuple[int, ...], tags: dict[int, Any], path: object) -> Samples:
-    """Split bands into colours and opacity; leave others out."""
+def bands(values: NDArray[Any], extras: tuple[int, ...], tags: dict[int, Any], path: object) -> Samples:
+    """Split bands into colours and opacity; leave others out.
+
+    Parameters
+    ----------
+    values : array of shape (H, W) or (H, W, bands)
+        An image, or rows of it.
+    extras : tuple of int
+        Meaning of the bands after the colours, as in the tag ExtraSamples.
+    tags : dict of int to object
+        Values of the tags that state the depth of samples.
+    path : object
+        File name, for messages.
+
+    Returns
+    -------
+    Samples
+        Colours and opacity.
+
+    Raises
+    ------
+    DataError
+        If there are more than four bands.
+    """
     channels = values.shape[2] if values.ndim == 3 else 1
     _check_bands(channels, path)
     kind = extras[-1] if extras else None

@@ -15,15 +15,7 @@ from lstm2d.models.network import Maps, Network
 from lstm2d.models.options import MAX_LAYERS, Check, ModelConfig, Retired, Units
 from lstm2d.models.step import Step
 from lstm2d.nn import LSTM2D, Linear, init
-from lstm2d.ops import (
-    clip_normalise,
-    cubic_resize,
-    direction_sum,
-    soft_cross_entropy,
-    softmax,
-    tanh,
-    window_gather,
-)
+from lstm2d.ops import clip_normalise, cubic_resize, direction_sum, soft_cross_entropy, tanh, window_gather
 from lstm2d.ops.windows import window_targets
 from lstm2d.tensor import Tensor
 
@@ -210,20 +202,21 @@ class LSTM2DNetwork(Network):
         """
         return super().terms(labels, ignore_index=ignore_index) / self.stride**2
 
-    def class_probabilities(self, z: Tensor) -> Tensor:
-        """Return class probabilities for every pixel: those of the windows, resampled by cubic convolution.
+    def at_pixels(self, probabilities: Tensor, z: Tensor) -> Tensor:
+        """Return probabilities at every pixel: those of the windows, resampled by cubic convolution."""
+        return cubic_resize(probabilities, *z.shape[1:3]) if self.stride > 1 else probabilities
+
+    def corrected(self, probabilities: Tensor) -> Tensor:
+        """Return probabilities within [0, 1], which resampling can leave a little.
 
         Parameters
         ----------
-        z : Tensor of shape (N, H, W, channels)
-            Normalised images; H and W are multiples of `stride`.
+        probabilities : ndarray of shape (N, H, W, K)
+            Output of `at_pixels`.
 
         Returns
         -------
         Tensor of shape (N, H, W, K)
-            Resampling can leave [0, 1] a little: negative values are set to 0 and the rest divided by their
-            sum.
+            Negative values are set to 0, and the rest is divided by its sum.
         """
-        windows = softmax(self.scores(z))
-        pixels = cubic_resize(windows, *z.shape[1:3]) if self.stride > 1 else windows
-        return clip_normalise(pixels)
+        return clip_normalise(probabilities)

@@ -301,7 +301,28 @@ class Network(Module, ABC):
         ShapeError
             If the size does not fit.
         """
-        return softmax(self.scores(z))
+        return self.corrected(self.at_pixels(softmax(self.scores(z)), z))
+
+    def at_pixels(self, probabilities: Tensor, z: Tensor) -> Tensor:
+        """Return probabilities at every pixel.
+
+        Parameters
+        ----------
+        probabilities : Tensor of shape (N, rows, columns, K)
+            Softmax of the scores.
+        z : Tensor of shape (N, H', W', C)
+            Output of `frozen`.
+
+        Returns
+        -------
+        Tensor of shape (N, H, W, K)
+            `probabilities`, where the scores are those of pixels.
+        """
+        return probabilities
+
+    def corrected(self, probabilities: Tensor) -> Tensor:
+        """Return the output of `at_pixels`, at each pixel by itself, within [0, 1] and with a sum of 1."""
+        return probabilities
 
     def predict_as(self, resolution: int, instances: Sequence[int], *, source: object = None) -> None:
         """Choose the pixels and the instances that prediction computes.

@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder
@@ -26,12 +25,14 @@ from lstm2d.predict.manifest import Manifest
 from lstm2d.predict.manifest_file import FILES, IMAGE_FILE, NETWORK_SIZE, Row
 from lstm2d.predict.outcome import Failure, Options, Outcome
 from lstm2d.predict.overwriting import refuse_foreign_files
-from lstm2d.predict.pixels import LabelArray
 from lstm2d.predict.predictor import Predictor
 from lstm2d.predict.settings_text import label_settings, settings_text
 from lstm2d.predict.skip_done import FAILED, Wanted, compare
-from lstm2d.predict.write_results import write_results
+from lstm2d.predict.write_results import Labelled, write_results
 from lstm2d.predict.written import Written
+
+if TYPE_CHECKING:
+    from lstm2d.predict.streaming import StripPredictor
 
 UNFINISHED = "interrupted while its results were written"
 
@@ -91,7 +92,7 @@ def label_files(
         hint="wait for it, or choose another folder; to share the images, give each process its `shard`",
     )
     with locked_file(path.with_name(f".{path.name}.lock"), busy):
-        work = _Work(predictor, Path(out), options, Notes() if notes is None else notes)
+        work = _Work(predictor, Path(out), options, Notes() if notes is None else notes, progress)
         return _label(work, tasks, path, progress, remark or (lambda line: None))
 
 
@@ -135,11 +136,26 @@ def _label(
 class _Work:
     """State shared by all images of a prediction."""
 
-    def __init__(self, predictor: Predictor, folder: Path, options: Options, notes: Notes) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        folder: Path,
+        options: Options,
+        notes: Notes,
+        progress: Callable[[Outcome], None] | None,
+    ) -> None:
+        self._strips: StripPredictor | None = None
+        if options.stream is not None:
+            from lstm2d.predict.write_streamed import strips_for  # loads tifffile
+
+            self._strips = strips_for(predictor, options, options.stream)
+        self._progress, self._start = progress, time.perf_counter()
         self.predictor, self.folder, self.options, self.notes = predictor, folder, options, notes
         self.earlier = Earlier(folder)
         digest = f"sha256:{model_digest(predictor.model)}"
         settings = label_settings(predictor, options.size, options.format, legend=options.legend)
+        if self._strips is not None:
+            settings["stream"] = True
         self.wanted = Wanted(digest, settings_text(settings), options.kinds(predictor.instances))
         self._folders: set[Path] = set()
         self._written = Written()
@@ -186,11 +202,10 @@ class _Work:
         try:
             image_file = Fingerprint.of(task.source)  # before decoding, so that later changes are detected
             self._make_folder(task)
-            labels = write_results(self.predictor, task, self.folder, self.options, self.notes)
-            rows, columns = self._network_size(labels)
+            labelled = self._write(task, outcome)
+            rows, columns = self._network_size(labelled)
             size = {NETWORK_SIZE: f"{columns}x{rows}"}  # width x height, as usual for photographs
             marks = size | {IMAGE_FILE: str(image_file), **self._marks(task)}
-            areas = _areas(labels, len(self.predictor.classes))
         except OutputError:
             raise  # the next image would meet the same full disk
         except Exception as error:  # even unexpected ones: the other images are still labelled
@@ -201,12 +216,30 @@ class _Work:
                 raise
             return
         seconds = time.perf_counter() - start
-        record.add(source, target, seconds=seconds, crf=_crf(self.predictor), areas=areas, marks=marks)
-        outcome.resized += (rows, columns) != labels.shape
+        crf, areas = _crf(self.predictor), labelled.areas
+        record.add(source, target, seconds=seconds, crf=crf, areas=areas, marks=marks)
+        outcome.resized += (rows, columns) != labelled.size
         outcome.done += 1
 
-    def _network_size(self, labels: LabelArray) -> tuple[int, int]:
-        height, width = labels.shape
+    def _write(self, task: Task, outcome: Outcome) -> Labelled:
+        """Label an image and write its results."""
+        if self._strips is None:
+            return write_results(self.predictor, task, self.folder, self.options, self.notes)
+
+        def progress(part: float) -> None:
+            outcome.part, outcome.seconds = part, time.perf_counter() - self._start
+            if self._progress is not None:
+                self._progress(outcome)
+
+        from lstm2d.predict.write_streamed import write_streamed
+
+        try:
+            return write_streamed(self._strips, task, self.folder, self.options, self.notes, progress)
+        finally:
+            outcome.part = 0.0
+
+    def _network_size(self, labelled: Labelled) -> tuple[int, int]:
+        height, width = labelled.size
         return self.predictor.preprocessing.network_size(height, width, self.options.size)
 
     def _make_folder(self, task: Task) -> None:
@@ -246,11 +279,6 @@ class _Work:
             return
         with suppress(OutputError):  # the note of `begin` replaces the record
             record.add(str(task.source), str(task.labels), seconds=None, error=UNFINISHED, marks=marks)
-
-
-def _areas(labels: LabelArray, n_classes: int) -> list[float]:
-    fractions: list[float] = (np.bincount(labels.ravel(), minlength=n_classes) / labels.size).tolist()
-    return fractions[:n_classes]
 
 
 def _crf(predictor: Predictor) -> str:

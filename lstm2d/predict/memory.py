@@ -84,6 +84,22 @@ def _noise(side: int) -> NDArray[np.uint8]:
 def _peak(label: Callable[[NDArray[np.uint8]], object], side: int) -> int:
     """Return the peak of all arrays while an image is labelled."""
     image = _noise(side)
+    return peak_of(lambda: label(image))
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """Return the most bytes that arrays take during some work, besides those that exist before.
+
+    Parameters
+    ----------
+    work : callable
+        The work.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
     arena.clear()
     started = not tracemalloc.is_tracing()
     if started:
@@ -91,7 +107,7 @@ def _peak(label: Callable[[NDArray[np.uint8]], object], side: int) -> int:
     try:
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
-        label(image)
+        work()
         return tracemalloc.get_traced_memory()[1] - before
     finally:
         if started:
@@ -155,5 +171,6 @@ def check_memory(
             f"labelling takes about {in_words(needed)} of memory, {in_words(limit)} are allowed",
             where=f"{network[1]}x{network[0]} pixels in the network, {use().per_pixel} bytes per pixel",
             expected="less memory than `max_memory`",
-            hint=f"choose {size}a smaller image, or a larger `max_memory`",
+            hint=f"choose {size}a smaller image, or a larger `max_memory`; "
+            "predict with `stream` labels images of any size",
         )

@@ -79,6 +79,9 @@ class Options:
         Largest number of pixels of an image.
     size : "auto", "native" or float, default "auto"
         Size at which the network sees the images, see `Predictor.predict`.
+    stream : int, optional
+        Compute in strips of rows, within this many bytes of memory: for images larger than memory, at their
+        own size. Labels are written as tiled BigTIFF.
     """
 
     overlay: bool = False
@@ -90,6 +93,7 @@ class Options:
     overwrite: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
     size: Size = "auto"
+    stream: int | None = None
 
     @property
     def overlays(self) -> bool:
@@ -140,6 +144,8 @@ class Outcome:
         Images that `skip_done` did not skip although they were labelled before, per reason.
     resized : int
         Images that were resized for the network.
+    part : float
+        Fraction of the next image that is labelled, if it is computed in strips.
     """
 
     total: int
@@ -149,6 +155,7 @@ class Outcome:
     seconds: float = 0.0
     redone: dict[str, int] = field(default_factory=dict)
     resized: int = 0
+    part: float = 0.0
 
     def add_unread(self, left_out: LeftOut) -> None:
         """Count folders that could not be listed as failed.

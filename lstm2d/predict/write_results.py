@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,23 @@ from lstm2d.predict.result_names import INSTANCES, labels_kind, overlay_kind
 LONGEST_NAME = 255  # bytes, in all common file systems
 
 
-def write_results(
-    predictor: Predictor, task: Task, folder: Path, options: Options, notes: Notes
-) -> LabelArray:
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What is recorded about a labelled image.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Its rows and columns.
+    areas : list of float
+        Fraction of its pixels of each class.
+    """
+
+    size: tuple[int, int]
+    areas: list[float]
+
+
+def write_results(predictor: Predictor, task: Task, folder: Path, options: Options, notes: Notes) -> Labelled:
     """Label one image and write its results; the label image is last, so if it exists, all others do.
 
     Parameters
@@ -49,8 +63,8 @@ def write_results(
 
     Returns
     -------
-    array of shape (H, W), uint8
-        The labels after the last instance.
+    Labelled
+        About the labels after the last instance.
 
     Raises
     ------
@@ -59,9 +73,7 @@ def write_results(
     OutputError
         If a result cannot be written.
     """
-    for name in options.outputs(task, predictor.instances):
-        if len(os.fsencode(name.name)) > LONGEST_NAME:
-            raise DataError("the name is too long for a result", where=task.source, expected="a shorter name")
+    check_names(predictor, task, options)
     photo = read_photo(task.source, replace(predictor.reading, max_pixels=options.max_pixels))
     for note in photo.notes:
         notes.add(note, task.source)
@@ -72,12 +84,36 @@ def write_results(
         every = predictor.labels_after(photo.pixels, options.size)
     if options.overlays:
         _write_overlays(photo.pixels, every, predictor, task, folder, legend=options.legend)
-    place = _georeference(task.source, options, notes)
+    place = georeference_of(task.source, options, notes)
     palette = palette_of(predictor.classes)
     for number, labels in every.items():
         name = task.results[labels_kind(number, predictor.instances)]
         write_labels(folder / name, labels, palette, format=options.format, georeference=place)
-    return labels
+    n_classes = len(predictor.classes)
+    counts = np.bincount(labels.ravel(), minlength=n_classes)[:n_classes]
+    return Labelled((labels.shape[0], labels.shape[1]), (counts / labels.size).tolist())
+
+
+def check_names(predictor: Predictor, task: Task, options: Options) -> None:
+    """Refuse an image whose results would have names that are too long.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The model.
+    task : Task
+        The image.
+    options : Options
+        What to write.
+
+    Raises
+    ------
+    DataError
+        If one is.
+    """
+    for name in options.outputs(task, predictor.instances):
+        if len(os.fsencode(name.name)) > LONGEST_NAME:
+            raise DataError("the name is too long for a result", where=task.source, expected="a shorter name")
 
 
 def _write_overlays(
@@ -99,8 +135,23 @@ def _write_overlays(
         write_bytes(folder / task.results[INSTANCES], encode_png(sheet, colours=256, classes=classes))
 
 
-def _georeference(source: Path, options: Options, notes: Notes) -> Georeference | None:
-    """Return the georeference of an image if its label file can hold one."""
+def georeference_of(source: Path, options: Options, notes: Notes) -> Georeference | None:
+    """Return the georeference of an image if its label file can hold one.
+
+    Parameters
+    ----------
+    source : Path
+        The image.
+    options : Options
+        Which label file is written.
+    notes : Notes
+        Gets a note if it is left out.
+
+    Returns
+    -------
+    Georeference or None
+        None if there is none, or it is left out.
+    """
     georeference, note = read_georeference(source)
     if note is not None:
         notes.add(note, source)

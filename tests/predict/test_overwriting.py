@@ -180,7 +180,7 @@ def test_an_interrupt_between_a_result_and_its_record(
     from lstm2d.predict import label_files as module
 
     save(tmp_path / "photos/a.png", tmp_path / "photos/b.png")
-    name = {"labels": "label_files._areas", "overlay": "write_results.write_labels"}[wanted]
+    name = {"labels": "label_files._crf", "overlay": "write_results.write_labels"}[wanted]
 
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
@@ -216,7 +216,7 @@ KILLED = """
 import os, sys
 from lstm2d.predict import label_files as module, load
 from lstm2d.predict.inputs import plan
-module._areas = lambda *args: os.kill(os.getpid(), 9)  # results are written, their row is not
+module._crf = lambda *args: os.kill(os.getpid(), 9)  # results are written, their row is not
 module.label_files(load(sys.argv[1]), plan([sys.argv[2]], sys.argv[3]), sys.argv[3])
 """
 

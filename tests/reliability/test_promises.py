@@ -153,6 +153,7 @@ FROM_OUR_TABLES = {  # functions that look something up by a computed name, and 
     "lstm2d/reliability/marked:mark": "functions of the training, for selftest crash",
     "lstm2d/selftest/case:Case.run": "names of ops, from cases",
     "lstm2d/selftest/cases/filters:_step.call": "names of ops, from cases",
+    "lstm2d/strips/local:replayed": "operations of a network, from its record",
     "lstm2d/training/contents:Contents.to_tensors": "fields of an entry",
     "lstm2d/training/events:_present": "fields of an event",
     "lstm2d/training/lines:metric_of": "train.select, one of three",

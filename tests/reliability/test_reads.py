@@ -36,6 +36,10 @@ ALLOWED = {
     ("lstm2d/io/fonts.py", "*", "TTFont"): "of an open file",
     ("lstm2d/io/tiff.py", "*", "TiffFile"): "of an open file",
     ("lstm2d/io/georeference.py", "*", "TiffFile"): "of an open file",
+    ("lstm2d/io/photo_rows.py", "*", "TiffFile"): "of an open file",
+    ("lstm2d/io/label_strips.py", "*", "TiffFile"): "of an open file, to read it back",
+    ("lstm2d/io/label_strips.py", "*", "ZipFile"): "of an open file",
+    ("lstm2d/io/label_strips.py", "*", "open"): "a member of an open archive",
     ("lstm2d/training/feature_cache.py", "_read", "memmap"): "of an open file",
     ("cli/streams.py", "*", "open"): "the null device, in place of a closed stream",
 }
