@@ -50,6 +50,15 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(list(request.node.nodeid.encode()))
 
 
+@pytest.fixture
+def compiled() -> None:
+    """Skip a test of what only compiled kernels promise, such as how fast a command starts."""
+    from lstm2d import kernels
+
+    if kernels.chosen("lstm2d") != "_cython":
+        pytest.skip("the kernels in use are not compiled")
+
+
 @pytest.fixture(scope="session")
 def checkout() -> Path:
     """Return the folder of the sources, for tests that read them.

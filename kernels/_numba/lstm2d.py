@@ -170,7 +170,9 @@ def lstm2d_backward(
                 *(_backward, 4 * n, work, gemm(dtype), s, *options, *arrays, *weights, *totals, grad_pixels)
             )
     grad_x = None
-    if grad_pixels is not None:
+    if grad_pixels is not None and not grad_y.size:
+        grad_x = np.zeros((n, h, w, channels), dtype)
+    elif grad_pixels is not None:
         grad_x = arena.empty((n, h, w, channels), dtype)
         spread(_add_directions, n, 4 * h * w * channels, s, grad_pixels, grad_x.reshape(n, h * w * channels))
     summed = grad_both.sum(0)  # over images, in order

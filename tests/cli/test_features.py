@@ -360,6 +360,7 @@ def test_layers_of_some_instances(lstm2d: Run, photo: Path, tmp_path: Path) -> N
     assert "--instances: 4; the model was trained with 3" in ran.err
 
 
+@pytest.mark.usefixtures("compiled")
 def test_nothing_heavy_is_loaded(brightness_model: Path, photo: Path, tmp_path: Path) -> None:
     code = (
         "import sys\nfrom lstm2d.cli import main\n"

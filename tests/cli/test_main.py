@@ -136,6 +136,7 @@ def test_only_a_terminal_needs_rich(brightness_model: Path, dataset: Path) -> No
         assert "rich" not in lean(*words).split()
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("device", ["auto", "cpu"])
 def test_predict_loads_only_what_it_needs(
     brightness_model: Path, photos: Path, tmp_path: Path, device: str

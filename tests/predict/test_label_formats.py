@@ -191,6 +191,7 @@ def test_names_of_models(path: str, name: str) -> None:
     assert model_name(path) == name
 
 
+@pytest.mark.usefixtures("compiled")
 def test_no_matplotlib_for_latin_names(brightness_model: Path, folder: Path, tmp_path: Path) -> None:
     code = (
         "import sys\n"

@@ -112,6 +112,11 @@ def _resize(d: Draw, op: str) -> Case:
     return Case(op, (d.images(),), options, family="resize", error=(1e-5, 1e-12))
 
 
+def _repeated(d: Draw, op: str) -> Case:
+    options = {"spacing": d.one([0, 1, 2, 5]), "height": d.one([-1, *SIDES]), "width": d.one(SIDES)}
+    return Case(op, (d.images(),), options, error=(1e-5, 1e-12))
+
+
 def _windows(d: Draw, op: str) -> Case:
     window = d.whole(0, 5)
     n, h, w, c = d.images([0, 1, 1, 2, 3])
@@ -289,6 +294,7 @@ CALLS: dict[str, Callable[[Draw, str], Case]] = {
     "window_targets": _targets,
     "bilinear_argmax": _argmax,
     "clip_normalise": _clipped,
+    "repeat_cells": _repeated,
 }
 
 
