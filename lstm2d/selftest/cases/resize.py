@@ -80,7 +80,7 @@ CASES: list[Case] = [
     *(_resize(*op, (3, 33, 42, 12), (50, 40), users=LARGE) for op in OPS),
     *(_resize(*op, (1, 6, 6, 2), (12, 12), draw=one_nan, users=RESULT) for op in OPS),
     *(_repeat(*row) for row in REPEATED),
-    _repeat((2, 9, 12, 5), 4, (39, 50), users=LARGE),
+    _repeat((2, 30, 56, 5), 4, (121, 222), users=LARGE),
     _repeat((1, 30, 40, 30), 8, (240, 320), users=MEASURED, label="repeat_cells of 30 channels"),
     *(_labels(size, new, 5, RESULT) for size, new in LABELS),
     _labels((30, 40), (401, 399), 6, LARGE),
