@@ -212,5 +212,5 @@ def _not_run(runtime: Any, error: Exception) -> ConfigError:
     text = str(error).strip().partition("\n")[0]
     return ConfigError(
         f"onnxruntime {runtime.__version__} cannot run the file ({text})",
-        hint="pip install --upgrade 'lstm2d[onnx]'",
+        hint="pip install -U 'lstm2d[onnx]'",
     )

@@ -17,7 +17,7 @@ from lstm2d.training.sgd import SGD
 
 torch: Any = pytest.importorskip("torch", exc_type=ImportError)
 # it has no other, or they are compared elsewhere
-NOT_COMPARED = {"cubic_resize", "dropout", "lstm2d_layer"}
+NOT_COMPARED = {"clip_normalise", "cubic_resize", "dropout", "lstm2d_layer", "repeat_cells"}
 COMPARED = [
     case
     for case in CASES

@@ -88,6 +88,11 @@ def test_signatures_are_checked(checkout: Path, tmp_path: Path) -> None:
     assert errors(checkout, tmp_path, programs) == {
         "right": [],
         "wrong": [f"{first + k} {kind}" for k, kind in enumerate(WRONG.values())],
-        "backends": [],
+        # a GPU has no functions of strips; tests/kernels/test_parity.py compares the others
+        "backends": [
+            f"{k} assignment"
+            for k, line in enumerate(programs["backends"].splitlines(), 1)
+            if line.startswith(("_cuda_lstm2d_:", "_cuda_rnn_:"))
+        ],
         "swapped": ["3 assignment"],
     }

@@ -135,6 +135,7 @@ FROM_OUR_TABLES = {  # functions that look something up by a computed name, and 
     "lstm2d/data/importers/registry:Kind._function": "the table of kinds",
     "lstm2d/export/packages:optional": "two packages and their modules",
     "lstm2d/io/decoding:_identify": "the table of formats",
+    "lstm2d/io/locks:_system_module": "two modules of the system",
     "lstm2d/models/backbones/five_layers:FiveConvolutions.__call__": "names of layers",
     "lstm2d/models/backbones/five_layers:FiveConvolutions.__init__": "names of layers",
     "lstm2d/models/backbones/vgg16:FullVGG16.__init__": "names of layers",
