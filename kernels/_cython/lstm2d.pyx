@@ -26,6 +26,7 @@ from libc.string cimport memset
 
 from lstm2d.kernels._cython.blas cimport matmul
 from lstm2d.kernels._cython.gemm cimport product_thin
+from lstm2d.kernels._cython.lstm2d_columns cimport clear_column, columns_to_pixels, pixels_to_columns, shift_rows
 from lstm2d.kernels._cython.levels cimport use_level
 
 use_level()
@@ -46,8 +47,6 @@ cdef extern from "lstm2d_gates.h" nogil:
                           const float*, float*, float*)
     void gates_reduce_f64(Py_ssize_t, Py_ssize_t, Py_ssize_t, double, int, const double*, const double*,
                           const double*, double*, double*)
-    void shift_rows_f32(Py_ssize_t, Py_ssize_t, Py_ssize_t, float*)
-    void shift_rows_f64(Py_ssize_t, Py_ssize_t, Py_ssize_t, double*)
 
 
 cdef struct Scan:
@@ -69,40 +68,33 @@ cdef struct Diagonal:
 
 def lstm2d_forward(x, weight, recurrent, bias, peepholes, cell_scale, leaky, keep):
     """See kernels/_reference/lstm2d.py. Kept: C + 10 U values for each pixel and direction."""
-    x = contiguous(x)
-    n, h, w, channels = x.shape
-    units = recurrent.shape[1] // 2
-    both = contiguous(np.concatenate([weight, recurrent], axis=1, dtype=x.dtype))
-    bias = contiguous(bias)
-    peepholes = None if peepholes is None else contiguous(peepholes)
-    slot = 0 if keep else _round_up(min(h, w)) + 2 * LSTM2D_LANES
-    ld = _stride(2 * slot if slot else h * w + 3 * LSTM2D_LANES)
-    state = arena.empty((n, 4, channels + 10 * units, ld), x.dtype)
-    y = arena.empty((n, h, w, 4 * units), x.dtype)
-    if y.size:
-        _check(x.dtype)
-        with single_blas():
-            _forward(x, both, bias, peepholes, cell_scale, leaky, slot, state, None, y, threads_for(5 * y.size))
+    y, state, _ = _scans(x, weight, recurrent, bias, peepholes, cell_scale, leaky, keep, None)
     return y, (state if keep else None)
 
 
 def lstm2d_strip(x, weight, recurrent, bias, peepholes, cell_scale, leaky, above):
     """See kernels/_reference/lstm2d.py."""
+    y, _, edge = _scans(x, weight, recurrent, bias, peepholes, cell_scale, leaky, False, above)
+    return y, edge
+
+
+def _scans(x, weight, recurrent, bias, peepholes, cell_scale, leaky, keep, above):
+    """Return the hidden states of as many directions as there are weights, all states, those of the last row."""
     x = contiguous(x)
-    n, h, w, channels = x.shape
-    units = recurrent.shape[1] // 2
+    (n, h, w, channels), directions, units = x.shape, len(weight), recurrent.shape[1] // 2
     both = contiguous(np.concatenate([weight, recurrent], axis=1, dtype=x.dtype))
     bias = contiguous(bias)
     peepholes = None if peepholes is None else contiguous(peepholes)
-    slot = _round_up(min(h, w)) + 2 * LSTM2D_LANES
-    state = arena.empty((n, 2, channels + 10 * units, _stride(2 * slot)), x.dtype)
-    edge = np.array(above, x.dtype, order="C")  # of the row above, then of the last row
-    y = arena.empty((n, h, w, 2 * units), x.dtype)
+    slot = 0 if keep else _round_up(min(h, w)) + 2 * LSTM2D_LANES
+    ld = _stride(2 * slot if slot else h * w + 3 * LSTM2D_LANES)
+    state = arena.empty((n, directions, channels + 10 * units, ld), x.dtype)
+    edge = None if above is None else np.array(above, x.dtype, order="C")  # of the row above, then of the last row
+    y = arena.empty((n, h, w, directions * units), x.dtype)
     if y.size:
         _check(x.dtype)
         with single_blas():
             _forward(x, both, bias, peepholes, cell_scale, leaky, slot, state, edge, y, threads_for(5 * y.size))
-    return y, edge
+    return y, state, edge
 
 
 def lstm2d_backward(grad_y, x, kept, weight, recurrent, bias, peepholes, cell_scale, leaky, gate_clip, need_x):
@@ -218,13 +210,13 @@ cdef void _scan_forward(Scan s, const floating* x, const floating* both, const f
     cdef floating* tanh_cell = gates + 5 * s.units * s.ld
     cdef floating* hidden = operand + s.channels * s.ld
     cdef Diagonal d = _diagonal(&s, 0), after
-    _clear_column(hidden + d.column, s.units, s.ld)
-    _clear_column(cells + d.column, s.units, s.ld)
+    clear_column(hidden + d.column, s.units, s.ld)
+    clear_column(cells + d.column, s.units, s.ld)
     _above(&s, edge, 0, hidden + s.units * s.ld + d.column, cells + s.units * s.ld + d.column)
     for t in range(steps):
         after = _diagonal(&s, t + 1)
-        _pixels_to_columns(x, d.pixel * s.channels, d.step * s.channels, d.length, s.channels,
-                           operand + d.column, s.ld)
+        pixels_to_columns(x, d.pixel * s.channels, d.step * s.channels, d.length, s.channels,
+                          operand + d.column, s.ld)
         column = 0 if s.slot else d.column
         product_thin(True, 5 * s.units, d.lanes, inner, both, 5 * s.units, operand + d.column, s.ld,
                      gates + column, s.ld)
@@ -232,17 +224,17 @@ cdef void _scan_forward(Scan s, const floating* x, const floating* both, const f
         shift = after.column + 1 - (after.low - d.low)
         _gates_forward(&s, d.lanes, bias, peepholes, gates + column, cells + d.column,
                        hidden + s.units * s.ld + shift, cells + s.units * s.ld + shift, tanh_cell + column)
-        _columns_to_pixels(hidden + s.units * s.ld + shift, s.ld, d.length, s.units, y,
-                           d.pixel * s.out, d.step * s.out)
+        columns_to_pixels(hidden + s.units * s.ld + shift, s.ld, d.length, s.units, y,
+                          d.pixel * s.out, d.step * s.out)
         if edge and d.high == s.height - 1:
             _keep_state(&s, hidden + s.units * s.ld + shift + d.length - 1,
                         cells + s.units * s.ld + shift + d.length - 1, edge + _edge_place(&s, t - d.high))
         if t + 1 < steps:
-            _shift_rows(s.units, after.lanes, s.ld, hidden + after.column)
-            _shift_rows(s.units, after.lanes, s.ld, cells + after.column)
+            shift_rows(s.units, after.lanes, s.ld, hidden + after.column)
+            shift_rows(s.units, after.lanes, s.ld, cells + after.column)
             if after.high > d.high:  # its last pixel lies in the first column: nothing to the left
-                _clear_column(hidden + after.column + after.length - 1, s.units, s.ld)
-                _clear_column(cells + after.column + after.length - 1, s.units, s.ld)
+                clear_column(hidden + after.column + after.length - 1, s.units, s.ld)
+                clear_column(cells + after.column + after.length - 1, s.units, s.ld)
             if after.low == 0:  # its first pixel lies in the first row
                 _above(&s, edge, t + 1, hidden + s.units * s.ld + after.column,
                        cells + s.units * s.ld + after.column)
@@ -259,8 +251,8 @@ cdef void _above(const Scan* s, const floating* edge, Py_ssize_t column, floatin
     """Write the state of the row above: that of `edge`, else 0."""
     cdef Py_ssize_t k, place = _edge_place(s, column)
     if not edge:
-        _clear_column(hidden, s.units, s.ld)
-        _clear_column(cell, s.units, s.ld)
+        clear_column(hidden, s.units, s.ld)
+        clear_column(cell, s.units, s.ld)
         return
     for k in range(s.units):
         hidden[k * s.ld] = edge[place + k]
@@ -340,12 +332,12 @@ cdef void _scan_backward(
         # lanes beyond the diagonal lie before it, on the diagonal that comes next
         back = d.lanes - d.length
         row = LSTM2D_LANES + d.low
-        _pixels_to_columns(grad_y, d.pixel * 4 * units, d.step * 4 * units, d.length, units,
-                           in_hidden + row, crossing)
+        pixels_to_columns(grad_y, d.pixel * 4 * units, d.step * 4 * units, d.length, units,
+                          in_hidden + row, crossing)
         _gates_backward(&s, d.lanes, crossing, gate_clip, peepholes, gates + d.column - back,
                         cells + d.column - back, tanh_cell + d.column - back, in_hidden + row - back,
                         in_cells + row - back, out_cells + row - back, grad_z + d.column - back)
-        _clear_column(out_cells + row - 1, units, crossing)  # no pixel of this diagonal has it to its left
+        clear_column(out_cells + row - 1, units, crossing)  # no pixel of this diagonal has it to its left
         in_cells, out_cells = out_cells, in_cells
         if t:
             product_thin(False, 2 * units, d.length, 5 * units, recurrent, 5 * units, grad_z + d.column, s.ld,
@@ -401,43 +393,3 @@ cdef void _add_directions(Py_ssize_t height, Py_ssize_t width, Py_ssize_t channe
                 for k in range(channels):
                     to[k] += source[k]
                 source += channels
-
-
-# ---- between pixels (channel last) and columns
-
-
-cdef inline void _shift_rows(Py_ssize_t units, Py_ssize_t n, Py_ssize_t ld, floating* rows) noexcept nogil:
-    if floating is float:
-        shift_rows_f32(units, n, ld, rows)
-    else:
-        shift_rows_f64(units, n, ld, rows)
-
-
-cdef inline void _clear_column(floating* column, Py_ssize_t rows, Py_ssize_t ld) noexcept nogil:
-    cdef Py_ssize_t k
-    for k in range(rows):
-        column[k * ld] = 0
-
-
-cdef inline void _pixels_to_columns(
-    const floating* pixels, Py_ssize_t first, Py_ssize_t step, Py_ssize_t n, Py_ssize_t values,
-    floating* columns, Py_ssize_t ld,
-) noexcept nogil:
-    cdef Py_ssize_t p, k
-    cdef const floating* pixel
-    for p in range(n):
-        pixel = pixels + first + p * step
-        for k in range(values):
-            columns[k * ld + p] = pixel[k]
-
-
-cdef inline void _columns_to_pixels(
-    const floating* columns, Py_ssize_t ld, Py_ssize_t n, Py_ssize_t values,
-    floating* pixels, Py_ssize_t first, Py_ssize_t step,
-) noexcept nogil:
-    cdef Py_ssize_t p, k
-    cdef floating* pixel
-    for p in range(n):
-        pixel = pixels + first + p * step
-        for k in range(values):
-            pixel[k] = columns[k * ld + p]

@@ -62,40 +62,32 @@ cdef struct Sweep:
 
 def rnn_forward(x, weight, recurrent, bias, unit, axis, keep):
     """See kernels/_reference/rnn.py."""
-    x, weight, recurrent, bias = contiguous_floats(x, _inside(weight, unit), recurrent, _inside(bias, unit))
-    cdef Sweep s = _sweep(KINDS[unit], x.shape, recurrent.shape[1], axis)
-    recurrent = panels(recurrent, panel_bytes())
-    n, pixels = x.shape[0], s.steps * s.rows
-    y = arena.empty((*x.shape[:3], 2 * s.units), x.dtype)
-    kept = arena.empty((n, 2, pixels, s.kept), x.dtype) if keep else None
-    scratch = arena.empty((n, 2, _forward_scratch(&s)), x.dtype)
-    if y.size:
-        threads = _threads(y.size, s)
-        with single_blas():
-            if x.dtype == np.float32:
-                _forward[float](s, x, weight, recurrent, bias, y, kept, None, scratch, threads)
-            else:
-                _forward[double](s, x, weight, recurrent, bias, y, kept, None, scratch, threads)
-    return y, kept
+    return _sweeps(x, weight, recurrent, bias, unit, axis, keep, None)[:2]
 
 
 def rnn_strip(x, weight, recurrent, bias, unit, above):
     """See kernels/_reference/rnn.py."""
+    return _sweeps(x, weight, recurrent, bias, unit, 1, False, above)[::2]
+
+
+def _sweeps(x, weight, recurrent, bias, unit, axis, keep, above):
+    """Return the hidden states of as many directions as there are weights, what is kept, the last states."""
     x, weight, recurrent, bias = contiguous_floats(x, _inside(weight, unit), recurrent, _inside(bias, unit))
-    cdef Sweep s = _sweep(KINDS[unit], x.shape, recurrent.shape[1], 1)
+    n, directions = x.shape[0], len(weight)
+    cdef Sweep s = _sweep(KINDS[unit], x.shape, recurrent.shape[1], axis, directions)
     recurrent = panels(recurrent, panel_bytes())
-    s.out = s.units
-    y = arena.empty((*x.shape[:3], s.units), x.dtype)
-    edge = np.array(above, x.dtype, order="C")  # of the row above, then of the last row
-    scratch = arena.empty((x.shape[0], 1, _forward_scratch(&s)), x.dtype)
+    y = arena.empty((*x.shape[:3], s.out), x.dtype)
+    kept = arena.empty((n, directions, s.steps * s.rows, s.kept), x.dtype) if keep else None
+    edge = None if above is None else np.array(above, x.dtype, order="C")  # of the row above, then of the last row
+    scratch = arena.empty((n, directions, _forward_scratch(&s)), x.dtype)
     if y.size:
         threads = _threads(y.size, s)
         with single_blas():
             if x.dtype == np.float32:
-                _forward[float](s, x, weight, recurrent, bias, y, None, edge, scratch, threads)
+                _forward[float](s, x, weight, recurrent, bias, y, kept, edge, scratch, threads)
             else:
-                _forward[double](s, x, weight, recurrent, bias, y, None, edge, scratch, threads)
-    return y, edge
+                _forward[double](s, x, weight, recurrent, bias, y, kept, edge, scratch, threads)
+    return y, kept, edge
 
 
 def rnn_backward(grad_y, x, y, kept, weight, recurrent, unit, axis, need_x):
@@ -148,10 +140,10 @@ def _turn(weights, shift):
     return np.roll(weights.reshape(*front, 3, columns // 3), shift, len(front)).reshape(weights.shape)
 
 
-cdef Sweep _sweep(int unit, shape, Py_ssize_t units, int axis):
+cdef Sweep _sweep(int unit, shape, Py_ssize_t units, int axis, Py_ssize_t directions=2):
     cdef Sweep s
     cdef Py_ssize_t height = shape[1], width = shape[2]
-    s.unit, s.backward, s.channels, s.units, s.out = unit, False, shape[3], units, 2 * units
+    s.unit, s.backward, s.channels, s.units, s.out = unit, False, shape[3], units, directions * units
     if axis == 1:
         s.steps, s.rows, s.step, s.row = height, width, width, 1
     else:

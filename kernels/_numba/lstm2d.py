@@ -40,20 +40,7 @@ def lstm2d_forward(
     leaky: bool,
     keep: bool,
 ) -> tuple[FloatArray, Any]:
-    x = contiguous(x)
-    n, h, w, channels = x.shape
-    units, dtype = recurrent.shape[1] // 2, x.dtype
-    both = contiguous(np.concatenate([weight, recurrent], axis=1, dtype=dtype)).reshape(4, -1)
-    slot = 0 if keep else round_up(min(h, w)) + 2 * LANES
-    ld = stride(2 * slot if slot else h * w + 3 * LANES)
-    s = Scan(h, w, channels, units, 4 * units, ld, slot, dtype.type(cell_scale), 0)
-    state = arena.empty((n, 4, channels + 10 * units, ld), dtype)
-    y = arena.empty((n, h, w, 4 * units), dtype)
-    if y.size:
-        weights = both, contiguous(bias), _flat(peepholes)
-        arrays = x.reshape(n, -1), *weights, state.reshape(4 * n, -1), None, y.reshape(n, -1)
-        with single_blas():
-            spread(_forward, 4 * n, 5 * h * w * units, gemm(dtype), s, leaky or None, *arrays)
+    y, state, _ = _scans(x, weight, recurrent, bias, peepholes, cell_scale, leaky, keep, None)
     return y, (state if keep else None)
 
 
@@ -67,21 +54,40 @@ def lstm2d_strip(
     leaky: bool,
     above: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
+    y, _, edge = _scans(x, weight, recurrent, bias, peepholes, cell_scale, leaky, False, above)
+    assert edge is not None
+    return y, edge
+
+
+def _scans(
+    x: FloatArray,
+    weight: FloatArray,
+    recurrent: FloatArray,
+    bias: FloatArray,
+    peepholes: FloatArray | None,
+    cell_scale: float,
+    leaky: bool,
+    keep: bool,
+    above: FloatArray | None,
+) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+    """Return the hidden states of as many directions as there are weights, all states, the last ones."""
     x = contiguous(x)
-    n, h, w, channels = x.shape
-    units, dtype = recurrent.shape[1] // 2, x.dtype
-    both = contiguous(np.concatenate([weight, recurrent], axis=1, dtype=dtype)).reshape(2, -1)
-    slot = round_up(min(h, w)) + 2 * LANES
-    s = Scan(h, w, channels, units, 2 * units, stride(2 * slot), slot, dtype.type(cell_scale), 0)
-    state = arena.empty((2 * n, (channels + 10 * units) * s.ld), dtype)
-    edge = np.array(above, dtype, order="C")  # of the row above, then of the last row
-    y = arena.empty((n, h, w, 2 * units), dtype)
+    (n, h, w, channels), directions = x.shape, len(weight)
+    units, dtype, tasks = recurrent.shape[1] // 2, x.dtype, n * directions
+    both = contiguous(np.concatenate([weight, recurrent], axis=1, dtype=dtype)).reshape(directions, -1)
+    slot = 0 if keep else round_up(min(h, w)) + 2 * LANES
+    ld = stride(2 * slot if slot else h * w + 3 * LANES)
+    s = Scan(h, w, channels, units, directions * units, ld, slot, dtype.type(cell_scale), 0)
+    state = arena.empty((n, directions, channels + 10 * units, ld), dtype)
+    edge = None if above is None else np.array(above, dtype, order="C")  # of the row above, then of the last
+    y = arena.empty((n, h, w, directions * units), dtype)
     if y.size:
         weights = both, contiguous(bias), _flat(peepholes)
-        arrays = x.reshape(n, -1), *weights, state, edge.reshape(2 * n, -1), y.reshape(n, -1)
+        edges = None if edge is None else edge.reshape(tasks, -1)
+        arrays = x.reshape(n, -1), *weights, state.reshape(tasks, -1), edges, y.reshape(n, -1)
         with single_blas():
-            spread(_forward, 2 * n, 5 * h * w * units, gemm(dtype), s, leaky or None, *arrays)
-    return y, edge
+            spread(_forward, tasks, 5 * h * w * units, gemm(dtype), s, leaky or None, *arrays)
+    return y, state, edge
 
 
 @kernel

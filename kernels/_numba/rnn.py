@@ -30,37 +30,46 @@ def rnn_forward(
     axis: int,
     keep: bool,
 ) -> tuple[FloatArray, Any]:
-    x, weight, recurrent, bias = contiguous_floats(x, _inside(weight, unit), recurrent, _inside(bias, unit))
-    s = sweep_of(unit, x.shape, recurrent.shape[1], axis)
-    n, pixels = x.shape[0], s.steps * s.rows
-    y = arena.empty((*x.shape[:3], 2 * s.units), x.dtype)
-    kept = arena.empty((n, 2, pixels, s.kept), x.dtype) if keep else None
-    size = s.rows * (s.block * (s.gates + s.channels) + s.gates + 2 * s.state)
-    scratch = arena.empty((2 * n, size), x.dtype)
-    if y.size:
-        weights = weight.reshape(2, -1), recurrent.reshape(2, -1), bias
-        to = kept.reshape(2 * n, -1) if kept is not None and s.kept else None
-        arrays = x.reshape(n, -1), *weights, y.reshape(n, -1), to, None, scratch
-        with single_blas():
-            spread(_forward, 2 * n, work_of(s), gemm(x.dtype), s, *arrays)
+    y, kept, _ = _sweeps(x, weight, recurrent, bias, unit, axis, keep, None)
     return y, kept
 
 
 def rnn_strip(
     x: FloatArray, weight: FloatArray, recurrent: FloatArray, bias: FloatArray, unit: str, above: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    x, weight, recurrent, bias = contiguous_floats(x, _inside(weight, unit), recurrent, _inside(bias, unit))
-    s = sweep_of(unit, x.shape, recurrent.shape[1], 1)
-    s, n = s._replace(out=s.units), x.shape[0]
-    y = arena.empty((*x.shape[:3], s.units), x.dtype)
-    edge = np.array(above, x.dtype, order="C")  # of the row above, then of the last row
-    scratch = arena.empty((n, s.rows * (s.block * (s.gates + s.channels) + s.gates + 2 * s.state)), x.dtype)
-    if y.size:
-        weights = weight.reshape(1, -1), recurrent.reshape(1, -1), bias
-        arrays = x.reshape(n, -1), *weights, y.reshape(n, -1), None, edge.reshape(n, -1), scratch
-        with single_blas():
-            spread(_forward, n, work_of(s), gemm(x.dtype), s, *arrays)
+    y, _, edge = _sweeps(x, weight, recurrent, bias, unit, 1, False, above)
+    assert edge is not None
     return y, edge
+
+
+def _sweeps(
+    x: FloatArray,
+    weight: FloatArray,
+    recurrent: FloatArray,
+    bias: FloatArray,
+    unit: str,
+    axis: int,
+    keep: bool,
+    above: FloatArray | None,
+) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
+    """Return the hidden states of as many directions as there are weights, what is kept, the last states."""
+    x, weight, recurrent, bias = contiguous_floats(x, _inside(weight, unit), recurrent, _inside(bias, unit))
+    n, directions = x.shape[0], len(weight)
+    s = sweep_of(unit, x.shape, recurrent.shape[1], axis, directions)
+    tasks = n * directions
+    y = arena.empty((*x.shape[:3], s.out), x.dtype)
+    kept = arena.empty((n, directions, s.steps * s.rows, s.kept), x.dtype) if keep else None
+    edge = None if above is None else np.array(above, x.dtype, order="C")  # of the row above, then the last
+    size = s.rows * (s.block * (s.gates + s.channels) + s.gates + 2 * s.state)
+    scratch = arena.empty((tasks, size), x.dtype)
+    if y.size:
+        weights = weight.reshape(directions, -1), recurrent.reshape(directions, -1), bias
+        to = kept.reshape(tasks, -1) if kept is not None and s.kept else None
+        edges = None if edge is None else edge.reshape(tasks, -1)
+        arrays = x.reshape(n, -1), *weights, y.reshape(n, -1), to, edges, scratch
+        with single_blas():
+            spread(_forward, tasks, work_of(s), gemm(x.dtype), s, *arrays)
+    return y, kept, edge
 
 
 @kernel
@@ -119,7 +128,7 @@ def rnn_backward(
     need_x: bool,
 ) -> tuple[FloatArray | None, FloatArray, FloatArray, FloatArray]:
     grad_y, x, y, weight, recurrent = contiguous_floats(grad_y, x, y, _inside(weight, unit), recurrent)
-    s = sweep_of(unit, x.shape, recurrent.shape[1], axis)
+    s = sweep_of(unit, x.shape, recurrent.shape[1], axis, 2)
     n, dtype = x.shape[0], x.dtype
     grad_weight = np.zeros((n, 2, s.channels, s.gates), dtype)
     grad_recurrent = np.zeros((n, 2, s.units, s.gates), dtype)

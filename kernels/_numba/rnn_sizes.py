@@ -52,12 +52,12 @@ class Relu(Sweep):
 UNITS: dict[str, type[Sweep]] = {"gru": Gru, "lstm": Lstm, "tanh": Tanh, "relu": Relu}
 
 
-def sweep_of(unit: str, shape: tuple[int, ...], units: int, axis: int) -> Sweep:
+def sweep_of(unit: str, shape: tuple[int, ...], units: int, axis: int, directions: int) -> Sweep:
     _, height, width, channels = shape
     steps, rows, step, row = (height, width, width, 1) if axis == 1 else (width, height, 1, width)
     block = max(1, min(steps, BLOCK // max(1, rows)))
     sizes = (table[unit] * units for table in (GATES, STATE, KEPT, GRADS))
-    return UNITS[unit](steps, rows, step, row, block, channels, units, 2 * units, *sizes)
+    return UNITS[unit](steps, rows, step, row, block, channels, units, directions * units, *sizes)
 
 
 def work_of(s: Sweep) -> int:
