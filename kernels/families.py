@@ -33,8 +33,6 @@ Family = Literal[
     "windows",
 ]
 FAMILIES: tuple[Family, ...] = get_args(Family)
-# These have no version for GPUs: images larger than memory are computed in strips, whose maps are on the disk
-ON_CPU = frozenset({"lstm2d_strip", "rnn_strip"})
 
 
 class Conv(Protocol):
@@ -154,23 +152,6 @@ class Lstm2d(Protocol):
     ) -> tuple[FloatArray, object]:
         """Return the hidden states (N, H, W, 4 * U) and, with `keep`, what the backward pass needs."""
 
-    def lstm2d_strip(
-        self,
-        x: FloatArray,
-        weight: FloatArray,
-        recurrent: FloatArray,
-        bias: FloatArray,
-        peepholes: FloatArray | None,
-        cell_scale: float,
-        leaky: bool,
-        above: FloatArray,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return the hidden states (N, H, W, 2 * U) of the scans from the top, and the state of the last row.
-
-        x is a strip of rows of images; the parameters are those of two directions, which are taken as
-        down-right and down-left. `above` (N, 2, W, 2 * U) and the state hold h and c of a row of pixels.
-        """
-
     def lstm2d_backward(
         self,
         grad_y: FloatArray,
@@ -284,21 +265,6 @@ class Rnn(Protocol):
         keep: bool,
     ) -> tuple[FloatArray, object]:
         """Return the hidden states (N, H, W, 2 * U) and, with `keep`, what the backward pass needs."""
-
-    def rnn_strip(
-        self,
-        x: FloatArray,
-        weight: FloatArray,
-        recurrent: FloatArray,
-        bias: FloatArray,
-        unit: Unit,
-        above: FloatArray,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return the hidden states (N, H, W, U) of the sweep down the columns, and the state of the last row.
-
-        x is a strip of rows of images; the parameters are those of one direction, (1, ...). `above`
-        (N, 1, W, S) and the state hold h, and for "lstm" c after it, of a row of pixels.
-        """
 
     def rnn_backward(
         self,

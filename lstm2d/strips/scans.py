@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lstm2d import kernels
+from lstm2d.kernels import strips
 from lstm2d.strips.graph import Step
 from lstm2d.tensor import FloatArray
 
@@ -61,7 +62,7 @@ def _lstm2d(step: Step, x: FloatArray, up: bool, carry: Carry | None) -> tuple[F
     if carry is None:
         carry = np.zeros((1, 2, x.shape[2], recurrent.shape[1]), x.dtype)
     cell_scale: Any = step.attributes["cell_scale"]
-    return kernels.pick("lstm2d", like=x).lstm2d_strip(
+    return strips.lstm2d(x).lstm2d_strip(
         x,
         weight,
         recurrent,
@@ -82,7 +83,7 @@ def _sweep(step: Step, x: FloatArray, up: bool, carry: Carry | None) -> tuple[Fl
     units, columns = recurrent.shape[1], x.shape[2]
     if carry is None:
         carry = np.zeros((1, 1, columns, units * (2 if unit == "lstm" else 1)), x.dtype)
-    k = kernels.pick("rnn", like=x)
+    k = strips.rnn(x)
     if columns <= COLUMNS:
         return k.rnn_strip(x, weight, recurrent, bias, unit, carry)
     half: FloatArray = kernels.empty((*x.shape[:3], units), x.dtype, like=x)

@@ -16,7 +16,7 @@ import pytest
 from lstm2d import Tensor, kernels, no_grad, ops
 from lstm2d.gradcheck import gradcheck
 from lstm2d.kernels import arena
-from lstm2d.kernels.families import ON_CPU
+from lstm2d.kernels.strips import ON_CPU
 from lstm2d.kernels.threads import get_num_threads, set_num_threads
 from lstm2d.selftest import CASES, Case, evaluate, typed
 from lstm2d.selftest.cases.draws import one_nan
