@@ -89,7 +89,7 @@ def export_onnx(
     resolution : str or int, optional
         As for `lstm2d.load`: "1/4" computes one pixel in 4x4.
     instances : int, optional
-        As for `lstm2d.load`: probabilities after so many instances of a recurrent convolutional network.
+        As for `lstm2d.load`: number of the instance of a recurrent convolutional network that is exported.
 
     Returns
     -------

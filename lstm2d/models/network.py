@@ -304,20 +304,7 @@ class Network(Module, ABC):
         return self.corrected(self.at_pixels(softmax(self.scores(z)), z))
 
     def at_pixels(self, probabilities: Tensor, z: Tensor) -> Tensor:
-        """Return probabilities at every pixel.
-
-        Parameters
-        ----------
-        probabilities : Tensor of shape (N, rows, columns, K)
-            Softmax of the scores.
-        z : Tensor of shape (N, H', W', C)
-            Output of `frozen`.
-
-        Returns
-        -------
-        Tensor of shape (N, H, W, K)
-            `probabilities`, where the scores are those of pixels.
-        """
+        """Return probabilities (N, H, W, K) from those of the scores of z, here already of pixels."""
         return probabilities
 
     def corrected(self, probabilities: Tensor) -> Tensor:
