@@ -5,6 +5,7 @@ from __future__ import annotations
 from lstm2d.export.graph import Graph, Value
 from lstm2d.export.writers.arguments import Arguments
 from lstm2d.export.writers.dense import elementwise
+from lstm2d.tensor import FloatArray
 
 ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh"}
 
@@ -12,32 +13,29 @@ ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh"}
 def conv2d(g: Graph, a: Arguments) -> Value:
     """Write `lstm2d.ops.conv2d`."""
     weight = a.parameter("weight").transpose(3, 2, 0, 1)  # (C_out, C_in, kh, kw)
-    y = g.add(
-        "Conv",
-        a.value().first,
-        g.constant(weight),
-        _bias(g, a),
-        kernel_shape=[*weight.shape[2:]],
-        strides=a.pair("stride"),
-        pads=a.pair("padding") * 2,
-        dilations=a.pair("dilation"),
-    )
-    return _activated(g, a, y)
+    return _convolution(g, a, "Conv", weight, dilations=a.pair("dilation"))
 
 
 def conv_transpose2d(g: Graph, a: Arguments) -> Value:
     """Write `lstm2d.ops.conv_transpose2d`."""
     weight = a.parameter("weight").transpose(2, 3, 0, 1)  # (C_in, C_out, kh, kw)
+    return _convolution(g, a, "ConvTranspose", weight)
+
+
+def _convolution(g: Graph, a: Arguments, operator: str, weight: FloatArray, **more: list[int]) -> Value:
+    bias = a.optional("bias")
     y = g.add(
-        "ConvTranspose",
+        operator,
         a.value().first,
         g.constant(weight),
-        _bias(g, a),
+        None if bias is None else g.constant(bias),
         kernel_shape=[*weight.shape[2:]],
         strides=a.pair("stride"),
         pads=a.pair("padding") * 2,
+        **more,
     )
-    return _activated(g, a, y)
+    activation, result = a.fixed("activation"), Value(g, first=y)
+    return result if activation is None else elementwise(g, ACTIVATIONS[activation], result)
 
 
 def max_pool2d(g: Graph, a: Arguments) -> Value:
@@ -84,14 +82,3 @@ def local_response_norm(g: Graph, a: Arguments) -> Value:
     mean = g.add("Mul", g.add("Sum", *parts), g.constant(alpha / size))
     base = g.add("Pow", g.add("Add", mean, g.constant(k)), g.constant(-beta))
     return Value(g, g.add("Mul", x.last, base))
-
-
-def _bias(g: Graph, a: Arguments) -> str | None:
-    bias = a.optional("bias")
-    return None if bias is None else g.constant(bias)
-
-
-def _activated(g: Graph, a: Arguments, y: str) -> Value:
-    activation = a.fixed("activation")
-    result = Value(g, first=y)
-    return result if activation is None else elementwise(g, ACTIVATIONS[activation], result)
