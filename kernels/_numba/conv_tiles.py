@@ -74,7 +74,7 @@ def saves(source: Pair, results: Pair, weight: tuple[int, ...], padding: Pair, d
     """
     kernel, (channels, outputs) = weight[:2], weight[2:]
     m, wide = method(kernel), max(LEAST, outputs)
-    tiles = prod(len(_firsts(results[k], dilation[k])) for k in (0, 1))
+    tiles = prod(sum(map(len, _runs(results[k], dilation[k], None))) for k in (0, 1))
     taps = 1  # inside of the image, of all results
     for k in (0, 1):
         offsets = [tap * dilation[k] - padding[k] for tap in range(kernel[k])]
@@ -128,13 +128,8 @@ def tiles(results: Pair, channels: int, method: Method, padding: Pair, dilation:
     return Tiles(begins[0], first, counts, window, pitch, begins[1], seen)
 
 
-def _firsts(n: int, dilation: int) -> IntArray:
-    """Return the first result of each tile of an axis: `dilation` phases, one after the other."""
-    return np.concatenate([np.arange(phase, n, RESULTS * dilation) for phase in range(min(n, dilation))])
-
-
 def _runs(n: int, dilation: int, longest: int | None) -> list[IntArray]:
-    """Return the same in runs of neighbouring tiles."""
+    """Return the first results of the tiles of an axis, in runs of neighbours: `dilation` phases at least."""
     found: list[IntArray] = []
     for phase in range(min(n, dilation)):
         run = np.arange(phase, n, RESULTS * dilation)
