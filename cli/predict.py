@@ -148,10 +148,7 @@ def predict(
     With --stream, images may be larger than memory: they are read, computed and
     written (as tiled BigTIFF) in strips. --max-pixels must allow their size.
     """
-    from lstm2d.notes import Notes
-    from lstm2d.pipeline.preprocess import UNKNOWN_SIZE
     from lstm2d.predict import load
-    from lstm2d.predict.label_files import label_files
     from lstm2d.predict.left_out import LeftOut
     from lstm2d.predict.outcome import Options
 
@@ -175,6 +172,23 @@ def predict(
     )
     use_limits(predictor, max_pixels, max_memory)
     apply_crf(predictor, crf, no_crf, settings)
+    label(console, predictor, tasks, Path(out), options, manifest, left_out)
+
+
+def label(
+    console: Console,
+    predictor: Predictor,
+    tasks: Sequence[Task],
+    out: Path,
+    options: Options,
+    manifest: str,
+    left_out: LeftOut,
+) -> None:
+    """Label what is planned, and report it."""
+    from lstm2d.notes import Notes
+    from lstm2d.pipeline.preprocess import UNKNOWN_SIZE
+    from lstm2d.predict.label_files import label_files
+
     if options.stop_on_error:
         for error in left_out.unread.values():
             raise error
@@ -196,8 +210,7 @@ def predict(
     outcome.add_unread(left_out)
     for line in notes.summary():
         console.say(f"Note: {line}")
-    used = settings_of(predictor, options, outcome)
-    finish(console, outcome, Path(out), manifest, left_out, used)
+    finish(console, outcome, out, manifest, left_out, settings_of(predictor, options, outcome))
 
 
 def planned(
