@@ -6,7 +6,6 @@ import errno
 import os
 import secrets
 import stat
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedRandom
@@ -116,9 +115,9 @@ def growing(path: str | os.PathLike[str]) -> Iterator[BufferedRandom]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-                if sys.platform != "win32":  # an open file cannot be renamed there
+                if not locks.WINDOWS:
                     os.replace(temporary, target)
-            if sys.platform == "win32":
+            if locks.WINDOWS:
                 os.replace(temporary, target)
         except BaseException:  # also Ctrl-C: leave no temporary file
             with suppress(OSError):
