@@ -77,7 +77,8 @@ def draw(
 channels = st.sampled_from([1, 2, 3, 11, 17])
 
 
-@settings(max_examples=60, deadline=None)  # the first one compiles
+@pytest.mark.slow  # compiles
+@settings(max_examples=60, deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 2), st.integers(1, 30), st.integers(1, 60), channels),
     kernel=st.tuples(st.integers(1, 13), st.integers(1, 13)),
@@ -104,6 +105,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_blocks_and_threads(
