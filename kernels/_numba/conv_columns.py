@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lstm2d.kernels import arena
 from lstm2d.kernels._numba.activations import activate
 from lstm2d.kernels._numba.blas import NN, TN, gemm, matmul
-from lstm2d.kernels._numba.jit import kernel, part, row, spread, thread_of, threads_for
+from lstm2d.kernels._numba.jit import kernel, part, row, spread
 from lstm2d.kernels.arrays import FloatArray
 from lstm2d.kernels.blas import single_blas
 from lstm2d.kernels.conv_parts import Part
@@ -84,11 +84,13 @@ def products(
             blocks = -(-s.positions // s.block)
             work = s.block * (s.rows * s.columns * s.channels * (1 + s.outputs // PRODUCTS) + s.outputs)
             inner = s.rows * s.columns * s.channels
-            threads = threads_for(n * blocks, work)
-            scratch = arena.empty((threads, s.block * (inner + s.outputs)), x.dtype)
-            arrays = x.reshape(n, -1), used, bias, y.reshape(n, -1), activation, scratch
+            arrays = x.reshape(n, -1), used, bias, y.reshape(n, -1), activation
+            scratch = s.block * (inner + s.outputs), x.dtype
             with single_blas():
-                spread(_products, n * blocks, work, gemm(x.dtype), s, *_offsets(rows, columns), *arrays)
+                spread(
+                    *(_products, n * blocks, work, gemm(x.dtype), s, *_offsets(rows, columns), *arrays),
+                    scratch=scratch,
+                )
 
 
 def grad_weight(
@@ -112,10 +114,13 @@ def grad_weight(
                 continue
             sums = np.zeros((groups, inner * s.outputs), x.dtype)
             work = blocks // groups * s.block * inner * (1 + s.outputs // PRODUCTS)
-            scratch = arena.empty((threads_for(groups, work), s.block * (inner + s.outputs)), x.dtype)
-            arrays = x.reshape(n, -1), grad_y.reshape(n, -1), sums, scratch
+            arrays = x.reshape(n, -1), grad_y.reshape(n, -1), sums
+            scratch = s.block * (inner + s.outputs), x.dtype
             with single_blas():
-                spread(_sums, groups, work, gemm(x.dtype), s, *_offsets(rows, columns), *arrays)
+                spread(
+                    *(_sums, groups, work, gemm(x.dtype), s, *_offsets(rows, columns), *arrays),
+                    scratch=scratch,
+                )
             for group in sums[1:]:
                 sums[0] += group
             grad[np.ix_(rows.taps, columns.taps)] += sums[0].reshape(s.rows, s.columns, s.channels, s.outputs)
@@ -201,8 +206,7 @@ def _place(s, position):
 @kernel
 def _products(gemm, s, row_offsets, column_offsets, x, weight, bias, y, activation, scratch, begin, end):
     inner, blocks = s.rows * s.columns * s.channels, (s.positions + s.block - 1) // s.block
-    thread = thread_of(begin, x.shape[0] * blocks, scratch.shape[0])
-    copy, beside = scratch[thread, : s.block * inner], scratch[thread, s.block * inner :]
+    copy, beside = scratch[: s.block * inner], scratch[s.block * inner :]
     for task in range(begin, end):
         image, first = task // blocks, task % blocks * s.block
         n = min(s.block, s.positions - first)
@@ -230,8 +234,7 @@ def _products(gemm, s, row_offsets, column_offsets, x, weight, bias, y, activati
 @kernel
 def _sums(gemm, s, row_offsets, column_offsets, x, grad_y, sums, scratch, begin, end):
     inner, blocks = s.rows * s.columns * s.channels, (s.positions + s.block - 1) // s.block
-    thread = thread_of(begin, sums.shape[0], scratch.shape[0])
-    copy, beside = scratch[thread, : s.block * inner], scratch[thread, s.block * inner :]
+    copy, beside = scratch[: s.block * inner], scratch[s.block * inner :]
     for group in range(begin, end):
         for task in range(group, x.shape[0] * blocks, sums.shape[0]):
             image, first = task // blocks, task % blocks * s.block

@@ -20,7 +20,7 @@ from lstm2d.kernels._numba.activations import activate
 from lstm2d.kernels._numba.blas import NN, TN, gemm, matmul
 from lstm2d.kernels._numba.conv_tiles import RESULTS, Method, Tiles
 from lstm2d.kernels._numba.conv_transforms import transform, transforms
-from lstm2d.kernels._numba.jit import kernel, part, row, spread, thread_of, threads_for
+from lstm2d.kernels._numba.jit import kernel, part, row, spread
 from lstm2d.kernels.arrays import FloatArray, Pair
 from lstm2d.kernels.blas import single_blas
 
@@ -65,10 +65,12 @@ def products(
     g, m = _geometry(x, y, method, tiles, dilation), transforms(method.taps, x.dtype)
     points = m.taps @ _blocks(weight, method).reshape(method.taps**2, -1)
     tasks, work = _tasks(g, tiles, len(x))
-    scratch = arena.empty((threads_for(tasks, work), _scratch(g, tiles)), x.dtype)
-    arrays = x.reshape(len(x), -1), points.reshape(-1), bias, y.reshape(len(y), -1), activation, scratch
+    arrays = x.reshape(len(x), -1), points.reshape(-1), bias, y.reshape(len(y), -1), activation
+    scratch = _scratch(g, tiles), x.dtype
     with single_blas():
-        spread(_products, tasks, work, gemm(x.dtype), g, tiles, m.pixels, m.results, *arrays)
+        spread(
+            *(_products, tasks, work, gemm(x.dtype), g, tiles, m.pixels, m.results, *arrays), scratch=scratch
+        )
 
 
 def grad_weight(x: FloatArray, grad_y: FloatArray, kernel: Pair, padding: Pair, dilation: Pair) -> FloatArray:
@@ -81,10 +83,10 @@ def grad_weight(x: FloatArray, grad_y: FloatArray, kernel: Pair, padding: Pair, 
     groups = min(GROUPS, tasks)
     sums = np.zeros((groups, len(m.taps) * g.down * g.across * g.channels * g.outputs), x.dtype)
     work = tasks // groups * work
-    scratch = arena.empty((threads_for(groups, work), _scratch(g, tiles)), x.dtype)
-    arrays = x.reshape(len(x), -1), grad_y.reshape(len(x), -1), sums, scratch
+    arrays = x.reshape(len(x), -1), grad_y.reshape(len(x), -1), sums
+    scratch = _scratch(g, tiles), x.dtype
     with single_blas():
-        spread(_sums, groups, work, gemm(x.dtype), g, tiles, m.pixels, m.grads, *arrays)
+        spread(*(_sums, groups, work, gemm(x.dtype), g, tiles, m.pixels, m.grads, *arrays), scratch=scratch)
     for group in sums[1:]:
         sums[0] += group
     grad = (m.taps.T @ sums[0].reshape(len(m.taps), -1)).reshape(
@@ -238,8 +240,7 @@ def _add_bias(values, biases):
 @kernel
 def _products(gemm, g, tiles, pixels, results, x, filters, bias, y, activation, scratch, begin, end):
     blocks = len(tiles.begin) - 1
-    thread = thread_of(begin, x.shape[0] * blocks, scratch.shape[0])
-    values, between, points, sums, biases, beside = _memory(g, scratch[thread])
+    values, between, points, sums, biases, beside = _memory(g, scratch)
     if bias is not None:
         for k in range(biases.size):
             biases[k] = bias[k % g.outputs]
@@ -275,8 +276,7 @@ def _grad_points(g, tiles, block, transposed, grad_y, values, between, grads):
 @kernel
 def _sums(gemm, g, tiles, pixels, transposed, x, grad_y, sums, scratch, begin, end):
     blocks, inner = len(tiles.begin) - 1, g.down * g.across * g.channels
-    thread = thread_of(begin, sums.shape[0], scratch.shape[0])
-    values, between, points, grads, _, beside = _memory(g, scratch[thread])
+    values, between, points, grads, _, beside = _memory(g, scratch)
     for group in range(begin, end):
         for task in range(group, x.shape[0] * blocks, sums.shape[0]):
             image, block = task // blocks, task % blocks

@@ -21,9 +21,9 @@ import numpy as np
 from numba.core import compiler_lock, event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.extending import is_jitted
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from lstm2d.kernels import dispatch, forks
+from lstm2d.kernels import arena, dispatch, forks
 from lstm2d.kernels.threads import get_num_threads
 from lstm2d.waits import report
 
@@ -201,40 +201,38 @@ class _Cache(FunctionCache):
             super().save_overload(sig, data)
 
 
-def threads_for(size: int, work: int) -> int:
-    """Return the number of threads over which `spread` runs a loop: at least 1."""
-    return max(1, min(get_num_threads(), size * work // GRAIN, size))
-
-
-@part
-def thread_of(begin, size, threads):
-    """Return the number of the thread whose part of a loop over `size` items begins with item `begin`."""
-    return (begin * threads + size - 1) // size
-
-
-def spread(loop: kernel, size: int, work: int, *args: object) -> None:
+def spread(
+    loop: kernel, size: int, work: int, *args: object, scratch: tuple[int, DTypeLike] | None = None
+) -> None:
     """Run a loop over `size` independent items, on several threads if there is enough work.
 
     Parameters
     ----------
     loop : kernel
-        Called with `args`, the first item and the one after the last. Results must not depend on the cuts.
+        Called with `args`, the scratch memory of its thread if there is any, the first item and the one after
+        the last. Results must not depend on the cuts.
     size : int
         Number of items.
     work : int
         Number of values per item.
     *args : object
         Passed on.
+    scratch : tuple of int and dtype, optional
+        Length and data type of an array that each thread gets for itself, with any values.
     """
-    threads = threads_for(size, work)
+    # read once: another Python thread may change the number, and the scratch memory must suffice
+    threads = max(1, min(get_num_threads(), size * work // GRAIN, size))
+    memory: list[tuple[NDArray[Any], ...]] = [()] * threads
+    if scratch is not None:
+        memory = [(array,) for array in arena.empty((threads, scratch[0]), scratch[1])]
     if threads == 1:
-        loop(*args, 0, size)
+        loop(*args, *memory[0], 0, size)
         return
     cuts = [size * k // threads for k in range(threads + 1)]
-    loop(*args, 0, 0)  # compiled before the threads start
+    loop(*args, *memory[0], 0, 0)  # compiled before the threads start
     with ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(loop, *args, *cuts[k : k + 2]) for k in range(1, threads)]
-        loop(*args, *cuts[:2])
+        others = [pool.submit(loop, *args, *memory[k], *cuts[k : k + 2]) for k in range(1, threads)]
+        loop(*args, *memory[0], *cuts[:2])
         for other in others:
             other.result()
 

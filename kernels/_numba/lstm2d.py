@@ -8,7 +8,7 @@ import numpy as np
 
 from lstm2d.kernels import arena
 from lstm2d.kernels._numba.blas import NN, TN, TT, gemm, matmul
-from lstm2d.kernels._numba.jit import kernel, part, row, spread, thread_of, threads_for
+from lstm2d.kernels._numba.jit import kernel, part, row, spread
 from lstm2d.kernels._numba.lstm2d_diagonals import (
     LANES,
     Scan,
@@ -161,19 +161,19 @@ def lstm2d_backward(
     limit, crossing = dtype.type(gate_clip) if gate_clip else None, stride(h + 2 * LANES)
     s = Scan(h, w, channels, units, 4 * units, kept.shape[3], 0, dtype.type(cell_scale), crossing)
     size, work = channels + 2 * units, 5 * h * w * units
-    scratch = arena.empty((threads_for(4 * n, work), 7 * units * crossing + 5 * units * s.ld), dtype)
     grad_both = np.zeros((n, 4, size, 5 * units), dtype)
     grad_bias = np.zeros((n, 4, 5 * units), dtype)
     grad_peepholes = None if peepholes is None else np.zeros((n, 4, 5, units), dtype)
     grad_pixels = arena.empty((4 * n, h * w * channels), dtype) if need_x else None
     if grad_y.size:
-        arrays = contiguous(grad_y).reshape(n, -1), kept.reshape(4 * n, -1), scratch
+        arrays = contiguous(grad_y).reshape(n, -1), kept.reshape(4 * n, -1)
         weights = _flat(weight), _flat(recurrent), _flat(peepholes)
         totals = (a if a is None else a.reshape(4 * n, -1) for a in (grad_both, grad_bias, grad_peepholes))
         options = leaky or None, limit
         with single_blas():
             spread(
-                *(_backward, 4 * n, work, gemm(dtype), s, *options, *arrays, *weights, *totals, grad_pixels)
+                *(_backward, 4 * n, work, gemm(dtype), s, *options, *arrays, *weights, *totals, grad_pixels),
+                scratch=(7 * units * crossing + 5 * units * s.ld, dtype),
             )
     grad_x = None
     if grad_pixels is not None and not grad_y.size:
@@ -193,16 +193,15 @@ def lstm2d_backward(
 
 @kernel
 def _backward(
-    gemm, s, leaky, limit, grad_y, states, scratch, weight, recurrent, peepholes, grad_both, grad_bias,
-    grad_peepholes, grad_pixels, begin, end,
+    gemm, s, leaky, limit, grad_y, states, weight, recurrent, peepholes, grad_both, grad_bias,
+    grad_peepholes, grad_pixels, scratch, begin, end,
 ):  # fmt: skip
-    thread = thread_of(begin, states.shape[0], scratch.shape[0])
     for task in range(begin, end):
         image, direction = task // 4, task % 4
         peep = None if peepholes is None else peepholes[direction]
-        arrays = grad_y[image], states[task], scratch[thread]
+        arrays = grad_y[image], states[task], scratch
         _scan_backward(gemm, s, leaky, limit, direction, recurrent[direction], peep, arrays)
-        grad_z = scratch[thread, 7 * s.units * s.crossing + LANES :]
+        grad_z = scratch[7 * s.units * s.crossing + LANES :]
         to_peep = None if grad_peepholes is None else grad_peepholes[task]
         grads_of_weights(gemm, s, leaky, states[task], grad_z, grad_both[task], grad_bias[task], to_peep)
         if grad_pixels is not None:

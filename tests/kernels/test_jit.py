@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,28 @@ def test_one_thread_prepares_and_the_others_wait(monkeypatch: pytest.MonkeyPatch
     loop = kernel(lambda x: x + 1)
     assert at_once(6, loop) == [1, 2, 3, 4, 5, 6]
     assert len(prepared) == 1
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_each_thread_has_scratch_memory_of_its_own(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    """Another thread may change the number of threads while the loop runs."""
+    numbers = chain([threads], repeat(9))
+    monkeypatch.setattr(jit, "get_num_threads", lambda: next(numbers))
+    monkeypatch.setattr(jit, "_cached", lambda function: function)
+    memory = []
+
+    def loop(result: np.ndarray, scratch: np.ndarray, begin: int, end: int) -> None:
+        assert scratch.shape == (5,)
+        assert scratch.dtype == np.float32
+        scratch[...] = begin
+        result[begin:end] += np.arange(begin, end)
+        if begin < end:
+            memory.append(scratch)
+
+    result = np.zeros(8)
+    jit.spread(kernel(loop), 8, jit.GRAIN, result, scratch=(5, np.float32))
+    assert result.tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert sorted(row.tolist() for row in memory) == [[8 * k // threads] * 5 for k in range(threads)]
 
 
 def counting(x: np.ndarray) -> int:
