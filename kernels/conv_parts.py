@@ -1,15 +1,20 @@
-"""Cut an axis of a convolution into parts whose positions have the same taps."""
+"""Cut a convolution into rectangles whose positions have the same taps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-SHARE = 0.9  # with fewer taps inside the image, those outside are left out of the products
+import numpy as np
+
+from lstm2d.kernels.arrays import FloatArray, Pair, contiguous
+
+SHARE = 0.9  # with fewer taps inside the image, those outside are left out of the products,
+COPY = 16  # unless that saves less than the copies of the weights cost, each as much as so many positions
 
 
 class Part(NamedTuple):
-    """Targets ``first + step * t``, t < length; tap k reads the source ``source_step * t + offsets[k]``."""
+    """On one axis: targets ``first + step * t``, t < length; tap k reads ``source_step * t + offsets[k]``."""
 
     first: int
     step: int
@@ -19,60 +24,105 @@ class Part(NamedTuple):
     offsets: tuple[int, ...]
 
 
-def forward_parts(size: int, n_out: int, kernel: int, stride: int, padding: int, dilation: int) -> list[Part]:
-    """Cut one axis of a convolution.
+Rectangle = tuple[Part, Part]  # rows, columns
+
+
+def forward_parts(
+    size: Pair, n_out: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> list[Rectangle]:
+    """Cut a convolution.
 
     Parameters
     ----------
-    size, n_out : int
-        Length of input and output.
-    kernel, stride, padding, dilation : int
-        Parameters of this axis.
+    size, n_out : pair of int
+        Rows and columns of input and output.
+    kernel, stride, padding, dilation : pair of int
+        Its parameters.
 
     Returns
     -------
-    list of Part
+    list of pairs of Part
         Sources are inputs, targets are outputs.
     """
-    offsets = tuple(r * dilation - padding for r in range(kernel))
-    return _split(Part(0, 1, n_out, stride, tuple(range(kernel)), offsets), size)
+    rows, columns = (
+        Part(0, 1, n_out[k], stride[k], tuple(range(kernel[k])), _offsets(kernel[k], padding[k], dilation[k]))
+        for k in (0, 1)
+    )
+    return _cut(rows, columns, size)
 
 
-def adjoint_parts(size: int, n_out: int, kernel: int, stride: int, padding: int, dilation: int) -> list[Part]:
-    """Cut one axis of the input gradient.
+def adjoint_parts(
+    size: Pair, n_out: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> list[Rectangle]:
+    """Cut the input gradient of a convolution.
 
     Parameters
     ----------
-    size, n_out : int
-        Length of input and output of the convolution.
-    kernel, stride, padding, dilation : int
-        Parameters of this axis.
+    size, n_out : pair of int
+        Rows and columns of input and output of the convolution.
+    kernel, stride, padding, dilation : pair of int
+        Its parameters.
 
     Returns
     -------
-    list of Part
+    list of pairs of Part
         Sources are outputs, targets are inputs: those with one remainder by the stride have the same taps.
     """
-    parts: list[Part] = []
+    axes = [[*_phases(size[k], kernel[k], stride[k], padding[k], dilation[k])] for k in (0, 1)]
+    return [found for rows in axes[0] for columns in axes[1] for found in _cut(rows, columns, n_out)]
+
+
+def weights_of(rectangle: Rectangle, weight: FloatArray) -> FloatArray:
+    """Return the weights (kh, kw, in, out) of the taps of a rectangle, contiguous."""
+    rows, columns = (part.taps for part in rectangle)
+    if (len(rows), len(columns)) == weight.shape[:2]:
+        return contiguous(weight)
+    return contiguous(weight[np.ix_(rows, columns)])
+
+
+def add_to_weights(rectangle: Rectangle, values: FloatArray, weight: FloatArray) -> None:
+    """Add values of the taps of a rectangle, in order, to the weights (kh, kw, in, out)."""
+    rows, columns = (part.taps for part in rectangle)
+    values = values.reshape(len(rows), len(columns), *weight.shape[2:])
+    if values.shape == weight.shape:
+        weight += values
+    else:
+        weight[np.ix_(rows, columns)] += values
+
+
+def _offsets(kernel: int, padding: int, dilation: int) -> tuple[int, ...]:
+    return tuple(tap * dilation - padding for tap in range(kernel))
+
+
+def _phases(size: int, kernel: int, stride: int, padding: int, dilation: int) -> Iterator[Part]:
     for phase in range(min(stride, size)):
-        seen = [r for r in range(kernel) if (phase + padding - r * dilation) % stride == 0]
-        offsets = tuple((phase + padding - r * dilation) // stride for r in seen)
+        apart = [phase - offset for offset in _offsets(kernel, padding, dilation)]
+        seen = tuple(tap for tap in range(kernel) if apart[tap] % stride == 0)
         length = (size - phase + stride - 1) // stride
-        parts += _split(Part(phase, stride, length, 1, tuple(seen), offsets), n_out)
-    return parts
+        yield Part(phase, stride, length, 1, seen, tuple(apart[tap] // stride for tap in seen))
 
 
-def _split(part: Part, size: int) -> list[Part]:
-    """Return the part, or pieces of it that have only the taps inside a source of `size`."""
+def _cut(rows: Part, columns: Part, size: Pair) -> list[Rectangle]:
+    return [
+        (high, wide)
+        for high in _split(rows, size[0], columns.length)
+        for wide in _split(columns, size[1], high.length)
+    ]
 
-    def inside(t: int) -> tuple[int, ...]:
-        return tuple(k for k, o in enumerate(part.offsets) if 0 <= part.source_step * t + o < size)
 
-    seen = [inside(t) for t in range(part.length)]
-    if sum(map(len, seen)) >= SHARE * part.length * len(part.taps):
-        return [part]
+def _split(part: Part, size: int, beside: int) -> list[Part]:
+    """Return the part, or pieces of it that have only the taps inside a source of `size`.
+
+    `beside` is its length on the other axis.
+    """
+    seen = [
+        tuple(k for k, o in enumerate(part.offsets) if 0 <= part.source_step * t + o < size)
+        for t in range(part.length)
+    ]
     starts = [t for t in range(part.length) if t == 0 or seen[t] != seen[t - 1]]
-    return [_piece(part, a, b, seen[a]) for a, b in zip(starts, [*starts[1:], part.length], strict=True)]
+    pieces = [_piece(part, a, b, seen[a]) for a, b in zip(starts, [*starts[1:], part.length], strict=True)]
+    cost = sum(len(piece.taps) * (piece.length * beside + COPY) for piece in pieces)
+    return pieces if cost < SHARE * len(part.taps) * part.length * beside else [part]
 
 
 def _piece(part: Part, start: int, stop: int, seen: Iterable[int]) -> Part:

@@ -50,8 +50,7 @@ def conv2d_forward(x, weight, bias, stride, padding, dilation, activation=None):
     elif y.size:
         conv_columns.products(
             x, weight, bias, y,
-            forward_parts(h, rows, kh, stride[0], padding[0], dilation[0]),
-            forward_parts(w, columns, kw, stride[1], padding[1], dilation[1]),
+            forward_parts((h, w), (rows, columns), (kh, kw), stride, padding, dilation),
             kind,
         )
     return y
@@ -79,8 +78,7 @@ def conv2d_adjoint(grad_y, weight, bias, size, stride, padding, dilation, activa
     elif grad_x.size:
         conv_columns.products(
             grad_y, contiguous(turned), bias, grad_x,
-            adjoint_parts(size[0], rows, kh, stride[0], padding[0], dilation[0]),
-            adjoint_parts(size[1], columns, kw, stride[1], padding[1], dilation[1]),
+            adjoint_parts(size, (rows, columns), (kh, kw), stride, padding, dilation),
             kind,
         )
     return grad_x
@@ -104,8 +102,7 @@ def conv2d_grad_weight(x, grad_y, kernel, stride, padding, dilation):
     if grad.size and x.size and grad_y.size:
         conv_columns.grad_weight(
             x, grad_y, grad,
-            forward_parts(h, rows, kernel[0], stride[0], padding[0], dilation[0]),
-            forward_parts(w, columns, kernel[1], stride[1], padding[1], dilation[1]),
+            forward_parts((h, w), (rows, columns), kernel, stride, padding, dilation),
         )
     return grad
 

@@ -13,7 +13,7 @@ from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 
 from lstm2d.kernels import arena
-from lstm2d.kernels.arrays import contiguous
+from lstm2d.kernels.conv_parts import add_to_weights, weights_of
 from lstm2d.kernels._cython.activation cimport activate
 from lstm2d.kernels._cython.blas cimport matmul
 from lstm2d.kernels._cython.levels cimport use_level
@@ -43,54 +43,49 @@ cdef struct Target:
     bint whole  # the positions of the rectangle lie one after the other
 
 
-def products(x, weight, bias, y, row_parts, column_parts, int activation):
-    """Fill y, contiguous: the inputs of each part, times weight (taps of rows, of columns, in, out), plus bias.
+def products(x, weight, bias, y, parts, int activation):
+    """Fill y, contiguous: the inputs of each rectangle, times weight (kh, kw, in, out), plus bias.
 
     The activation is applied to the sum.
     """
     n, size = x.shape[0], y.shape[1:3]
     flat = y.reshape(n, size[0] * size[1], y.shape[3])
     with single_blas():
-        for rows in row_parts:
-            for columns in column_parts:
-                positions = rows.length * columns.length
-                if positions == 0:
-                    continue
-                used = contiguous(weight[np.ix_(rows.taps, columns.taps)]) if (
-                    len(rows.taps) < weight.shape[0] or len(columns.taps) < weight.shape[1]) else weight
-                inner, outputs = used.size // used.shape[3], used.shape[3]
-                block = _block(inner, outputs, positions)
-                threads = threads_for(n * positions * inner * outputs // PRODUCTS)
-                scratch = arena.empty((threads, block * (inner + outputs)), x.dtype)
-                geometry = _geometry(rows, columns, size)
-                _products(
-                    x, used.reshape(inner, outputs), bias, flat, scratch, block, positions, *geometry, activation,
-                    threads)
+        for rows, columns in parts:
+            positions = rows.length * columns.length
+            if positions == 0:
+                continue
+            used = weights_of((rows, columns), weight)
+            inner, outputs = used.size // used.shape[3], used.shape[3]
+            block = _block(inner, outputs, positions)
+            threads = threads_for(n * positions * inner * outputs // PRODUCTS)
+            scratch = arena.empty((threads, block * (inner + outputs)), x.dtype)
+            geometry = _geometry(rows, columns, size)
+            _products(
+                x, used.reshape(inner, outputs), bias, flat, scratch, block, positions, *geometry, activation, threads)
 
 
-def grad_weight(x, grad_y, grad, row_parts, column_parts):
-    """Add to grad, zeros (kh, kw, in, out), what every part sees of x, transposed, times grad_y."""
+def grad_weight(x, grad_y, grad, parts):
+    """Add to grad, zeros (kh, kw, in, out), what every rectangle sees of x, transposed, times grad_y."""
     n = x.shape[0]
     size = grad_y.shape[1:3]
     outputs = grad_y.shape[3]
     flat = grad_y.reshape(n, size[0] * size[1], outputs)
     with single_blas():
-        for rows in row_parts:
-            for columns in column_parts:
-                positions, inner = rows.length * columns.length, len(rows.taps) * len(columns.taps) * x.shape[3]
-                if positions == 0 or inner == 0:
-                    continue
-                block = _block(inner, outputs, positions)
-                groups = min(<Py_ssize_t> GROUPS, n * (-(-positions // block)))
-                threads = min(groups, threads_for(n * positions * inner * outputs // PRODUCTS))
-                scratch = arena.empty((threads, block * (inner + outputs)), x.dtype)
-                sums = arena.empty((groups, inner, outputs), x.dtype)
-                geometry = _geometry(rows, columns, size)
-                _grad_weight(x, flat, sums, scratch, block, positions, *geometry, threads)
-                for k in range(1, groups):
-                    sums[0] += sums[k]
-                shape = (len(rows.taps), len(columns.taps), x.shape[3], outputs)
-                grad[np.ix_(rows.taps, columns.taps)] += sums[0].reshape(shape)
+        for rows, columns in parts:
+            positions, inner = rows.length * columns.length, len(rows.taps) * len(columns.taps) * x.shape[3]
+            if positions == 0 or inner == 0:
+                continue
+            block = _block(inner, outputs, positions)
+            groups = min(<Py_ssize_t> GROUPS, n * (-(-positions // block)))
+            threads = min(groups, threads_for(n * positions * inner * outputs // PRODUCTS))
+            scratch = arena.empty((threads, block * (inner + outputs)), x.dtype)
+            sums = arena.empty((groups, inner, outputs), x.dtype)
+            geometry = _geometry(rows, columns, size)
+            _grad_weight(x, flat, sums, scratch, block, positions, *geometry, threads)
+            for k in range(1, groups):
+                sums[0] += sums[k]
+            add_to_weights((rows, columns), sums[0], grad)
 
 
 def _block(inner, outputs, positions):

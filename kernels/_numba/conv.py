@@ -38,8 +38,7 @@ def conv2d_forward(
     elif y.size:
         conv_columns.products(
             *(x, weight, bias, y),
-            forward_parts(h, rows, kh, stride[0], padding[0], dilation[0]),
-            forward_parts(w, columns, kw, stride[1], padding[1], dilation[1]),
+            forward_parts((h, w), (rows, columns), (kh, kw), stride, padding, dilation),
             KINDS[activation],
         )
     return y
@@ -72,8 +71,7 @@ def conv2d_adjoint(
     elif grad_x.size:
         conv_columns.products(
             *(grad_y, np.ascontiguousarray(turned), bias, grad_x),
-            adjoint_parts(size[0], rows, kh, stride[0], padding[0], dilation[0]),
-            adjoint_parts(size[1], columns, kw, stride[1], padding[1], dilation[1]),
+            adjoint_parts(size, (rows, columns), (kh, kw), stride, padding, dilation),
             KINDS[activation],
         )
     return grad_x
@@ -94,8 +92,7 @@ def conv2d_grad_weight(
     if grad.size and x.size and grad_y.size:
         conv_columns.grad_weight(
             *(x, grad_y, grad),
-            forward_parts(h, rows, kernel[0], stride[0], padding[0], dilation[0]),
-            forward_parts(w, columns, kernel[1], stride[1], padding[1], dilation[1]),
+            forward_parts((h, w), (rows, columns), kernel, stride, padding, dilation),
         )
     return grad
 

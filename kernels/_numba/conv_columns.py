@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm2d.kernels import arena
+from lstm2d.kernels import conv_parts
 from lstm2d.kernels._numba.activations import activate
 from lstm2d.kernels._numba.blas import NN, TN, gemm, matmul
 from lstm2d.kernels._numba.jit import kernel, part, row, spread
 from lstm2d.kernels.arrays import FloatArray
 from lstm2d.kernels.blas import single_blas
-from lstm2d.kernels.conv_parts import Part
+from lstm2d.kernels.conv_parts import Rectangle
 
 GROUPS = 4
 COPIED = 1 << 16  # values of a block's copy: it stays in the L2 cache,
@@ -29,7 +29,7 @@ COPIED_LARGE = 1 << 20
 PRODUCTS = 16  # multiplications that take as long as one value of a plain pass
 
 
-class Rectangle(NamedTuple):
+class Geometry(NamedTuple):
     """Output positions with the same taps, and the blocks that they are cut into."""
 
     height: int  # of the source
@@ -55,8 +55,7 @@ def products(
     weight: FloatArray,
     bias: FloatArray | None,
     y: FloatArray,
-    row_parts: Sequence[Part],
-    column_parts: Sequence[Part],
+    parts: Sequence[Rectangle],
     activation: int,
 ) -> None:
     """Fill y with the convolution, plus bias, then the activation.
@@ -71,65 +70,54 @@ def products(
         Added to the products.
     y : ndarray of shape (N, rows, columns, C_out)
         The target, contiguous.
-    row_parts, column_parts : sequence of Part
-        The parts of both axes of y.
+    parts : sequence of pairs of Part
+        The rectangles that y is cut into.
     activation : int
         A value of `activations.KINDS`.
     """
     n = len(x)
-    for rows in row_parts:
-        for columns in column_parts:
-            used = np.ascontiguousarray(weight[np.ix_(rows.taps, columns.taps)]).reshape(-1)
-            s = _rectangle(rows, columns, x, y, used.size)
-            blocks = -(-s.positions // s.block)
-            work = s.block * (s.rows * s.columns * s.channels * (1 + s.outputs // PRODUCTS) + s.outputs)
-            inner = s.rows * s.columns * s.channels
-            arrays = x.reshape(n, -1), used, bias, y.reshape(n, -1), activation
-            scratch = s.block * (inner + s.outputs), x.dtype
-            with single_blas():
-                spread(
-                    *(_products, n * blocks, work, gemm(x.dtype), s, *_offsets(rows, columns), *arrays),
-                    scratch=scratch,
-                )
+    for rectangle in parts:
+        used = conv_parts.weights_of(rectangle, weight).reshape(-1)
+        s = _geometry(rectangle, x, y)
+        blocks = -(-s.positions // s.block)
+        inner = s.rows * s.columns * s.channels
+        work = s.block * (inner * (1 + s.outputs // PRODUCTS) + s.outputs)
+        arrays = x.reshape(n, -1), used, bias, y.reshape(n, -1), activation
+        scratch, offsets = (s.block * (inner + s.outputs), x.dtype), _offsets(rectangle)
+        with single_blas():
+            spread(_products, n * blocks, work, gemm(x.dtype), s, *offsets, *arrays, scratch=scratch)
 
 
 def grad_weight(
     x: FloatArray,
     grad_y: FloatArray,
     grad: FloatArray,
-    row_parts: Sequence[Part],
-    column_parts: Sequence[Part],
+    parts: Sequence[Rectangle],
 ) -> None:
     """Fill the gradient of the weights; arguments as for `products`."""
     n = len(x)
-    for rows in row_parts:
-        for columns in column_parts:
-            s = _rectangle(
-                rows, columns, x, grad_y, len(rows.taps) * len(columns.taps) * x.shape[3] * grad_y.shape[3]
-            )
-            blocks = n * -(-s.positions // s.block)
-            groups = min(GROUPS, blocks)
-            inner = s.rows * s.columns * s.channels
-            if not groups or not inner:
-                continue
-            sums = np.zeros((groups, inner * s.outputs), x.dtype)
-            work = blocks // groups * s.block * inner * (1 + s.outputs // PRODUCTS)
-            arrays = x.reshape(n, -1), grad_y.reshape(n, -1), sums
-            scratch = s.block * (inner + s.outputs), x.dtype
-            with single_blas():
-                spread(
-                    *(_sums, groups, work, gemm(x.dtype), s, *_offsets(rows, columns), *arrays),
-                    scratch=scratch,
-                )
-            for group in sums[1:]:
-                sums[0] += group
-            grad[np.ix_(rows.taps, columns.taps)] += sums[0].reshape(s.rows, s.columns, s.channels, s.outputs)
+    for rectangle in parts:
+        s = _geometry(rectangle, x, grad_y)
+        blocks = n * -(-s.positions // s.block)
+        groups = min(GROUPS, blocks)
+        inner = s.rows * s.columns * s.channels
+        if not groups or not inner:
+            continue
+        sums = np.zeros((groups, inner * s.outputs), x.dtype)
+        work = blocks // groups * s.block * inner * (1 + s.outputs // PRODUCTS)
+        arrays = x.reshape(n, -1), grad_y.reshape(n, -1), sums
+        scratch, offsets = (s.block * (inner + s.outputs), x.dtype), _offsets(rectangle)
+        with single_blas():
+            spread(_sums, groups, work, gemm(x.dtype), s, *offsets, *arrays, scratch=scratch)
+        for group in sums[1:]:
+            sums[0] += group
+        conv_parts.add_to_weights(rectangle, sums[0], grad)
 
 
-def _rectangle(rows: Part, columns: Part, x: FloatArray, y: FloatArray, weights: int) -> Rectangle:
-    (height, width, channels), (y_width, outputs) = x.shape[1:], y.shape[2:]
+def _geometry(rectangle: Rectangle, x: FloatArray, y: FloatArray) -> Geometry:
+    (rows, columns), (height, width, channels), (y_width, outputs) = rectangle, x.shape[1:], y.shape[2:]
     inner, positions = len(rows.taps) * len(columns.taps) * channels, rows.length * columns.length
-    copied = COPIED if weights <= WEIGHTS else COPIED_LARGE
+    copied = COPIED if inner * outputs <= WEIGHTS else COPIED_LARGE
     block = max(1, min(positions, max(64, copied // max(1, inner))))
     dense = (
         list(columns.offsets) == list(range(columns.offsets[0], columns.offsets[0] + len(columns.taps)))
@@ -137,7 +125,7 @@ def _rectangle(rows: Part, columns: Part, x: FloatArray, y: FloatArray, weights:
         else True
     )
     whole = columns.step == 1 and rows.step == 1 and columns.length == y_width
-    return Rectangle(
+    return Geometry(
         *(
             height,
             width,
@@ -153,7 +141,8 @@ def _rectangle(rows: Part, columns: Part, x: FloatArray, y: FloatArray, weights:
     )
 
 
-def _offsets(rows: Part, columns: Part) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _offsets(rectangle: Rectangle) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    rows, columns = rectangle
     return np.array(rows.offsets, np.int64), np.array(columns.offsets, np.int64)
 
 

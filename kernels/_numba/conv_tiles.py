@@ -24,6 +24,9 @@ WIDE = 112  # tiles in a row of a block
 TRANSFORM = 30  # a value of a tile, in both of its forms
 COPY = 12  # a value of the matrix that a direct convolution multiplies
 LEAST = 16  # smaller sides of a product take as long
+FILTERS = (
+    1 << 17
+)  # pairs of channels beyond which the points of large filters, four times their taps, are too many
 SHARE = 0.9
 
 
@@ -74,6 +77,8 @@ def saves(source: Pair, results: Pair, weight: tuple[int, ...], padding: Pair, d
     """
     kernel, (channels, outputs) = weight[:2], weight[2:]
     m, wide = method(kernel), max(LEAST, outputs)
+    if m.down * m.across > 1 and channels * outputs > FILTERS:
+        return False
     tiles = prod(sum(map(len, _runs(results[k], dilation[k], None))) for k in (0, 1))
     taps = 1  # inside of the image, of all results
     for k in (0, 1):

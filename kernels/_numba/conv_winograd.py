@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstm2d.kernels import arena
 from lstm2d.kernels._numba import conv_tiles
 from lstm2d.kernels._numba.activations import activate
 from lstm2d.kernels._numba.blas import NN, TN, gemm, matmul
@@ -68,9 +67,7 @@ def products(
     arrays = x.reshape(len(x), -1), points.reshape(-1), bias, y.reshape(len(y), -1), activation
     scratch = _scratch(g, tiles), x.dtype
     with single_blas():
-        spread(
-            *(_products, tasks, work, gemm(x.dtype), g, tiles, m.pixels, m.results, *arrays), scratch=scratch
-        )
+        spread(_products, tasks, work, gemm(x.dtype), g, tiles, m.pixels, m.results, *arrays, scratch=scratch)
 
 
 def grad_weight(x: FloatArray, grad_y: FloatArray, kernel: Pair, padding: Pair, dilation: Pair) -> FloatArray:
@@ -86,7 +83,7 @@ def grad_weight(x: FloatArray, grad_y: FloatArray, kernel: Pair, padding: Pair, 
     arrays = x.reshape(len(x), -1), grad_y.reshape(len(x), -1), sums
     scratch = _scratch(g, tiles), x.dtype
     with single_blas():
-        spread(*(_sums, groups, work, gemm(x.dtype), g, tiles, m.pixels, m.grads, *arrays), scratch=scratch)
+        spread(_sums, groups, work, gemm(x.dtype), g, tiles, m.pixels, m.grads, *arrays, scratch=scratch)
     for group in sums[1:]:
         sums[0] += group
     grad = (m.taps.T @ sums[0].reshape(len(m.taps), -1)).reshape(
