@@ -58,9 +58,9 @@ def check(code: int, err: str) -> None:
 )
 def test_the_first_second(words: str, brightness_model: Path, photos: Path, tmp_path: Path) -> None:
     words = words.replace("MODEL", str(brightness_model)).replace("PHOTOS", str(photos))
-    for k in range(15):
+    for k in range(8):
         out = tmp_path / f"out{k}"
-        code, err = interrupted(words.replace("OUT", str(out)).split(), 0.02 + k / 15)
+        code, err = interrupted(words.replace("OUT", str(out)).split(), 0.02 + k / 8)
         check(code, err)
         assert not list(out.rglob(".lstm2d-*")), k
         if code == 0:

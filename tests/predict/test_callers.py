@@ -20,7 +20,7 @@ from tests.callers import at_once, blas_threads, kernel_threads, restless
 MODELS = ("outdoor", "outdoor-renet", "outdoor-rcnn", "street")
 SIZES = [(24, 32), (33, 21), (40, 52), (28, 28)]
 CRF = {"iterations": 2}
-CALLS = int(os.environ.get("LSTM2D_TEST_CALLS", "280"))  # of many
+CALLS = int(os.environ.get("LSTM2D_TEST_CALLS", "140"))  # of many
 Load = Callable[..., Predictor]
 
 

@@ -18,7 +18,7 @@ from lstm2d.reliability.determinism import CRF, compare, names
 from tests.runner import runner
 
 # the environment variable holds names of models, or "all"
-ASKED = os.environ.get("LSTM2D_TEST_MODELS", "lstm2d-5x5,rcnn1").split(",")
+ASKED = os.environ.get("LSTM2D_TEST_MODELS", "lstm2d-5x5,outdoor").split(",")
 STEPS, IMAGES = (50, 20) if "LSTM2D_TEST_MODELS" in os.environ else (3, 4)
 TRAIN_WAYS = ("again", "2 threads", "3 threads", "another process")
 
