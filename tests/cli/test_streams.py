@@ -161,11 +161,11 @@ def undisturbed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
 
 def combinations() -> Iterator[object]:
-    """Yield every command with every fourth state, and `ALL` with all; also with --json if stdout is lost."""
+    """Yield every command with every sixth state, and `ALL` with all; also with --json if stdout is lost."""
     for (i, (name, case)), (j, (state, (_, lost))) in product(
         enumerate(CASES.items()), enumerate(STATES.items())
     ):
-        if (i + j) % 4 and name not in ALL:
+        if (i + j) % 6 and name not in ALL:
             continue
         marks = () if name in QUICK and state in QUICK_STATES else (pytest.mark.slow,)
         if name == "demo" and state not in ("all closed", "both full"):
