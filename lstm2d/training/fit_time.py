@@ -187,9 +187,8 @@ class Trial:
         """Train on some examples; return the time."""
         begun = time.monotonic()
         active = self.run.active
-        active.optimizer.zero_grad()
         with np.errstate(over="ignore", invalid="ignore"):
-            batch_gradient(self.run.features, active, numbers, 0)
+            batch_gradient(self.run.features, active, numbers, 0, self.run.ranks)
             norm = active.optimizer.gradient_norm()
             active.optimizer.step(active.rate(min(self.done, active.steps - 1)), norm, self.done)
         self.done += 1

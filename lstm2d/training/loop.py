@@ -299,9 +299,8 @@ class Trainer:
         run, progress, active = self.run, self.run.progress, self.run.active
         numbers = active.minibatch(progress.epoch, progress.position)
         names = [active.source.name(number) for number in numbers]
-        active.optimizer.zero_grad()
         try:
-            loss, terms = batch_gradient(run.features, active, numbers, progress.epoch)
+            loss, terms = batch_gradient(run.features, active, numbers, progress.epoch, run.ranks)
         except NotFiniteError as error:
             what = "the loss is not finite"
             raise diverged(run, self.tell, what, names, error.layer, error.names) from error

@@ -16,6 +16,7 @@ from lstm2d.training.checkpoint import Checkpoint
 from lstm2d.training.events import Resumed, Started
 from lstm2d.training.features import FrozenFeatures
 from lstm2d.training.progress import Progress
+from lstm2d.training.ranks import Order, Ranks
 from lstm2d.training.read_hierarchy import digest
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
@@ -66,6 +67,8 @@ class Run:
         Contents of the model file; None before the first is saved.
     listeners : mapping
         State of the listeners in the checkpoint; empty for a new run.
+    ranks : Ranks
+        The processes that compute its steps.
     """
 
     config: RunConfig
@@ -85,6 +88,7 @@ class Run:
     hierarchy: Hierarchy | None = None
     saved: SavedModel | None = None
     listeners: Mapping[str, Any] = field(default_factory=dict)
+    ranks: Ranks = field(default_factory=Ranks)
 
     @property
     def epoch_is_full(self) -> bool:
@@ -148,10 +152,16 @@ class Run:
 
     def next_stage(self) -> None:
         """Start the next stage: the weights are kept, all other state is reset."""
+        self.ranks.order(Order.NEXT_STAGE)
         self.progress.next_stage()
         number = self.progress.stage
         begin_stage(self.stages[number], number, self.network, self.data, self.config.train.seed)
         self.active = ActiveStage(self.stages[number], self.data, self.network, self.fixed)
+        self.share_network()
+
+    def share_network(self) -> None:
+        """Overwrite all arrays of the network by those of rank 0."""
+        self.ranks.share([self.active.optimizer.weights, *self.untrained().values()])
 
     def limit_steps(self, steps: int) -> None:
         """Set `train.steps`, the largest number of steps of each stage, before the first one."""
