@@ -70,9 +70,11 @@ class Ranks:
     ----------
     rank, size : int
         Number of this process, from 0, and number of all.
+    neighbours : int
+        Number of processes on this machine.
     """
 
-    rank, size = 0, 1
+    rank, size, neighbours = 0, 1, 1
 
     def __init__(self) -> None:
         self.error: Exception | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -158,6 +160,18 @@ class Run:
         begin_stage(self.stages[number], number, self.network, self.data, self.config.train.seed)
         self.active = ActiveStage(self.stages[number], self.data, self.network, self.fixed)
         self.share_network()
+
+    def digest(self) -> str:
+        """Return a digest of what all processes of a run must have in common before they train together."""
+        digest = hashlib.sha256()
+        shapes = {name: values.shape for name, values in self.network.arrays().items()}
+        imported = None if self.imported is None else asdict(self.imported)
+        parts = (self.config.model_dump(), self.data.to_dict(), shapes, imported, self.progress.to_dict())
+        digest.update(json.dumps(parts, sort_keys=True).encode())
+        for name, values in sorted(self.data.to_tensors().items()):
+            digest.update(name.encode())
+            digest.update(values.tobytes())
+        return digest.hexdigest()
 
     def share_network(self) -> None:
         """Overwrite all arrays of the network by those of rank 0."""
