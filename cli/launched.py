@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 # variables with the number of processes and the rank of this one: MPICH, Intel MPI and SLURM with PMI; Open
 # MPI; SLURM with PMIx
+OPEN_MPI = "OMPI_COMM_WORLD_SIZE"
 VARIABLES = (
     ("PMI_SIZE", "PMI_RANK"),
-    ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+    (OPEN_MPI, "OMPI_COMM_WORLD_RANK"),
     ("SLURM_STEP_NUM_TASKS", "PMIX_RANK"),
 )
 INSTALL = "pip install 'lstm2d[mpi]'"
@@ -72,7 +73,9 @@ def run_launched(args: Sequence[str] | None) -> None:
     if words and words[0] in COMMANDS and not {"-h", "--help"} & set(words):
         hint = "start it without mpiexec"
         hint += "; --shard I/N divides the images among processes" if words[0] == "predict" else ""
-        fail(ConfigError(f"`lstm2d {words[0]}` in {size} processes", expected="one process", hint=hint), words)
+        fail(
+            ConfigError(f"`lstm2d {words[0]}` in {size} processes", expected="one process", hint=hint), words
+        )
 
 
 def train(words: Sequence[str], rank: int, size: int) -> NoReturn:
@@ -124,20 +127,21 @@ def join(size: int) -> Together:
         If mpi4py cannot be used, or belongs to another MPI than the launcher.
     """
     try:
+        import mpi4py
+
+        mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise ConfigError(
             f"training in {size} processes needs mpi4py and an MPI library ({error})", hint=INSTALL
         ) from error
+    version = MPI.Get_library_version().partition("\n")[0].strip("\0 ")
+    if OPEN_MPI in os.environ and "Open MPI" not in version:  # it would end the process
+        raise other_mpi(version)
+    MPI.Init()
     comm = MPI.COMM_WORLD
     if comm.Get_size() != size:
-        version = MPI.Get_library_version().partition("\n")[0].strip("\0 ")
-        raise ConfigError(
-            f"the launcher has started {size} processes, but mpi4py finds {comm.Get_size()}: "
-            f"it uses another MPI, {version}",
-            expected="mpiexec and mpi4py of the same MPI",
-            hint="call the mpiexec of that MPI, or install mpi4py for this one",
-        )
+        raise other_mpi(version)
     import numpy as np
 
     from lstm2d.kernels.threads import VARIABLE, cpus, set_num_threads
@@ -150,6 +154,15 @@ def join(size: int) -> Together:
     if not os.environ.get(VARIABLE, "").strip():  # those with the same CPUs share them
         set_num_threads(max(1, cpus() // int(np.count_nonzero(all_of_them == own))))
     return Together(comm, neighbours.Get_size())
+
+
+def other_mpi(version: str) -> ConfigError:
+    """Return the error for an mpi4py that belongs to another MPI than the launcher."""
+    return ConfigError(
+        f"mpi4py uses another MPI than the launcher of these processes: {version}",
+        expected="mpiexec and mpi4py of the same MPI",
+        hint="call the mpiexec of that MPI, or install mpi4py for this one",
+    )
 
 
 def allowed_cpus() -> tuple[int, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -22,22 +21,17 @@ from lstm2d.training.passed_errors import packed
 from lstm2d.training.ranks import Order
 from lstm2d.training.run import Run
 from lstm2d.training.runfolder import RunFolder
-from lstm2d.training.signals import ENDING
 from lstm2d.training.step import batch_gradient
 
 
 def follow(ranks: Together) -> None:
     """Follow the orders of rank 0 until it ends the run.
 
-    Signals that end programs are ignored: those of `mpiexec` reach all ranks, and rank 0 decides.
-
     Parameters
     ----------
     ranks : Together
         The processes.
     """
-    for number in ENDING:
-        signal.signal(number, signal.SIG_IGN)
     runs: list[Run] = []
     while True:
         order, numbers, text = ranks.next_order()

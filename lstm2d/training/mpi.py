@@ -24,7 +24,7 @@ PATIENCE = 1.0  # seconds until they become longer: another rank validates, or r
 class Request(Protocol):
     """A message on its way, as mpi4py represents it."""
 
-    def Test(self) -> bool:  # noqa: N802
+    def Test(self) -> bool:
         """Return whether it has arrived, or has left."""
 
 
@@ -67,7 +67,7 @@ class Together(Ranks):
     Attributes
     ----------
     amid : Order or None
-        On rank 0, the order whose messages are not all exchanged yet: the others do not wait for the next one.
+        On rank 0, the order whose messages are not all exchanged yet: others do not wait for the next one.
     """
 
     def __init__(self, comm: Communicator, neighbours: int = 1) -> None:

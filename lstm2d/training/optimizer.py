@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
@@ -151,10 +152,11 @@ class Optimizer(ABC):
             start, stop = self._places[name]
             view = self._view(total, name)
             none = parameter.grad is None or name in self._frozen
+            grad: Any = 0.0 if none else parameter.grad
             if add:
-                view += 0.0 if none else parameter.grad  # zero too: it turns a negative zero into a positive
+                view += grad  # adding zero turns a negative zero into a positive one
             else:
-                view[...] = 0.0 if none else parameter.grad
+                view[...] = grad
                 total[stop : start + _aligned(stop - start)] = 0.0
 
     def spread(self) -> None:

@@ -90,10 +90,11 @@ def start(
             device=device,
             report=report,
         )
+        run.ranks = ranks
         if ranks.size > 1 and run.network.joint:
             raise ConfigError(
-                f"{ranks.size} processes cannot share the steps of this network: it normalises the images of a "
-                "minibatch together",
+                f"{ranks.size} processes cannot share the steps of this network, which normalises the images "
+                "of a minibatch together",
                 expected="a network that sees each image by itself",
                 hint="train it in one process, without mpiexec, with more `threads`",
             )
@@ -103,7 +104,6 @@ def start(
         if isinstance(ranks, Together):
             ranks.hear_all()
         raise
-    run.ranks = ranks
     if isinstance(ranks, Together):
         compare(ranks.hear_all(), run.digest())
         ranks.order(Order.SYNCHRONISE)

@@ -44,8 +44,8 @@ def batch_gradient(
     Parameters
     ----------
     features : FrozenFeatures
-        The network and its frozen layers. The examples are processed one by one, and their gradients summed as
-        a tree over their positions in `numbers`, unless the network normalises over the minibatch.
+        The network and its frozen layers. The examples are processed one by one, and their gradients summed
+        as a tree over their positions in `numbers`, unless the network normalises over the minibatch.
     stage : ActiveStage
         Source of the examples, objective, and optimizer: the owner of the parameters.
     numbers : sequence of int
@@ -53,7 +53,7 @@ def batch_gradient(
     epoch : int
         Epoch of the run, from 0.
     ranks : Ranks
-        Those that share the examples. They take over the weights of rank 0 first, and it alone gets the result.
+        Those that share the examples. They take over the weights of rank 0 first; it alone gets the result.
 
     Returns
     -------

@@ -16,6 +16,25 @@ def middle_of(low: int, high: int) -> int:
     return low + (1 << (high - low - 1).bit_length() - 1)
 
 
+def spare_sums(count: int, ranks: Ranks) -> int:
+    """Return how many sums a process holds at most at the same time, besides that in `Optimizer.gradient`.
+
+    Parameters
+    ----------
+    count : int
+        Number of examples.
+    ranks : Ranks
+        Those that share the work: what they send has its memory too.
+
+    Returns
+    -------
+    int
+        About the logarithm of `count`.
+    """
+    levels = (count - 1).bit_length()
+    return max(0, levels - 1) + (levels if ranks.size > 1 else 0)
+
+
 def tree_sum(count: int, example: Example, optimizer: Optimizer, ranks: Ranks) -> tuple[float, float]:
     r"""Sum the gradients of the examples of a minibatch.
 
@@ -24,8 +43,8 @@ def tree_sum(count: int, example: Example, optimizer: Optimizer, ranks: Ranks) -
     count : int
         Number of examples; at least 1.
     example : callable
-        Takes the position of an example, from 0. Adds its gradient to the `grad` of the parameters and returns
-        its loss and the number of terms.
+        Takes the position of an example, from 0. Adds its gradient to the `grad` of the parameters, and
+        returns its loss and the number of terms.
     optimizer : Optimizer
         Owner of the parameters. On rank 0, its `gradient` and their `grad` hold the sum in the end.
     ranks : Ranks
@@ -45,12 +64,11 @@ def tree_sum(count: int, example: Example, optimizer: Optimizer, ranks: Ranks) -
     Notes
     -----
     The sum over positions :math:`[l, h)` is that over :math:`[l, m)` plus that over :math:`[m, h)`, where
-    :math:`m - l` is the largest power of two below :math:`h - l`. Each rank adds what lies in its own range of
-    positions; a sum that begins in the range of one rank and ends in that of another is added on the first.
-    So the additions, and the bits of the result, are the same for any number of ranks.
+    :math:`m - l` is the largest power of two below :math:`h - l`. Each rank adds what lies in its own range
+    of positions; a sum that begins in the range of one rank and ends in that of another is added on the
+    first. So the additions, and the bits of the result, are the same for any number of ranks.
 
-    At most :math:`\log_2` of `count` vectors of the size of the gradient exist at the same time on one process,
-    one more on each of several ranks.
+    `spare_sums` is the number of vectors of the size of the gradient that this takes.
     """
     return _Step(count, example, optimizer, ranks).run()
 
