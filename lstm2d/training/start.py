@@ -17,6 +17,7 @@ from lstm2d.training.memory import check_training_memory
 from lstm2d.training.mpi import Together
 from lstm2d.training.passed_errors import unpacked
 from lstm2d.training.ranks import Order, Ranks
+from lstm2d.training.resume import newest_checkpoint
 from lstm2d.training.run import Run
 from lstm2d.training.runfolder import RunFolder
 
@@ -78,6 +79,8 @@ def start(
                 expected="`device='cpu'`: the processes of one run compute on CPUs",
                 hint="train on a GPU in one process, without mpiexec",
             )
+        if resume:
+            newest_checkpoint(folder, report)  # sets damaged ones aside, before others look
         ranks.order(Order.PREPARE, text=task(config, dataset.root, folder, resume, changes, init_from))
     try:
         run = prepare(

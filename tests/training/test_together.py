@@ -9,6 +9,7 @@ import pytest
 from lstm2d.config import RunConfig, apply_overrides
 from lstm2d.errors import ConfigError, DataError, DivergedError, InterruptedRun, Lstm2dError, OutputError
 from lstm2d.training import fit_time, step
+from lstm2d.training.checkpoint import newest_file
 from lstm2d.training.events import Event, Note
 from lstm2d.training.loop import train
 from lstm2d.training.mpi import Together
@@ -39,7 +40,11 @@ def test_bits_and_records_do_not_depend_on_the_number_of_ranks(
     train(configure(*SETS), dataset, one)
     with pytest.raises(InterruptedRun):
         train_with(size, configure(*SETS), dataset, several, report=stopper)
-    train_with(2 if size > 2 else 5, configure(*SETS), dataset, several, resume=True)
+    newest_file(several / "checkpoints").write_bytes(b"damaged")  # type: ignore[union-attr]
+    train_with(
+        2 if size > 2 else 5, configure(*SETS), dataset, several, resume=True, report=(resumed := Stopper())
+    )
+    assert resumed.kinds().count("warning") == 1  # each rank would find it
     assert digest(several) == digest(one)
     assert model_digest(several) == model_digest(one)
     assert rows(several) == rows(one)
