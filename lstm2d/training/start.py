@@ -169,7 +169,8 @@ def shared_text(run: Run) -> str:
     count, batch = run.ranks.size, max(stage.train.batch for stage in run.stages)
     if count == 1:
         return ""
-    text = f"{count} processes compute each step together"
-    if count > batch:
-        text += f"; {count - batch} of them have nothing to do, since train.batch is {batch}"
+    text = f"{count} processes share the images of each step"
+    idle = count - batch
+    if idle > 0:
+        text += f"; train.batch is {batch}: {idle} process{'es have' if idle > 1 else ' has'} nothing to do"
     return text

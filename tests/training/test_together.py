@@ -49,8 +49,8 @@ def test_bits_and_records_do_not_depend_on_the_number_of_ranks(
     assert model_digest(several) == model_digest(one)
     assert rows(several) == rows(one)
     texts = [event.text for event in stopper.events if isinstance(event, Note)]
-    idle = "; 2 of them have nothing to do, since train.batch is 4" if size == 6 else ""
-    assert f"{size} processes compute each step together{idle}" in texts
+    idle = "; train.batch is 4: 2 processes have nothing to do" if size == 6 else ""
+    assert f"{size} processes share the images of each step{idle}" in texts
 
 
 def test_stages_that_are_fitted_to_a_time_are_those_of_one_rank(
