@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 
 from lstm2d.config import RunConfig, apply_overrides
+from lstm2d.data.folder import DatasetFolder
 from lstm2d.errors import ConfigError, DataError, DivergedError, InterruptedRun, Lstm2dError, OutputError
 from lstm2d.training import fit_time, step
 from lstm2d.training.checkpoint import newest_file
-from lstm2d.training.events import Event, Note
+from lstm2d.training.events import Event, Note, silent
 from lstm2d.training.loop import train
 from lstm2d.training.mpi import Together
 from lstm2d.training.passed_errors import Elsewhere, packed, unpacked
 from lstm2d.training.progress import TrainResult
 from lstm2d.training.ranks import Order
+from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.stages import STAGES, Stage
-from lstm2d.training.start import compare
+from lstm2d.training.start import compare, start
 from lstm2d.training.step import NotFiniteError
 from tests.training.runs import Configure, Stopper, digest, model_digest, rows
 from tests.training.test_batch_norm import CONFIG as JOINT
@@ -112,6 +114,16 @@ def test_what_several_ranks_cannot_train_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=r"2 processes cannot share.*a minibatch together"):
         train_with(2, JOINT, dataset, tmp_path / "run")
+    with pytest.raises(ConfigError, match="the processes of one run compute on CPUs"):
+        start(
+            configure(),
+            DatasetFolder(dataset),
+            RunFolder(tmp_path / "run"),
+            ranks=connected(2)[0],
+            max_memory=None,
+            device="cuda:0",
+            report=silent,
+        )
     train_with(2, apply_overrides(JOINT, ["model.normalisation=l2"]), dataset, tmp_path / "other")
     (dataset / "masks" / "i3.png").unlink()
     with pytest.raises(DataError, match="i3"):  # all ranks find it, one reports it
