@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
@@ -171,13 +170,11 @@ def allowed_cpus() -> tuple[int, ...]:
 
 
 def follow(ranks: Together) -> NoReturn:
-    """Follow rank 0 to the end; an error that is not the user's ends all processes."""
+    """Follow rank 0 to the end; an error between two steps ends all processes at once."""
     try:
         from lstm2d.training.follow import follow as follow_orders
 
         follow_orders(ranks)
-    except Exception:
-        sys.stderr.write(f"rank {ranks.rank}:\n{traceback.format_exc()}")
-        sys.stderr.flush()
-        ranks.comm.Abort(1)
+    except Exception as error:
+        ranks.comm.Abort(show_failure(error, as_json=False, traceback=True))
     sys.exit(0)

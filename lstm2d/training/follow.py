@@ -69,6 +69,7 @@ def prepared(ranks: Together, given: dict[str, Any]) -> list[Run]:
             changes=given["changes"],
             init_from=None if given["init_from"] is None else Path(given["init_from"]),
         )
+        digest = run.digest()
     except Exception as error:
         ranks.tell(packed(error))
         return []
@@ -76,5 +77,5 @@ def prepared(ranks: Together, given: dict[str, Any]) -> list[Run]:
     for store in (run.features.store, run.features.exact):
         if isinstance(store, FeatureCache):
             store.writes = False  # rank 0 does
-    ranks.tell({"digest": run.digest(), "host": socket.gethostname()})
+    ranks.tell({"digest": digest, "host": socket.gethostname()})
     return [run]
