@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -77,5 +77,5 @@ def prepared(ranks: Together, given: dict[str, Any]) -> list[Run]:
     for store in (run.features.store, run.features.exact):
         if isinstance(store, FeatureCache):
             store.writes = False  # rank 0 does
-    ranks.tell({"digest": digest, "host": socket.gethostname()})
+    ranks.tell({"digest": digest, "host": platform.node()})
     return [run]
