@@ -10,7 +10,6 @@ from lstm2d.errors import ConfigError, DataError, Lstm2dError, OutputError
 from lstm2d.training.step import NotFiniteError
 
 KINDS: dict[str, type[Lstm2dError]] = {kind.__name__: kind for kind in (ConfigError, DataError, OutputError)}
-FIELDS = ("what", "where", "expected", "hint")
 
 
 class Elsewhere(Exception):
@@ -36,13 +35,18 @@ def packed(error: Exception) -> dict[str, Any]:
     }
     match error:
         case Lstm2dError():
-            values = {field: getattr(error, field) for field in FIELDS}
-            return found | {field: None if v is None else str(v) for field, v in values.items()}
+            where = None if error.where is None else str(error.where)
+            return found | {
+                "what": error.what,
+                "where": where,
+                "expected": error.expected,
+                "hint": error.hint,
+            }
         case NotFiniteError():
             return found | {"names": error.names, "layer": error.layer}
         case OSError() if error.errno is not None:
-            where = None if error.filename is None else str(error.filename)
-            return found | {"errno": error.errno, "strerror": error.strerror, "filename": where}
+            name = None if error.filename is None else str(error.filename)
+            return found | {"errno": error.errno, "strerror": error.strerror, "filename": name}
     return found | {"text": str(error)}
 
 
@@ -71,7 +75,7 @@ def _unpacked(values: Mapping[str, Any], rank: int) -> Exception:
     kind = values["kind"]
     if "what" in values:
         known = KINDS.get(kind, Lstm2dError)
-        return known(values["what"], **{field: values[field] for field in FIELDS[1:]})
+        return known(values["what"], where=values["where"], expected=values["expected"], hint=values["hint"])
     if "names" in values:
         return NotFiniteError(values["names"], values["layer"])
     if "errno" in values:
