@@ -25,7 +25,7 @@ from timing import machine, publish
 
 from lstm2d.data.synth import write_dataset
 
-CASES = {"lstm2d-5x5": ["train.batch=4"], "n-renet": ["train.batch=4"]}
+CASES = {"lstm2d-5x5": ["train.batch=4"], "n-renet": ["train.batch=4", "train.crop=[120, 160]"]}
 TITLES = ("preset", "batch", "processes", "images/s", "+-", "ratio", "of the possible")
 
 
