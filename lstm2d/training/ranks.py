@@ -43,8 +43,9 @@ class Sum:
 
     def add(self, other: Sum) -> None:
         """Add the sum over the examples that follow."""
-        self.gradient += other.gradient
         self.count(*other.figures.tolist())
+        if self.figures[FAILED] == np.inf:  # else it was never written
+            self.gradient += other.gradient
 
 
 @unique

@@ -140,13 +140,13 @@ class _Step:
 
     def _leaf(self, position: int, total: Sum, *, add: bool) -> Sum:
         """Write or add the gradient of an example."""
-        if self.error is not None:  # the sums mean nothing any more, but other ranks wait for them
-            return total
         self.optimizer.zero_grad()
-        try:
-            total.count(*self.example(position))
-        except Exception as error:  # raised on rank 0, after all ranks have ended the step
-            self.error = error
+        if self.error is None:
+            try:
+                total.count(*self.example(position))
+            except Exception as error:  # raised on rank 0, after all ranks have ended the step
+                self.error = error
+        if self.error is not None:  # the sum means nothing any more, but other ranks wait for it
             total.count(0.0, 0.0, position)
             return total
         self.optimizer.gather(total.gradient, add=add)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -72,6 +72,7 @@ def test_the_order_is_that_worked_out_by_hand(count: int) -> None:
     assert terms == count
 
 
+@settings(max_examples=40)
 @given(count=st.integers(1, 40), size=st.integers(2, 7), seed=st.integers(0, 99))
 def test_any_number_of_ranks_gives_the_same_bits(count: int, size: int, seed: int) -> None:
     gradients = values(count, seed)
@@ -93,6 +94,7 @@ def test_any_number_of_ranks_gives_the_same_bits(count: int, size: int, seed: in
     assert sorted(owned) == list(range(count))
 
 
+@settings(max_examples=40)
 @given(count=st.integers(1, 20), size=st.integers(1, 5), failing=st.sets(st.integers(0, 19), min_size=1))
 def test_the_first_error_is_raised_on_rank_0_after_the_step(count: int, size: int, failing: set[int]) -> None:
     gradients = values(count, 0)

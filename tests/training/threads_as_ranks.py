@@ -56,7 +56,7 @@ class Communicator:
         self.rank, self.size, self.queues = rank, size, queues
         self.last: dict[tuple[int, int, int], Coming] = {}
         self.aborted: int | None = None
-        self.failures: list[Exception] = []  # of followers
+        self.failures: list[Exception] = []  # of any rank: the others must not wait for it
 
     def Get_rank(self) -> int:
         return self.rank
@@ -102,6 +102,7 @@ def on_all(size: int, work: Callable[[Together], T]) -> list[T | Exception]:
         try:
             return work(ranks)
         except Exception as error:
+            ranks.comm.failures.append(error)  # type: ignore[attr-defined]
             return error
 
     with ThreadPoolExecutor(size) as pool:
