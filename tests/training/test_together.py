@@ -55,6 +55,7 @@ def test_bits_and_records_do_not_depend_on_the_number_of_ranks(
     assert f"{size} processes share the images of each step{idle}" in texts
 
 
+@pytest.mark.slow
 def test_stages_that_are_fitted_to_a_time_are_those_of_one_rank(
     dataset: Path, tmp_path: Path, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
