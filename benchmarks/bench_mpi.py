@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -54,7 +55,7 @@ class Trainings:
     def __init__(
         self, preset: str, data: Path, folder: Path, sets: Sequence[str], steps: int, threads: int
     ) -> None:
-        self.folder, self.count = folder, 0
+        self.folder, self.count = folder / preset, 0
         values = [*sets, f"train.steps={steps}", f"train.epochs={steps}", f"train.validate_every={steps}"]
         self.words = [
             sys.executable,
@@ -151,8 +152,8 @@ def options() -> argparse.Namespace:
 def main() -> None:
     """Measure and print."""
     given = options()
-    if mpiexec() is None:
-        print("no mpiexec: nothing is measured (pip install mpi4py mpich)")
+    if mpiexec() is None or find_spec("mpi4py") is None:
+        print("no mpiexec or no mpi4py: nothing is measured (pip install mpi4py mpich)")
         return
     if given.quick:
         given.presets, given.steps, given.rounds = ["lstm2d-5x5"], 2, 1

@@ -14,6 +14,12 @@ from lstm2d.training.loop import train
 from tests.training.runs import Configure, digest, model_digest
 
 MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
+OPEN_MPI = {  # also as root, and on few cores
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
 # a rank that writes its process number into a file
 RANK = """
 import os, sys
@@ -38,7 +44,7 @@ def test_a_killed_rank_ends_all_and_others_resume_to_the_same_bits(
     shutil.copy(tmp_path / "one" / "config.toml", tmp_path / "config.toml")
     words = [sys.executable, "-c", RANK, str(tmp_path), "train", str(tmp_path / "config.toml"), "--json"]
     words += ["--data", str(dataset), "-o", str(tmp_path / "run"), "--threads", "1"]
-    variables = os.environ | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    variables = os.environ | OPEN_MPI
 
     def start(count: int, *more: str) -> subprocess.Popen[str]:
         line = [str(MPIEXEC), "-n", str(count), *words, *more]
