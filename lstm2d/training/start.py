@@ -99,7 +99,7 @@ def start(
                 f"{ranks.size} processes cannot share the steps of this network, which normalises the images "
                 "of a minibatch together",
                 expected="a network that sees each image by itself",
-                hint="train it in one process, without mpiexec, with more `threads`",
+                hint="train it in one process, without mpiexec",
             )
         if max_memory is not None:
             check_training_memory(run, max_memory)
