@@ -56,8 +56,7 @@ def steps(run: Run, images: int) -> Callable[[], None]:
         active, position = run.active, 0
         while position < images:
             numbers = active.minibatch(0, position)
-            active.optimizer.zero_grad()
-            batch_gradient(run.features, active, numbers, 0)
+            batch_gradient(run.features, active, numbers, 0, run.ranks)
             active.optimizer.step(active.rate(0), active.optimizer.gradient_norm(), 0)
             position += len(numbers)
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
 
+RANKS = {"PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK"}  # variables that a launcher of MPI programs sets
+
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run a command line in this process, and exit with its code.
@@ -33,6 +35,10 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     from lstm2d.cli.own_caches import keep_caches_together
 
     keep_caches_together()
+    if not RANKS.isdisjoint(os.environ):
+        from lstm2d.cli.launched import run_launched
+
+        run_launched(args)
     from lstm2d.cli.program import program
 
     program.main(args, prog_name="lstm2d")

@@ -179,11 +179,11 @@ memory_option = click.option(
 )
 
 
-def allowed_memory(given: int | None) -> int:
-    """Return the memory of ``--max-memory`` in bytes; by default half of what there is."""
+def allowed_memory(given: int | None, processes: int = 1) -> int:
+    """Return the memory of ``--max-memory`` in bytes; by default half of what there is, for all processes."""
     from lstm2d.io.machine_memory import available
 
-    return available() // 2 if given is None else given
+    return available() // (2 * processes) if given is None else given
 
 
 def limit_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -121,9 +121,12 @@ def train(
     """
     from lstm2d.config import resolve
     from lstm2d.training.loop import train as run_training
+    from lstm2d.training.ranks import Ranks
     from lstm2d.training.runfolder import RunFolder
 
-    chosen = use_device(device, gpu_memory, threads)
+    ranks = click.get_current_context().find_object(Ranks) or Ranks()  # several under mpiexec
+    # the processes of one run compute on CPUs
+    chosen = use_device("cpu" if device == "auto" and ranks.size > 1 else device, gpu_memory, threads)
     overrides = [(item, "--set") for item in sets] + from_options(keys)
     computing = words_of(
         {"--threads": threads, "--device": device, "--gpu-memory": gpu_memory, "--max-memory": max_memory},
@@ -144,6 +147,8 @@ def train(
     else:
         config = resolve(preset, overrides)
     command = ["lstm2d", "train", preset, "--data", str(data), "-o", str(out), "--resume", *computing]
+    if ranks.size > 1:
+        command = ["mpiexec", "-n", str(ranks.size), *command]
     narrator = Narrator(console, config)
     try:
         result = run_training(
@@ -154,8 +159,9 @@ def train(
             changes=[item.partition("=")[0].strip() for item, _ in overrides],
             init_from=init_from,
             device=chosen,
-            max_memory=allowed_memory(max_memory),
+            max_memory=allowed_memory(max_memory, ranks.neighbours),
             report=narrator,
+            ranks=ranks,
         )
     except InterruptedRun as error:
         raise InterruptedRun(

@@ -63,8 +63,8 @@ class Adadelta(Optimizer):
     ) -> None:
         mean, rates = self._mean_and_rates(part)
         self._kernels.adadelta_step(
-            self._weights[part],
-            self._gradient[part],
+            self.weights[part],
+            self.gradient[part],
             self._square[part],
             self._change[part],
             mean,

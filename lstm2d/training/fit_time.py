@@ -18,6 +18,7 @@ from lstm2d.training.costs import StageCost, steps_that_fit
 from lstm2d.training.feature_cache import FeatureCache
 from lstm2d.training.features import FrozenFeatures, image_key
 from lstm2d.training.listeners.validation import Validation
+from lstm2d.training.ranks import Order
 from lstm2d.training.run import Run
 from lstm2d.training.signals import StopSignal
 from lstm2d.training.stages import ActiveStage
@@ -52,15 +53,12 @@ def fit_to_time(run: Run, seconds: float, checkpoint: float, stop: StopSignal) -
     """
     began = time.monotonic()
     share = min(LONGEST, SHARE * seconds) / len(run.stages)
+    run.ranks.order(Order.COPY)
     trial = Trial(run, checkpoint, stop)
-    costs = []
-    for number in range(len(run.stages)):
-        if number:
-            trial.run.next_stage()
-        cost = trial.cost(share)
-        if cost is None:
-            return ""
-        costs.append(cost)
+    costs = list(trial.costs(share))
+    run.ranks.order(Order.DROP)
+    if len(costs) < len(run.stages):
+        return ""
     left = MARGIN * (seconds - (time.monotonic() - began))
     if left <= 0:
         return ""
@@ -100,18 +98,21 @@ class Trial:
     """
 
     def __init__(self, run: Run, checkpoint: float, stop: StopSignal) -> None:
-        network = deepcopy(run.network)
-        self.run = replace(
-            run,
-            network=network,
-            features=FrozenFeatures(network, run.features.store, run.features.exact),
-            active=ActiveStage(run.stages[run.progress.stage], run.data, network, run.fixed),
-            progress=replace(run.progress),
-        )
+        self.run = on_a_copy(run)
         self.checkpoint, self.stop = checkpoint, stop
         self.feature_times: list[float] = []
         self.counted = False  # whether the features of the images are part of an earlier stage's cost
         self.done = 0
+
+    def costs(self, seconds: float) -> Iterator[StageCost]:
+        """Measure one stage after the other, each for about that many seconds, as long as that succeeds."""
+        for number in range(len(self.run.stages)):
+            if number:
+                self.run.next_stage()
+            cost = self.cost(seconds)
+            if cost is None:
+                return
+            yield cost
 
     def cost(self, seconds: float) -> StageCost | None:
         """Measure the current stage.
@@ -187,9 +188,8 @@ class Trial:
         """Train on some examples; return the time."""
         begun = time.monotonic()
         active = self.run.active
-        active.optimizer.zero_grad()
         with np.errstate(over="ignore", invalid="ignore"):
-            batch_gradient(self.run.features, active, numbers, 0)
+            batch_gradient(self.run.features, active, numbers, 0, self.run.ranks)
             norm = active.optimizer.gradient_norm()
             active.optimizer.step(active.rate(min(self.done, active.steps - 1)), norm, self.done)
         self.done += 1
@@ -231,6 +231,18 @@ class Trial:
             if self.stop.asked or done > MOST or (done and time.monotonic() - begun > longest):
                 return
             yield item
+
+
+def on_a_copy(run: Run) -> Run:
+    """Return a run with a copy of the network, and with an optimizer and counters of its own."""
+    network = deepcopy(run.network)
+    return replace(
+        run,
+        network=network,
+        features=FrozenFeatures(network, run.features.store, run.features.exact),
+        active=ActiveStage(run.stages[run.progress.stage], run.data, network, run.fixed),
+        progress=replace(run.progress),
+    )
 
 
 def _batches(active: ActiveStage) -> Iterator[list[int]]:

@@ -15,7 +15,7 @@ from lstm2d.config import RunConfig, parse_duration
 from lstm2d.data.dataset import Dataset
 from lstm2d.errors import InterruptedRun
 from lstm2d.kernels import gpu
-from lstm2d.training.assemble import out_of_memory, prepare
+from lstm2d.training.assemble import out_of_memory
 from lstm2d.training.cache_features import fill
 from lstm2d.training.diagnose import LARGEST_NORM, check_weights, diverged, exploding
 from lstm2d.training.events import Note, Report, StageBegun, StepDone, Stopped, Warned, best_effort, silent
@@ -27,13 +27,14 @@ from lstm2d.training.listeners.patience import Patience
 from lstm2d.training.listeners.records import Records
 from lstm2d.training.listeners.time_limit import TimeLimit
 from lstm2d.training.listeners.validation import Validation
-from lstm2d.training.memory import check_training_memory
 from lstm2d.training.model_file import check_model
 from lstm2d.training.open_dataset import open_dataset, report_notes
 from lstm2d.training.progress import TrainResult
+from lstm2d.training.ranks import Ranks
 from lstm2d.training.run import Run
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.signals import StopSignal
+from lstm2d.training.start import shared_text, start
 from lstm2d.training.step import NotFiniteError, batch_gradient
 
 STAGE_ENDS = ("epochs", "steps", "patience", "minutes")  # reasons for the end of a stage
@@ -50,6 +51,7 @@ def train(
     device: str = "cpu",
     max_memory: int | None = None,
     report: Report = silent,
+    ranks: Ranks | None = None,
 ) -> TrainResult:
     """Train a network, or resume its training.
 
@@ -76,6 +78,9 @@ def train(
         one. By default there is no limit.
     report : callable, optional
         Gets every event. Its OSErrors, from a closed pipe for example, are ignored.
+    ranks : Ranks, optional
+        The processes that compute the steps together, of which this one is rank 0; the others follow, see
+        `lstm2d.training.follow`. They do not change the result.
 
     Returns
     -------
@@ -86,7 +91,7 @@ def train(
     ------
     ConfigError
         If `out` is in use, `init_from` does not fit, or the device cannot be used; if data, settings or
-        checkpoint are not those of the run to resume.
+        checkpoint are not those of the run to resume; if several processes cannot train the network.
     DataError
         If the data cannot be used.
     OutputError
@@ -102,17 +107,21 @@ def train(
     if not resume:
         folder.check_free()
     data = open_dataset(dataset, config, report)
-    start = None if init_from is None else Path(init_from)
-    ready = partial(prepare, config, data, folder, device=device, report=report)
+    begun = partial(
+        start,
+        config,
+        data,
+        folder,
+        ranks=Ranks() if ranks is None else ranks,
+        max_memory=max_memory,
+        device=device,
+        report=report,
+    )
     with gpu.current(device):
-        run = None if resume else ready(init_from=start)
-        if run is not None and max_memory is not None:
-            check_training_memory(run, max_memory)
+        run = None if resume else begun(init_from=None if init_from is None else Path(init_from))
         with folder.lock():  # after the data is checked: invalid data creates no folder
             if run is None:
-                run = ready(resume=True, changes=changes)
-                if max_memory is not None:
-                    check_training_memory(run, max_memory)
+                run = begun(resume=True, changes=changes)
             else:
                 folder.check_free()  # second check: another run may have begun in it meanwhile
             try:
@@ -215,6 +224,8 @@ class Trainer:
             run.folder.write_id(run.run_id, run.data.held_out_digests())
         self.tell(run.description(self.clock.before))
         notes = run.data.notes()
+        if shared := shared_text(run):
+            notes.append(shared)
         if fitted:
             notes.append(fitted)
         if finished:
@@ -299,9 +310,8 @@ class Trainer:
         run, progress, active = self.run, self.run.progress, self.run.active
         numbers = active.minibatch(progress.epoch, progress.position)
         names = [active.source.name(number) for number in numbers]
-        active.optimizer.zero_grad()
         try:
-            loss, terms = batch_gradient(run.features, active, numbers, progress.epoch)
+            loss, terms = batch_gradient(run.features, active, numbers, progress.epoch, run.ranks)
         except NotFiniteError as error:
             what = "the loss is not finite"
             raise diverged(run, self.tell, what, names, error.layer, error.names) from error

@@ -18,6 +18,7 @@ from lstm2d.tape import backward
 from lstm2d.tensor import Tensor
 from lstm2d.training.run import Run
 from lstm2d.training.sources.whole import WholeImages
+from lstm2d.training.tree_sum import spare_sums
 
 NEVER_MORE = 100_000  # bytes per pixel of a step; all presets take less, so small images need no rehearsal
 
@@ -51,6 +52,8 @@ def check_training_memory(run: Run, limit: int) -> None:
         rows, columns = min(rows, train.crop[0]), min(columns, train.crop[1])
     pixels = rows * columns * (train.batch if run.network.joint else 1)
     others = max(0, resident() - arena.footprint())
+    count = 1 if run.network.joint else train.batch
+    others += spare_sums(count, run.ranks) * run.active.optimizer.gradient.nbytes
     weights = sum(values.nbytes for values in run.network.arrays().values())
     if others + most_of(pixels, weights, NEVER_MORE) <= limit:
         return

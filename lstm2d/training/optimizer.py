@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +52,11 @@ class Optimizer(ABC):
         Groups by name of a parameter or of a part of the network, see `belongs`. The longest matching name
         applies. `requires_grad` of frozen parameters becomes False.
 
+    Attributes
+    ----------
+    weights, gradient : ndarray of shape (n,)
+        The common vectors of the weights and of their gradients; unused places hold zeros.
+
     Raises
     ------
     ValueError
@@ -78,7 +84,7 @@ class Optimizer(ABC):
         for name in sorted(self.parameters, key=is_bias):
             values = self.parameters[name].data.size
             self._places[name] = (size, size + values)
-            size += -(-values // ALIGN) * ALIGN
+            size += _aligned(values)
         biases = min((start for name, (start, _) in self._places.items() if is_bias(name)), default=size)
         parts = [(slice(0, biases), weight_decay), (slice(biases, size), 0.0)]
         if not weight_decay:
@@ -87,14 +93,15 @@ class Optimizer(ABC):
         self._parts = [(part, decay) for part, decay in parts if part.stop > part.start]
         first = next(iter(self.parameters.values())).data
         self._kernels = kernels.pick("update", like=first)
-        self._weights = kernels.zeros((size,), first.dtype, like=first)
-        self._gradient = kernels.zeros((size,), first.dtype, like=first)
+        self.weights = kernels.zeros((size,), first.dtype, like=first)
+        self.gradient = kernels.zeros((size,), first.dtype, like=first)
         for name, parameter in self.parameters.items():
-            view = self._view(self._weights, name)
+            view = self._view(self.weights, name)
             view[...] = parameter.data
             parameter.data = view
+        self._gradients = {name: self._view(self.gradient, name) for name in self.parameters}
         self._matrices: dict[str, FloatArray] = {}
-        self._mean = self._weights.copy() if average else None
+        self._mean = self.weights.copy() if average else None
         self._frozen: list[str] = []
         self._rates: Flat | None = None  # factors of the learning rate, one per weight; None if all are 1
         self._set_groups(groups or {})
@@ -122,7 +129,7 @@ class Optimizer(ABC):
         matrices : mapping of str to ndarray of shape (n, n)
             By name of a parameter with n rows, all axes but its last one.
         """
-        dtype, device = self._weights.dtype, kernels.device_of(self._weights)
+        dtype, device = self.weights.dtype, kernels.device_of(self.weights)
         for name, matrix in matrices.items():
             self._matrices[name] = kernels.to_device(matrix.astype(dtype), device)
 
@@ -131,23 +138,48 @@ class Optimizer(ABC):
         for parameter in self.parameters.values():
             parameter.grad = None
 
+    def gather(self, total: Flat, *, add: bool) -> None:
+        """Write the `grad` of all parameters into a vector, or add it.
+
+        Parameters
+        ----------
+        total : ndarray of shape (n,)
+            Of the size of `gradient`, in the same order.
+        add : bool
+            Whether to add; if not, every value is overwritten.
+        """
+        for name, parameter in self.parameters.items():
+            start, stop = self._places[name]
+            view = self._view(total, name)
+            none = parameter.grad is None or name in self._frozen
+            grad: Any = 0.0 if none else parameter.grad
+            if add:
+                view += grad  # adding zero turns a negative zero into a positive one
+            else:
+                view[...] = grad
+                total[stop : start + _aligned(stop - start)] = 0.0
+
+    def spread(self) -> None:
+        """Let the `grad` of all parameters be the views of `gradient`."""
+        for name, parameter in self.parameters.items():
+            parameter.grad = self._gradients[name]
+
     def gradient_norm(self) -> float:
-        """Gather the gradients, whiten them, and return their common Euclidean norm.
+        """Gather the gradients in `gradient`, whiten them, and return their common Euclidean norm.
 
         Returns
         -------
         float
             Summed in float64 in a fixed order. NaN or infinity if a gradient is not finite.
         """
-        for name, parameter in self.parameters.items():
-            none = parameter.grad is None or name in self._frozen
-            self._view(self._gradient, name)[...] = 0.0 if none else parameter.grad
+        if any(parameter.grad is not self._gradients[name] for name, parameter in self.parameters.items()):
+            self.gather(self.gradient, add=False)
         for name, matrix in self._matrices.items():
-            view = self._view(self._gradient, name)
+            view = self._gradients[name]
             multiply = kernels.pick("linear", like=view).linear_forward
             product = multiply(matrix[np.newaxis], view.reshape(len(matrix), -1), None)
             view[...] = product.reshape(view.shape)
-        return float(self._kernels.gradient_norm(self._gradient))
+        return float(self._kernels.gradient_norm(self.gradient))
 
     def step(self, learning_rate: float, norm: float, time: int) -> None:
         """Update the weights with the gradients that `gradient_norm` gathered.
@@ -184,7 +216,7 @@ class Optimizer(ABC):
     def not_finite(self) -> list[str]:
         """Return the names of the parameters whose gradient is not finite."""
         finite = self._kernels.is_finite
-        return [name for name in self.parameters if not finite(self._view(self._gradient, name))]
+        return [name for name in self.parameters if not finite(self._view(self.gradient, name))]
 
     def is_finite(self) -> bool:
         """Return whether the weights and the state for the next step are finite.
@@ -195,11 +227,11 @@ class Optimizer(ABC):
 
     def largest_weight(self) -> tuple[str, float]:
         """Return the parameter with the largest absolute value, and that value."""
-        return max(((name, self._extent(self._weights, name)) for name in self.parameters), key=itemgetter(1))
+        return max(((name, self._extent(self.weights, name)) for name in self.parameters), key=itemgetter(1))
 
     def largest_gradient(self) -> str:
         """Return the parameter with the largest absolute value in its gradient."""
-        return max(self.parameters, key=lambda name: self._extent(self._gradient, name))
+        return max(self.parameters, key=lambda name: self._extent(self.gradient, name))
 
     def _extent(self, vector: Flat, name: str) -> float:
         """Return the largest absolute value of a parameter, or of its gradient."""
@@ -209,8 +241,8 @@ class Optimizer(ABC):
     def swap_average(self) -> None:
         """Exchange the weights with their running mean, if there is one; a second call undoes it."""
         if self._mean is not None:
-            weights = self._weights.copy()
-            self._weights[...] = self._mean
+            weights = self.weights.copy()
+            self.weights[...] = self._mean
             self._mean[...] = weights
 
     def state_dict(self) -> dict[str, Flat]:
@@ -256,16 +288,21 @@ class Optimizer(ABC):
 
     def _memory_vector(self) -> Flat:
         """Return zeros, one for each weight."""
-        vector: Flat = kernels.zeros(self._weights.shape, self._weights.dtype, like=self._weights)
+        vector: Flat = kernels.zeros(self.weights.shape, self.weights.dtype, like=self.weights)
         return vector
 
     def _vectors(self) -> dict[str, Flat]:
-        vectors = {"weight": self._weights} | self._memory()
+        vectors = {"weight": self.weights} | self._memory()
         return vectors if self._mean is None else vectors | {"average": self._mean}
 
     def _view(self, vector: Flat, name: str) -> Flat:
         start, stop = self._places[name]
         return vector[start:stop].reshape(self.parameters[name].data.shape)
+
+
+def _aligned(values: int) -> int:
+    """Return the room of a parameter of that many values in the common vector."""
+    return -(-values // ALIGN) * ALIGN
 
 
 def belongs(name: str, part: str) -> bool:

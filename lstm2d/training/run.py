@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,6 +18,7 @@ from lstm2d.training.checkpoint import Checkpoint
 from lstm2d.training.events import Resumed, Started
 from lstm2d.training.features import FrozenFeatures
 from lstm2d.training.progress import Progress
+from lstm2d.training.ranks import Order, Ranks
 from lstm2d.training.read_hierarchy import digest
 from lstm2d.training.runfolder import RunFolder
 from lstm2d.training.samples import TrainingData
@@ -23,6 +26,7 @@ from lstm2d.training.saved_model import SavedModel
 from lstm2d.training.stages import ActiveStage, Stage, begin_stage
 from lstm2d.training.subclass_stages import all_stages
 
+IDENTITY = "data.identity"  # of image files: their place on the disk, which another machine has elsewhere
 UNTRAINED = "untrained."  # prefix of such arrays in a checkpoint
 
 
@@ -66,6 +70,8 @@ class Run:
         Contents of the model file; None before the first is saved.
     listeners : mapping
         State of the listeners in the checkpoint; empty for a new run.
+    ranks : Ranks
+        The processes that compute its steps.
     """
 
     config: RunConfig
@@ -85,6 +91,7 @@ class Run:
     hierarchy: Hierarchy | None = None
     saved: SavedModel | None = None
     listeners: Mapping[str, Any] = field(default_factory=dict)
+    ranks: Ranks = field(default_factory=Ranks)
 
     @property
     def epoch_is_full(self) -> bool:
@@ -148,10 +155,29 @@ class Run:
 
     def next_stage(self) -> None:
         """Start the next stage: the weights are kept, all other state is reset."""
+        self.ranks.order(Order.NEXT_STAGE)
         self.progress.next_stage()
         number = self.progress.stage
         begin_stage(self.stages[number], number, self.network, self.data, self.config.train.seed)
         self.active = ActiveStage(self.stages[number], self.data, self.network, self.fixed)
+        self.share_network()
+
+    def digest(self) -> str:
+        """Return a digest of what all processes of a run must have in common before they train together."""
+        digest = hashlib.sha256()
+        shapes = {name: values.shape for name, values in self.network.arrays().items()}
+        imported = None if self.imported is None else asdict(self.imported)
+        parts = (self.config.model_dump(), self.data.to_dict(), shapes, imported, self.progress.to_dict())
+        digest.update(json.dumps(parts, sort_keys=True).encode())
+        for name, values in sorted(self.data.to_tensors().items()):
+            if name != IDENTITY:
+                digest.update(name.encode())
+                digest.update(values.tobytes())
+        return digest.hexdigest()
+
+    def share_network(self) -> None:
+        """Overwrite all arrays of the network by those of rank 0."""
+        self.ranks.share([self.active.optimizer.weights, *self.untrained().values()])
 
     def limit_steps(self, steps: int) -> None:
         """Set `train.steps`, the largest number of steps of each stage, before the first one."""

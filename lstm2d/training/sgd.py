@@ -52,8 +52,8 @@ class SGD(Optimizer):
     ) -> None:
         mean, rates = self._mean_and_rates(part)
         self._kernels.sgd_step(
-            self._weights[part],
-            self._gradient[part],
+            self.weights[part],
+            self.gradient[part],
             self._velocity[part],
             mean,
             rates,
