@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ def local_cluster(workers: int) -> Iterator[Any]:
     dask_package("cryptography")
     security = distributed.Security.temporary()
     with ExitStack() as stack:
+        stack.enter_context(_same_environment())
         folder = stack.enter_context(
             tempfile.TemporaryDirectory(prefix="lstm2d-dask-", ignore_cleanup_errors=True)
         )
@@ -70,6 +72,18 @@ def local_cluster(workers: int) -> Iterator[Any]:
             raise ConfigError(what, where=f"local:{workers}", hint="choose fewer") from error
         stack.callback(cluster.close)
         yield cluster
+
+
+@contextmanager
+def _same_environment() -> Iterator[None]:
+    """Restore the environment variables, which distributed sets for its processes in this one."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextmanager

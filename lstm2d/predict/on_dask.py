@@ -7,6 +7,7 @@ under way at a time, and their results stay with the workers until they are aske
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ import uuid
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -130,6 +132,8 @@ def _connected(address: str) -> Iterator[Any]:
         stack.enter_context(_silent())
         start = stack.enter_context(local_cluster(int(local[1]))) if local else address
         try:
+            if not local:
+                _refuse_silence(address)
             with warnings.catch_warnings():  # versions are compared by `_Work`
                 warnings.simplefilter("ignore")
                 client = distributed.Client(start, set_as_default=False, direct_to_workers=bool(local))
@@ -139,6 +143,20 @@ def _connected(address: str) -> Iterator[Any]:
             raise ConfigError(what, where=address, hint=hint) from error
         stack.callback(client.close)
         yield client
+
+
+def _refuse_silence(address: str) -> None:
+    """Raise OSError unless a Dask server answers; a client waits for the answer for any time."""
+    distributed, dask = dask_package("distributed"), dask_package("dask")
+    seconds = dask.utils.parse_timedelta(dask.config.get("distributed.comm.timeouts.connect"))
+    arguments = distributed.Security().get_connection_args("client")
+
+    async def connect() -> None:
+        found = distributed.core.connect(address, timeout=seconds, **arguments)
+        (await asyncio.wait_for(found, seconds)).abort()
+
+    with ThreadPoolExecutor(1) as thread:  # the caller's may have an event loop
+        thread.submit(asyncio.run, connect()).result()
 
 
 @contextmanager
@@ -324,4 +342,4 @@ def _not_run(error: Exception, address: str) -> Lstm2dError:
 
 def _line(error: Exception) -> str:
     """Return type and message of an error in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split())[:300])))
