@@ -1,8 +1,9 @@
 """``lstm2d predict --dask local:N`` beside one process, and beside N processes that share nothing.
 
 The same photographs are labelled by one process with one thread, by N processes with ``--shard k/N`` at the
-same time (what the machine can reach with N), by a local cluster of N workers, and by one of which a worker is
-killed when half of the images are done. Times are those of the whole commands. All label files are compared.
+same time (what the machine can reach with N), by a local cluster of N workers, and by one of which a worker
+is killed when half of the images are done. Times are those of the whole commands. All label files are
+compared.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -92,7 +93,7 @@ def _without_interrupts() -> Iterator[None]:
 
     A terminal sends it to all of them, and the workers would write tracebacks before they are stopped.
     """
-    if not hasattr(signal, "pthread_sigmask"):
+    if sys.platform == "win32":  # cannot block signals
         yield
         return
     resource_tracker.ensure_running()  # unblocks the signals in the thread that first needs it

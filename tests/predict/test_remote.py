@@ -130,7 +130,8 @@ GOOD = ("local:1", "local:64", "tcp://10.0.0.5:8786", "tls://node-1.cluster:1", 
 BAD = (
     "", "local", "local:", "local:0", "local:-1", "local:2.5", "local:99999", "LOCAL:2", "tcp://", "tcp://host",
     "tcp://host:", "tcp://host:0", "tcp://host:65536", "tcp://host:8786/x", "tcp://:8786", "udp://host:8786",
-    "inproc://1/2/3", "host:8786", "tcp://a b:1", "tcp://host:8786\n", "tcp://h:١", "local:١", "cluster.json",
+    "inproc://1/2/3", "host:8786", "tcp://a b:1", "tcp://host:8786\n", "tcp://h:\u0661", "local:\u0661",
+    "cluster.json",
 )  # fmt: skip
 
 
