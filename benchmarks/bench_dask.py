@@ -2,8 +2,8 @@
 
 The same photographs are labelled by one process with one thread, by N processes with ``--shard k/N`` at the
 same time (what the machine can reach with N), by a local cluster of N workers, and by one of which a worker
-is killed when half of the images are done. Times are those of the whole commands. All label files are
-compared.
+is killed when half of the images are done. Times are those of the whole commands, CPU times those of all
+their processes. All label files are compared.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ class Measurement:
             f"--dask local:{workers}, one worker killed": lambda out: self._cluster(out, kill=True),
         }
 
-    def seconds(self, way: str, number: int) -> tuple[float, dict[str, str]]:
-        """Run a way; return the time that it takes, and the digests of its label files."""
+    def run(self, way: str, number: int) -> tuple[float, float, dict[str, str]]:
+        """Run a way; return its time and CPU time, and the digests of its label files."""
         out = self._work / f"out-{number}"
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), _cpu_of_children()
         self.ways[way](out)
-        seconds = time.perf_counter() - begin
+        seconds, cpu = time.perf_counter() - begin, _cpu_of_children() - cpu
         files = sorted(path for path in out.glob("*.png") if path.name != "legend.png")
-        return seconds, {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        return seconds, cpu, {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     def _start(self, out: Path, *more: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen([*self._line, "-o", str(out), "--threads", "1", *more])
@@ -99,6 +99,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         sys.exit(f"exit code {process.returncode} of {process.args!r}")
 
 
+def _cpu_of_children() -> float:
+    found = os.times()
+    return found.children_user + found.children_system
+
+
 def _workers_of(pid: int) -> list[Any]:
     """Return the worker processes of a command."""
     import psutil  # comes with distributed
@@ -112,22 +117,25 @@ def measure(options: argparse.Namespace, work: Path) -> list[dict[str, Any]]:
     write_photos(work / "photos", options.images)
     measurement = Measurement(options.model, work / "photos", work, options.workers)
     times: dict[str, list[float]] = {way: [] for way in measurement.ways}
+    cpu_times: dict[str, list[float]] = {way: [] for way in measurement.ways}
     first: dict[str, str] = {}
     equal = dict.fromkeys(measurement.ways, True)
     for turn in range(options.rounds):
         for k, way in enumerate(measurement.ways):
-            seconds, files = measurement.seconds(way, turn * len(measurement.ways) + k)
+            seconds, cpu, files = measurement.run(way, turn * len(measurement.ways) + k)
             first = first or files
             times[way].append(seconds)
+            cpu_times[way].append(cpu)
             equal[way] &= files == first and len(files) == options.images
             if not options.json:
-                print(f"{way}: {seconds:.1f} s", file=sys.stderr)
+                print(f"{way}: {seconds:.1f} s, CPU {cpu:.1f} s", file=sys.stderr)
     one = statistics.median(next(iter(times.values())))
     return [
         {
             "case": way,
             "images": options.images,
             "seconds": round(statistics.median(found), 2),
+            "cpu_seconds": round(statistics.median(cpu_times[way]), 2),
             "images_per_second": round(options.images / statistics.median(found), 1),
             "ratio": round(one / statistics.median(found), 2),
             "equal_files": equal[way],
@@ -160,7 +168,7 @@ def main() -> None:
         print(json.dumps({"machine": described, "rows": rows}))
     else:
         print(heading(described))
-        titles = ["way", "images", "seconds", "images/s", "ratio", "files equal"]
+        titles = ["way", "images", "seconds", "CPU s", "images/s", "ratio", "files equal"]
         print(table(titles, [[str(value) for value in row.values()] for row in rows]))
     if not all(row["equal_files"] for row in rows):
         sys.exit("files differ")
