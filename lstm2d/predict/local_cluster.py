@@ -18,7 +18,11 @@ from lstm2d.predict.dask_packages import dask_package
 HOST = "127.0.0.1"
 DEATHS = 2  # of workers that a batch may survive
 NOWHERE = f"{HOST}:0"  # distributed always has an HTTP server; here it has no pages
-SETTINGS: dict[str, object] = {f"distributed.{role}.http.routes": [] for role in ("scheduler", "worker")}
+SETTINGS: dict[str, object] = {
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    "distributed.worker.profile.enabled": False,  # nobody sees it without a dashboard
+}
 
 
 @contextmanager
