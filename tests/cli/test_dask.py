@@ -50,15 +50,27 @@ remote.label_image = label_image
 
 @dataclass(frozen=True)
 class Running:
-    """A cluster, the address of its scheduler, and a function that returns the processes of its workers."""
+    """A cluster."""
 
-    address: str
-    pids: Callable[[], list[int]]
+    cluster: Any
+
+    @property
+    def address(self) -> str:
+        """The address of its scheduler."""
+        return str(self.cluster.scheduler_address)
+
+    def pid(self) -> int:
+        """Return the process of a worker."""
+        return next(nanny.pid for nanny in self.cluster.workers.values() if nanny.pid)
+
+    def survive(self, deaths: int) -> None:
+        """Let a task be done again after so many deaths of its workers."""
+        self.cluster.scheduler.allowed_failures = deaths
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Return a cluster of two workers, in which a task fails when its second worker dies."""
+    """Return a cluster of two workers."""
     folder = tmp_path_factory.mktemp("workers")
     (folder / "preload.py").write_text(PRELOAD)
     environment = dict(os.environ)
@@ -66,10 +78,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     worker = {"nthreads": 1, "preload": [str(folder / "preload.py")], "local_directory": str(folder)} | common
     with distributed.SpecCluster(
         workers={k: {"cls": distributed.Nanny, "options": worker} for k in range(2)},
-        scheduler={"cls": distributed.Scheduler, "options": {"allowed_failures": 0} | common},
+        scheduler={"cls": distributed.Scheduler, "options": common},
         silence_logs=60,
     ) as running:
-        yield Running(running.scheduler_address, lambda: [n.pid for n in running.workers.values() if n.pid])
+        yield Running(running)
     os.environ.clear()
     os.environ.update(environment)
 
@@ -125,12 +137,12 @@ def test_the_files_of_one_process(
 
 
 def test_a_worker_that_is_killed(cluster: Running, predictor: Predictor, many: Path, tmp_path: Path) -> None:
-    """Its images are labelled by another one, and no file is touched twice."""
-    doomed = cluster.pids()[0]
+    """Its images are labelled by another one."""
+    cluster.survive(3)
 
     def kill_once(outcome: Outcome) -> None:
         if outcome.done == 1:
-            os.kill(doomed, signal.SIGKILL)
+            os.kill(cluster.pid(), signal.SIGKILL)
 
     outcome = label_files(
         predictor,
@@ -148,6 +160,7 @@ def test_an_image_at_which_workers_die(
     lstm2d: Callable, cluster: Running, brightness_model: Path, many: Path, tmp_path: Path
 ) -> None:
     """It alone is reported, not those of its batch; an error of the program has its traceback."""
+    cluster.survive(0)
     (many / "11.png").rename(many / DEADLY)
     (many / "17.png").rename(many / FAULTY)
     ran = lstm2d(

@@ -1,7 +1,5 @@
 """The option ``--dask``: what does not go with it, and wrong addresses; no cluster is started."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,18 +41,3 @@ def test_a_gpu_is_refused(
     ]
     ran = lstm2d(*line)
     assert (ran.code, "--dask labels on CPUs" in ran.err) == (2, True)
-
-
-def test_the_packages_are_loaded_by_the_option_alone(
-    brightness_model: Path, photos: Path, tmp_path: Path
-) -> None:
-    code = (
-        "import sys\nfrom lstm2d.cli import main\n"
-        "try:\n    main(sys.argv[1:])\n"
-        "finally:\n    print(sorted({'dask', 'distributed', 'tornado', 'asyncio'} & set(sys.modules)))"
-    )
-    line = ["predict", brightness_model, photos, "-o", tmp_path / "out", "--quiet"]
-    ran = subprocess.run(
-        [sys.executable, "-c", code, *map(str, line)], capture_output=True, text=True, check=True
-    )
-    assert ran.stdout.strip() == "[]"
