@@ -50,6 +50,7 @@ REFRESH = 5.0  # seconds after which the number of threads is asked for again
 WITHOUT_WORKERS = 60.0  # seconds
 ADDRESS = re.compile(r"(?:tcp|tls)://(?:\[[0-9A-Fa-f:.%\w]+\]|[\w.-]+):(\d{1,5})", re.ASCII)
 LOCAL = re.compile(r"local:([1-9]\d{0,3})", re.ASCII)
+NOISY = ("distributed", "tornado", "asyncio")  # loggers
 AGAIN = "run again with `skip_done=True`: the images that are done are kept"
 FORMS = "local:N with N from 1 to 9999, tcp://HOST:PORT or tls://HOST:PORT"
 
@@ -121,7 +122,7 @@ class OnDask:
         if local and memory is None:
             memory = available() // 2 // int(local[1])
         with _connected(self.address) as client:
-            yield _Work(self, client, SentModel.of(predictor, memory), options).jobs(tasks)
+            yield _Batches(self, client, SentModel.of(predictor, memory), options).jobs(tasks)
 
 
 @contextmanager
@@ -134,7 +135,7 @@ def _connected(address: str) -> Iterator[Any]:
         try:
             if not local:
                 _refuse_silence(address)
-            with warnings.catch_warnings():  # versions are compared by `_Work`
+            with warnings.catch_warnings():  # versions are compared by `_Batches`
                 warnings.simplefilter("ignore")
                 client = distributed.Client(start, set_as_default=False, direct_to_workers=bool(local))
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
@@ -162,19 +163,16 @@ def _refuse_silence(address: str) -> None:
 @contextmanager
 def _silent() -> Iterator[None]:
     """Keep messages of distributed from the terminal: what matters is reported as an error."""
-    loggers = [logging.getLogger(name) for name in ("distributed", *_children("distributed"))]
-    before = [logger.disabled for logger in loggers]
-    for logger in loggers:
-        logger.disabled = True
+    existing = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in NOISY]
+    loggers = [logging.getLogger(name) for name in {*NOISY, *existing}]
+    before = [(logger.handlers, logger.propagate) for logger in loggers]
+    for logger in loggers:  # not `disabled`: loggers that are made later use the handlers of these
+        logger.handlers, logger.propagate = [logging.NullHandler()], False
     try:
         yield
     finally:
-        for logger, disabled in zip(loggers, before, strict=True):
-            logger.disabled = disabled
-
-
-def _children(name: str) -> list[str]:
-    return [child for child in logging.root.manager.loggerDict if child.startswith(f"{name}.")]
+        for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+            logger.handlers, logger.propagate = handlers, propagate
 
 
 def run_batch(model: SentModel, batch: Batch) -> Reply:
@@ -197,7 +195,7 @@ def run_batch(model: SentModel, batch: Batch) -> Reply:
     return label_batch(model, batch, max(1, worker.state.nthreads), limit)
 
 
-class _Work:
+class _Batches:
     """Batches under way in a cluster."""
 
     def __init__(self, way: OnDask, client: Any, model: SentModel, options: Options) -> None:
@@ -292,6 +290,8 @@ class _Work:
             return None
         except (self._distributed.CancelledError, OSError) as error:
             raise self._lost() from error
+        except self._distributed.scheduler.NoValidWorkerError as error:  # the scheduler has its own limit
+            raise self._without_workers("for too long") from error
         except Lstm2dError:
             raise
         except Exception as error:
@@ -323,9 +323,12 @@ class _Work:
             now = time.monotonic()
             alone_since = None if self._threads else alone_since or now
             if alone_since is not None and now - alone_since > WITHOUT_WORKERS:
-                what = f"the Dask cluster has had no worker for {WITHOUT_WORKERS:.0f} s"
-                kind = Lstm2dError if self._had_workers else ConfigError
-                raise kind(what, where=self._way.address, hint=f"start workers, and {AGAIN}")
+                raise self._without_workers(f"for {WITHOUT_WORKERS:.0f} s")
+
+    def _without_workers(self, time: str) -> Lstm2dError:
+        kind = Lstm2dError if self._had_workers else ConfigError
+        what = f"the Dask cluster has had no worker {time}"
+        return kind(what, where=self._way.address, hint=f"start workers, and {AGAIN}")
 
     def _lost(self) -> Lstm2dError:
         return Lstm2dError("the Dask scheduler was lost", where=self._way.address, hint=AGAIN)

@@ -69,7 +69,7 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Return a cluster of two workers."""
     folder = tmp_path_factory.mktemp("workers")
     (folder / "preload.py").write_text(PRELOAD)
@@ -84,6 +84,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield Running(running)
     os.environ.clear()
     os.environ.update(environment)
+
+
+@pytest.fixture
+def cluster(two_workers: Running) -> Running:
+    """Return the cluster, in which tasks survive three deaths."""
+    two_workers.survive(3)
+    return two_workers
 
 
 @pytest.fixture
@@ -138,7 +145,6 @@ def test_the_files_of_one_process(
 
 def test_a_worker_that_is_killed(cluster: Running, predictor: Predictor, many: Path, tmp_path: Path) -> None:
     """Its images are labelled by another one."""
-    cluster.survive(3)
 
     def kill_once(outcome: Outcome) -> None:
         if outcome.done == 1:
@@ -231,14 +237,14 @@ def test_no_worker_and_no_scheduler(
             patch.setattr(on_dask, "WITHOUT_WORKERS", 0.2)
             with pytest.raises(ConfigError, match=r"has had no worker for 0 s"):
                 label_files(predictor, tasks, tmp_path / "out", way=way)
-        ask = on_dask._Work._ask
+        ask = on_dask._Batches._ask
 
         def close_it(self: Any) -> None:
             ask(self)
             if self._under_way:
                 empty.close()
 
-        monkeypatch.setattr(on_dask._Work, "_ask", close_it)
+        monkeypatch.setattr(on_dask._Batches, "_ask", close_it)
         with pytest.raises(Lstm2dError, match="the Dask scheduler was lost"):
             label_files(predictor, tasks, tmp_path / "out", way=way)
     os.environ.pop("DASK_SCHEDULER_ADDRESS", None)

@@ -194,7 +194,7 @@ def test_batches(tmp_path: Path, count: int, size: int, probabilities: bool, exp
     path = tmp_path / "a.png"
     with path.open("wb") as file:
         file.truncate(size)
-    work = object.__new__(on_dask._Work)
+    work = object.__new__(on_dask._Batches)
     work._client, work._options = Threads(), Options(probabilities=probabilities)
     work._asked_at, work._had_workers = float("-inf"), False
     tasks = [Task(path, PurePath(f"{k}.png")) for k in range(count)]
