@@ -11,12 +11,13 @@ import asyncio
 import logging
 import os
 import re
+import threading
 import time
 import uuid
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -156,8 +157,16 @@ def _refuse_silence(address: str) -> None:
         found = distributed.core.connect(address, timeout=seconds, **arguments)
         (await asyncio.wait_for(found, seconds)).abort()
 
-    with ThreadPoolExecutor(1) as thread:  # the caller's may have an event loop
-        thread.submit(asyncio.run, connect()).result()
+    answered: Future[None] = Future()
+
+    def run() -> None:  # in a thread: the caller's may have an event loop
+        try:
+            answered.set_result(asyncio.run(connect()))
+        except BaseException as error:
+            answered.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()  # Ctrl-C does not wait for it
+    answered.result()
 
 
 @contextmanager
