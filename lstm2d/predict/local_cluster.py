@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from multiprocessing import resource_tracker
 from typing import Any
 
 from lstm2d.errors import ConfigError
@@ -100,6 +99,8 @@ def _without_interrupts() -> Iterator[None]:
     if sys.platform == "win32":  # cannot block signals
         yield
         return
+    from multiprocessing import resource_tracker
+
     resource_tracker.ensure_running()  # unblocks the signals in the thread that first needs it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:

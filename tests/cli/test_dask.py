@@ -273,6 +273,8 @@ def test_ctrl_c_in_a_local_cluster(brightness_model: Path, many: Path, tmp_path:
     work, temporary = tmp_path / "work", tmp_path / "temporary"
     work.mkdir()
     temporary.mkdir()
+    for path in many.iterdir():  # take longer
+        Image.open(path).resize((300, 200)).save(path)
     command = [sys.executable, "-m", "lstm2d", "predict", brightness_model, many, "-o", tmp_path / "out"]
     with subprocess.Popen(
         [*command, "--dask", "local:1", "--quiet"],
@@ -285,10 +287,12 @@ def test_ctrl_c_in_a_local_cluster(brightness_model: Path, many: Path, tmp_path:
     ) as process:
         while process.poll() is None and not (tmp_path / "out/03.png").is_file():
             time.sleep(0.01)
+        os.kill(process.pid, signal.SIGSTOP)  # while it is looked at
         parent = psutil.Process(process.pid)
         family = [parent, *parent.children(recursive=True)]
         listening = [c.laddr.ip for p in family for c in p.net_connections() if c.status == "LISTEN"]
         os.killpg(process.pid, signal.SIGINT)
+        os.kill(process.pid, signal.SIGCONT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "Interrupted.\n")
     assert set(listening) == {"127.0.0.1"}
