@@ -8,6 +8,7 @@ import re
 OPTIONS = {
     "colors": "--colors",
     "convention": "--convention",
+    "dask": "--dask",
     "device": "--device",
     "epochs": "--epochs",
     "fill_with": "--fill-with",

@@ -88,7 +88,7 @@ class Console:
             What was being processed.
         """
         *_, last = extract_tb(error.__traceback__)
-        fault = f"{type(error).__name__}, {last.filename}:{last.lineno}"
+        fault = getattr(error, "place", f"{type(error).__name__}, {last.filename}:{last.lineno}")
         if fault not in self._faults and not isinstance(error, MemoryError):
             self._faults.add(fault)
             what = f"Warning: {shown(where)}: an error in the program, please report it"

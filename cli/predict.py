@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lstm2d.cli.dask_option import cluster_of, cpu_for_dask, way_of
 from lstm2d.cli.options import (
     allowed_memory,
     apply_crf,
@@ -27,6 +28,7 @@ from lstm2d.errors import ConfigError, DataError, SomeFailedError
 if TYPE_CHECKING:
     from lstm2d.predict import Predictor
     from lstm2d.predict.inputs import Task
+    from lstm2d.predict.jobs import Way
     from lstm2d.predict.left_out import LeftOut
     from lstm2d.predict.outcome import Options, Outcome
 
@@ -53,7 +55,9 @@ Examples:
   lstm2d predict runs/first 'scans/**/*.tif' -o out --shard 2/4
   lstm2d predict outdoor photo.jpg -o out --crf outdoor --set crf.iterations=9
   lstm2d predict runs/rcnn2 photo.jpg -o out --instances 1,2,3 --overlay
-  lstm2d predict runs/first city.tif -o out --size native --stream --memory 1G"""
+  lstm2d predict runs/first city.tif -o out --size native --stream --memory 1G
+  lstm2d predict outdoor photos/ -o out --dask local:4
+  lstm2d predict outdoor /shared/photos -o out --dask tcp://10.0.0.5:8786"""
 )
 @click.argument("model")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
@@ -73,6 +77,13 @@ Examples:
 @click.option("--overwrite", is_flag=True, help="Also replace files in OUT that are not results.")
 @click.option(
     "--shard", callback=part_of, metavar="I/N", help="Label only part I of N, for several machines."
+)
+@click.option(
+    "--dask",
+    callback=cluster_of,
+    metavar="CLUSTER",
+    help="Label on a Dask cluster: tcp://HOST:PORT of its scheduler, or local:N for N processes here."
+    " --threads and --max-memory are those of each image and each worker.",
 )
 @click.option(
     "--on-error",
@@ -112,6 +123,7 @@ def predict(
     skip_done: bool,
     overwrite: bool,
     shard: tuple[int, int] | None,
+    dask: str | None,
     on_error: str,
     stream: bool,
     memory: int | None,
@@ -147,6 +159,9 @@ def predict(
 
     With --stream, images may be larger than memory: they are read, computed and
     written (as tiled BigTIFF) in strips. --max-pixels must allow their size.
+
+    With --dask, workers must be able to read the images under the same paths;
+    the results come back to this process, which writes them.
     """
     from lstm2d.predict import load
     from lstm2d.predict.left_out import LeftOut
@@ -154,6 +169,8 @@ def predict(
 
     if memory is not None and not stream:
         raise ConfigError("--memory without --stream", hint="add --stream, or use --max-memory")
+    if dask is not None:
+        device = cpu_for_dask(stream)
     format = format or ("tiff" if stream else "palette")
     left_out = LeftOut()
     tasks, manifest = planned(inputs, out, left_out, format=format, overwrite=overwrite, shard=shard)
@@ -172,7 +189,8 @@ def predict(
     )
     use_limits(predictor, max_pixels, max_memory)
     apply_crf(predictor, crf, no_crf, settings)
-    label(console, predictor, tasks, Path(out), options, manifest, left_out)
+    way = None if dask is None else way_of(dask, max_memory, console.warn)
+    label(console, predictor, tasks, Path(out), options, manifest, left_out, way)
 
 
 def label(
@@ -183,10 +201,12 @@ def label(
     options: Options,
     manifest: str,
     left_out: LeftOut,
+    way: Way | None = None,
 ) -> None:
     """Label what is planned, and report it."""
     from lstm2d.notes import Notes
     from lstm2d.pipeline.preprocess import UNKNOWN_SIZE
+    from lstm2d.predict.jobs import one_by_one
     from lstm2d.predict.label_files import label_files
 
     if options.stop_on_error:
@@ -206,6 +226,7 @@ def label(
         progress=lambda outcome: show_progress(console, outcome),
         notes=notes,
         remark=console.warn,
+        way=way or one_by_one,
     )
     outcome.add_unread(left_out)
     for line in notes.summary():

@@ -16,7 +16,15 @@ from lstm2d.io.atomic import write_bytes
 from lstm2d.io.classes import ClassInfo
 from lstm2d.io.georeference import Georeference
 
-__all__ = ["LABEL_FORMATS", "encode_labels", "label_suffix", "write_image", "write_labels", "write_overlay"]
+__all__ = [
+    "LABEL_FORMATS",
+    "encode_labels",
+    "encode_overlay",
+    "label_suffix",
+    "write_image",
+    "write_labels",
+    "write_overlay",
+]
 
 LABEL_FORMATS = {"palette": ".png", "gray": ".png", "tiff": ".tif"}  # format -> ending of the files
 _ROWS = 256  # of an overlay at a time: its floats take twelve times the bytes of the photograph
@@ -153,13 +161,7 @@ def write_image(path: str | os.PathLike[str], image: NDArray[Any]) -> None:
     ShapeError
         If the array has another shape.
     """
-    from PIL import Image
-
-    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ShapeError("image to write", where=image.shape, expected="(H, W, 3), not empty")
-    buffer = BytesIO()
-    Image.fromarray(_to_bytes(image)).save(buffer, format="PNG", **_PNG)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, _encoded(image))
 
 
 def write_overlay(
@@ -195,6 +197,42 @@ def write_overlay(
     ShapeError
         If image and labels differ in size.
     """
+    write_bytes(path, encode_overlay(image, labels, palette, opacity=opacity, legend=legend))
+
+
+def encode_overlay(
+    image: NDArray[Any],
+    labels: NDArray[np.integer[Any]],
+    palette: NDArray[np.uint8],
+    *,
+    opacity: float = 0.5,
+    legend: Sequence[ClassInfo] | None = None,
+) -> bytes:
+    """Encode a photograph overlaid with its labels as the bytes of a PNG file.
+
+    Parameters
+    ----------
+    image : array of shape (H, W, 3)
+        As for `write_overlay`.
+    labels : array of shape (H, W), integer
+        As for `write_overlay`.
+    palette : array of shape (K, 3), uint8
+        As for `write_overlay`.
+    opacity : float
+        As for `write_overlay`.
+    legend : sequence of ClassInfo, optional
+        As for `write_overlay`.
+
+    Returns
+    -------
+    bytes
+        The file.
+
+    Raises
+    ------
+    ShapeError
+        If image and labels differ in size.
+    """
     if image.shape[:2] != labels.shape:
         raise ShapeError(
             "labels of another size than the image", where=labels.shape, expected=str(image.shape[:2])
@@ -209,7 +247,17 @@ def write_overlay(
         from lstm2d.io.legend import with_legend
 
         picture = with_legend(picture, labels, legend)
-    write_image(path, picture)
+    return _encoded(picture)
+
+
+def _encoded(image: NDArray[Any]) -> bytes:
+    from PIL import Image
+
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ShapeError("image to write", where=image.shape, expected="(H, W, 3), not empty")
+    buffer = BytesIO()
+    Image.fromarray(_to_bytes(image)).save(buffer, format="PNG", **_PNG)
+    return buffer.getvalue()
 
 
 def _tiff(numbers: NDArray[np.uint8], georeference: Georeference | None) -> bytes:

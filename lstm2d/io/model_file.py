@@ -39,6 +39,8 @@ __all__ = [
     "half_precision",
     "load_model",
     "model_digest",
+    "model_from_bytes",
+    "model_to_bytes",
     "read_header",
     "save_model",
 ]
@@ -118,6 +120,60 @@ def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = F
     Lstm2dError
         If the model has values that are not finite, or types that JSON does not have.
     """
+    parts = _encoded(model, path, half=half)
+    write_parts(path, parts)
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def model_to_bytes(model: ModelFile) -> bytes:
+    """Encode a model as the bytes of a file.
+
+    Parameters
+    ----------
+    model : ModelFile
+        The model.
+
+    Returns
+    -------
+    bytes
+        What `save_model` would write.
+
+    Raises
+    ------
+    Lstm2dError
+        As `save_model` raises it.
+    """
+    return b"".join(_encoded(model, model.preset))
+
+
+def model_from_bytes(data: bytes, source: object) -> ModelFile:
+    """Read a model from the bytes of a file; see `load_model`.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    source : object
+        Its name, for messages.
+
+    Returns
+    -------
+    ModelFile
+        The model.
+
+    Raises
+    ------
+    DataError
+        If it is damaged, or not a model file.
+    """
+    return _parse(TensorFile(BytesIO(data), source), source)
+
+
+def _encoded(model: ModelFile, path: object, *, half: bool = False) -> list[bytes | memoryview]:
+    """Return the parts of a file; they have been checked as `load_model` would."""
     state = stored_form(model.state)
     if half:
         state = {k: _halved(v) for k, v in state.items()}
@@ -134,11 +190,7 @@ def save_model(path: str | os.PathLike[str], model: ModelFile, *, half: bool = F
         _check_stored(parts, state, metadata, path)
     except DataError as e:
         raise Lstm2dError(f"the model cannot be stored ({e.what})", where=path) from e
-    write_parts(path, parts)
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
+    return parts
 
 
 def _check_stored(

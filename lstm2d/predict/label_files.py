@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
 
 from lstm2d.errors import ConfigError, DataError, OutputError
 from lstm2d.io.atomic import make_folder
@@ -21,6 +20,8 @@ from lstm2d.predict.csv_text import csv_text
 from lstm2d.predict.earlier import EARLIER, Earlier, begin, end
 from lstm2d.predict.fingerprint import Fingerprint
 from lstm2d.predict.inputs import Task
+from lstm2d.predict.jobs import Job, Way, one_by_one
+from lstm2d.predict.label_image import Labelled
 from lstm2d.predict.manifest import Manifest
 from lstm2d.predict.manifest_file import FILES, IMAGE_FILE, NETWORK_SIZE, Row
 from lstm2d.predict.outcome import Failure, Options, Outcome
@@ -28,11 +29,7 @@ from lstm2d.predict.overwriting import refuse_foreign_files
 from lstm2d.predict.predictor import Predictor
 from lstm2d.predict.settings_text import label_settings, settings_text
 from lstm2d.predict.skip_done import FAILED, Wanted, compare
-from lstm2d.predict.write_results import Labelled, write_results
 from lstm2d.predict.written import Written
-
-if TYPE_CHECKING:
-    from lstm2d.predict.streaming import StripPredictor
 
 UNFINISHED = "interrupted while its results were written"
 
@@ -47,8 +44,9 @@ def label_files(
     progress: Callable[[Outcome], None] | None = None,
     remark: Callable[[str], None] | None = None,
     notes: Notes | None = None,
+    way: Way = one_by_one,
 ) -> Outcome:
-    """Label image files one by one.
+    """Label image files.
 
     Parameters
     ----------
@@ -68,6 +66,8 @@ def label_files(
         Called with one line per message to the user, before the first image.
     notes : Notes, optional
         Collects notes on what was guessed or left out.
+    way : Way, default `one_by_one`
+        Where images are computed. Results are written here in any case, in the order of the tasks.
 
     Returns
     -------
@@ -93,43 +93,41 @@ def label_files(
     )
     with locked_file(path.with_name(f".{path.name}.lock"), busy):
         work = _Work(predictor, Path(out), options, Notes() if notes is None else notes, progress)
-        return _label(work, tasks, path, progress, remark or (lambda line: None))
+        return _label(work, tasks, path, way, remark or (lambda line: None))
 
 
 def _label(
     work: _Work,
     tasks: Sequence[Task],
     path: Path,
-    progress: Callable[[Outcome], None] | None,
+    way: Way,
     remark: Callable[[str], None],
 ) -> Outcome:
     """Label images for `label_files`, which has locked the record."""
-    predictor, options, out = work.predictor, work.options, work.folder
-    start = time.perf_counter()
+    predictor, options = work.predictor, work.options
     outcome = Outcome(total=len(tasks))
     to_do, renewed = work.select(tasks, outcome)
     if not options.overwrite:
         labels = {name: task.labels for task in to_do for name in work.outputs(task)}
         refuse_foreign_files(labels, work.earlier, palette_of(predictor.classes))
-    table = ClassTable(predictor.name, predictor.classes, predictor.model.ignore)
-    write_class_files(out, table, overwrite=options.overwrite)
-    if outcome.redone:
-        reasons = ", ".join(f"{reason} ({count})" for reason, count in outcome.redone.items())
-        remark(f"images labelled again: {reasons}")
-    record = Manifest(path, [c.name for c in predictor.classes], renewed)
-    if record.damaged_copy is not None:
-        remark(f"{path} was damaged, or another program's: kept as {record.damaged_copy.name}")
-    begin(path, [name for task in to_do for name in work.outputs(task)])
-    try:
-        with record:
-            for _ in work.label_all(to_do, record, outcome):
-                outcome.seconds = time.perf_counter() - start
-                if progress is not None:
-                    progress(outcome)
-    finally:
-        if record.complete:
-            end(path)
-    outcome.seconds = time.perf_counter() - start
+    with way(predictor, to_do, options) as jobs:
+        table = ClassTable(predictor.name, predictor.classes, predictor.model.ignore)
+        write_class_files(work.folder, table, overwrite=options.overwrite)
+        if outcome.redone:
+            reasons = ", ".join(f"{reason} ({count})" for reason, count in outcome.redone.items())
+            remark(f"images labelled again: {reasons}")
+        record = Manifest(path, [c.name for c in predictor.classes], renewed)
+        if record.damaged_copy is not None:
+            remark(f"{path} was damaged, or another program's: kept as {record.damaged_copy.name}")
+        begin(path, [name for task in to_do for name in work.outputs(task)])
+        try:
+            with record:
+                for _ in work.write_all(jobs, record, outcome):
+                    work.report(outcome)
+        finally:
+            if record.complete:
+                end(path)
+    outcome.seconds = work.seconds
     return outcome
 
 
@@ -144,17 +142,12 @@ class _Work:
         notes: Notes,
         progress: Callable[[Outcome], None] | None,
     ) -> None:
-        self._strips: StripPredictor | None = None
-        if options.stream is not None:
-            from lstm2d.predict.write_streamed import strips_for  # loads tifffile
-
-            self._strips = strips_for(predictor, options, options.stream)
         self._progress, self._start = progress, time.perf_counter()
         self.predictor, self.folder, self.options, self.notes = predictor, folder, options, notes
         self.earlier = Earlier(folder)
         digest = f"sha256:{model_digest(predictor.model)}"
         settings = label_settings(predictor, options.size, options.format, legend=options.legend)
-        if self._strips is not None:
+        if options.stream is not None:
             settings["stream"] = True
         self.wanted = Wanted(digest, settings_text(settings), options.kinds(predictor.instances))
         self._folders: set[Path] = set()
@@ -181,12 +174,24 @@ class _Work:
         outcome.redone = dict(reasons.most_common())
         return to_do, done
 
-    def label_all(self, tasks: Iterable[Task], record: Manifest, outcome: Outcome) -> Iterator[Task]:
-        """Label images and record the outcome of each; yield each image after that."""
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return time.perf_counter() - self._start
+
+    def report(self, outcome: Outcome, part: float = 0.0) -> None:
+        """Report progress; `part` is the fraction of the next image that is done."""
+        outcome.seconds, outcome.part = self.seconds, part
+        if self._progress is not None:
+            self._progress(outcome)
+
+    def write_all(self, jobs: Iterable[Job], record: Manifest, outcome: Outcome) -> Iterator[Task]:
+        """Write the results of images and record the outcome of each; yield each image after that."""
         task = None
         try:
-            for task in tasks:
-                self._label(task, record, outcome)
+            for job in jobs:
+                task = job.task
+                self._write(job, record, outcome)
                 yield task
         except OutputError as error:
             self._written.refuse_missing(error)
@@ -196,16 +201,15 @@ class _Work:
                 self._record_unfinished(task, record)
         self._written.refuse_missing()
 
-    def _label(self, task: Task, record: Manifest, outcome: Outcome) -> None:
-        start = time.perf_counter()
+    def _write(self, job: Job, record: Manifest, outcome: Outcome) -> None:
+        task, start = job.task, time.perf_counter() - job.seconds
         source, target = str(task.source), str(task.labels)
         try:
-            image_file = Fingerprint.of(task.source)  # before decoding, so that later changes are detected
             self._make_folder(task)
-            labelled = self._write(task, outcome)
+            labelled = job.write(self.folder, self.notes, lambda part: self.report(outcome, part))
             rows, columns = self._network_size(labelled)
             size = {NETWORK_SIZE: f"{columns}x{rows}"}  # width x height, as usual for photographs
-            marks = size | {IMAGE_FILE: str(image_file), **self._marks(task)}
+            marks = size | {IMAGE_FILE: str(labelled.image_file), **self._marks(task)}
         except OutputError:
             raise  # the next image would meet the same full disk
         except Exception as error:  # even unexpected ones: the other images are still labelled
@@ -215,28 +219,13 @@ class _Work:
             if self.options.stop_on_error:
                 raise
             return
+        finally:
+            outcome.part = 0.0
         seconds = time.perf_counter() - start
         crf, areas = _crf(self.predictor), labelled.areas
         record.add(source, target, seconds=seconds, crf=crf, areas=areas, marks=marks)
         outcome.resized += (rows, columns) != labelled.size
         outcome.done += 1
-
-    def _write(self, task: Task, outcome: Outcome) -> Labelled:
-        """Label an image and write its results."""
-        if self._strips is None:
-            return write_results(self.predictor, task, self.folder, self.options, self.notes)
-
-        def progress(part: float) -> None:
-            outcome.part, outcome.seconds = part, time.perf_counter() - self._start
-            if self._progress is not None:
-                self._progress(outcome)
-
-        from lstm2d.predict.write_streamed import write_streamed
-
-        try:
-            return write_streamed(self._strips, task, self.folder, self.options, self.notes, progress)
-        finally:
-            outcome.part = 0.0
 
     def _network_size(self, labelled: Labelled) -> tuple[int, int]:
         height, width = labelled.size

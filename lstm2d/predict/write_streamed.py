@@ -15,14 +15,15 @@ from lstm2d.io.label_strips import ProbabilityRows, probability_file, write_labe
 from lstm2d.io.photo_rows import PhotoRows
 from lstm2d.kernels import arena
 from lstm2d.notes import Notes
+from lstm2d.predict.fingerprint import Fingerprint
 from lstm2d.predict.inputs import Task
+from lstm2d.predict.label_image import Labelled, check_names, georeference_of
 from lstm2d.predict.outcome import Options
 from lstm2d.predict.predictor import Predictor
 from lstm2d.predict.streaming import StripPredictor
-from lstm2d.predict.write_results import Labelled, check_names, georeference_of
 
 
-def strips_for(predictor: Predictor, options: Options, memory: int) -> StripPredictor:
+def strips_for(predictor: Predictor, options: Options) -> StripPredictor:
     """Return the model for images in strips.
 
     Parameters
@@ -30,9 +31,7 @@ def strips_for(predictor: Predictor, options: Options, memory: int) -> StripPred
     predictor : Predictor
         The model.
     options : Options
-        What to write.
-    memory : int
-        Bytes that the process may hold.
+        What to write, and the memory in `stream`.
 
     Returns
     -------
@@ -44,6 +43,7 @@ def strips_for(predictor: Predictor, options: Options, memory: int) -> StripPred
     ConfigError
         If the model, or what is to be written, needs the whole image at once.
     """
+    assert options.stream is not None
     native = options.size == "native" or (options.size == "auto" and predictor.preprocessing.native)
     if not native:
         what = "`stream` labels images at their own size"
@@ -55,7 +55,7 @@ def strips_for(predictor: Predictor, options: Options, memory: int) -> StripPred
         )
     if options.format != "tiff":
         raise ConfigError("`stream` writes tiled BigTIFF", where=options.format, expected="`format='tiff'`")
-    return StripPredictor(predictor, memory)
+    return StripPredictor(predictor, options.stream)
 
 
 def write_streamed(
@@ -98,6 +98,7 @@ def write_streamed(
         If a result or a map between the layers cannot be written.
     """
     predictor = strips.predictor
+    image_file = Fingerprint.of(task.source)  # before decoding, so that later changes are detected
     check_names(predictor, task, options)
     classes = [info.name for info in predictor.classes]
     counts = np.zeros(256, np.int64)
@@ -130,4 +131,4 @@ def write_streamed(
         raise error
     finally:
         arena.settle()
-    return Labelled(photo.size, (counts[: len(classes)] / counts.sum()).tolist())
+    return Labelled(photo.size, (counts[: len(classes)] / counts.sum()).tolist(), image_file)

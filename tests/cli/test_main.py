@@ -106,7 +106,10 @@ def test_wrong_usage(lstm2d: Callable, words: list[str]) -> None:
     assert with_json.json["error"]["exit_code"] == 2
 
 
-HEAVY = {"numpy", "scipy", "PIL", "pydantic", "rich", "numba", "matplotlib", "skimage", "cupy", "tifffile"}
+HEAVY = {
+    *("numpy", "scipy", "PIL", "pydantic", "rich", "numba", "matplotlib", "skimage", "cupy", "tifffile"),
+    *("dask", "distributed", "tornado", "asyncio"),
+}
 
 
 def lean(*args: str) -> str:

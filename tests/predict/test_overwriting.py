@@ -180,7 +180,7 @@ def test_an_interrupt_between_a_result_and_its_record(
     from lstm2d.predict import label_files as module
 
     save(tmp_path / "photos/a.png", tmp_path / "photos/b.png")
-    name = {"labels": "label_files._crf", "overlay": "write_results.write_labels"}[wanted]
+    name = {"labels": "label_files._crf", "overlay": "label_image.encode_labels"}[wanted]
 
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
@@ -203,7 +203,7 @@ def test_an_error_between_two_results(
 
     save(tmp_path / "photos/a.png")
     with monkeypatch.context() as patch:
-        patch.setattr("lstm2d.predict.write_results.write_labels", fail)
+        patch.setattr("lstm2d.predict.label_image.encode_labels", fail)
         assert len(run(predictor, tmp_path / "photos", tmp_path / "out", overlay=True).failed) == 1
     assert sorted(contents(tmp_path / "out")) == ["a_overlay.png", "predictions.csv"]
     assert run(predictor, tmp_path / "photos", tmp_path / "out", overlay=True).done == 1

@@ -223,6 +223,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_no_command_opens_a_socket(watched: dict[str, Any]) -> None:
+    """Only ``predict --dask`` does, which is not in the table."""
     assert watched["sockets"] == []
 
 

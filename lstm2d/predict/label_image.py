@@ -1,25 +1,25 @@
-"""Label one image and write its results."""
+"""Label one image and encode its results."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lstm2d.errors import DataError
-from lstm2d.io.atomic import write_bytes
 from lstm2d.io.classes import palette_of
 from lstm2d.io.gallery import draw_instances, encode_png
 from lstm2d.io.georeference import Georeference, read_georeference
 from lstm2d.io.images import read_photo
-from lstm2d.io.label_images import write_labels, write_overlay
+from lstm2d.io.label_images import encode_labels, encode_overlay
 from lstm2d.notes import Notes
+from lstm2d.predict.fingerprint import Fingerprint
 from lstm2d.predict.inputs import Task
 from lstm2d.predict.outcome import Options
 from lstm2d.predict.pixels import FloatArray, LabelArray
@@ -39,14 +39,23 @@ class Labelled:
         Its rows and columns.
     areas : list of float
         Fraction of its pixels of each class.
+    image_file : Fingerprint
+        The file that was read.
     """
 
     size: tuple[int, int]
     areas: list[float]
+    image_file: Fingerprint
 
 
-def write_results(predictor: Predictor, task: Task, folder: Path, options: Options, notes: Notes) -> Labelled:
-    """Label one image and write its results; the label image is last, so if it exists, all others do.
+def label_image(
+    predictor: Predictor,
+    task: Task,
+    options: Options,
+    notes: Notes,
+    write: Callable[[PurePath, bytes], None],
+) -> Labelled:
+    """Label one image and encode its results; the label image is last, so if it exists, all others do.
 
     Parameters
     ----------
@@ -54,12 +63,12 @@ def write_results(predictor: Predictor, task: Task, folder: Path, options: Optio
         The model.
     task : Task
         The image and the names of its results.
-    folder : Path
-        The output folder.
     options : Options
         What to write.
     notes : Notes
         Collects notes on what was guessed or left out.
+    write : callable
+        Gets the name of each result, relative to the output folder, and its bytes.
 
     Returns
     -------
@@ -70,28 +79,27 @@ def write_results(predictor: Predictor, task: Task, folder: Path, options: Optio
     ------
     DataError
         If the image cannot be labelled.
-    OutputError
-        If a result cannot be written.
     """
+    image_file = Fingerprint.of(task.source)  # before decoding, so that later changes are detected
     check_names(predictor, task, options)
     photo = read_photo(task.source, replace(predictor.reading, max_pixels=options.max_pixels))
     for note in photo.notes:
         notes.add(note, task.source)
     if options.probabilities:
         every, probabilities = predictor.results_of(photo.pixels, options.size, predictor.instances)
-        write_bytes(folder / task.probabilities, _npz(probabilities, predictor))
+        write(task.probabilities, _npz(probabilities, predictor))
     else:
         every = predictor.labels_after(photo.pixels, options.size)
     if options.overlays:
-        _write_overlays(photo.pixels, every, predictor, task, folder, legend=options.legend)
+        _draw_overlays(photo.pixels, every, predictor, task, write, legend=options.legend)
     place = georeference_of(task.source, options, notes)
     palette = palette_of(predictor.classes)
     for number, labels in every.items():
         name = task.results[labels_kind(number, predictor.instances)]
-        write_labels(folder / name, labels, palette, format=options.format, georeference=place)
+        write(name, encode_labels(labels, palette, format=options.format, georeference=place))
     n_classes = len(predictor.classes)
     counts = np.bincount(labels.ravel(), minlength=n_classes)[:n_classes]
-    return Labelled((labels.shape[0], labels.shape[1]), (counts / labels.size).tolist())
+    return Labelled((labels.shape[0], labels.shape[1]), (counts / labels.size).tolist(), image_file)
 
 
 def check_names(predictor: Predictor, task: Task, options: Options) -> None:
@@ -116,23 +124,23 @@ def check_names(predictor: Predictor, task: Task, options: Options) -> None:
             raise DataError("the name is too long for a result", where=task.source, expected="a shorter name")
 
 
-def _write_overlays(
+def _draw_overlays(
     pixels: NDArray[Any],
     every: Mapping[int, LabelArray],
     predictor: Predictor,
     task: Task,
-    folder: Path,
+    write: Callable[[PurePath, bytes], None],
     *,
     legend: bool,
 ) -> None:
-    """Write an overlay for the labels after each instance, and a picture of all if there are several."""
+    """Draw an overlay for the labels after each instance, and a picture of all if there are several."""
     classes = predictor.classes
     for number, labels in every.items():
-        path = folder / task.results[overlay_kind(number, predictor.instances)]
-        write_overlay(path, pixels, labels, palette_of(classes), legend=classes if legend else None)
+        name = task.results[overlay_kind(number, predictor.instances)]
+        write(name, encode_overlay(pixels, labels, palette_of(classes), legend=classes if legend else None))
     if len(every) > 1:
         sheet = draw_instances(pixels, every, classes)
-        write_bytes(folder / task.results[INSTANCES], encode_png(sheet, colours=256, classes=classes))
+        write(task.results[INSTANCES], encode_png(sheet, colours=256, classes=classes))
 
 
 def georeference_of(source: Path, options: Options, notes: Notes) -> Georeference | None:
