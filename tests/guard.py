@@ -1,12 +1,14 @@
 """Settings of the process that a test must restore, since later tests would inherit them."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
 
 from lstm2d.kernels import blas, dispatch, threads
+from lstm2d.training.signals import ENDING
 
 OTHERS = {  # variables that pytest sets in each phase of a test, and other libraries when they are imported
     "PYTEST_CURRENT_TEST",
@@ -52,6 +54,10 @@ SETTINGS = {  # in this order: threadpoolctl sets a variable, and threads depend
     "BLAS threads": Setting(lambda: [library.num_threads for library in _libraries()], _set_blas),
     "environment": Setting(_environment, _set_environment),
     "number of threads": Setting(threads.get_num_threads, threads.set_num_threads),
+    "signal handlers": Setting(
+        lambda: {signal.Signals(number).name: signal.getsignal(number) for number in ENDING},
+        lambda handlers: [signal.signal(signal.Signals[name], handlers[name]) for name in handlers],
+    ),
     "forced backend": Setting(dispatch._forced.get, dispatch._forced.set),
     "limit of BLAS threads": Setting(
         lambda: blas._limit_of_process._inside, lambda n: setattr(blas._limit_of_process, "_inside", n)

@@ -1,6 +1,7 @@
 """Each setting that a test could leave changed is found, named and restored."""
 
 import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +14,7 @@ CHANGES: dict[str, Callable[[], object]] = {
     "forced backend": lambda: dispatch._forced.set("none"),
     "limit of BLAS threads": lambda: setattr(blas._limit_of_process, "_inside", 1),
     "BLAS threads": lambda: _libraries()[0].set_num_threads(_libraries()[0].num_threads + 1),
+    "signal handlers": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
     "environment": lambda: os.environ.update(LSTM2D_LEFT="1"),
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from lstm2d.cli.launched import place, run_launched
+from lstm2d.training.signals import ENDING
 
 Run = Callable[..., int | None]
 
@@ -35,7 +36,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     def attempt(rank: int, *words: str) -> int | None:
         monkeypatch.setenv("PMI_SIZE", "2")
         monkeypatch.setenv("PMI_RANK", str(rank))
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.getsignal(number) for number in ENDING}
         try:
             run_launched(words)
         except SystemExit as end:

@@ -15,7 +15,7 @@ from lstm2d.reliability.marked import MARKS
 from lstm2d.reliability.trainings import MODELS, STAGES, START, Ended, Moment, durations, record, run
 from tests.runner import runner
 
-KILLS = int(os.environ.get("LSTM2D_TEST_KILLS", "10"))
+KILLS = int(os.environ.get("LSTM2D_TEST_KILLS", "8"))
 
 
 @pytest.mark.slow

@@ -217,6 +217,8 @@ def test_texts_are_parsed_in_one_place(checkout: Path) -> None:
         "lstm2d/data/importers/kinds/voc.py",  # a convention of the package
         "lstm2d/data/importers/formats/data_yaml.py",  # one string
         "lstm2d/predict/packed.py",  # what it has written
+        "lstm2d/training/follow.py",  # what rank 0 has sent
+        "lstm2d/training/mpi.py",  # what another rank has sent
     }
     found = set()
     for top in ("lstm2d", "cli"):
