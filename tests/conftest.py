@@ -31,10 +31,10 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep stored weights and caches out of the user's folders."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LSTM2D_DATA", str(tmp_path_factory.mktemp("data")))
-        if "LSTM2D_CACHE" not in os.environ:  # where it is set, runs share what Numba compiles
-            folder = tmp_path_factory.getbasetemp()
-            shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-            patch.setenv("LSTM2D_CACHE", str(shared / "lstm2d-cache"))
+        folder = tmp_path_factory.getbasetemp()
+        shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+        # the variable names a folder in which several runs share what Numba compiles
+        patch.setenv("LSTM2D_CACHE", os.environ.get("LSTM2D_TEST_CACHE", str(shared / "lstm2d-cache")))
         yield
 
 
