@@ -9,8 +9,10 @@ import numpy as np
 
 from lstm2d.kernels.arrays import FloatArray, Pair, contiguous
 
-SHARE = 0.9  # with fewer taps inside the image, those outside are left out of the products,
-COPY = 16  # unless that saves less than the copies of the weights cost, each as much as so many positions
+SHARE = (
+    0.9  # taps outside of the image are left out of the products if this share of the time or less is left
+)
+COPY = 16  # a copy of the weights of some taps takes as long as their products for 16 positions
 
 
 class Part(NamedTuple):

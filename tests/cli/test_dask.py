@@ -64,7 +64,7 @@ class Running:
         return next(nanny.pid for nanny in self.cluster.workers.values() if nanny.pid)
 
     def survive(self, deaths: int) -> None:
-        """Let a task be done again after so many deaths of its workers."""
+        """Set how many workers a task may lose before it fails."""
         self.cluster.scheduler.allowed_failures = deaths
 
 
