@@ -9,10 +9,8 @@ import numpy as np
 
 from lstm2d.kernels.arrays import FloatArray, Pair, contiguous
 
-SHARE = (
-    0.9  # taps outside of the image are left out of the products if this share of the time or less is left
-)
-COPY = 16  # a copy of the weights of some taps takes as long as their products for 16 positions
+SHARE = 0.9  # taps outside of the image are left out of the products if at most this share of them remains,
+COPY = 16  # where a copy of the weights of some taps counts as their products for 16 positions
 
 
 class Part(NamedTuple):
