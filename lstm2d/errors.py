@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 from lstm2d.shown import printable, shown, shown_lines
@@ -122,3 +124,30 @@ class ImageWarning(UserWarning):
 
 class TrainingWarning(UserWarning):
     """A run is in danger of failing."""
+
+
+@contextmanager
+def needed_package(name: str, extra: str) -> Iterator[None]:
+    """Turn a failed import of an optional package inside of the block into an error that names the extra.
+
+    Parameters
+    ----------
+    name : str
+        The package.
+    extra : str
+        The extra of lstm2d that installs it.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    ConfigError
+        If the package is not installed or cannot be loaded.
+    """
+    try:
+        yield
+    except ImportError as error:
+        what = f"the package {name} cannot be imported ({error})"
+        raise ConfigError(what, hint=f"pip install 'lstm2d[{extra}]'") from error

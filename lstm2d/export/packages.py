@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from lstm2d.errors import ConfigError
+from lstm2d.errors import needed_package
 
 TELEMETRY = "ORT_DISABLE_TELEMETRY"  # read by onnxruntime while it is loaded
 
@@ -36,14 +36,8 @@ def optional(name: str) -> Any:
     From version 1.29 on, onnxruntime reports each session to its makers, and keeps an identifier of the user
     in the home folder. It does neither if this function is the first to import it.
     """
-    try:
-        with _without_telemetry():
-            return import_module(name)
-    except ImportError as e:
-        package = name.partition(".")[0]
-        raise ConfigError(
-            f"the package {package} cannot be imported ({e})", hint="pip install 'lstm2d[onnx]'"
-        ) from e
+    with needed_package(name.partition(".")[0], "onnx"), _without_telemetry():
+        return import_module(name)
 
 
 @contextmanager

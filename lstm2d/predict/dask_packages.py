@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from lstm2d.errors import ConfigError
+from lstm2d.errors import needed_package
 
 _MODULES = {
     "distributed": lambda: import_module("distributed"),
@@ -32,8 +32,5 @@ def dask_package(name: str) -> Any:
     ConfigError
         If it is not installed or cannot be loaded.
     """
-    try:
+    with needed_package(name, "dask"):
         return _MODULES[name]()
-    except ImportError as error:
-        what = f"the package {name} cannot be imported ({error})"
-        raise ConfigError(what, hint="pip install 'lstm2d[dask]'") from error
